@@ -1,0 +1,24 @@
+"""One object becomes record-aligned byte ranges, written as a plan."""
+
+import os
+from functools import cache
+from typing import Any
+
+import boto3
+
+from ingestion.ledger import Ledger
+from ingestion.planning import Planner
+
+
+@cache
+def _planner() -> Planner:
+    return Planner(
+        boto3.client("s3"),
+        Ledger(boto3.client("dynamodb"), os.environ["LEDGER_TABLE"]),
+        work_bucket=os.environ["WORK_BUCKET"],
+        chunk_size=int(os.environ["CHUNK_SIZE_BYTES"]),
+    )
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    return _planner().plan(event["load_id"], event["file"])

@@ -1,0 +1,42 @@
+"""One byte range becomes items in the table, refused rows and a ledger entry."""
+
+import os
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from ingestion.chunks import Chunk
+from ingestion.ledger import Ledger
+from ingestion.writing import ChunkWriter
+
+
+@cache
+def _chunk_writer() -> ChunkWriter:
+    in_flight = int(os.environ["BATCHES_IN_FLIGHT"])
+    # The writer retries by itself, since only it knows its deadline and what is left of a batch.
+    once = Config(
+        max_pool_connections=in_flight,
+        connect_timeout=5,
+        read_timeout=10,
+        retries={"total_max_attempts": 1},
+    )
+    return ChunkWriter(
+        boto3.client("s3"),
+        boto3.client("dynamodb", config=once),
+        Ledger(boto3.client("dynamodb"), os.environ["LEDGER_TABLE"]),
+        table=os.environ.get("DYNAMODB_TABLE", "Tickets"),
+        work_bucket=os.environ["WORK_BUCKET"],
+        in_flight=in_flight,
+    )
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    progress = _chunk_writer().write(
+        event["load_id"],
+        event["file"],
+        Chunk(**event["chunk"]),
+        seconds=context.get_remaining_time_in_millis() / 1000,
+    )
+    return progress.as_json()

@@ -1,0 +1,40 @@
+"""What can go wrong beyond the data itself. Bad data is never an exception.
+
+::
+
+    IngestionError
+    |-- UnreadableNotification   a queue message that is no S3 event: it ends in the upload DLQ
+    |-- ObjectGone               the pinned object version was deleted for good
+    |-- ObjectChanged            the object in an unversioned bucket is no longer the pinned one
+    |-- NoProgress               a chunk's whole round acknowledged no row: try again later
+    |-- KeySchemaNotSupported    the table's key needs attributes that the files do not have
+    `-- AccountingError          counts that must be equal are not: a defect, never retried away
+"""
+
+
+class IngestionError(Exception):
+    """Base of all errors that this package raises. Texts never carry a row's values."""
+
+
+class UnreadableNotification(IngestionError):
+    """A message body that is not an S3 event notification."""
+
+
+class ObjectGone(IngestionError):
+    """The object, or the pinned version of it, does not exist (any more)."""
+
+
+class ObjectChanged(IngestionError):
+    """The object's ETag is not the pinned one (possible only in an unversioned bucket)."""
+
+
+class NoProgress(IngestionError):
+    """The time of a whole round passed without a single acknowledged row."""
+
+
+class KeySchemaNotSupported(IngestionError):
+    """The table's key has an attribute that no column provides as a string."""
+
+
+class AccountingError(IngestionError):
+    """Counts that must be equal by construction differ."""

@@ -1,0 +1,127 @@
+"""S3 objects, pinned: every read is of one version and refuses any other content."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from botocore.exceptions import (
+    ClientError,
+    ConnectionError,
+    HTTPClientError,
+    IncompleteReadError,
+    ResponseStreamingError,
+)
+
+from ingestion.errors import ObjectChanged, ObjectGone
+
+if TYPE_CHECKING:
+    from botocore.response import StreamingBody
+    from mypy_boto3_s3 import S3Client
+
+BLOCK_SIZE = 1024 * 1024
+_BROKEN_STREAM = (
+    ConnectionError,
+    HTTPClientError,
+    IncompleteReadError,
+    ResponseStreamingError,
+    OSError,
+)
+_MOST_BREAKS = 5  # in a row without a byte read; the SDK has retried each request by then
+
+
+@dataclass(frozen=True)
+class PinnedObject:
+    """One object's content: a version, or in an unversioned bucket what has this ETag."""
+
+    bucket: str
+    key: str
+    version_id: str | None
+    etag: str
+    size: int
+
+
+def pin(
+    client: "S3Client", bucket: str, key: str, version_id: str | None, etag: str | None
+) -> PinnedObject:
+    """The version asked for, else the newest one.
+
+    Raises ObjectGone, and ObjectChanged if the newest one has not the ETag asked for.
+    """
+    arguments: dict[str, Any] = {"VersionId": version_id} if version_id else {}
+    try:
+        answer = client.head_object(Bucket=bucket, Key=key, **arguments)
+    except ClientError as error:
+        _raise_gone(error, bucket, key)
+    # An unversioned bucket says nothing of versions, a suspended one "null": neither pins content.
+    version = answer.get("VersionId")
+    pinned = PinnedObject(
+        bucket,
+        key,
+        None if version == "null" else version,
+        answer["ETag"].strip('"'),
+        answer["ContentLength"],
+    )
+    if etag and not version_id and pinned.etag != etag:
+        raise ObjectChanged(f"The object was overwritten before it was read: {bucket}/{key}.")
+    return pinned
+
+
+def read_blocks(
+    client: "S3Client", source: PinnedObject, start: int, end: int, block_size: int = BLOCK_SIZE
+) -> Iterator[bytes]:
+    """The bytes of the half-open range in blocks of at most ``block_size``.
+
+    The SDK does not retry a body once it streams, so a broken one is continued from the last
+    offset. Raises ObjectGone, ObjectChanged, or botocore's error when S3 stays unreachable.
+    """
+    offset = start
+    breaks = 0
+    while offset < end:
+        body, skip = _open_range(client, source, offset, end)
+        try:
+            for block in body.iter_chunks(block_size):
+                wanted = block[skip : skip + end - offset]
+                skip = max(0, skip - len(block))
+                if wanted:
+                    offset += len(wanted)
+                    breaks = 0
+                    yield wanted
+                if offset == end:
+                    break
+        except _BROKEN_STREAM:
+            breaks += 1
+            if breaks > _MOST_BREAKS:
+                raise
+        finally:
+            body.close()
+
+
+def _open_range(
+    client: "S3Client", source: PinnedObject, start: int, end: int
+) -> tuple["StreamingBody", int]:
+    """The body of a ranged GET and how many bytes of it come before ``start``."""
+    arguments: dict[str, Any] = {"VersionId": source.version_id} if source.version_id else {}
+    try:
+        answer = client.get_object(
+            Bucket=source.bucket,
+            Key=source.key,
+            IfMatch=f'"{source.etag}"',
+            Range=f"bytes={start}-{end - 1}",
+            **arguments,
+        )
+    except ClientError as error:
+        _raise_gone(error, source.bucket, source.key)
+    # A server may ignore Range and send everything (RFC 9110, 14.2). S3 does not, MiniStack does
+    # for a read by version.
+    partial = answer["ResponseMetadata"]["HTTPStatusCode"] == 206
+    return answer["Body"], 0 if partial else start
+
+
+def _raise_gone(error: ClientError, bucket: str, key: str) -> NoReturn:
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    if status == 412:
+        raise ObjectChanged(f"The object was overwritten since: {bucket}/{key}.") from error
+    # 405 is the answer for a version that is a delete marker.
+    if status in (404, 405):
+        raise ObjectGone(f"The object does not exist (any more): {bucket}/{key}.") from error
+    raise error
