@@ -1,0 +1,170 @@
+"""What becomes of a record: every value of the grammar, on both sides of its edge."""
+
+import pytest
+
+from ingestion.records import Record
+from ingestion.rows import COLUMNS, REASONS, Refusal, Row, RowReader
+
+GOOD = {
+    "ticket_id": "T1",
+    "product": "Café, crème",
+    "basket_id": "B1",
+    "timestamp": "2026-02-28T23:59:59Z",
+    "category": "Drinks",
+    "quantity": "2",
+    "store": "Lyon",
+}
+
+
+def read(raw: bytes | None = None, key: tuple[str, ...] = ("ticket_id", "product"), **changed: str):
+    reader = RowReader({name: at for at, name in enumerate(COLUMNS)}, 7, b";", key)
+    if raw is None:
+        raw = ";".join((GOOD | changed)[name] for name in COLUMNS).encode()
+    return reader.read(Record(raw, line=1, end=len(raw)))
+
+
+def test_a_good_row_becomes_an_item_with_its_text_as_given():
+    assert read() == Row(
+        ("T1", "Café, crème"),
+        {
+            "ticket_id": {"S": "T1"},
+            "product": {"S": "Café, crème"},
+            "basket_id": {"S": "B1"},
+            "timestamp": {"S": "2026-02-28T23:59:59Z"},
+            "category": {"S": "Drinks"},
+            "quantity": {"N": "2"},
+            "store": {"S": "Lyon"},
+        },
+    )
+
+
+def test_columns_are_found_by_their_place_in_the_header_and_unknown_ones_are_left_out():
+    columns = {name: 7 - at for at, name in enumerate(COLUMNS)}
+    reader = RowReader(columns, 8, b",", ("ticket_id",))
+    row = reader.read(Record(b"unknown,Lyon,2,Drinks,2026-01-01T00:00,B1,Tea,T1", 1, 0))
+    assert row.key == ("T1",)
+    assert row.item["store"] == {"S": "Lyon"}
+    assert set(row.item) == set(COLUMNS)
+
+
+def test_text_is_kept_byte_for_byte():
+    row = read(product="  Thé  vert ", category="=1+1", store="\tMünchen\u0301")
+    assert row.item["product"] == {"S": "  Thé  vert "}
+    assert row.item["category"] == {"S": "=1+1"}
+    assert row.item["store"] == {"S": "\tMünchen\u0301"}
+
+
+@pytest.mark.parametrize("column", ["category", "store"])
+def test_category_and_store_may_be_empty(column):
+    assert read(**{column: ""}).item[column] == {"S": ""}
+
+
+@pytest.mark.parametrize("column", ["ticket_id", "product", "basket_id", "timestamp", "quantity"])
+def test_the_others_may_not(column):
+    assert read(**{column: ""}) == Refusal(column, "missing_value")
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [("0", "0"), ("-3", "-3"), ("+3", "3"), ("007", "007"), ("9" * 38, "9" * 38)],
+)
+def test_quantities(text, stored):
+    assert read(quantity=text).item["quantity"] == {"N": stored}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["two", "1.0", "1e3", "1_000", " 5 ", "5 ", "1,000", "+", "--1", "9" * 39, "٣", "５", "1\n"],
+)
+def test_quantities_that_are_none(text):
+    raw = ";".join((GOOD | {"quantity": f'"{text}"'})[name] for name in COLUMNS).encode()
+    assert read(raw) == Refusal("quantity", "bad_quantity")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-01-31T00:00",
+        "2026-01-31 23:59",
+        "2026-01-31T23:59:59",
+        "2026-01-31T23:59:59.1",
+        "2026-01-31 23:59:59.123456789Z",
+        "2026-01-31T23:59Z",
+        "2026-01-31T23:59:59+05:30",
+        "2026-01-31T23:59:59-1200",
+        "2024-02-29T12:00:00",
+    ],
+)
+def test_timestamps(text):
+    assert read(timestamp=text).item["timestamp"] == {"S": text}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-01-31",
+        "31.01.2026 12:00",
+        "2026-1-31T12:00",
+        "2026-02-29T12:00:00",
+        "2026-13-01T12:00:00",
+        "2026-04-31T12:00:00",
+        "0000-01-01T12:00:00",
+        "2026-01-31T24:00:00",
+        "2026-01-31T12:60:00",
+        "2026-01-31T12:00:60",
+        "2026-01-31T12:00:00.",
+        "2026-01-31T12:00:00.1234567890",
+        "2026-01-31T12:00.5",
+        "2026-01-31T12:00:00z",
+        "2026-01-31T12:00:00+24:00",
+        "2026-01-31T12:00:00+05",
+        "2026-01-31T12:00:00 ",
+        "2026-01-31t12:00:00",
+        "２０２６-01-31T12:00:00",
+    ],
+)
+def test_timestamps_that_are_none(text):
+    assert read(timestamp=text) == Refusal("timestamp", "bad_timestamp")
+
+
+@pytest.mark.parametrize(
+    ("raw", "refusal"),
+    [
+        (b"a;b;c;d;e;f", Refusal("", "too_few_fields")),
+        (b" ", Refusal("", "too_few_fields")),
+        (b"a;b;c;d;e;f;g;h", Refusal("", "too_many_fields")),
+        (b'T1;"Tea" green;B1;2026-01-01T00:00;;1;', Refusal("product", "malformed_quote")),
+        (b"T1;Tea;B1;2026-01-01T00:00;\xff;1;", Refusal("category", "not_utf8")),
+        (b";;;;;;", Refusal("ticket_id", "missing_value")),
+    ],
+)
+def test_records_that_are_no_rows(raw, refusal):
+    assert read(raw) == refusal
+
+
+def test_keys_end_at_dynamodbs_limits_counted_in_bytes():
+    assert isinstance(read(ticket_id="x" * 2048, product="é" * 512), Row)
+    assert read(ticket_id="x" * 2049) == Refusal("ticket_id", "value_too_long")
+    assert read(product="é" * 513) == Refusal("product", "value_too_long")
+
+
+def test_the_limit_of_a_key_is_that_of_its_place_in_the_tables_key():
+    assert isinstance(read(product="x" * 1025, key=("ticket_id",)), Row)
+    assert read(product="x" * 2049, key=("product",)) == Refusal("product", "value_too_long")
+
+
+def test_an_item_ends_at_400_kilobytes():
+    # The names of the attributes count: 57 bytes. The other values of the row are 27 bytes.
+    names = sum(len(name) for name in COLUMNS)
+    others = sum(len(value.encode()) for name, value in GOOD.items() if name != "category")
+    room = 400 * 1024 - names - others
+    assert isinstance(read(category="x" * room), Row)
+    assert read(category="x" * (room + 1)) == Refusal("", "value_too_long")
+
+
+def test_every_reason_given_is_of_the_vocabulary():
+    given = {"missing_value", "bad_quantity", "bad_timestamp", "too_few_fields", "too_many_fields"}
+    given |= {"malformed_quote", "not_utf8", "value_too_long"}  # above
+    given |= {"unclosed_quote", "record_too_long"}  # tests of records
+    given |= {"superseded"}  # tests of write_chunk
+    assert given == set(REASONS)
