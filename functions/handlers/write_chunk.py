@@ -5,26 +5,19 @@ from functools import cache
 from typing import Any
 
 import boto3
-from botocore.config import Config
 
 from ingestion.chunks import Chunk
 from ingestion.ledger import Ledger
+from ingestion.table import client_config
 from ingestion.writing import ChunkWriter
 
 
 @cache
 def _chunk_writer() -> ChunkWriter:
     in_flight = int(os.environ["BATCHES_IN_FLIGHT"])
-    # The writer retries by itself, since only it knows its deadline and what is left of a batch.
-    once = Config(
-        max_pool_connections=in_flight,
-        connect_timeout=5,
-        read_timeout=10,
-        retries={"total_max_attempts": 1},
-    )
     return ChunkWriter(
         boto3.client("s3"),
-        boto3.client("dynamodb", config=once),
+        boto3.client("dynamodb", config=client_config(in_flight)),
         Ledger(boto3.client("dynamodb"), os.environ["LEDGER_TABLE"]),
         table=os.environ.get("DYNAMODB_TABLE", "Tickets"),
         work_bucket=os.environ["WORK_BUCKET"],

@@ -51,6 +51,9 @@ class Reconciler:
     def _join_refused_rows(
         self, load_id: str, chunks: Sequence[ChunkProgress], header_lines: int
     ) -> str | None:
+        """Behind the first unfinished chunk lines can't be numbered; the load has failed then, and
+        the replay that finishes the chunk lists the rows behind it."""
+        chunks = _numbered(chunks)
         if not any(chunk.refused_parts for chunk in chunks):
             return None
         key = f"refused-rows/{load_id}/refused-rows.csv"
@@ -133,6 +136,18 @@ def shortfall(
     if expected != size:
         return f"The chunks end at byte {expected:,} of {size:,}."
     return None
+
+
+def _numbered(chunks: Sequence[ChunkProgress]) -> list[ChunkProgress]:
+    """The chunks, from the first on, before which every line has been counted."""
+    numbered = []
+    for index, chunk in enumerate(chunks):
+        if chunk.index != index:
+            break
+        numbered.append(chunk)
+        if not chunk.finished:
+            break
+    return numbered
 
 
 def _totals(chunks: Sequence[ChunkProgress]) -> dict[str, int]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from ingestion.errors import KeySchemaNotSupported
@@ -56,6 +57,17 @@ def key_attributes(client: "DynamoDBClient", table: str) -> tuple[str, ...]:
                 f"Table {table} has the key attribute {name}, which no column provides as a string."
             )
     return names
+
+
+def client_config(in_flight: int) -> Config:
+    """How the client of a BatchWriter is set up: it does not retry, since only the writer knows its
+    deadline and what is left of a batch, and it gives up a silent connection soon."""
+    return Config(
+        max_pool_connections=in_flight,
+        connect_timeout=5,
+        read_timeout=10,
+        retries={"total_max_attempts": 1},
+    )
 
 
 class BatchWriter(Generic[Mark]):

@@ -52,11 +52,13 @@ class Validator:
             return _refused([Reason(reason, str(error))], None)
         load = load_id(bucket, key, source.version_id, source.etag)
         earlier = self._ledger.load(load)
-        if earlier and earlier["status"] == "SUCCEEDED":
+        if earlier and earlier.get("status") == "SUCCEEDED":
             summary = f"Loaded already on {earlier['finished_at']}, as {load}."
             return Verdict("already_loaded", summary, [], load, None)
         facts = examine(head, source.size)
-        record = asdict(source) | {"uploader": request.get("uploader")}
+        record = asdict(source)
+        if request.get("uploader"):  # a start by hand does not know it, and must not erase it
+            record["uploader"] = request["uploader"]
         if isinstance(facts, list):
             verdict = _refused(facts, load)
             self._ledger.open_load(load, record, execution_arn)
