@@ -1,0 +1,140 @@
+# `make` alone lists the targets. Everything is installed below .venv, and nothing outside it, from
+# the exact versions in the requirements*.lock files. A stamp file remembers each installation, so
+# that one is repeated only after its lock file changed.
+
+PYTHON        ?= python3
+ASL_VALIDATOR := asl-validator@4.0.0
+UV            := uv==0.13.9
+
+VENV := .venv
+BIN  := $(VENV)/bin
+SAM  := $(VENV)/sam/bin/sam
+NODE := $(VENV)/node/$(ASL_VALIDATOR)
+
+# --no-deps: a lock file names every package. --no-compile: compiling what never runs takes a third
+# of the time.
+INSTALL := -m pip install -q --disable-pip-version-check --no-deps --no-compile
+
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 \
+	--custom-compile-command "make lock"
+
+# `sam build` needs the functions' own Python, as the template names it: on PATH, or known to pyenv.
+RUNTIME      = $(shell sed -n 's/^ *Runtime: *\(python[0-9.]*\).*/\1/p' template.yaml | head -n 1)
+RUNTIME_PATH = $(shell for version in "" $$(pyenv versions --bare 2>/dev/null | \
+	grep "^$(RUNTIME:python%=%)\."); do \
+	PYENV_VERSION=$$version $(RUNTIME) -c \
+	"import os, sys; print(os.path.dirname(sys.executable))" 2>/dev/null && break; done)
+SAM_BUILD    = PATH="$(RUNTIME_PATH):$$PATH" $(SAM) build
+export SAM_CLI_TELEMETRY ?= 0
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+##@ Use it
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo
+demo: $(VENV)/.runtime ## Load a file on this machine, start to end [FILE=tickets.csv] [ROWS=20000]
+	@exec $(BIN)/tickets demo $(if $(FILE),"$(FILE)") $(if $(ROWS),--rows "$(ROWS)")
+
+.PHONY: install
+install: $(VENV)/.runtime ## Install the command, .venv/bin/tickets
+
+##@ Change it
+
+.PHONY: test
+test: $(VENV)/.dev ## Run the quick tests, a few minutes [ARGS="tests/unit -x"]
+	$(BIN)/pytest -m "not exhaustive" $(ARGS)
+
+.PHONY: test-all
+test-all: $(VENV)/.dev ## Run every test, the exhaustive ones too [ARGS=...]
+	$(BIN)/pytest $(ARGS)
+
+.PHONY: check
+check: $(VENV)/.dev $(NODE)/.installed ## Check format, code, types, template and state machine (needs npm)
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/cfn-lint template.yaml
+	$(BIN)/python -m ops.definition >$(NODE)/definition.json
+	$(NODE)/node_modules/.bin/asl-validator --json-path $(NODE)/definition.json
+
+.PHONY: format
+format: $(VENV)/.dev ## Format the code, and mend what ruff can mend
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+.PHONY: diagram
+diagram: $(VENV)/.diagram ## Draw the pictures in diagram/ from their sources (needs graphviz)
+	@command -v dot >/dev/null || { echo "make diagram: there is no 'dot' here; install graphviz \
+	(apt-get install graphviz, or brew install graphviz)." >&2; exit 1; }
+	$(BIN)/python diagram/render.py
+
+.PHONY: lock
+lock: $(VENV)/.created ## Write the lock files from pyproject.toml [ARGS=--upgrade]
+	$(BIN)/python $(INSTALL) $(UV)
+	$(COMPILE) pyproject.toml -o requirements.lock $(ARGS)
+	$(COMPILE) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock $(ARGS)
+	$(COMPILE) --group diagram -c requirements-dev.lock -o requirements-diagram.lock $(ARGS)
+	$(COMPILE) --group sam -o requirements-sam.lock $(ARGS)
+
+.PHONY: clean
+clean: ## Remove everything that make installed or built
+	rm -rf $(VENV) .aws-sam build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+##@ Deploy it (the AWS SAM CLI is installed at first use)
+
+.PHONY: sam-validate
+sam-validate: $(VENV)/.sam ## Let SAM validate, lint and build the template, without AWS
+	$(SAM) validate --lint
+	@$(if $(RUNTIME_PATH),$(SAM_BUILD),echo "Skipped sam build: there is no $(RUNTIME) on PATH or in pyenv.")
+
+.PHONY: build
+build: $(VENV)/.sam ## sam build
+	@$(if $(RUNTIME_PATH),,echo "make build: there is no $(RUNTIME) on PATH or in pyenv; install it first." >&2; exit 1)
+	$(SAM_BUILD)
+
+# A guided deployment leaves its answers, the region among them, in samconfig.toml.
+.PHONY: deploy
+deploy: build ## sam build and sam deploy; asks for region and parameters the first time
+	$(SAM) deploy $(if $(shell grep '^region' samconfig.toml),,--guided)
+
+# What is installed, each with its stamp.
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "make: $(PYTHON) must be Python 3.11 or newer; name another: make PYTHON=python3.13 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.created requirements.lock pyproject.toml
+	$(BIN)/python $(INSTALL) -r requirements.lock
+	$(BIN)/python $(INSTALL) --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	$(BIN)/python $(INSTALL) -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.diagram: $(VENV)/.dev requirements-diagram.lock
+	$(BIN)/python $(INSTALL) -r requirements-diagram.lock
+	@touch $@
+
+# SAM has an environment of its own, because it pins other releases of what the tests use.
+$(VENV)/.sam: $(VENV)/.created requirements-sam.lock
+	$(BIN)/python -m venv $(VENV)/sam
+	$(VENV)/sam/bin/python $(INSTALL) -r requirements-sam.lock
+	@touch $@
+
+$(NODE)/.installed:
+	@command -v npm >/dev/null || { echo "make check: there is no 'npm' here; install Node.js 18 or \
+	newer (apt-get install npm, or brew install node)." >&2; exit 1; }
+	mkdir -p $(NODE)
+	npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix $(NODE) $(ASL_VALIDATOR)
+	@touch $@
