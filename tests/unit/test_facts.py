@@ -52,7 +52,9 @@ def test_headers_in_other_dress(head, delimiter, data_start, lines):
 
 
 def test_columns_in_any_order_beside_unknown_ones():
-    facts = examine(b"store;Zeit, lokal;quantity;category;timestamp;basket_id;product;ticket_id", 72)
+    facts = examine(
+        b"store;Zeit, lokal;quantity;category;timestamp;basket_id;product;ticket_id", 72
+    )
     assert isinstance(facts, FileFacts)
     assert facts.columns == {
         "ticket_id": 7,

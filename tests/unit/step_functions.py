@@ -1,0 +1,168 @@
+"""Step Functions for the command's tests: a real boto3 client whose calls are answered from here.
+
+Requests are still validated and built by botocore; the answers have AWS's shapes.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+from botocore.awsrequest import AWSResponse
+
+MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:Ingest"
+EXECUTION = MACHINE.replace(":stateMachine:", ":execution:")
+STARTED = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
+COUNTS = {
+    "pending": 0,
+    "running": 0,
+    "succeeded": 2,
+    "failed": 0,
+    "timedOut": 0,
+    "aborted": 0,
+    "total": 2,
+    "resultsWritten": 2,
+}
+RESULT = {
+    "complete": True,
+    "summary": "100 rows read: 97 written, 1 superseded, 2 refused.",
+    "rows_read": 100,
+    "rows_written": 97,
+    "rows_superseded": 1,
+    "rows_refused": 2,
+    "chunks": 2,
+    "chunks_finished": 2,
+    "refused_rows": "s3://work/refused-rows/a/refused-rows.csv",
+    "report": "s3://work/reports/a.json",
+}
+
+
+class StepFunctions:
+    """Executions by name, and the `client` that knows them."""
+
+    def __init__(self) -> None:
+        self.described: dict[str, dict[str, Any]] = {}
+        self.events: dict[str, list[dict[str, Any]]] = {}
+        self.map_counts: dict[str, dict[str, int]] = {}
+        self.started: list[dict[str, Any]] = []
+        self.client = boto3.client("stepfunctions", region_name="eu-west-1")
+        self.client.meta.events.register("before-call.stepfunctions", self._answer)
+
+    def forget(self) -> None:
+        """Everything that was added or started."""
+        for kept in (self.described, self.events, self.map_counts, self.started):
+            kept.clear()
+
+    def add(
+        self,
+        name: str,
+        status: str = "SUCCEEDED",
+        visits: Sequence[tuple[str, str, Any]] = (),
+        ago: timedelta | None = None,
+        **described: Any,
+    ) -> None:
+        """An execution that took a minute, and the states it visited as (type, name, output)."""
+        start = datetime.now(UTC) - ago if ago is not None else STARTED
+        self.described[name] = {
+            "executionArn": f"{EXECUTION}:{name}",
+            "stateMachineArn": MACHINE,
+            "name": name,
+            "status": status,
+            "startDate": start,
+            "input": '{"bucket": "b", "key": "a.csv"}',
+            **({} if status == "RUNNING" else {"stopDate": start + timedelta(minutes=1)}),
+            **described,
+        }
+        events = [{"type": "ExecutionStarted", "executionStartedEventDetails": {}}]
+        for kind, state, output in visits:
+            events.append(entered(kind, state))
+            if kind != "Fail":
+                events.append(exited(kind, state, output))
+        events.append({"type": f"Execution{status.title()}"})
+        self.set_events(name, events)
+
+    def set_events(self, name: str, events: Sequence[dict[str, Any]]) -> None:
+        """The history of an execution, one event a second."""
+        self.events[name] = [
+            {"timestamp": STARTED + timedelta(seconds=at), "id": at + 1, **event}
+            for at, event in enumerate(events)
+        ]
+
+    def _answer(self, model: Any, params: dict[str, Any], **_: Any) -> Any:
+        asked = json.loads(params["body"])
+        name = asked.get("executionArn", "").rsplit(":", 1)[-1]
+        match model.name:
+            case "StartExecution":
+                self.started.append(asked)
+                self.add(asked["name"], "RUNNING")
+                return _ok(executionArn=f"{EXECUTION}:{asked['name']}", startDate=STARTED)
+            case "ListExecutions":
+                found = [
+                    execution
+                    for execution in self.described.values()
+                    if asked.get("statusFilter") in (None, execution["status"])
+                ]
+                return _ok(executions=found)
+            case "DescribeMapRun":
+                return _ok(itemCounts=self.map_counts[asked["mapRunArn"]])
+            case _ if name not in self.described:
+                return _refused("ExecutionDoesNotExist", f"Execution Does Not Exist: '{name}'")
+            case "DescribeExecution":
+                return _ok(**self.described[name])
+            case "GetExecutionHistory":
+                return _ok(events=self.events[name])
+            case "ListMapRuns":
+                runs = [name] if name in self.map_counts else []
+                return _ok(mapRuns=[{"mapRunArn": run, "startDate": STARTED} for run in runs])
+            case other:
+                raise AssertionError(f"no answer is prepared for {other}")
+
+
+def entered(kind: str, state: str) -> dict[str, Any]:
+    return {"type": f"{kind}StateEntered", "stateEnteredEventDetails": {"name": state}}
+
+
+def exited(kind: str, state: str, output: Any = None) -> dict[str, Any]:
+    details = {"name": state, "output": json.dumps(output)}
+    return {"type": f"{kind}StateExited", "stateExitedEventDetails": details}
+
+
+def loaded_visits() -> list[tuple[str, str, Any]]:
+    """The states of a load without incident."""
+    accepted = {"verdict": "accepted", "reasons": [], "load_id": "load-1"}
+    planned = {**accepted, "plan": {"chunks": 2}}
+    done = {**planned, "result": RESULT}
+    return [
+        ("Task", "Validate File", accepted),
+        ("Choice", "File Accepted?", accepted),
+        ("Task", "Split File", planned),
+        ("Choice", "Anything To Write?", planned),
+        ("Map", "Write Chunks", planned),
+        ("Task", "Reconcile", done),
+        ("Choice", "Everything Written?", done),
+        ("Succeed", "Loaded", done),
+    ]
+
+
+def refused_visits() -> list[tuple[str, str, Any]]:
+    """The states of a file that was refused."""
+    detail = "The header has no column store."
+    reason = {"reason": "missing_column", "line": 1, "column": "store", "detail": detail}
+    refused = {"verdict": "refused", "summary": detail, "reasons": [reason], "load_id": "load-1"}
+    reported = {**refused, "dead_letter": {"error": "FileRefused", "cause": detail}}
+    return [
+        ("Task", "Validate File", refused),
+        ("Choice", "File Accepted?", refused),
+        ("Pass", "Describe Refusal", reported),
+        ("Task", "Send To Dead Letter Queue", reported),
+        ("Fail", "Load Failed", None),
+    ]
+
+
+def _ok(**answer: Any) -> tuple[AWSResponse, dict[str, Any]]:
+    return AWSResponse("", 200, {}, None), answer
+
+
+def _refused(code: str, message: str) -> tuple[AWSResponse, dict[str, Any]]:
+    return AWSResponse("", 400, {}, None), {"Error": {"Code": code, "Message": message}}

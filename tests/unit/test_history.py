@@ -1,0 +1,124 @@
+"""How an execution's history is read: one line a state, and the failure in words."""
+
+import json
+from typing import Any
+
+import pytest
+
+from ops.history import error_in_words, failure_in_words, last_value, read_states, results
+from tests.unit.step_functions import (
+    COUNTS,
+    StepFunctions,
+    entered,
+    exited,
+    loaded_visits,
+    refused_visits,
+)
+
+TASK_FAILED = {
+    "type": "TaskFailed",
+    "taskFailedEventDetails": {"error": "Lambda.Unknown", "cause": "out of memory"},
+}
+SCHEDULED = {"type": "TaskScheduled", "taskScheduledEventDetails": {"resource": "invoke"}}
+
+
+def history(*events: dict[str, Any]) -> list[dict[str, Any]]:
+    step_functions = StepFunctions()
+    step_functions.set_events("a", events)
+    return step_functions.events["a"]
+
+
+def test_every_visit_is_one_line_with_its_duration_and_result() -> None:
+    step_functions = StepFunctions()
+    step_functions.add("a", visits=loaded_visits())
+    states = list(read_states(step_functions.events["a"]))
+    assert [state.seconds for state in states] == [1.0] * 8
+    assert dict(zip((state.state for state in states), results(states, COUNTS), strict=True)) == {
+        "Validate File": "accepted",
+        "File Accepted?": "-> Split File",
+        "Split File": "2 chunks",
+        "Anything To Write?": "-> Write Chunks",
+        "Write Chunks": "2 of 2 chunks written",
+        "Reconcile": "all 100 rows accounted for",
+        "Everything Written?": "-> Loaded",
+        "Loaded": "SUCCEEDED",
+    }
+
+
+def test_a_retried_task_that_succeeds_has_no_error_left() -> None:
+    succeeded = {"type": "TaskSucceeded", "taskSucceededEventDetails": {}}
+    (state,) = read_states(
+        history(
+            entered("Task", "Split File"),
+            SCHEDULED,
+            TASK_FAILED,
+            SCHEDULED,
+            succeeded,
+            exited("Task", "Split File", {"plan": {"chunks": 1}}),
+        )
+    )
+    assert (state.error, state.attempts) == (None, 2)
+    assert results([state], None) == ["1 chunk"]
+
+
+def test_a_caught_failure_keeps_its_error_and_number_of_tries() -> None:
+    caught = exited("Task", "Split File", {"failed": {"split_file": {"Error": "Lambda.Unknown"}}})
+    (state,) = read_states(
+        history(
+            entered("Task", "Split File"), SCHEDULED, TASK_FAILED, SCHEDULED, TASK_FAILED, caught
+        )
+    )
+    assert results([state], None) == ["Lambda.Unknown after 2 tries"]
+
+
+def test_a_state_that_is_still_running_says_so() -> None:
+    (state,) = read_states(history(entered("Task", "Reconcile"), SCHEDULED))
+    assert state.seconds is None
+    assert results([state], None) == ["running"]
+
+
+def test_an_aborted_execution_ends_its_running_state() -> None:
+    aborted = {"type": "ExecutionAborted", "executionAbortedEventDetails": {"cause": "stop it"}}
+    (state,) = read_states(history(entered("Map", "Write Chunks"), aborted))
+    assert (state.error, state.cause, state.seconds) == ("ExecutionAborted", "stop it", 1.0)
+
+
+def test_failed_chunks_are_counted() -> None:
+    states = list(
+        read_states(history(entered("Map", "Write Chunks"), exited("Map", "Write Chunks")))
+    )
+    counts = {**COUNTS, "succeeded": 7, "failed": 1, "timedOut": 2, "total": 10}
+    assert results(states, counts) == ["7 of 10 chunks written, 3 failed"]
+
+
+def test_a_refused_file_fails_with_its_reason_in_words() -> None:
+    step_functions = StepFunctions()
+    step_functions.add("a", "FAILED", refused_visits())
+    states = list(read_states(step_functions.events["a"]))
+    assert failure_in_words(states) == "The header has no column store."
+    assert results(states, None)[0] == "refused: missing_column"
+    assert last_value(states, "load_id") == "load-1"
+
+
+def test_a_failed_state_is_named_with_the_message_of_its_error() -> None:
+    cause = json.dumps({"errorType": "ValueError", "errorMessage": "no plan", "stackTrace": ["x"]})
+    failed = {"write_chunks": {"Error": "States.ItemReaderFailed", "Cause": cause}}
+    letter = {"dead_letter": {"failed": failed, "cause": "{}"}}
+    states = list(read_states(history(entered("Pass", "D"), exited("Pass", "D", letter))))
+    assert failure_in_words(states) == (
+        "Write Chunks kept failing with States.ItemReaderFailed: no plan"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "words"),
+    [
+        ("E", '{"errorMessage": "m", "stackTrace": []}', "E: m"),
+        ("E", "plain", "E: plain"),
+        ("E", None, "E: no cause given"),
+        ("E", "[1]", "E: [1]"),
+        (None, "plain", "plain"),
+    ],
+)
+def test_errors_in_words(error: str | None, cause: str | None, words: str) -> None:
+    assert error_in_words(error, cause) == words

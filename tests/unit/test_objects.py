@@ -1,0 +1,239 @@
+"""Reading S3 objects: pinned, continued where a stream broke, and given up in the end."""
+
+import io
+
+import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    ResponseStreamingError,
+)
+from botocore.response import StreamingBody
+from urllib3.exceptions import ProtocolError
+
+from ingestion.errors import ObjectChanged, ObjectGone
+from ingestion.objects import PinnedObject, pin, read_blocks
+
+CONTENT = bytes(range(256)) * 40
+SOURCE = PinnedObject("uploads", "a.csv", "v1", "etag-1", len(CONTENT))
+
+
+def failure(status, code="Failed"):
+    return ClientError(
+        {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "GetObject"
+    )
+
+
+class Raw(io.BytesIO):
+    """A connection that breaks after ``whole`` bytes, as urllib3 reports it."""
+
+    def __init__(self, content, whole=None):
+        super().__init__(content)
+        self._whole = len(content) if whole is None else whole
+
+    def read(self, amount=-1):
+        if self._whole <= 0 and self.tell() < len(self.getvalue()):
+            raise ProtocolError("Connection broken")
+        block = super().read(min(amount, self._whole) if amount >= 0 else self._whole)
+        self._whole -= len(block)
+        return block
+
+
+class S3:
+    """An S3 client. ``breaks`` gives for each request in turn after how many bytes its body
+    breaks; later ones are whole. An exception in it is raised by the request itself."""
+
+    def __init__(self, *breaks, ignore_range=False):
+        self.breaks = list(breaks)
+        self.ignore_range = ignore_range
+        self.requests = []
+        self.bodies = []
+
+    def get_object(self, **arguments):
+        self.requests.append(arguments)
+        assert len(self.requests) < 50, "endless"
+        whole = self.breaks.pop(0) if self.breaks else None
+        if isinstance(whole, Exception):
+            raise whole
+        start, last = map(int, arguments["Range"].removeprefix("bytes=").split("-"))
+        content = CONTENT if self.ignore_range else CONTENT[start : last + 1]
+        raw = Raw(content, whole)
+        self.bodies.append(raw)
+        return {
+            "Body": StreamingBody(raw, len(content)),
+            "ResponseMetadata": {"HTTPStatusCode": 200 if self.ignore_range else 206},
+        }
+
+    @property
+    def ranges(self):
+        return [request["Range"] for request in self.requests]
+
+
+def read(s3, start=0, end=SOURCE.size, source=SOURCE, block_size=1000):
+    return list(read_blocks(s3, source, start, end, block_size))
+
+
+@pytest.mark.parametrize("ignore_range", [False, True])
+@pytest.mark.parametrize(
+    ("start", "end"), [(0, len(CONTENT)), (0, 1), (999, 1001), (3000, 3000), (5000, 9999)]
+)
+def test_a_half_open_range_is_read_in_blocks(start, end, ignore_range):
+    blocks = read(S3(ignore_range=ignore_range), start, end)
+    assert b"".join(blocks) == CONTENT[start:end]
+    assert all(0 < len(block) <= 1000 for block in blocks)
+
+
+def test_nothing_is_asked_for_an_empty_range():
+    s3 = S3()
+    assert read(s3, 5, 5) == []
+    assert s3.requests == []
+
+
+@pytest.mark.parametrize("version", ["v1", None])
+def test_every_request_is_pinned(version):
+    s3 = S3(500)
+    source = PinnedObject("uploads", "a.csv", version, "etag-1", len(CONTENT))
+    read(s3, 100, 2000, source)
+    assert len(s3.requests) == 2
+    for request in s3.requests:
+        assert (request["Bucket"], request["Key"]) == ("uploads", "a.csv")
+        assert request["IfMatch"] == '"etag-1"'
+        assert request.get("VersionId") == version
+
+
+def test_the_range_asked_for_is_half_open():
+    s3 = S3()
+    read(s3, 100, 200)
+    assert s3.ranges == ["bytes=100-199"]
+
+
+def test_a_broken_stream_is_continued_at_its_offset():
+    s3 = S3(2500, 700)
+    assert b"".join(read(s3, 100, 9000)) == CONTENT[100:9000]
+    assert s3.ranges == ["bytes=100-8999", "bytes=2600-8999", "bytes=3300-8999"]
+
+
+def test_a_broken_stream_is_continued_though_the_server_ignores_range():
+    s3 = S3(2500, 3000, ignore_range=True)
+    assert b"".join(read(s3, 100, 9000)) == CONTENT[100:9000]
+    assert s3.ranges == ["bytes=100-8999", "bytes=2500-8999", "bytes=3000-8999"]
+
+
+def test_every_body_is_closed():
+    s3 = S3(2500, ignore_range=True)
+    read(s3, 100, 5000)
+    assert [body.closed for body in s3.bodies] == [True, True]
+
+
+def test_a_reader_that_stops_early_closes_the_body():
+    s3 = S3()
+    blocks = read_blocks(s3, SOURCE, 0, len(CONTENT), 1000)
+    next(blocks)
+    blocks.close()
+    assert s3.bodies[0].closed
+
+
+def test_it_gives_up_after_breaks_in_a_row_without_a_byte():
+    s3 = S3(*[0] * 49)
+    with pytest.raises(ResponseStreamingError):
+        read(s3)
+    assert len(s3.requests) == 6
+
+
+def test_breaks_between_which_bytes_came_are_not_in_a_row():
+    s3 = S3(*[0, 0, 0, 0, 500] * 4)
+    assert b"".join(read(s3)) == CONTENT
+
+
+def test_bodies_that_end_early_without_an_error_are_breaks_too():
+    """Otherwise the reader would ask for ever."""
+    s3 = S3()
+    original = s3.get_object
+
+    def without_length(**arguments):
+        return original(**arguments) | {"Body": StreamingBody(io.BytesIO(b""), None)}
+
+    s3.get_object = without_length
+    with pytest.raises(BotoCoreError):
+        read(s3)
+    assert len(s3.requests) == 6
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(412, ObjectChanged), (404, ObjectGone), (405, ObjectGone)]
+)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_object_that_is_another_or_gone_is_told(status, error, at_once):
+    s3 = S3(failure(status)) if at_once else S3(500, failure(status))
+    with pytest.raises(error, match=r"uploads/a\.csv"):
+        read(s3)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        failure(403, "AccessDenied"),
+        failure(503, "SlowDown"),
+        EndpointConnectionError(endpoint_url="x"),
+    ],
+    ids=["denied", "slow down", "unreachable"],
+)
+def test_what_the_sdk_could_not_cure_is_raised(error):
+    s3 = S3(error)
+    with pytest.raises(type(error)):
+        read(s3)
+    assert len(s3.requests) == 1
+
+
+class Heads:
+    """An S3 client that answers HeadObject."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.requests = []
+
+    def head_object(self, **arguments):
+        self.requests.append(arguments)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def head(**more):
+    return {"ETag": '"etag-1"', "ContentLength": 7} | more
+
+
+def test_without_a_version_the_newest_one_is_pinned():
+    s3 = Heads(head(VersionId="v9"))
+    assert pin(s3, "uploads", "a.csv", None, None) == PinnedObject(
+        "uploads", "a.csv", "v9", "etag-1", 7
+    )
+    assert s3.requests == [{"Bucket": "uploads", "Key": "a.csv"}]
+
+
+def test_the_version_asked_for_is_pinned():
+    s3 = Heads(head(VersionId="v1"))
+    assert pin(s3, "uploads", "a.csv", "v1", "etag-1").version_id == "v1"
+    assert s3.requests[0]["VersionId"] == "v1"
+
+
+@pytest.mark.parametrize("more", [{}, {"VersionId": "null"}], ids=["unversioned", "suspended"])
+def test_a_bucket_without_versions_pins_by_etag_alone(more):
+    assert pin(Heads(head(**more)), "uploads", "a.csv", None, "etag-1").version_id is None
+
+
+def test_another_etag_than_asked_for_is_a_change():
+    with pytest.raises(ObjectChanged, match=r"uploads/a\.csv"):
+        pin(Heads(head()), "uploads", "a.csv", None, "etag-0")
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_no_object_or_a_delete_marker_is_gone(status):
+    with pytest.raises(ObjectGone, match=r"uploads/a\.csv"):
+        pin(Heads(failure(status)), "uploads", "a.csv", "v1", None)
+
+
+def test_forbidden_is_not_gone():
+    with pytest.raises(ClientError):
+        pin(Heads(failure(403)), "uploads", "a.csv", "v1", None)

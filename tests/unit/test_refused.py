@@ -1,0 +1,111 @@
+"""Refused rows are kept, joined and written as CSV without losing a character."""
+
+import csv
+import io
+
+import pytest
+
+from ingestion.refused import (
+    HEADER,
+    LONGEST_RAW,
+    CsvStream,
+    RefusedRow,
+    read_parts,
+    refused_row,
+    write_part,
+)
+
+AWKWARD = ['a,"b"', "two\nlines", "cr\rhere", "crlf\r\nhere", "\u2028\x85\x1c", "é日本", "\x00", ""]
+
+
+class Bucket:
+    """As much of an S3 client as the parts need."""
+
+    def __init__(self):
+        self.objects = {}
+
+    def put_object(self, *, Bucket, Key, Body):
+        self.objects[Bucket, Key] = Body
+
+    def get_object(self, *, Bucket, Key):
+        return {"Body": io.BytesIO(self.objects[Bucket, Key])}
+
+
+def rows_of(*lines, raw="x"):
+    return [RefusedRow(line, "quantity", "bad_quantity", raw) for line in lines]
+
+
+def as_csv(stream):
+    text = io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8", newline="")
+    return list(csv.reader(text))
+
+
+def test_text_is_kept_as_it_is():
+    assert refused_row(7, "product", "missing_value", "é,\n".encode()) == RefusedRow(
+        7, "product", "missing_value", "é,\n"
+    )
+
+
+def test_bytes_that_are_not_utf8_are_shown_escaped():
+    assert refused_row(1, "", "not_utf8", b"caf\xe9,1").raw == r"caf\xe9,1"
+
+
+def test_a_long_text_is_cut():
+    assert refused_row(1, "", "record_too_long", b"x" * 9999).raw == "x" * LONGEST_RAW
+    assert refused_row(1, "", "record_too_long", b"x" * LONGEST_RAW).raw == "x" * LONGEST_RAW
+
+
+@pytest.mark.parametrize("raw", AWKWARD)
+def test_a_part_is_read_as_it_was_written(raw):
+    bucket = Bucket()
+    write_part(bucket, "work", "a.jsonl", rows_of(1, 2, raw=raw))
+    assert list(read_parts(bucket, "work", ["a.jsonl"], 0)) == rows_of(1, 2, raw=raw)
+
+
+def test_rows_come_by_line_over_all_parts_counted_from_the_files_start():
+    """A superseded row may be listed in a later round than its neighbours."""
+    bucket = Bucket()
+    write_part(bucket, "work", "a.jsonl", rows_of(9, 1, 4))
+    write_part(bucket, "work", "b.jsonl", rows_of(10, 3))
+    rows = list(read_parts(bucket, "work", ["a.jsonl", "b.jsonl"], 100))
+    assert rows == rows_of(101, 103, 104, 109, 110)
+
+
+def test_no_parts_no_rows():
+    assert list(read_parts(Bucket(), "work", [], 5)) == []
+
+
+@pytest.mark.parametrize("raw", AWKWARD)
+def test_any_reader_of_csv_gets_the_rows_back(raw):
+    stream = CsvStream(rows_of(5, 6, raw=raw))
+    assert as_csv(stream) == [
+        list(HEADER),
+        ["5", "quantity", "bad_quantity", raw],
+        ["6", "quantity", "bad_quantity", raw],
+    ]
+    assert stream.rows == 2
+
+
+def test_without_rows_there_is_a_header():
+    stream = CsvStream([])
+    assert as_csv(stream) == [list(HEADER)]
+    assert stream.rows == 0
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000, 1 << 20])
+def test_pieces_of_any_size_give_the_same_bytes(size):
+    stream = CsvStream(rows_of(*range(500), raw="é,\n"))
+    pieces = iter(lambda: stream.read(size), b"")
+    assert b"".join(pieces) == CsvStream(rows_of(*range(500), raw="é,\n")).read()
+
+
+def test_rows_are_taken_only_as_they_are_read():
+    taken = []
+
+    def rows():
+        for row in rows_of(*range(1000)):
+            taken.append(row.line)
+            yield row
+
+    CsvStream(rows()).read(100)
+    assert len(taken) < 10
