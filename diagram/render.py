@@ -1,0 +1,49 @@
+"""Draws both pictures anew from their sources: `make diagram`.
+
+    architecture.png    from architecture.py
+    statemachine.svg    from the state machine's definition
+
+The same sources give the same bytes with the same Graphviz and fonts; the committed pictures were
+drawn by Graphviz 2.43 with Liberation Sans.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def main() -> int:
+    """Exit code: 0 drawn, 2 something is not installed."""
+    if shutil.which("dot") is None:
+        print(
+            "Graphviz is missing: install it, on Debian by `apt-get install graphviz`.",
+            file=sys.stderr,
+        )
+        return 2
+    if importlib.util.find_spec("diagrams") is None:
+        print(
+            "The Python package diagrams is missing: install it by"
+            " `.venv/bin/python -m pip install diagrams==0.25.1`.",
+            file=sys.stderr,
+        )
+        return 2
+
+    # Only now, because architecture needs diagrams.
+    import architecture
+
+    import statemachine
+    from ops.definition import load
+
+    architecture.draw(HERE / "architecture.png")
+    statemachine.draw(load(), HERE / "statemachine.svg")
+    print("Drawn: diagram/architecture.png and diagram/statemachine.svg")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
