@@ -1,0 +1,136 @@
+"""What the tasks really answer with: the four handlers, run over a small file on moto.
+
+The definition's graph tests and branch tests take their states' results from here, so that they
+can't agree with each other on fields that no handler answers with.
+"""
+
+import importlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+UPLOADS, WORK = "uploads", "work"
+EXECUTION_ARN = "arn:aws:states:us-east-1:123456789012:execution:Ingest:by-hand"
+TASKS = ("validate_file", "split_file", "write_chunk", "reconcile")
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "LEDGER_TABLE": "Ledger",
+    "DYNAMODB_TABLE": "Tickets",
+    "WORK_BUCKET": WORK,
+    "CHUNK_SIZE_BYTES": "65536",
+    "BATCHES_IN_FLIGHT": "2",
+}
+HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
+FILES = {
+    "tickets.csv": HEADER + b"T1,tea,B1,2026-01-01T10:00,drinks,2,S1\nT2,,B1,2026-01-01,,1,\n",
+    "empty.csv": HEADER,
+    "broken.csv": b"ticket_id,product\n",
+}
+
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Each as Step Functions gets it, by way of JSON."""
+
+    accepted: Answer
+    refused: Answer
+    gone: Answer
+    """Of Validate File about an object that is not there: refused without a load."""
+    already_loaded: Answer
+    plan: Answer
+    empty_plan: Answer
+    chunk: Answer
+    """An item of the plan."""
+    finished: Answer
+    shortfall: Answer
+    """Of Reconcile before any chunk was written."""
+    result: Answer
+
+
+@contextmanager
+def cloud() -> Iterator[None]:
+    """moto with the buckets and tables of the stack, and handlers with clients of their own."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+            patch.delenv(name, raising=False)
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        patch.setattr(boto3, "DEFAULT_SESSION", None)
+        forget_clients()
+        s3, dynamodb = boto3.client("s3"), boto3.client("dynamodb")
+        for bucket in (UPLOADS, WORK):
+            s3.create_bucket(Bucket=bucket)
+        s3.put_bucket_versioning(Bucket=UPLOADS, VersioningConfiguration={"Status": "Enabled"})
+        for key, body in FILES.items():
+            s3.put_object(Bucket=UPLOADS, Key=key, Body=body)
+        for table, *key in (("Tickets", "ticket_id", "product"), ("Ledger", "load_id", "entry")):
+            dynamodb.create_table(
+                TableName=table,
+                BillingMode="PAY_PER_REQUEST",
+                AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in key],
+                KeySchema=[
+                    {"AttributeName": key[0], "KeyType": "HASH"},
+                    {"AttributeName": key[1], "KeyType": "RANGE"},
+                ],
+            )
+        try:
+            yield
+        finally:
+            forget_clients()
+
+
+def forget_clients() -> None:
+    """Handlers make their clients once a process; other tests have other clouds."""
+    for task in TASKS:
+        for value in vars(importlib.import_module(f"handlers.{task}")).values():
+            if hasattr(value, "cache_clear"):
+                value.cache_clear()
+
+
+def call(task: str, **event: Any) -> Answer:
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000)
+    handler = importlib.import_module(f"handlers.{task}").handler
+    answer: Answer = json.loads(json.dumps(handler(json.loads(json.dumps(event)), context)))
+    return answer
+
+
+def validate(key: str) -> Answer:
+    request = {"bucket": UPLOADS, "key": key}
+    return call("validate_file", execution_arn=EXECUTION_ARN, input=request)
+
+
+def collect() -> Answers:
+    """Run the tasks and keep what they answer."""
+    with cloud():
+        accepted = validate("tickets.csv")
+        load = {"load_id": accepted["load_id"], "file": accepted["file"]}
+        plan = call("split_file", **load)
+        body = boto3.client("s3").get_object(Bucket=plan["bucket"], Key=plan["key"])["Body"]
+        [chunk] = json.loads(body.read())
+        shortfall = call("reconcile", **load, plan=plan)
+        finished = call("write_chunk", **load, chunk=chunk)
+        result = call("reconcile", **load, plan=plan)
+        empty = validate("empty.csv")
+        return Answers(
+            accepted=accepted,
+            refused=validate("broken.csv"),
+            gone=validate("gone.csv"),
+            already_loaded=validate("tickets.csv"),
+            plan=plan,
+            empty_plan=call("split_file", load_id=empty["load_id"], file=empty["file"]),
+            chunk=chunk,
+            finished=finished,
+            shortfall=shortfall,
+            result=result,
+        )

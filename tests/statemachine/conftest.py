@@ -1,0 +1,29 @@
+"""The definition, what its tasks really answer with, and one engine for all of TestState."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ops import definition
+from ops.engine import Engine
+from tests.statemachine.answers import Answers, collect
+
+
+@pytest.fixture
+def machine() -> dict[str, Any]:
+    """The definition with sample values; a new copy for each test."""
+    return definition.load()
+
+
+@pytest.fixture(scope="session")
+def answers() -> Answers:
+    """What the handlers answer with. Tests only read it."""
+    return collect()
+
+
+@pytest.fixture(scope="session")
+def step_functions() -> Iterator[Any]:
+    """A client of an engine without a stack: TestState needs none."""
+    with Engine.start() as engine:
+        yield engine.client("stepfunctions")

@@ -1,0 +1,266 @@
+"""Rules that the state machine's definition keeps, told from the file alone.
+
+What its paths rely on is in test_data_flow.py, and its branches as the engine takes them are in
+test_branches.py.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from ops import definition
+from tests.statemachine.states import State, all_states, machines, targets
+
+HANDLERS = Path(__file__).parents[2] / "functions" / "handlers"
+DEFINITION = definition.load()
+# A task without a handler of ours: Step Functions calls the service itself.
+WITHOUT_HANDLER = {"Send To Dead Letter Queue"}
+# It has no Catch on purpose: its child execution fails with the function's own error and stays
+# redrivable, and Reconcile notices.
+WITHOUT_CATCH = {"Write Chunk"}
+
+STATES = all_states(DEFINITION)
+TASKS = [name for name, state in STATES.items() if state["Type"] == "Task"]
+MAPS = [name for name, state in STATES.items() if state["Type"] == "Map"]
+CHOICES = [name for name, state in STATES.items() if state["Type"] == "Choice"]
+INVOKING = [name for name in TASKS if name not in WITHOUT_HANDLER]
+
+
+def snake_case(name: str) -> str:
+    return name.lower().replace(" ", "_")
+
+
+# ---------------------------------------------------------------- The graph
+
+
+def dangling(machine: State) -> set[str]:
+    """Targets that no state of the same machine has."""
+    return {
+        target
+        for one in machines(machine)
+        for target in [one["StartAt"], *(t for s in one["States"].values() for t in targets(s))]
+        if target not in one["States"]
+    }
+
+
+def unreachable(machine: State) -> set[str]:
+    found = set()
+    for one in machines(machine):
+        reached: set[str] = set()
+        waiting = [one["StartAt"]]
+        while waiting:
+            name = waiting.pop()
+            if name not in reached:
+                reached.add(name)
+                waiting += targets(one["States"][name])
+        found |= one["States"].keys() - reached
+    return found
+
+
+def test_every_target_exists() -> None:
+    assert dangling(DEFINITION) == set()
+
+
+def test_every_state_can_be_reached() -> None:
+    assert unreachable(DEFINITION) == set()
+
+
+def test_every_state_ends_somewhere() -> None:
+    """Each has a way on, or is an end; so every execution comes to Succeed or Fail."""
+    ends = {name for name, state in STATES.items() if not targets(state)}
+    assert {STATES[name]["Type"] for name in ends} == {"Succeed", "Fail"}
+    assert not [name for name, state in STATES.items() if state.get("End")]
+
+
+def test_names_are_unique_even_across_the_map() -> None:
+    """A name in a history then means one state."""
+    assert len(STATES) == sum(len(one["States"]) for one in machines(DEFINITION))
+
+
+def test_every_state_says_why_it_is_there() -> None:
+    for name, state in STATES.items():
+        assert re.fullmatch(r"[A-Z].{20,}\.", state.get("Comment", "")), name
+    assert DEFINITION["Comment"]
+
+
+def test_choices_are_questions_and_nothing_else_is() -> None:
+    assert {name for name in STATES if name.endswith("?")} == set(CHOICES)
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_choice_always_has_an_answer(name: str) -> None:
+    """Without a Default, States.NoChoiceMatched would end the execution; a Choice has no Catch."""
+    assert "Default" in STATES[name]
+
+
+def test_a_failed_load_ends_in_fail() -> None:
+    """No way that goes through a Catch or a description of what is wrong leads to Succeed."""
+    states = DEFINITION["States"]
+    waiting = [name for name in states if name.startswith("Describe ")]
+    waiting += [one["Next"] for state in states.values() for one in state.get("Catch", [])]
+    reached: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += targets(states[name])
+    assert {states[name]["Type"] for name in reached if not targets(states[name])} == {"Fail"}
+
+
+def test_the_two_failures_tell_whether_the_message_was_sent() -> None:
+    assert STATES["Load Failed"]["Error"] == "LoadFailed"
+    assert STATES["Load Failure Not Reported"]["Error"] == "LoadFailureNotReported"
+    assert targets(STATES["Send To Dead Letter Queue"]) == [
+        "Load Failed",
+        "Load Failure Not Reported",
+    ]
+    into_failed = {name for name, state in STATES.items() if "Load Failed" in targets(state)}
+    assert into_failed == {"Send To Dead Letter Queue"}
+
+
+# ---------------------------------------------------------------- Errors
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_has_a_timeout(name: str) -> None:
+    assert STATES[name]["TimeoutSeconds"] >= 60
+
+
+def test_the_state_machine_has_a_timeout() -> None:
+    assert DEFINITION["TimeoutSeconds"] > 0
+
+
+@pytest.mark.parametrize("name", TASKS + MAPS)
+def test_retries_back_off_up_to_a_bound_and_with_full_jitter(name: str) -> None:
+    assert STATES[name]["Retry"]
+    for retrier in STATES[name]["Retry"]:
+        assert retrier["BackoffRate"] > 1
+        assert 0 < retrier["MaxDelaySeconds"] <= 300
+        assert retrier["JitterStrategy"] == "FULL"
+        assert retrier["MaxAttempts"] >= 3
+        assert retrier["IntervalSeconds"] >= 1
+
+
+@pytest.mark.parametrize("name", INVOKING)
+def test_throttling_is_retried_many_times_and_apart_from_errors(name: str) -> None:
+    throttled, *others = STATES[name]["Retry"]
+    assert throttled["ErrorEquals"] == ["Lambda.TooManyRequestsException"]
+    assert throttled["MaxAttempts"] >= 20
+    for retrier in others:
+        assert "Lambda.TooManyRequestsException" not in retrier["ErrorEquals"]
+
+
+@pytest.mark.parametrize("name", INVOKING)
+def test_every_failure_of_a_task_and_every_error_of_lambda_is_retried(name: str) -> None:
+    retried = {error for retrier in STATES[name]["Retry"] for error in retrier["ErrorEquals"]}
+    assert retried == {
+        "States.TaskFailed",
+        "States.Timeout",
+        "Lambda.ServiceException",
+        "Lambda.AWSLambdaException",
+        "Lambda.SdkClientException",
+        "Lambda.TooManyRequestsException",
+    }
+
+
+def test_nothing_depends_on_the_name_of_an_exception_class() -> None:
+    handled = {
+        error
+        for state in STATES.values()
+        for one in [*state.get("Retry", []), *state.get("Catch", [])]
+        for error in one["ErrorEquals"]
+    }
+    assert not [error for error in handled if not error.startswith(("States.", "Lambda."))]
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS + MAPS if name not in WITHOUT_CATCH])
+def test_every_error_is_caught_below_failed_under_the_name_of_the_state(name: str) -> None:
+    [catcher] = STATES[name]["Catch"]
+    assert catcher["ErrorEquals"] == ["States.ALL"]
+    assert catcher["ResultPath"] == f"$.failed.{snake_case(name)}"
+
+
+def test_only_write_chunk_has_no_catch() -> None:
+    assert {name for name in TASKS + MAPS if "Catch" not in STATES[name]} == WITHOUT_CATCH
+    assert list(DEFINITION["States"]["Write Chunks"]["ItemProcessor"]["States"]) == [
+        "Write Chunk",
+        "Chunk Finished?",
+        "Chunk Written",
+    ]
+
+
+# ---------------------------------------------------------------- The Map
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_one_failed_chunk_does_not_throw_away_the_work_of_the_others(name: str) -> None:
+    """No count beside the percentage: either one fails the Map. The engine needs a literal."""
+    assert STATES[name]["ToleratedFailurePercentage"] == 100
+    assert not [
+        field
+        for field in STATES[name]
+        if field.startswith("ToleratedFailure") and field != "ToleratedFailurePercentage"
+    ]
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_every_chunk_is_a_standard_execution_with_its_own_history(name: str) -> None:
+    assert STATES[name]["ItemProcessor"]["ProcessorConfig"] == {
+        "Mode": "DISTRIBUTED",
+        "ExecutionType": "STANDARD",
+    }
+    assert STATES[name]["Label"] == name.replace(" ", "")
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_results_of_chunks_go_to_s3_and_not_into_the_state(name: str) -> None:
+    """All results together may be more than the 256 KiB of a payload."""
+    assert STATES[name]["ResultPath"] is None
+    assert STATES[name]["ResultWriter"]["Resource"].endswith(":states:::s3:putObject")
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_chunks_come_from_the_plan_in_s3(name: str) -> None:
+    reader = STATES[name]["ItemReader"]
+    assert reader["Resource"].endswith(":states:::s3:getObject")
+    assert reader["ReaderConfig"] == {"InputType": "JSON"}
+    assert reader["Parameters"] == {"Bucket.$": "$.plan.bucket", "Key.$": "$.plan.key"}
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_chunks_in_parallel_are_bounded_by_a_literal(name: str) -> None:
+    """0 would be no bound, and the engine ignores MaxConcurrencyPath."""
+    assert isinstance(STATES[name]["MaxConcurrency"], int)
+    assert STATES[name]["MaxConcurrency"] > 0
+
+
+# ---------------------------------------------------------------- States and handlers
+
+
+def test_a_task_is_named_like_its_handler_and_no_handler_is_without_a_task() -> None:
+    files = {path.stem for path in HANDLERS.glob("*.py")} - {"__init__", "start_execution"}
+    assert {snake_case(name) for name in INVOKING} == files
+
+
+@pytest.mark.parametrize("name", INVOKING)
+def test_a_task_invokes_the_substitution_of_its_name(name: str) -> None:
+    substitution = f"{name.replace(' ', '')}Function"
+    assert substitution in definition.placeholders(
+        definition.DEFINITION.read_text(encoding="utf-8")
+    )
+    parameters = STATES[name]["Parameters"]
+    assert parameters["FunctionName"] == definition.sample_value(substitution)
+
+
+@pytest.mark.parametrize("name", INVOKING)
+def test_a_task_sends_its_handler_exactly_the_fields_that_it_reads(name: str) -> None:
+    tree = ast.parse((HANDLERS / f"{snake_case(name)}.py").read_text(encoding="utf-8"))
+    read = {
+        ast.literal_eval(node.slice)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "event"
+    }
+    sent = {key.removesuffix(".$") for key in STATES[name]["Parameters"]["Payload"]}
+    assert sent == read

@@ -1,0 +1,267 @@
+"""The template as CloudFormation would deploy it: transformed by SAM, then resolved.
+
+Every Ref, Fn::GetAtt, Fn::Sub and Fn::If becomes the text that AWS would put there (an ARN, a URL,
+a name), and whatever a false condition leaves out is gone, so that a test compares plain values.
+Nothing here asks AWS or the network.
+"""
+
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+
+ROOT = Path(__file__).parents[2]
+
+ACCOUNT = "123456789012"
+REGION = "eu-central-1"
+PSEUDO_PARAMETERS = {
+    "AWS::AccountId": ACCOUNT,
+    "AWS::Region": REGION,
+    "AWS::Partition": "aws",
+    "AWS::URLSuffix": "amazonaws.com",
+    "AWS::StackName": "Tickets-Prod",  # stacks may hold capitals, buckets may not
+    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/Tickets-Prod/0a1b2c3d-4e5f",
+}
+LEFT_OUT = object()  # AWS::NoValue
+
+Template = dict[str, Any]
+
+
+@cache
+def _source() -> Template:
+    return yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
+
+
+def source() -> Template:
+    """template.yaml as it is written, with short forms like !Ref in their long form."""
+    return copy.deepcopy(_source())
+
+
+@cache
+def _transformed() -> Template:
+    template = source()
+    # `sam package` puts S3 locations here; the transform looks into neither.
+    template["Globals"]["Function"]["CodeUri"] = {"Bucket": "packages", "Key": "functions.zip"}
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::StateMachine":
+            resource["Properties"]["DefinitionUri"] = {"Bucket": "packages", "Key": "ingest.json"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", REGION)  # the transform tells the partition from it
+        return transform(template, {}, SimpleNamespace(load=dict))
+
+
+def transformed() -> Template:
+    """The template after the SAM transform, not yet resolved."""
+    return copy.deepcopy(_transformed())
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What one choice of parameters deploys: ``resources`` and ``outputs``, resolved."""
+
+    resources: dict[str, dict[str, Any]]
+    outputs: dict[str, dict[str, Any]]
+    resolver: "Resolver"
+
+    def properties(self, name: str) -> dict[str, Any]:
+        return self.resources[name]["Properties"]
+
+    def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Properties of every resource of the type, by logical id."""
+        return {
+            name: resource.get("Properties", {})
+            for name, resource in self.resources.items()
+            if resource["Type"] == kind
+        }
+
+    def arn(self, name: str) -> str:
+        return self.resolver.attribute(name, "Arn")
+
+    def ref(self, name: str) -> Any:
+        return self.resolver.reference(name)
+
+
+def deploy(pseudo: Mapping[str, str] | None = None, **parameters: object) -> Stack:
+    """The stack with these parameters, and AWS defaults for all others."""
+    resolver = Resolver(transformed(), parameters, PSEUDO_PARAMETERS | dict(pseudo or {}))
+    return Stack(resolver.section("Resources"), resolver.section("Outputs"), resolver)
+
+
+class Resolver:
+    """Evaluates CloudFormation's functions. Raises KeyError for whatever is not defined."""
+
+    def __init__(
+        self, template: Template, parameters: Mapping[str, object], pseudo: Mapping[str, str]
+    ) -> None:
+        unknown = parameters.keys() - template["Parameters"].keys()
+        if unknown:
+            raise KeyError(f"The template has no parameter {', '.join(sorted(unknown))}.")
+        self._template = template
+        defaults = {
+            name: one["Default"] for name, one in template["Parameters"].items() if "Default" in one
+        }
+        self._values = {**pseudo, **defaults, **parameters}
+
+    def section(self, name: str) -> dict[str, Any]:
+        """Resources or Outputs, without those whose condition is false."""
+        return {
+            key: self.resolve(entry)
+            for key, entry in self._template[name].items()
+            if "Condition" not in entry or self.condition(entry["Condition"])
+        }
+
+    def condition(self, name: str) -> bool:
+        return bool(self.resolve(self._template["Conditions"][name]))
+
+    def resolve(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [one for one in map(self.resolve, value) if one is not LEFT_OUT]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            [(function, argument)] = value.items()
+            if function == "Ref":
+                return self.reference(argument)
+            if function == "Condition" and isinstance(argument, str):
+                return self.condition(argument)
+            if function.startswith("Fn::"):
+                return self._call(function.removeprefix("Fn::"), argument)
+        resolved = {key: self.resolve(one) for key, one in value.items()}
+        return {key: one for key, one in resolved.items() if one is not LEFT_OUT}
+
+    def _call(self, function: str, argument: Any) -> Any:
+        if function == "If":
+            condition, yes, no = argument
+            return self.resolve(yes if self.condition(condition) else no)
+        if function == "GetAtt":
+            return self.attribute(*argument)
+        if function == "Sub":
+            return self._substitute(argument)
+        arguments = self.resolve(argument)
+        if function == "Equals":
+            return str(arguments[0]) == str(arguments[1])  # parameters are texts to CloudFormation
+        if function == "Not":
+            return not arguments[0]
+        if function == "And":
+            return all(arguments)
+        if function == "Or":
+            return any(arguments)
+        if function == "Select":
+            return arguments[1][int(arguments[0])]
+        if function == "Split":
+            return arguments[1].split(arguments[0])
+        if function == "Join":
+            return arguments[0].join(arguments[1])
+        raise KeyError(f"This resolver does not know Fn::{function}.")
+
+    def _substitute(self, argument: Any) -> str:
+        text, own = (argument, {}) if isinstance(argument, str) else argument
+
+        def value(match: re.Match[str]) -> str:
+            name = match[1]
+            if name in own:
+                return str(self.resolve(own[name]))
+            logical_id, dot, attribute = name.partition(".")
+            return str(self.attribute(logical_id, attribute) if dot else self.reference(logical_id))
+
+        return re.sub(r"\$\{([^}!]+)\}", value, text)
+
+    def reference(self, name: str) -> Any:
+        """What Ref gives for a parameter, a pseudo parameter or a resource."""
+        if name == "AWS::NoValue":
+            return LEFT_OUT
+        if name in self._values:
+            return self._values[name]
+        resource = self._present(name)
+        kind, properties = resource["Type"], resource.get("Properties", {})
+        if kind == "AWS::SQS::Queue":
+            return f"https://sqs.{self._values['AWS::Region']}.amazonaws.com/{ACCOUNT}/{name}"
+        if kind == "AWS::StepFunctions::StateMachine":
+            return self.attribute(name, "Arn")
+        for given_name in ("BucketName", "TableName", "LogGroupName"):
+            if given_name in properties:
+                return self.resolve(properties[given_name])
+        return name
+
+    def attribute(self, name: str, attribute: str) -> str:
+        """What Fn::GetAtt gives."""
+        kind = self._present(name)["Type"]
+        if attribute == "Name" and kind == "AWS::StepFunctions::StateMachine":
+            return name
+        if attribute != "Arn":
+            raise KeyError(f"This resolver does not know {kind}.{attribute}.")
+        service, form = {
+            "AWS::S3::Bucket": ("s3", "{}"),
+            "AWS::IAM::Role": ("iam", "role/{}"),
+            "AWS::SQS::Queue": ("sqs", "{}"),
+            "AWS::Lambda::Function": ("lambda", "function:{}"),
+            "AWS::DynamoDB::Table": ("dynamodb", "table/{}"),
+            "AWS::StepFunctions::StateMachine": ("states", "stateMachine:{}"),
+            "AWS::Events::Rule": ("events", "rule/{}"),
+            "AWS::Logs::LogGroup": ("logs", "log-group:{}:*"),
+        }[kind]
+        region = "" if service in {"s3", "iam"} else self._values["AWS::Region"]
+        account = "" if service == "s3" else ACCOUNT
+        own_name = name if service in {"sqs", "states"} else self.reference(name)
+        partition = self._values["AWS::Partition"]
+        return f"arn:{partition}:{service}:{region}:{account}:{form.format(own_name)}"
+
+    def _present(self, name: str) -> dict[str, Any]:
+        resource: dict[str, Any] = self._template["Resources"][name]
+        if "Condition" in resource and not self.condition(resource["Condition"]):
+            raise KeyError(f"{name} is referred to, but its condition is false.")
+        return resource
+
+
+def statements(stack: Stack, role: str) -> Iterator[dict[str, Any]]:
+    """All statements of a role: its own, and those of the policies attached to it."""
+    for policy in stack.properties(role).get("Policies", []):
+        yield from policy["PolicyDocument"]["Statement"]
+    for policy in stack.of_type("AWS::IAM::Policy").values():
+        if role in policy["Roles"]:
+            yield from policy["PolicyDocument"]["Statement"]
+
+
+def as_list(value: Any) -> list[Any]:
+    """IAM and CloudFormation take one value in place of a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+def dependencies(template: Template) -> dict[str, set[str]]:
+    """The resources that each resource of a template names: Ref, GetAtt, Sub and DependsOn."""
+    names = template["Resources"].keys()
+
+    def referred(value: Any) -> Iterator[str]:
+        if isinstance(value, list):
+            for one in value:
+                yield from referred(one)
+        elif isinstance(value, dict):
+            if isinstance(value.get("Ref"), str):
+                yield value["Ref"]
+            if "Fn::GetAtt" in value:
+                target = value["Fn::GetAtt"]
+                yield target[0] if isinstance(target, list) else target.split(".")[0]
+            if "Fn::Sub" in value:
+                argument = value["Fn::Sub"]
+                text, own = argument if isinstance(argument, list) else (argument, {})
+                for name in re.findall(r"\$\{([^}!]+)\}", text):
+                    if name not in own:
+                        yield name.partition(".")[0]
+            for one in value.values():
+                yield from referred(one)
+
+    return {
+        name: {
+            *as_list(resource.get("DependsOn", [])),
+            *(other for other in referred(resource.get("Properties", {})) if other in names),
+        }
+        for name, resource in template["Resources"].items()
+    }

@@ -1,0 +1,174 @@
+"""Guarantees for whoever deploys the template: parameters, outputs, and that it deploys at all."""
+
+import re
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+import pytest
+
+from ops.stack import REQUIRED_OUTPUTS
+from tests.template.deployed import Stack, dependencies, deploy, source, transformed
+
+PARAMETERS: dict[str, dict[str, Any]] = source()["Parameters"]
+# Set by `tickets` alone, and of no use to anybody who deploys: the console shows it last.
+UNGROUPED = {"EmbeddedEngine"}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_every_parameter_says_what_it_is(name: str) -> None:
+    assert PARAMETERS[name]["Description"].rstrip().endswith(".")
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_every_parameter_has_bounds(name: str) -> None:
+    parameter = PARAMETERS[name]
+    if parameter["Type"] == "Number":
+        assert "AllowedValues" in parameter or {"MinValue", "MaxValue"} <= parameter.keys()
+    else:
+        assert parameter["Type"] == "String"
+        assert "AllowedValues" in parameter or "AllowedPattern" in parameter
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_every_parameter_has_a_default_within_its_bounds(name: str) -> None:
+    parameter = PARAMETERS[name]
+    default = parameter["Default"]
+    if "AllowedValues" in parameter:
+        assert default in parameter["AllowedValues"]
+    elif parameter["Type"] == "Number":
+        assert parameter["MinValue"] <= default <= parameter["MaxValue"]
+    else:
+        assert re.fullmatch(parameter["AllowedPattern"], default)
+
+
+@pytest.mark.parametrize("name", ["UploadBucketName", "WorkBucketName"])
+def test_bucket_names_are_held_to_the_rules_of_s3(name: str) -> None:
+    pattern = PARAMETERS[name]["AllowedPattern"]
+    for good in ("", "abc", "my-uploads.2026", "a" * 63):
+        assert re.fullmatch(pattern, good)
+    for bad in ("ab", "Uploads", "under_score", "-uploads", "uploads-", "a" * 64, "a b c"):
+        assert not re.fullmatch(pattern, bad)
+
+
+def test_table_names_are_held_to_the_rules_of_dynamodb() -> None:
+    pattern = PARAMETERS["TableName"]["AllowedPattern"]
+    assert re.fullmatch(pattern, "My_Tickets.2026-v1")
+    for bad in ("", "ab", "a b c", "tickets/*", "a" * 256):
+        assert not re.fullmatch(pattern, bad)
+
+
+def test_own_bucket_names_are_used() -> None:
+    stack = deploy(UploadBucketName="uploads-of-mine", WorkBucketName="work-of-mine")
+    assert stack.properties("UploadBucket")["BucketName"] == "uploads-of-mine"
+    assert stack.properties("WorkBucket")["BucketName"] == "work-of-mine"
+    assert stack.outputs["UploadBucketName"]["Value"] == "uploads-of-mine"
+
+
+def test_every_parameter_changes_what_is_deployed(stack: Stack) -> None:
+    other = {
+        "TableName": "Purchases",
+        "CreateTable": "false",
+        "UploadBucketName": "uploads-of-mine",
+        "WorkBucketName": "work-of-mine",
+        "EmbeddedEngine": "true",
+    }
+    for name, parameter in PARAMETERS.items():
+        value = other.get(name) or next(
+            one
+            for one in (parameter.get("MinValue"), *parameter.get("AllowedValues", []))
+            if one is not None and one != parameter["Default"]
+        )
+        changed = deploy(None, **{name: value})
+        assert changed.resources != stack.resources, name
+
+
+def test_parameter_groups_show_every_parameter_once() -> None:
+    groups = source()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    shown = [name for group in groups for name in group["Parameters"]]
+    assert sorted(shown) == sorted(PARAMETERS.keys() - UNGROUPED)
+
+
+def test_defaults_are_for_aws() -> None:
+    assert PARAMETERS["EmbeddedEngine"]["Default"] == "false"
+
+
+# What an operator asks for: each resource by hand, so that none is forgotten.
+OUTPUTS = {
+    "UploadBucketName": "UploadBucket",
+    "WorkBucketName": "WorkBucket",
+    "TableName": "Table",
+    "LedgerTableName": "LedgerTable",
+    "StateMachineArn": "Ingest",
+    "UploadQueueUrl": "UploadQueue",
+    "UploadDeadLetterQueueUrl": "UploadDeadLetterQueue",
+    "FailedExecutionsQueueUrl": "FailedExecutionsQueue",
+    "StartExecutionFunctionName": "StartExecution",
+    "ValidateFileFunctionName": "ValidateFile",
+    "SplitFileFunctionName": "SplitFile",
+    "WriteChunkFunctionName": "WriteChunk",
+    "ReconcileFunctionName": "Reconcile",
+}
+
+
+def test_outputs_name_what_an_operator_asks_for(stack: Stack) -> None:
+    values = {name: one["Value"] for name, one in stack.outputs.items()}
+    assert values == {name: stack.ref(resource) for name, resource in OUTPUTS.items()}
+
+
+def test_outputs_say_what_they_are(stack: Stack) -> None:
+    for name, output in stack.outputs.items():
+        assert output["Description"].endswith("."), name
+
+
+def test_the_command_line_finds_every_output_that_it_needs(stack: Stack) -> None:
+    assert set(REQUIRED_OUTPUTS) <= stack.outputs.keys()
+
+
+# ---------------------------------------------------------------- It deploys
+
+
+def order(template: dict[str, Any]) -> list[str]:
+    """An order to make the resources in. Raises CycleError if there is none."""
+    return list(TopologicalSorter(dependencies(template)).static_order())
+
+
+def test_no_resources_wait_for_each_other() -> None:
+    template = transformed()
+    assert set(order(template)) == template["Resources"].keys()
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        {"Ref": "UploadBucket"},
+        {"Fn::GetAtt": ["UploadBucket", "Arn"]},
+        {"Fn::Sub": "${UploadBucket.Arn}/*"},
+        {"Fn::If": ["OnAws", [{"Fn::Sub": ["${A}", {"A": {"Ref": "UploadBucket"}}]}], ""]},
+    ],
+    ids=lambda reference: next(iter(reference)),
+)
+def test_a_circle_would_be_seen(reference: dict[str, Any]) -> None:
+    """The obvious way to write the queue policy, which CloudFormation refuses."""
+    template = transformed()
+    document = template["Resources"]["UploadQueuePolicy"]["Properties"]["PolicyDocument"]
+    document["Statement"][0]["Condition"] = {"ArnEquals": {"aws:SourceArn": reference}}
+    with pytest.raises(CycleError) as caught:
+        order(template)
+    assert {"UploadBucket", "UploadQueuePolicy"} <= set(caught.value.args[1])
+
+
+@pytest.mark.parametrize("create_table", ["true", "false"])
+@pytest.mark.parametrize("engine", ["true", "false"])
+@pytest.mark.parametrize("own_names", [False, True])
+@pytest.mark.parametrize("concurrency", [0, 50])
+def test_no_combination_of_parameters_refers_to_what_is_left_out(
+    create_table: str, engine: str, own_names: bool, concurrency: int
+) -> None:
+    """The resolver raises KeyError for a reference to a resource whose condition is false."""
+    deploy(
+        CreateTable=create_table,
+        EmbeddedEngine=engine,
+        UploadBucketName="uploads-of-mine" if own_names else "",
+        WorkBucketName="work-of-mine" if own_names else "",
+        WriteChunkConcurrency=concurrency,
+    )

@@ -1,0 +1,121 @@
+"""Guarantees of what is kept: plans, reports, refused rows, the table and the ledger."""
+
+from typing import Any
+
+import pytest
+
+from tests.template.deployed import Stack, deploy, source, statements
+
+# Prefixes that the pipeline writes below, and the parameter that says how long they are kept.
+KEPT = {
+    "plans/": "PlanDays",
+    "map-results/": "PlanDays",
+    "refused-rows/": "ReportDays",
+    "reports/": "ReportDays",
+}
+TABLES = ["Table", "LedgerTable"]
+
+
+def expiry(stack: Stack) -> dict[str, Any]:
+    rules = stack.properties("WorkBucket")["LifecycleConfiguration"]["Rules"]
+    assert {rule["Status"] for rule in rules} == {"Enabled"}
+    return {
+        rule.get("Prefix", ""): rule["ExpirationInDays"]
+        for rule in rules
+        if "ExpirationInDays" in rule
+    }
+
+
+def test_plans_and_map_results_expire_apart_from_reports_and_refused_rows() -> None:
+    values: dict[str, int] = {"PlanDays": 21, "ReportDays": 777}
+    assert expiry(deploy(**values)) == {prefix: values[name] for prefix, name in KEPT.items()}
+
+
+def test_plans_are_kept_30_days_and_reports_400_by_default(stack: Stack) -> None:
+    assert expiry(stack)["plans/"] == 30
+    assert expiry(stack)["reports/"] == 400
+
+
+def test_everything_that_a_role_may_write_to_the_work_bucket_expires(stack: Stack) -> None:
+    writable = set()
+    for role in stack.of_type("AWS::IAM::Role"):
+        for statement in statements(stack, role):
+            if "s3:PutObject" in statement["Action"]:
+                assert isinstance(statement["Resource"], str)
+                writable.add(statement["Resource"])
+    assert writable == {f"{stack.arn('WorkBucket')}/{prefix}*" for prefix in expiry(stack)}
+
+
+@pytest.mark.parametrize("parameter", ["PlanDays", "ReportDays"])
+def test_nothing_that_a_replay_reads_expires_before_the_dead_letter(parameter: str) -> None:
+    assert source()["Parameters"][parameter]["MinValue"] > 14
+
+
+def test_the_table_is_named_and_keyed_by_the_parameter_ticket_and_product(stack: Stack) -> None:
+    table = deploy(TableName="Purchases").properties("Table")
+    assert table["TableName"] == "Purchases"
+    assert stack.properties("Table")["TableName"] == "Tickets"
+    assert table["KeySchema"] == [
+        {"AttributeName": "ticket_id", "KeyType": "HASH"},
+        {"AttributeName": "product", "KeyType": "RANGE"},
+    ]
+    assert sorted(one["AttributeType"] for one in table["AttributeDefinitions"]) == ["S", "S"]
+
+
+def test_the_ledger_is_keyed_by_load_and_entry(stack: Stack) -> None:
+    ledger = stack.properties("LedgerTable")
+    assert ledger["KeySchema"] == [
+        {"AttributeName": "load_id", "KeyType": "HASH"},
+        {"AttributeName": "entry", "KeyType": "RANGE"},
+    ]
+    assert sorted(one["AttributeType"] for one in ledger["AttributeDefinitions"]) == ["S", "S"]
+
+
+def test_there_are_no_other_tables(stack: Stack) -> None:
+    assert sorted(stack.of_type("AWS::DynamoDB::Table")) == sorted(TABLES)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_tables_are_on_demand(stack: Stack, table: str) -> None:
+    assert stack.properties(table)["BillingMode"] == "PAY_PER_REQUEST"
+    assert "ProvisionedThroughput" not in stack.properties(table)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_tables_can_be_restored_to_any_second(stack: Stack, table: str) -> None:
+    recovery = stack.properties(table)["PointInTimeRecoverySpecification"]
+    assert recovery["PointInTimeRecoveryEnabled"] is True
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_tables_are_encrypted_with_a_key_of_the_account(stack: Stack, table: str) -> None:
+    assert stack.properties(table)["SSESpecification"]["SSEEnabled"] is True
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_tables_outlive_the_stack(stack: Stack, table: str) -> None:
+    assert stack.resources[table]["DeletionPolicy"] == "Retain"
+    assert stack.resources[table]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_create_table_false_makes_no_table_and_write_chunk_may_write_to_the_named_one() -> None:
+    stack = deploy(CreateTable="false", TableName="Purchases")
+    assert list(stack.of_type("AWS::DynamoDB::Table")) == ["LedgerTable"]
+    variables = stack.properties("WriteChunk")["Environment"]["Variables"]
+    assert variables["DYNAMODB_TABLE"] == "Purchases"
+    [statement] = [
+        one
+        for one in statements(stack, "WriteChunkRole")
+        if "dynamodb:BatchWriteItem" in one["Action"]
+    ]
+    assert statement["Resource"] == "arn:aws:dynamodb:eu-central-1:123456789012:table/Purchases"
+    assert stack.outputs["TableName"]["Value"] == "Purchases"
+
+
+def test_write_chunk_may_write_to_the_table_that_the_stack_makes(stack: Stack) -> None:
+    [statement] = [
+        one
+        for one in statements(stack, "WriteChunkRole")
+        if "dynamodb:BatchWriteItem" in one["Action"]
+    ]
+    assert statement["Resource"] == stack.arn("Table")
