@@ -1,0 +1,303 @@
+"""One run for each way in which a load can end, on the whole stack."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.accounts import assert_loaded, assert_same_items
+from tests.e2e.independent import COLUMNS, Note, TicketFile
+from tests.e2e.running_stack import RunningStack, until
+
+TIME = "2026-03-01T12:00:00Z"
+
+
+def file_with_bad_rows(name: str) -> TicketFile:
+    """Five chunks of good rows, odd rows that are good, and bad rows of every kind in between."""
+    file = TicketFile(name)
+    file.rows(500)
+    file.refused(f"{{}}-b01,Soap,,{TIME},Home,1,Lyon", "basket_id", "missing_value")
+    file.refused(f",Soap,B1,{TIME},Home,1,Lyon", "ticket_id", "missing_value")
+    file.raw("").rows(100)
+    file.refused(f"{{}}-b02,Soap,B1,{TIME},Home,two,Lyon", "quantity", "bad_quantity")
+    file.refused(f"{{}}-b03,Soap,B1,{TIME},Home,1.5,Lyon", "quantity", "bad_quantity")
+    file.refused(f"{{}}-b04,Soap,B1,{TIME},Home,{'9' * 39},Lyon", "quantity", "bad_quantity")
+    file.rows(400)
+    file.refused("{}-b05,Soap,B1,2026-02-30T12:00,Home,1,Lyon", "timestamp", "bad_timestamp")
+    file.refused("{}-b06,Soap,B1,01/03/2026,Home,1,Lyon", "timestamp", "bad_timestamp")
+    file.rows(300)
+    # Of equal keys of one chunk the last one wins.
+    file.refused(f'{{}}-s01,"Rice, ""2 kg""",B1,{TIME},Home,1,Lyon', "", "superseded")
+    file.rows(2)
+    file.refused(f'{{}}-s01,"Rice, ""2 kg""",B1,{TIME},Home,2,Lyon', "", "superseded")
+    file.raw(f'{{}}-s01,"Rice, ""2 kg""",B1,{TIME},Home,3,Lyon')
+    file.rows(400)
+    file.refused(f"{{}}-b07,Soap,B1,{TIME},Home,1", "", "too_few_fields")
+    file.refused(f"{{}}-b08,Soap,B1,{TIME},Home,1,Lyon,cash", "", "too_many_fields")
+    file.refused(f"{{}}-b09,Screws, M4,B1,{TIME},Home,1,Lyon", "", "too_many_fields")
+    file.rows(300)
+    file.refused(f'{{}}-b10,"Gift set" (red),B1,{TIME},Home,1,Lyon', "product", "malformed_quote")
+    file.refused(f"{{}}-b11,{'é' * 513},B1,{TIME},Home,1,Lyon", "product", "value_too_long")
+    file.rows(300)
+    # Odd, and good: whatever stands in a value is kept as it is.
+    file.raw(f'{{}}-g01,Pipe 5" copper,B1,{TIME},,+7,')
+    file.raw(f'"{{}}-g02","lone \r in quotes","B1","{TIME}","","-0","a;b|c\td"')
+    file.raw(f"{{}}-g03,  blanks  ,B1,2026-03-01 12:00,\u2028\x85\x0b\x0c\x1c,{'9' * 38},Köln ")
+    file.raw("{}-g04,🛒,B1,2024-02-29T23:59:59.123456789+01:00,Ménage,007,東京")
+    file.raw("").raw("").rows(100)
+    return file
+
+
+def test_bad_rows_are_refused_and_everything_else_is_loaded(stack: RunningStack) -> None:
+    file = file_with_bad_rows("bad-rows")
+    execution = stack.load("endings/bad-rows.csv", file.body)
+
+    report = assert_loaded(stack, execution, file, at_least_chunks=4)
+
+    assert (report["rows_refused"], report["rows_superseded"], report["blank_lines"]) == (12, 2, 3)
+    assert {note.reason for note in file.notes} == {
+        "missing_value", "bad_quantity", "bad_timestamp", "too_few_fields", "too_many_fields",
+        "malformed_quote", "value_too_long", "superseded",
+    }  # fmt: skip
+    entered = stack.states_entered(execution["executionArn"])
+    assert entered == [
+        "Validate File", "File Accepted?", "Split File", "Anything To Write?", "Write Chunks",
+        "Reconcile", "Everything Written?", "Loaded",
+    ]  # fmt: skip
+
+
+def test_a_refused_file_is_reported_once_with_its_reasons(stack: RunningStack) -> None:
+    file = TicketFile("refused", columns=tuple(c for c in COLUMNS if c != "quantity")).rows(3)
+    execution = stack.load("endings/refused.csv", file.body)
+
+    cause = "The header has no column quantity."
+    assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")
+    assert execution["cause"] == cause
+    [letter] = stack.all_dead_letters(execution["executionArn"])
+    assert letter["state"] == "Validate File"
+    assert letter["error"] == "FileRefused"
+    assert letter["cause"] == cause
+    assert letter["reasons"] == [
+        {"reason": "missing_column", "line": 1, "column": "quantity", "detail": cause}
+    ]
+    assert letter["input"] == json.loads(execution["input"])
+    assert stack.items("refused") == {}
+    assert stack.ledger(letter["load_id"])["load"]["status"] == "FAILED"
+
+
+def test_a_failed_chunk_leaves_the_others_written_and_is_replayed(stack: RunningStack) -> None:
+    # A chunk keeps its refused rows in the work bucket: without that permission only the one with
+    # a bad row fails.
+    file = TicketFile("failed-chunk").rows(1500)
+    file.refused(f"{{}}-b01,Soap,B1,{TIME},Home,two,Lyon", "quantity", "bad_quantity").rows(1000)
+    upload_key = "endings/failed-chunk.csv"
+    with stack.without_statement("WriteChunk", "KeepRefusedRows") as role:
+        execution = stack.load(upload_key, file.body)
+
+    arn = execution["executionArn"]
+    assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")
+    [letter] = stack.all_dead_letters(arn)
+    assert (letter["state"], letter["error"]) == ("Reconcile", "LoadIncomplete")
+    chunks = letter["result"]["chunks"]
+    finished = stack.chunk_entries(letter["load_id"])
+    assert len(finished) == letter["result"]["chunks_finished"] == chunks - 1 >= 3
+    [missing] = set(range(chunks)) - {int(entry["index"]) for entry in finished}
+    assert (
+        letter["cause"]
+        == execution["cause"]
+        == (f"1 of {chunks} chunks are not finished; the first is chunk {missing}.")
+    )
+    [failed] = [child for child in stack.children(arn) if child["status"] == "FAILED"]
+    assert json.loads(failed["input"])["chunk"]["index"] == missing
+    assert "AccessDenied" in failed["cause"]
+    assert f":assumed-role/{role}/" in failed["cause"]
+    assert "s3:PutObject" in failed["cause"]
+    written = sum(entry["rows_written"] for entry in finished)
+    assert written == letter["result"]["rows_written"] > 1000
+    expected = file.expected()
+    found = stack.items(file.name)
+    assert len(found) >= written
+    assert all(expected.items[key] == item for key, item in found.items())
+
+    # Whoever wrote a finished chunk again would bring this item back.
+    key, removed = next(iter(found.items()))
+    table = stack.local.stack.session.resource(
+        "dynamodb", endpoint_url=stack.local.engine.endpoint_url
+    ).Table(stack.names.table)
+    table.delete_item(Key={"ticket_id": key[0], "product": key[1]})
+    replayed = stack.replay(arn)
+    assert stack.items(file.name) == {k: v for k, v in expected.items.items() if k != key}
+    table.put_item(Item=removed)
+
+    report = assert_loaded(stack, replayed, file, at_least_chunks=4)
+    assert set(report["executions"]) == {arn, replayed["executionArn"]}
+    now = {entry["index"]: entry for entry in stack.chunk_entries(letter["load_id"])}
+    assert [now[entry["index"]] for entry in finished] == finished
+    assert stack.all_dead_letters(replayed["executionArn"]) == []
+
+
+def test_an_aborted_execution_is_reported_by_the_rule_and_replayed(stack: RunningStack) -> None:
+    file = TicketFile("aborted").rows(6000)
+    upload = stack.upload("endings/aborted.csv", file.body)
+    arn = stack.execution_of(upload)
+    load_id = arn.rsplit(":", 1)[-1]  # an upload's execution has its load's name
+    early = until(lambda: stack.chunk_entries(load_id), "the first finished chunk")
+    stack.states.stop_execution(executionArn=arn, cause="the test says so")
+    ledger = stack.ledger(load_id)
+    assert len(ledger) - 1 < ledger["load"]["chunks"], "stopped in the middle"
+
+    assert stack.ended(arn)["status"] == "ABORTED"
+    [letter] = until(lambda: stack.dead_letters(arn), "the rule's message")
+    assert letter["detail-type"] == "Step Functions Execution Status Change"
+    assert letter["detail"]["status"] == "ABORTED"
+    assert json.loads(letter["detail"]["input"])["key"] == upload.key
+
+    report = assert_loaded(stack, stack.replay(arn), file, at_least_chunks=8)
+    assert len(report["executions"]) == 2
+    now = {entry["index"]: entry for entry in stack.chunk_entries(load_id)}
+    assert [now[entry["index"]] for entry in early] == early
+    assert len(stack.all_dead_letters(arn)) == 1
+
+
+def test_a_file_with_a_header_only_is_loaded_without_the_map(stack: RunningStack) -> None:
+    file = TicketFile("header-only")
+    execution = stack.load("endings/header-only.csv", file.body)
+
+    report = assert_loaded(stack, execution, file, at_least_chunks=0)
+    assert (report["chunks"], report["rows_read"], report["refused_rows"]) == (0, 0, None)
+    assert "Write Chunks" not in stack.states_entered(execution["executionArn"])
+    assert stack.children(execution["executionArn"]) == []
+
+
+def test_a_loaded_version_is_not_loaded_again(stack: RunningStack) -> None:
+    file = TicketFile("again").rows(50)
+    upload = stack.upload("endings/again.csv", file.body)
+    first = stack.ended(stack.execution_of(upload))
+    assert_loaded(stack, first, file)
+    load_id = json.loads(first["output"])["load_id"]
+    before = stack.ledger(load_id)
+
+    by_hand = stack.ended(stack.start("again", {"bucket": upload.bucket, "key": upload.key}))
+
+    assert by_hand["status"] == "SUCCEEDED"
+    answer = json.loads(by_hand["output"])
+    assert (answer["verdict"], answer["load_id"]) == ("already_loaded", load_id)
+    entered = stack.states_entered(by_hand["executionArn"])
+    assert entered == ["Validate File", "File Accepted?", "Already Loaded"]
+    assert stack.ledger(load_id) == before
+    assert_same_items(stack, file)
+
+
+def test_an_empty_file_is_refused(stack: RunningStack) -> None:
+    execution = stack.load("endings/empty.csv", b"")
+    assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")
+    [letter] = until(lambda: stack.dead_letters(execution["executionArn"]), "a dead letter")
+    assert [reason["reason"] for reason in letter["reasons"]] == ["empty_file"]
+
+
+@pytest.mark.exhaustive
+def test_an_object_that_is_not_there_is_refused(stack: RunningStack) -> None:
+    given = {"bucket": stack.names.upload_bucket, "key": "endings/absent.csv"}
+    execution = stack.ended(stack.start("absent", given))
+    assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")
+    [letter] = until(lambda: stack.dead_letters(execution["executionArn"]), "a dead letter")
+    assert [reason["reason"] for reason in letter["reasons"]] == ["object_gone"]
+    assert letter["input"] == given
+
+
+@pytest.mark.exhaustive
+def test_a_quote_that_is_never_closed_fails_the_load_and_names_the_line(
+    stack: RunningStack,
+) -> None:
+    good = TicketFile("unclosed").rows(1200)
+    line = good.next_line
+    rest = f'unclosed-x,"Soap,B1,{TIME},Home,1,Lyon\r\n' + "unclosed-y,Soap\r\n" * 10
+    execution = stack.load("endings/unclosed.csv", good.body + rest.encode())
+
+    assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")
+    [letter] = stack.all_dead_letters(execution["executionArn"])
+    assert letter["error"] == "LoadIncomplete"
+    assert f"{len(rest):,} bytes" in letter["cause"]
+    assert "unclosed_quote" in letter["cause"]
+    assert f"line {line - 1} of the data" in letter["cause"]
+    refused = stack.refused_rows(letter["result"]["refused_rows"])
+    assert refused == [Note(line, "", "unclosed_quote")]
+    assert_same_items(stack, good)
+    assert "unclosed-x" not in json.dumps(letter), "no row values in a message"
+
+
+@pytest.mark.exhaustive
+def test_rows_that_are_not_utf8_are_refused_beyond_the_head(stack: RunningStack) -> None:
+    file = TicketFile("not-utf8").rows(150, category="x" * 8000)
+    assert len(file.body) > 1024 * 1024, "the head is looked at as a whole"
+    file.refused(
+        b"not-utf8-x,Caf\xe9,B1,2026-03-01T12:00:00Z,Home,1,Lyon", "product", "not_utf8"
+    ).rows(10)
+    execution = stack.load("endings/not-utf8.csv", file.body)
+    assert_loaded(stack, execution, file, at_least_chunks=10)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("semicolon", {"delimiter": ";", "newline": "\n"}),
+        ("tab", {"delimiter": "\t"}),
+        ("pipe", {"delimiter": "|", "newline": "\n"}),
+        ("bom", {"head": "\ufeff"}),
+        ("order", {"columns": ("Store", "extra", *reversed(COLUMNS[:-1]), "Note")}),
+    ],
+)
+def test_the_form_of_the_file_does_not_matter(
+    stack: RunningStack, name: str, form: dict[str, Any]
+) -> None:
+    file = TicketFile(name, **form).rows(2000)
+    execution = stack.load(f"endings/{name}.csv", file.body)
+    report = assert_loaded(stack, execution, file, at_least_chunks=3)
+    assert report["unknown_columns"] == (["extra", "Note"] if name == "order" else [])
+
+
+def test_an_ending_that_nothing_catches_is_reported_by_the_rule(stack: RunningStack) -> None:
+    # The engine does not check targets, so a definition can lose its way as no test should let it.
+    def lose_the_way(definition: dict[str, Any]) -> None:
+        definition["States"]["File Accepted?"]["Choices"][0]["Next"] = "Nowhere"
+
+    file = TicketFile("lost").rows(30)
+    with stack.definition_changed(lose_the_way):
+        execution = stack.load("endings/lost.csv", file.body)
+
+    arn = execution["executionArn"]
+    assert (execution["status"], execution["error"]) == ("FAILED", "States.Runtime")
+    [letter] = stack.all_dead_letters(arn)
+    assert letter["source"] == "aws.states"
+    assert (letter["detail"]["status"], letter["detail"]["error"]) == ("FAILED", "States.Runtime")
+    report = assert_loaded(stack, stack.replay(arn), file)
+    assert len(report["executions"]) == 2
+
+
+@pytest.mark.exhaustive
+def test_a_failure_that_the_graph_cannot_report_is_reported_by_the_rule(
+    stack: RunningStack,
+) -> None:
+    def lose_the_queue(definition: dict[str, Any]) -> None:
+        send = definition["States"]["Send To Dead Letter Queue"]
+        send["Parameters"]["QueueUrl"] += "-which-is-not-there"
+
+    with stack.definition_changed(lose_the_queue):
+        execution = stack.load("endings/unreported.csv", b"")
+
+    assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailureNotReported")
+    assert execution["cause"] == "The file is empty; a file needs at least a header."
+    [letter] = stack.all_dead_letters(execution["executionArn"])
+    assert letter["detail"]["error"] == "LoadFailureNotReported"
+
+
+@pytest.mark.exhaustive
+def test_a_corrected_file_is_another_load(stack: RunningStack) -> None:
+    key = "endings/corrected.csv"
+    refused = stack.load(key, b"")
+    assert refused["status"] == "FAILED"
+    file = TicketFile("corrected").rows(5)
+    execution = stack.load(key, file.body)
+    report = assert_loaded(stack, execution, file)
+    assert report["executions"] == [execution["executionArn"]]

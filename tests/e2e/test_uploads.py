@@ -1,0 +1,124 @@
+"""What comes between an upload and its execution: doubled, broken, odd and overtaking events."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from ingestion.uploads import manual_execution_name
+from tests.e2e.accounts import assert_loaded, assert_same_items
+from tests.e2e.independent import TicketFile
+from tests.e2e.running_stack import RunningStack, until
+
+
+def test_a_repeated_event_starts_nothing_new(stack: RunningStack) -> None:
+    file = TicketFile("repeated").rows(2400)
+    url = stack.names.upload_queue_url
+    with stack.uploads_held():
+        upload = stack.upload("uploads/repeated.csv", file.body)
+        [event] = until(lambda: stack.receive(url), "the S3 event")
+        for _ in range(3):
+            stack.sqs.send_message(QueueUrl=url, MessageBody=event)
+    arn = stack.execution_of(upload)
+    until(lambda: stack.chunk_entries(arn.rsplit(":", 1)[-1]), "the first finished chunk")
+    assert stack.describe(arn)["status"] == "RUNNING"
+    stack.sqs.send_message(QueueUrl=url, MessageBody=event)
+    execution = stack.ended(arn)
+    assert_loaded(stack, execution, file, at_least_chunks=2)
+
+    stack.sqs.send_message(QueueUrl=url, MessageBody=event)
+    until(lambda: stack.queue_is_empty(url), "an empty upload queue")
+
+    assert stack.executions(upload.key) == [arn]
+    assert_same_items(stack, file)
+    assert stack.receive(stack.names.upload_dead_letter_queue_url) == []
+
+
+def test_a_poison_message_ends_in_its_queue_and_holds_nothing_up(stack: RunningStack) -> None:
+    files = [TicketFile(f"poison{number}").rows(20) for number in range(3)]
+    poison = ["This is no JSON.", json.dumps({"Records": [{"eventName": "ObjectCreated:Put"}]})]
+    url = stack.names.upload_queue_url
+    with stack.failed_uploads_return_after(seconds=1):
+        with stack.uploads_held():
+            for body in poison:
+                stack.sqs.send_message(QueueUrl=url, MessageBody=body)
+            uploads = [stack.upload(f"uploads/{file.name}.csv", file.body) for file in files]
+        for upload, file in zip(uploads, files, strict=True):
+            assert_loaded(stack, stack.ended(stack.execution_of(upload)), file)
+        until(lambda: stack.queue_is_empty(url), "an empty upload queue")
+    dead = stack.receive(stack.names.upload_dead_letter_queue_url)
+    assert sorted(dead) == sorted(poison)
+    for upload in uploads:
+        assert len(stack.executions(upload.key)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("odd-key", "uploads/odd key/50% + ünï=&;,@#ticket's (1).csv"),
+        pytest.param("capitals", "uploads/CAPITALS.CSV", marks=pytest.mark.exhaustive),
+        pytest.param("long-key", "uploads/" + "é/" * 300 + ".csv", marks=pytest.mark.exhaustive),
+    ],
+)
+def test_any_key_of_the_suffix_is_loaded(stack: RunningStack, name: str, key: str) -> None:
+    file = TicketFile(name).rows(10)
+    report = assert_loaded(stack, stack.load(key, file.body), file)
+    assert report["key"] == key
+
+
+@pytest.mark.exhaustive
+def test_an_object_without_the_suffix_starts_nothing(stack: RunningStack) -> None:
+    ignored = TicketFile("ignored").rows(5)
+    for key in ("uploads/ignored.txt", "uploads/ignored.csv.gz", "uploads/ignored.Csv"):
+        stack.upload(key, ignored.body)
+    # S3 and the queue work in order here: when a later upload is loaded, these were passed over.
+    later = TicketFile("later").rows(5)
+    assert_loaded(stack, stack.load("uploads/later.csv", later.body), later)
+    for key in ("uploads/ignored.txt", "uploads/ignored.csv.gz", "uploads/ignored.Csv"):
+        assert stack.executions(key) == []
+    assert stack.items("ignored") == {}
+    assert stack.queue_is_empty(stack.names.upload_queue_url)
+
+
+def test_an_execution_started_by_hand_needs_bucket_and_key_only(stack: RunningStack) -> None:
+    # Without the suffix, so nothing else loads it.
+    key = "uploads/by hand.txt"
+    file = TicketFile("by-hand").rows(200)
+    upload = stack.upload(key, file.body)
+    name = manual_execution_name(upload.bucket, key, datetime.now(UTC))
+    execution = stack.ended(stack.start(name, {"bucket": upload.bucket, "key": key}))
+    report = assert_loaded(stack, execution, file)
+    assert report["version_id"] == upload.version_id
+    assert report["uploader"] is None
+
+
+def test_each_version_of_an_overwritten_object_is_loaded(stack: RunningStack) -> None:
+    files = [TicketFile("version1").rows(1500), TicketFile("version2").rows(900)]
+    key = "uploads/overwritten.csv"
+    # Held back, so that both are there before the first is read.
+    with stack.uploads_held():
+        uploads = [stack.upload(key, file.body) for file in files]
+    executions = [stack.ended(stack.execution_of(upload)) for upload in uploads]
+    reports = [
+        assert_loaded(stack, execution, file)
+        for execution, file in zip(executions, files, strict=True)
+    ]
+    assert [r["version_id"] for r in reports] == [upload.version_id for upload in uploads]
+    assert len({report["load_id"] for report in reports}) == 2
+
+
+@pytest.mark.exhaustive
+def test_a_version_deleted_for_good_is_refused_and_the_other_loaded(stack: RunningStack) -> None:
+    file = TicketFile("kept").rows(30)
+    key = "uploads/deleted.csv"
+    with stack.uploads_held():
+        gone = stack.upload(key, TicketFile("gone").rows(30).body)
+        kept = stack.upload(key, file.body)
+        stack.s3.delete_object(Bucket=gone.bucket, Key=key, VersionId=gone.version_id)
+        stack.s3.delete_object(Bucket=kept.bucket, Key=key)  # no more than a marker
+    assert_loaded(stack, stack.ended(stack.execution_of(kept)), file)
+    execution = stack.ended(stack.execution_of(gone))
+    assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")
+    [letter] = until(lambda: stack.dead_letters(execution["executionArn"]), "a dead letter")
+    assert [reason["reason"] for reason in letter["reasons"]] == ["object_gone"]
+    assert stack.items("gone") == {}
