@@ -54,7 +54,8 @@ class Reconciler:
         """Behind the first unfinished chunk lines can't be numbered; the load has failed then, and
         the replay that finishes the chunk lists the rows behind it."""
         chunks = _numbered(chunks)
-        if not any(chunk.refused_parts for chunk in chunks):
+        counted = sum(chunk.rows_refused + chunk.rows_superseded for chunk in chunks)
+        if not counted:
             return None
         key = f"refused-rows/{load_id}/refused-rows.csv"
         stream = CsvStream(self._refused_rows(chunks, header_lines))
@@ -64,7 +65,6 @@ class Reconciler:
             key,
             ExtraArgs={"ContentType": "text/csv; charset=utf-8"},
         )
-        counted = sum(chunk.rows_refused + chunk.rows_superseded for chunk in chunks)
         if stream.rows != counted:
             raise AccountingError(
                 f"Load {load_id}: {counted} rows refused or superseded, but {stream.rows} listed."

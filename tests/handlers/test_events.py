@@ -1,0 +1,136 @@
+"""Every event of events/ gives what the file beside it expects, see events/README.md."""
+
+import csv
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from ops import definition
+
+EVENTS = Path(__file__).parents[2] / "events"
+EXPECTED = ".expected.json"
+TASKS = {
+    "validate_file": "Validate File",
+    "split_file": "Split File",
+    "write_chunk": "Write Chunk",
+    "reconcile": "Reconcile",
+}
+FOLDERS = {"start_execution", "execution", *TASKS}
+
+
+def name(path: Path) -> str:
+    return path.relative_to(EVENTS).as_posix()
+
+
+def read(event: str):
+    return json.loads((EVENTS / event).read_text(encoding="utf-8"))
+
+
+def task_states():
+    states = definition.load()["States"]
+    inner = states["Write Chunks"]["ItemProcessor"]["States"]
+    return {folder: (states | inner)[state] for folder, state in TASKS.items()}
+
+
+FILES = [path for path in EVENTS.glob("*/*.json") if path.parent.name != "objects"]
+ALL = sorted(name(path) for path in FILES if not path.name.endswith(EXPECTED))
+OF_TASKS = [event for event in ALL if event.split("/")[0] in TASKS]
+
+
+def test_no_event_is_without_an_expected_file_and_no_expected_file_without_an_event():
+    expected = sorted(name(path) for path in FILES if path.name.endswith(EXPECTED))
+    assert [event.removesuffix(".json") + EXPECTED for event in ALL] == expected
+
+
+def test_each_function_and_the_state_machine_has_a_folder_with_events():
+    assert {event.split("/")[0] for event in ALL} == FOLDERS
+
+
+def test_no_object_is_without_a_file_and_no_file_without_an_object():
+    listed = [one["file"] for one in read("objects/objects.json")]
+    assert sorted(listed) == sorted(path.name for path in (EVENTS / "objects").glob("*.csv"))
+
+
+@pytest.mark.parametrize("event", ALL)
+def test_the_answer_is_the_expected_one(event, stocked):
+    expected = read(event.removesuffix(".json") + EXPECTED)
+    for earlier in expected.pop("given", []):
+        run(stocked, earlier)
+    got = run(stocked, event)
+    if "executions" in expected:
+        got["executions"] = stocked.executions()
+    if "items" in expected:
+        got["items"] = sorted(stocked.items(), key=lambda item: list(map(str, item.values())))
+        expected["items"].sort(key=lambda item: list(map(str, item.values())))
+    if "refused_rows" in expected:
+        got["refused_rows"] = refused_rows(stocked, got["answer"])
+    assert got == expected
+
+
+def run(cloud, event: str):
+    """Send one event to where its folder says."""
+    folder = event.split("/")[0]
+    if folder == "execution":
+        return run_execution(cloud, read(event))
+    return {"answer": cloud.call(folder, read(event))}
+
+
+def run_execution(cloud, request):
+    """The tasks in the order of the state machine, without its retries and dead letters; the
+    machine itself is run in tests/e2e."""
+    verdict = cloud.validate(request)
+    if verdict["verdict"] != "accepted":
+        loaded = verdict["verdict"] == "already_loaded"
+        ends_in = "Already Loaded" if loaded else "Load Failed"
+        return {"ends_in": ends_in, "summary": verdict["summary"]}
+    result = cloud.load(request)["result"]
+    return {"ends_in": "Loaded" if result["complete"] else "Load Failed", "result": result}
+
+
+def refused_rows(cloud, answer):
+    """The joined file of refused rows, as any reader of CSV sees it."""
+    text = cloud.read_url(answer["refused_rows"]).decode()
+    return list(csv.reader(io.StringIO(text, newline="")))
+
+
+@pytest.mark.parametrize("event", OF_TASKS)
+def test_an_event_of_a_task_has_the_fields_that_its_state_sends(event):
+    payload = task_states()[event.split("/")[0]]["Parameters"]["Payload"]
+    assert {field.removesuffix(".$") for field in payload} == read(event).keys()
+
+
+@pytest.mark.parametrize("event", OF_TASKS)
+def test_an_answer_has_every_field_that_its_state_selects(event):
+    """The expected answer; that the handler gives it is tested above."""
+    answer = read(event.removesuffix(".json") + EXPECTED)["answer"]
+    for path in task_states()[event.split("/")[0]]["ResultSelector"].values():
+        assert path.removeprefix("$.Payload.") in answer
+
+
+@pytest.mark.parametrize("event", [event for event in ALL if event.startswith("start_")])
+def test_a_queue_message_is_whole_as_sqs_delivers_it(event):
+    for record in read(event)["Records"]:
+        assert record["md5OfBody"] == hashlib.md5(record["body"].encode()).hexdigest()  # noqa: S324
+        assert record["eventSource"] == "aws:sqs"
+
+
+def test_the_events_tell_the_truth_about_the_objects():
+    """ETag and size are those of the files, so that an event can be sent after its object."""
+    objects = {}
+    for one in read("objects/objects.json"):
+        body = (EVENTS / "objects" / one["file"]).read_bytes()
+        objects[one["bucket"], one["key"], one["version_id"]] = (
+            hashlib.md5(body).hexdigest(),  # noqa: S324
+            len(body),
+        )
+    told = {}
+    for event in ALL:
+        known = read(event)
+        for facts in (known, known.get("input", {}), known.get("file", {})):
+            if "etag" in facts and event != "validate_file/object_changed.json":
+                identity = facts["bucket"], facts["key"], facts["version_id"]
+                told[identity] = facts["etag"], facts["size"]
+    assert told == objects

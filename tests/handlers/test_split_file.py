@@ -1,0 +1,115 @@
+"""split_file: the plan tiles the file at records, and stays the same for a load."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from handlers import split_file
+
+HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
+
+
+def awkward_file(rows=60):
+    """Every third product has newlines within quotes, some longer than a chunk."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    for at in range(rows):
+        product = 'Thé "vert"\n' * (at % 40) if at % 3 == 0 else f"Product {at}"
+        writer.writerow([f"T{at}", product, "B", "2025-11-23T08:00:00Z", "", 1, ""])
+    return HEADER + text.getvalue().encode()
+
+
+def task(state):
+    return {name: state[name] for name in ("load_id", "file")}
+
+
+def test_the_plan_tiles_the_data_part_and_cuts_at_records_only(cloud):
+    body = awkward_file()
+    state, chunks = cloud.plan(cloud.put(body))
+    assert len(chunks) == state["plan"]["chunks"] > 3
+    assert [chunk["index"] for chunk in chunks] == list(range(len(chunks)))
+    assert chunks[0]["start"] == len(HEADER)
+    assert chunks[-1]["end"] == len(body)
+    rows = []
+    for chunk, following in zip(chunks, [*chunks[1:], None], strict=True):
+        assert following is None or chunk["end"] == following["start"]
+        part = body[chunk["start"] : chunk["end"]].decode()
+        rows += csv.reader(io.StringIO(part, newline=""))
+    whole = list(csv.reader(io.StringIO(body.decode(), newline="")))[1:]
+    assert rows == whole
+
+
+def test_the_chunks_name_the_pinned_object(cloud):
+    request = cloud.put(awkward_file())
+    _, chunks = cloud.plan(request)
+    for chunk in chunks:
+        assert (chunk["bucket"], chunk["key"], chunk["version"]) == (
+            request["bucket"],
+            request["key"],
+            request["version_id"],
+        )
+
+
+def test_a_header_without_rows_has_a_plan_without_chunks(cloud):
+    state, chunks = cloud.plan(cloud.put(HEADER))
+    assert (chunks, state["plan"]["chunks"]) == ([], 0)
+
+
+def test_another_chunk_size_holds_for_other_loads_only(cloud, monkeypatch, fresh_clients):
+    first, first_chunks = cloud.plan(cloud.put(awkward_file()))
+    monkeypatch.setenv("CHUNK_SIZE_BYTES", "2000")
+    fresh_clients()
+    assert cloud.call("split_file", task(first)) == first["plan"]
+    assert json.loads(cloud.read(cloud.work, first["plan"]["key"])) == first_chunks
+    _, chunks = cloud.plan(cloud.put(awkward_file(), key="another.csv"))
+    assert len(chunks) < len(first_chunks)
+
+
+def test_a_plan_that_expired_is_made_again_the_same(cloud, monkeypatch, fresh_clients):
+    state, chunks = cloud.plan(cloud.put(awkward_file()))
+    cloud.s3.delete_object(Bucket=cloud.work, Key=state["plan"]["key"])
+    monkeypatch.setenv("CHUNK_SIZE_BYTES", "2000")
+    fresh_clients()
+    assert cloud.call("split_file", task(state)) == state["plan"]
+    assert json.loads(cloud.read(cloud.work, state["plan"]["key"])) == chunks
+
+
+def test_a_second_call_does_not_read_the_file_again(cloud):
+    state, _ = cloud.plan(cloud.put(awkward_file()))
+    reads = []
+    split_file._planner()._s3.meta.events.register(
+        "before-call.s3.GetObject", lambda **_: reads.append(1)
+    )
+    assert cloud.call("split_file", task(state)) == state["plan"]
+    assert reads == []
+
+
+def test_a_plan_written_but_not_recorded_is_written_again(cloud):
+    """The task was killed between the two."""
+    state, _ = cloud.plan(cloud.put(awkward_file()))
+    cloud.dynamodb.update_item(
+        TableName=cloud.ledger_table,
+        Key={"load_id": {"S": state["load_id"]}, "entry": {"S": "load"}},
+        UpdateExpression="REMOVE plan_key, chunks",
+    )
+    assert cloud.call("split_file", task(state)) == state["plan"]
+    assert cloud.entry(state["load_id"])["plan_key"] == state["plan"]["key"]
+
+
+@pytest.mark.parametrize("most", [3, 5])
+def test_chunks_grow_with_the_file_rather_than_become_too_many(cloud, monkeypatch, most):
+    monkeypatch.setattr("ingestion.planning.MOST_CHUNKS", most)
+    _, chunks = cloud.plan(cloud.put(awkward_file()))
+    assert 1 < len(chunks) <= most
+
+
+def test_the_ledger_knows_the_plan(cloud):
+    state, chunks = cloud.plan(cloud.put(awkward_file()))
+    entry = cloud.entry(state["load_id"])
+    assert (entry["plan_key"], entry["chunks"], entry["chunk_size"]) == (
+        state["plan"]["key"],
+        len(chunks),
+        300,
+    )

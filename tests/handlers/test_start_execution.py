@@ -1,0 +1,134 @@
+"""start_execution: every upload is started once, and one bad message holds up no other."""
+
+import json
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from handlers import start_execution
+
+EVENTS = Path(__file__).parents[2] / "events" / "start_execution"
+
+
+@pytest.fixture
+def two_uploads():
+    """Two messages, each with an upload."""
+    event = json.loads((EVENTS / "broken_record_between_good_ones.json").read_text())
+    del event["Records"][1]
+    return event
+
+
+def names(cloud):
+    return [one["name"] for one in cloud.executions()]
+
+
+def failures(answer):
+    return [one["itemIdentifier"] for one in answer["batchItemFailures"]]
+
+
+def change_upload(message, change):
+    """Apply ``change`` to the first S3 record in a queue message."""
+    body = json.loads(message["body"])
+    change(body["Records"][0])
+    message["body"] = json.dumps(body)
+
+
+def test_a_second_delivery_is_a_success_and_starts_nothing(cloud, two_uploads):
+    assert failures(cloud.call("start_execution", two_uploads)) == []
+    started = cloud.executions()
+    assert failures(cloud.call("start_execution", two_uploads)) == []
+    assert cloud.executions() == started
+    assert len(started) == 2
+
+
+def test_a_delivery_after_the_execution_has_ended_is_a_success_too(cloud, two_uploads):
+    cloud.call("start_execution", two_uploads)
+    for one in cloud.step_functions.list_executions(stateMachineArn=cloud.state_machine_arn)[
+        "executions"
+    ]:
+        cloud.step_functions.stop_execution(executionArn=one["executionArn"])
+    # On AWS the answer to the name of an ended execution is ExecutionAlreadyExists, for any input;
+    # moto gives it for another input.
+    for message in two_uploads["Records"]:
+        change_upload(message, lambda record: record["s3"]["object"].update(size=1))
+    assert failures(cloud.call("start_execution", two_uploads)) == []
+    assert len(cloud.executions()) == 2
+
+
+def test_nothing_of_the_delivery_is_in_the_execution(cloud, two_uploads):
+    """Otherwise a second delivery would have another name, or another input under the same."""
+    cloud.call("start_execution", two_uploads)
+    started = cloud.executions()
+
+    def deliver_again(record):
+        record["eventTime"] = "2025-11-24T10:11:12.000Z"
+        record["responseElements"]["x-amz-request-id"] = "0000000000000000"
+        record["s3"]["object"]["sequencer"] = "00FFFFFFFFFFFFFFFF"
+
+    for message in two_uploads["Records"]:
+        change_upload(message, deliver_again)
+        message["messageId"] = "11111111-2222-4333-8444-555555555555"
+    cloud.call("start_execution", two_uploads)
+    assert cloud.executions() == started
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ClientError(
+            {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}},
+            "StartExecution",
+        ),
+        ClientError({"Error": {"Code": "AccessDeniedException"}}, "StartExecution"),
+        EndpointConnectionError(endpoint_url="https://states.us-east-1.amazonaws.com"),
+    ],
+    ids=["throttled", "denied", "unreachable"],
+)
+def test_an_upload_that_can_not_be_started_comes_again_alone(
+    cloud, two_uploads, monkeypatch, error
+):
+    client = start_execution._step_functions()
+    start = client.start_execution
+
+    def start_all_but_tickets(**arguments):
+        if "tickets-csv" in arguments["name"]:
+            raise error
+        return start(**arguments)
+
+    monkeypatch.setattr(client, "start_execution", start_all_but_tickets)
+    answer = cloud.call("start_execution", two_uploads)
+    assert failures(answer) == [two_uploads["Records"][0]["messageId"]]
+    assert [name.rsplit("-", 1)[0] for name in names(cloud)] == ["store-12-header-only-csv"]
+
+
+def test_uploads_before_the_broken_record_of_one_message_are_started(cloud, two_uploads):
+    """They come again with their message, and are started already by then."""
+    message = two_uploads["Records"][0]
+    body = json.loads(message["body"])
+    body["Records"].append({"eventName": "ObjectCreated:Put", "s3": {}})
+    message["body"] = json.dumps(body)
+    for _ in range(2):
+        assert failures(cloud.call("start_execution", two_uploads)) == [message["messageId"]]
+    assert len(names(cloud)) == 2
+
+
+def test_two_versions_of_one_key_are_two_executions(cloud, two_uploads):
+    two_uploads["Records"][1] = json.loads(json.dumps(two_uploads["Records"][0]))
+    change_upload(
+        two_uploads["Records"][1],
+        lambda record: record["s3"]["object"].update(versionId="another"),
+    )
+    assert failures(cloud.call("start_execution", two_uploads)) == []
+    assert len(set(names(cloud))) == 2
+
+
+def test_in_a_bucket_without_versions_the_sequencer_tells_uploads_apart(cloud):
+    event = json.loads((EVENTS / "unversioned_bucket.json").read_text())
+    cloud.call("start_execution", event)
+    change_upload(
+        event["Records"][0],
+        lambda record: record["s3"]["object"].update(sequencer="00FFFFFFFFFFFFFFFF"),
+    )
+    cloud.call("start_execution", event)
+    assert len(set(names(cloud))) == 2

@@ -1,0 +1,188 @@
+"""validate_file: each verdict, and that what was judged is what will be read."""
+
+import json
+
+import pytest
+
+from ingestion.errors import ObjectChanged
+
+HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
+ROW = b"T1,Tea,B1,2025-11-23T08:00:00Z,Drinks,1,Lyon\n"
+OTHER_ROW = b"T2,Tea,B2,2025-11-23T08:00:00Z,Drinks,1,Lyon\n"
+
+
+def reasons(answer):
+    return [(one["reason"], one["line"], one["column"]) for one in answer["reasons"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"", [("empty_file", None, None)]),
+        (b"PK\x03\x04rest", [("not_csv", None, None)]),
+        (b"\x1f\x8brest", [("not_csv", None, None)]),
+        (HEADER.decode().encode("utf-16"), [("not_csv", None, None)]),
+        (HEADER + ROW + b"a\x00b\n", [("not_csv", 3, None)]),
+        (HEADER + ROW + "Café".encode("latin-1") + b"\n", [("not_utf8", 3, None)]),
+        (ROW, [("no_header", 1, None)]),
+        (b'"ticket_id,product\n', [("no_header", 1, None)]),
+        (
+            HEADER.replace(b"basket_id", b"basket").replace(b"store", b"shop") + ROW,
+            [("missing_column", 1, "basket_id"), ("missing_column", 1, "store")],
+        ),
+        (b"product," + HEADER + ROW, [("repeated_column", 1, "product")]),
+    ],
+    ids=[
+        "empty",
+        "zip",
+        "gzip",
+        "utf-16",
+        "nul",
+        "latin-1",
+        "no header",
+        "unclosed header",
+        "missing columns",
+        "repeated column",
+    ],
+)
+def test_a_bad_file_is_refused_with_its_reasons(cloud, body, expected):
+    answer = cloud.validate(cloud.put(body))
+    assert answer["verdict"] == "refused"
+    assert reasons(answer) == expected
+    assert answer["file"] is None
+    assert answer["summary"] == " ".join(one["detail"] for one in answer["reasons"])
+    entry = cloud.entry(answer["load_id"])
+    assert entry["status"] == "FAILED"
+    assert entry["finished_at"]
+    assert [one["reason"] for one in entry["reasons"]] == [one[0] for one in expected]
+
+
+def test_no_value_of_the_file_is_in_a_refusal(cloud):
+    secret = b"4111111111111111"
+    for body in (secret + b"," + ROW, HEADER + secret + b"\x00", HEADER + secret + b"\xff\n"):
+        assert secret.decode() not in json.dumps(cloud.validate(cloud.put(body)))
+
+
+def test_a_missing_object_is_refused_and_leaves_no_entry(cloud):
+    answer = cloud.validate({"bucket": cloud.uploads, "key": "store-12/nothing.csv"})
+    assert (answer["verdict"], reasons(answer)) == ("refused", [("object_gone", None, None)])
+    assert (answer["load_id"], answer["file"]) == (None, None)
+    assert cloud.items(cloud.ledger_table) == []
+
+
+def test_a_version_deleted_for_good_is_refused(cloud):
+    request = cloud.put(HEADER + ROW)
+    cloud.put(HEADER + OTHER_ROW)
+    cloud.s3.delete_object(
+        Bucket=request["bucket"], Key=request["key"], VersionId=request["version_id"]
+    )
+    assert reasons(cloud.validate(request)) == [("object_gone", None, None)]
+
+
+def test_a_delete_marker_is_no_object(cloud):
+    request = cloud.put(HEADER + ROW)
+    marker = cloud.s3.delete_object(Bucket=request["bucket"], Key=request["key"])["VersionId"]
+    assert reasons(cloud.validate(request | {"version_id": marker})) == [
+        ("object_gone", None, None)
+    ]
+
+
+def test_a_later_overwrite_or_deletion_does_not_disturb_the_load_of_a_version(cloud):
+    request = cloud.put(HEADER + ROW)
+    cloud.put(HEADER + OTHER_ROW)
+    cloud.s3.delete_object(Bucket=request["bucket"], Key=request["key"])
+    state = cloud.load(request)
+    assert state["file"]["version_id"] == request["version_id"]
+    assert state["file"]["etag"] == request["etag"]
+    assert [item["ticket_id"] for item in cloud.items()] == ["T1"]
+
+
+def test_started_by_hand_it_pins_the_newest_version(cloud):
+    cloud.put(HEADER + ROW)
+    newest = cloud.put(HEADER + OTHER_ROW)
+    state, chunks = cloud.plan({"bucket": newest["bucket"], "key": newest["key"]})
+    assert state["file"]["version_id"] == newest["version_id"]
+    cloud.put(HEADER + ROW + ROW)  # overwritten between the tasks
+    for chunk in chunks:
+        assert chunk["version"] == newest["version_id"]
+        cloud.write(state, chunk)
+    assert [item["ticket_id"] for item in cloud.items()] == ["T2"]
+
+
+def test_an_upload_and_a_start_by_hand_are_the_same_load(cloud):
+    request = cloud.put(HEADER + ROW)
+    by_hand = {"bucket": request["bucket"], "key": request["key"]}
+    assert cloud.validate(request) == cloud.validate(by_hand)
+
+
+def test_in_a_bucket_without_versions_an_overwritten_object_is_refused(cloud):
+    request = cloud.put(HEADER + ROW, bucket=cloud.unversioned)
+    assert request["version_id"] is None
+    assert cloud.validate(request)["verdict"] == "accepted"
+    cloud.put(HEADER + OTHER_ROW, bucket=cloud.unversioned)
+    answer = cloud.validate(request)
+    assert (answer["verdict"], reasons(answer)) == ("refused", [("object_changed", None, None)])
+
+
+def test_in_a_bucket_without_versions_nothing_else_is_read_after_the_verdict(cloud):
+    state = cloud.validate(cloud.put(HEADER + ROW, bucket=cloud.unversioned))
+    cloud.put(HEADER + OTHER_ROW, bucket=cloud.unversioned)
+    with pytest.raises(ObjectChanged):
+        cloud.call("split_file", {name: state[name] for name in ("load_id", "file")})
+
+
+def test_a_loaded_version_is_not_loaded_again_and_another_one_is(cloud):
+    request = cloud.put(HEADER + ROW)
+    cloud.load(request)
+    again = cloud.validate(request, "again")
+    assert (again["verdict"], again["file"], again["reasons"]) == ("already_loaded", None, [])
+    assert cloud.entry(again["load_id"])["status"] == "SUCCEEDED"
+    assert cloud.validate(cloud.put(HEADER + OTHER_ROW))["verdict"] == "accepted"
+
+
+def test_a_failed_load_may_be_tried_again(cloud):
+    request = cloud.put(HEADER + ROW)
+    state, _ = cloud.plan(request)
+    assert not cloud.reconcile(state)["complete"]  # no chunk was written
+    assert cloud.entry(state["load_id"])["status"] == "FAILED"
+    assert cloud.validate(request, "again")["verdict"] == "accepted"
+    entry = cloud.entry(state["load_id"])
+    assert entry["status"] == "RUNNING"
+    assert "finished_at" not in entry
+
+
+def test_a_second_call_answers_the_same_and_keeps_one_entry(cloud):
+    request = cloud.put(HEADER + ROW)
+    first = cloud.validate(request, "one")
+    assert cloud.validate(request, "one") == first
+    assert cloud.validate(request, "two") == first
+    entry = cloud.entry(first["load_id"])
+    assert [arn.rsplit(":", 1)[1] for arn in sorted(entry["executions"])] == ["one", "two"]
+    assert len(cloud.items(cloud.ledger_table)) == 1
+
+
+def test_the_ledger_says_who_uploaded_what(cloud):
+    request = cloud.put(HEADER.replace(b"store", b"store,till") + ROW)
+    entry = cloud.entry(cloud.validate(request)["load_id"])
+    for name in ("bucket", "key", "version_id", "etag", "size", "uploader"):
+        assert entry[name] == request[name], name
+    assert entry["unknown_columns"] == ["till"]
+
+
+def test_a_start_by_hand_does_not_make_the_ledger_forget_the_uploader(cloud):
+    request = cloud.put(HEADER + ROW)
+    load_id = cloud.validate(request)["load_id"]
+    cloud.validate({"bucket": request["bucket"], "key": request["key"]}, "by-hand")
+    assert cloud.entry(load_id)["uploader"] == request["uploader"]
+
+
+def test_a_split_file_that_was_called_alone_does_not_block_the_load(cloud):
+    """An operator may send events/split_file to a stack before any execution has run."""
+    request = cloud.put(HEADER + ROW)
+    state = cloud.validate(request)
+    cloud.dynamodb.delete_item(
+        TableName=cloud.ledger_table,
+        Key={"load_id": {"S": state["load_id"]}, "entry": {"S": "load"}},
+    )
+    cloud.call("split_file", {name: state[name] for name in ("load_id", "file")})
+    assert cloud.validate(request) == state

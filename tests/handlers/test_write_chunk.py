@@ -1,0 +1,298 @@
+"""write_chunk: what the table holds afterwards, however often and however interrupted it ran."""
+
+import csv
+import io
+import itertools
+import json
+from decimal import Decimal
+
+import pytest
+from botocore.exceptions import ClientError
+
+from handlers import write_chunk
+from ingestion.errors import AccountingError, KeySchemaNotSupported, NoProgress
+from ingestion.writing import CHECKPOINT_SECONDS
+
+COLUMNS = ["ticket_id", "product", "basket_id", "timestamp", "category", "quantity", "store"]
+ONE_CHUNK = "1000000"  # bytes, more than any file here has
+
+
+@pytest.fixture
+def cloud(cloud, monkeypatch):
+    """Files of one chunk, so that a test is about the chunk."""
+    monkeypatch.setenv("CHUNK_SIZE_BYTES", ONE_CHUNK)
+    return cloud
+
+
+def row(at, product=None, quantity="1", **changed):
+    values = {
+        "ticket_id": f"T{at}",
+        "product": f'Café "{at}",\nà emporter' if product is None else product,
+        "basket_id": f"B{at // 3}",
+        "timestamp": f"2025-11-23T08:{at // 60 % 60:02d}:{at % 60:02d}Z",
+        "category": "" if at % 2 else "Drinks",
+        "quantity": quantity,
+        "store": "Lyon",
+    }
+    return values | changed
+
+
+def file_of(rows):
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def parsed(body, key=("ticket_id", "product")):
+    """The items of a file of good rows as the csv module reads it; of equal keys the last."""
+    items = {}
+    for values in csv.DictReader(io.StringIO(body.decode(), newline="")):
+        values["quantity"] = Decimal(values["quantity"])
+        items[tuple(values[name] for name in key)] = values
+    return items
+
+
+def loaded(cloud, table="Tickets", key=("ticket_id", "product")):
+    return {tuple(item[name] for name in key): item for item in cloud.items(table)}
+
+
+def plan(cloud, body):
+    state, chunks = cloud.plan(cloud.put(body))
+    assert len(chunks) == 1
+    return state, chunks[0]
+
+
+def refused(cloud, answer):
+    """The listed rows of a chunk as ``(line in the chunk, column, reason)``, by line."""
+    parts = b"".join(cloud.read(cloud.work, part) for part in answer["refused_parts"])
+    return sorted(tuple(json.loads(line)[:3]) for line in parts.splitlines())
+
+
+def counts(answer):
+    names = ("rows_read", "rows_written", "rows_superseded", "rows_refused")
+    return tuple(answer[name] for name in names)
+
+
+def count_batches():
+    """A list that grows with each BatchWriteItem that the handler sends."""
+    batches = []
+    write_chunk._chunk_writer()._dynamodb.meta.events.register(
+        "before-call.dynamodb.BatchWriteItem", lambda **_: batches.append(1)
+    )
+    return batches
+
+
+@pytest.mark.parametrize("rows", [1, 25, 26, 110])
+def test_the_table_equals_an_independent_parse(cloud, rows):
+    body = file_of(row(at, quantity=str(at - 3)) for at in range(rows))
+    answer = cloud.write(*plan(cloud, body))
+    assert loaded(cloud) == parsed(body)
+    assert counts(answer) == (rows, rows, 0, 0)
+    assert (answer["finished"], answer["refused_parts"], answer["unread"]) == (True, [], None)
+
+
+def test_bad_rows_are_listed_with_line_column_reason_and_text(cloud):
+    good, bad = row(1, "Tea"), row(2, "", store="Düsseldorf")
+    body = file_of([good, bad, row(3, "Two\nlines"), row(4, "Tea", "1.5")]) + b"a,b\r\n\r\n"
+    answer = cloud.write(*plan(cloud, body))
+    assert counts(answer) == (5, 2, 0, 3)
+    assert answer["blank_lines"] == 1
+    assert refused(cloud, answer) == [
+        (2, "product", "missing_value"),
+        (5, "quantity", "bad_quantity"),
+        (6, "", "too_few_fields"),
+    ]
+    first = json.loads(cloud.read(cloud.work, answer["refused_parts"][0]).splitlines()[0])
+    assert first[3] == "T2,,B0,2025-11-23T08:00:02Z,Drinks,1,Düsseldorf"
+    assert {key[0] for key in loaded(cloud)} == {"T1", "T3"}
+
+
+def test_the_ledger_has_the_chunks_entry_as_answered(cloud):
+    state, chunk = plan(cloud, file_of([row(1), row(2, "")]))
+    answer = cloud.write(state, chunk)
+    entry = cloud.entry(state["load_id"], "chunk#000000")
+    assert {name: entry[name] for name in answer} == answer
+    assert (entry["start"], entry["end"], entry["next_byte"]) == (
+        chunk["start"],
+        chunk["end"],
+        chunk["end"],
+    )
+
+
+def test_a_finished_chunk_is_answered_without_writing(cloud):
+    state, chunk = plan(cloud, file_of(row(at) for at in range(30)))
+    batches = count_batches()
+    answer = cloud.write(state, chunk)
+    assert len(batches) == 2
+    assert cloud.write(state, chunk) == answer
+    assert len(batches) == 2
+
+
+def test_a_finished_chunk_is_answered_even_if_the_object_is_gone(cloud):
+    state, chunk = plan(cloud, file_of([row(1)]))
+    answer = cloud.write(state, chunk)
+    file = state["file"]
+    cloud.s3.delete_object(Bucket=file["bucket"], Key=file["key"], VersionId=file["version_id"])
+    assert cloud.write(state, chunk) == answer
+
+
+def test_a_chunk_with_another_range_than_recorded_is_a_defect(cloud):
+    state, chunk = plan(cloud, file_of([row(1)]))
+    cloud.write(state, chunk)
+    with pytest.raises(AccountingError, match=r"Chunk 0 .* another byte range"):
+        cloud.write(state, chunk | {"end": chunk["end"] - 1})
+
+
+def test_of_equal_keys_the_last_row_wins_within_and_across_batches(cloud):
+    repeated = {0: "1", 3: "2", 30: "3", 60: "4"}
+    rows = [
+        row(0, "Tea", quantity=repeated[at]) if at in repeated else row(at, "Tea")
+        for at in range(70)
+    ]
+    answer = cloud.write(*plan(cloud, file_of(rows)))
+    assert loaded(cloud) == parsed(file_of(rows))
+    assert loaded(cloud)["T0", "Tea"]["quantity"] == 4
+    assert counts(answer) == (70, 67, 3, 0)
+    assert refused(cloud, answer) == [
+        (1, "", "superseded"),
+        (4, "", "superseded"),
+        (31, "", "superseded"),
+    ]
+
+
+def test_a_table_keyed_by_ticket_id_alone(cloud, monkeypatch, fresh_clients):
+    cloud.create_table("OldTickets", "ticket_id")
+    monkeypatch.setenv("DYNAMODB_TABLE", "OldTickets")
+    fresh_clients()
+    body = file_of([row(1, "Tea"), row(2, "Tea"), row(1, "Cake")])
+    answer = cloud.write(*plan(cloud, body))
+    assert loaded(cloud, "OldTickets", ("ticket_id",)) == parsed(body, ("ticket_id",))
+    assert counts(answer) == (3, 2, 1, 0)
+    assert loaded(cloud) == {}
+
+
+def test_without_a_table_name_it_is_tickets(cloud, monkeypatch, fresh_clients):
+    monkeypatch.delenv("DYNAMODB_TABLE")
+    fresh_clients()
+    cloud.write(*plan(cloud, file_of([row(1)])))
+    assert len(cloud.items("Tickets")) == 1
+
+
+def test_a_table_with_a_key_that_the_files_lack_is_named(cloud, monkeypatch, fresh_clients):
+    cloud.create_table("Orders", "order_id")
+    monkeypatch.setenv("DYNAMODB_TABLE", "Orders")
+    fresh_clients()
+    with pytest.raises(KeySchemaNotSupported, match="Orders has the key attribute order_id"):
+        cloud.write(*plan(cloud, file_of([row(1)])))
+
+
+def checkpoint_file():
+    """Repeated keys and bad rows before, at and behind every checkpoint."""
+    rows = []
+    for at in range(200):
+        rows.append(row(at % 37 if at % 5 == 0 else at, quantity=str(at)))
+        if at % 7 == 0:
+            rows.append(row(at, quantity="none"))
+    return file_of(rows).replace(b'"14",', b'"14",\r\n\r\n')
+
+
+def tick_with_each_record():
+    """Let a second pass whenever the writer looks at its clock, as it does before each record."""
+    write_chunk._chunk_writer()._clock = itertools.count().__next__
+
+
+def test_in_rounds_as_in_one_go(cloud):
+    body = checkpoint_file()
+    state, chunk = plan(cloud, body)
+    whole = cloud.write(state, chunk)
+    table, listed = loaded(cloud), refused(cloud, whole)
+    assert whole["finished"]
+
+    for key in table:
+        cloud.dynamodb.delete_item(
+            TableName="Tickets", Key={"ticket_id": {"S": key[0]}, "product": {"S": key[1]}}
+        )
+    state, chunk = plan(cloud, body)  # another version of the object, so another load
+    tick_with_each_record()
+    rounds = []
+    while not rounds or not rounds[-1]["finished"]:
+        rounds.append(cloud.write(state, chunk, seconds=CHECKPOINT_SECONDS + 60))
+        assert sum(counts(rounds[-1])[1:]) == rounds[-1]["rows_read"]
+    assert len(rounds) > 3
+    assert loaded(cloud) == table
+    assert refused(cloud, rounds[-1]) == listed
+    for name in ("lines", "blank_lines", "next_byte", "unread"):
+        assert rounds[-1][name] == whole[name], name
+    assert counts(rounds[-1]) == counts(whole)
+
+
+def test_a_checkpoint_stands_at_a_record_and_counts_only_what_is_in_the_table(cloud):
+    body = file_of(row(at) for at in range(100))
+    state, chunk = plan(cloud, body)
+    tick_with_each_record()
+    answer = cloud.write(state, chunk, seconds=CHECKPOINT_SECONDS + 60)
+    assert answer["finished"] is False
+    assert chunk["start"] < answer["next_byte"] < chunk["end"]
+    before = body[: answer["next_byte"]]
+    assert loaded(cloud) == parsed(before)
+    assert answer["rows_read"] == answer["rows_written"] == len(parsed(before)) == 50
+    assert answer["lines"] == before.count(b"\n") - 1  # counted from behind the header
+    entry = cloud.entry(state["load_id"], "chunk#000000")
+    assert (entry["finished"], entry["next_byte"]) == (False, answer["next_byte"])
+
+
+def test_a_round_without_time_for_a_row_is_an_error_that_a_retry_cures(cloud):
+    state, chunk = plan(cloud, file_of([row(1)]))
+    with pytest.raises(NoProgress):
+        cloud.write(state, chunk, seconds=CHECKPOINT_SECONDS - 1)
+    assert cloud.entry(state["load_id"], "chunk#000000") is None
+    assert cloud.write(state, chunk)["finished"]
+
+
+def test_a_table_that_takes_nothing_is_an_error_that_a_retry_cures(cloud, monkeypatch):
+    state, chunk = plan(cloud, file_of([row(1)]))
+    client = write_chunk._chunk_writer()._dynamodb
+    throttled = ClientError(
+        {"Error": {"Code": "ProvisionedThroughputExceededException"}}, "BatchWriteItem"
+    )
+
+    def refuse(**_):
+        raise throttled
+
+    with monkeypatch.context() as patched:
+        patched.setattr(client, "batch_write_item", refuse)
+        tick_with_each_record()
+        patched.setattr("ingestion.table._FIRST_PAUSE", 0.0)
+        with pytest.raises(NoProgress):
+            cloud.write(state, chunk, seconds=CHECKPOINT_SECONDS + 10)
+    assert cloud.write(state, chunk)["rows_written"] == 1
+
+
+def test_a_batch_denied_fails_the_task_and_leaves_no_entry(cloud, monkeypatch):
+    state, chunk = plan(cloud, file_of([row(1)]))
+    denied = ClientError(
+        {
+            "Error": {"Code": "AccessDeniedException"},
+            "ResponseMetadata": {"HTTPStatusCode": 400},
+        },
+        "BatchWriteItem",
+    )
+
+    def deny(**_):
+        raise denied
+
+    monkeypatch.setattr(write_chunk._chunk_writer()._dynamodb, "batch_write_item", deny)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        cloud.write(state, chunk)
+    assert cloud.entry(state["load_id"], "chunk#000000") is None
+
+
+def test_what_is_behind_an_unclosed_quote_is_one_refused_row_and_said_to_be_unread(cloud):
+    rest = b'T2,"Tea,B1,2025-11-23T08:00:00Z,,1,\r\nT3,Tea,B1,2025-11-23T08:00:00Z,,1,\r\n'
+    answer = cloud.write(*plan(cloud, file_of([row(1, "Tea")]) + rest))
+    assert answer["unread"] == {"reason": "unclosed_quote", "line": 2, "bytes": len(rest)}
+    assert counts(answer) == (2, 1, 0, 1)
+    assert refused(cloud, answer) == [(2, "", "unclosed_quote")]
+    assert answer["finished"]
