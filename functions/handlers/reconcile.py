@@ -6,16 +6,22 @@ from typing import Any
 
 import boto3
 
+from ingestion.claims import Claims
 from ingestion.ledger import Ledger
 from ingestion.reconciliation import Reconciler
+from ingestion.turns import Turns
 
 
 @cache
 def _reconciler() -> Reconciler:
+    s3, dynamodb = boto3.client("s3"), boto3.client("dynamodb")
+    ledger_table = os.environ["LEDGER_TABLE"]
     return Reconciler(
-        boto3.client("s3"),
-        Ledger(boto3.client("dynamodb"), os.environ["LEDGER_TABLE"]),
+        s3,
+        Ledger(dynamodb, ledger_table),
+        Turns(s3, Claims(dynamodb, ledger_table)),
         work_bucket=os.environ["WORK_BUCKET"],
+        most_refused_percent=float(os.environ["MOST_REFUSED_PERCENT"]),
     )
 
 

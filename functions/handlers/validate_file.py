@@ -6,14 +6,18 @@ from typing import Any
 
 import boto3
 
+from ingestion.claims import Claims
 from ingestion.ledger import Ledger
+from ingestion.turns import Turns
 from ingestion.validation import Validator
 
 
 @cache
 def _validator() -> Validator:
-    ledger = Ledger(boto3.client("dynamodb"), os.environ["LEDGER_TABLE"])
-    return Validator(boto3.client("s3"), ledger)
+    s3, dynamodb = boto3.client("s3"), boto3.client("dynamodb")
+    ledger_table = os.environ["LEDGER_TABLE"]
+    turns = Turns(s3, Claims(dynamodb, ledger_table))
+    return Validator(s3, Ledger(dynamodb, ledger_table), turns)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -9,14 +9,14 @@ from ingestion.records import DELIMITERS, MalformedField, read_records, split_fi
 from ingestion.rows import COLUMNS
 
 HEAD_SIZE = 1024 * 1024
-"""How many bytes of a file are looked at before it is accepted."""
+"""How many bytes of a file (unpacked) are looked at before it is accepted."""
 
 _MOST_UNKNOWN_COLUMNS = 100  # named in the report; a million columns must not burst the ledger
 
 _SIGNATURES = (
     (b"PK\x03\x04", "a ZIP archive or an Excel workbook; save it as CSV (UTF-8)"),
     (b"\xd0\xcf\x11\xe0", "an Excel 97 workbook; save it as CSV (UTF-8)"),
-    (b"\x1f\x8b", "gzip-compressed; unpack it first"),
+    (b"\x1f\x8b", "gzip-compressed twice; unpack it once"),
     (b"PAR1", "a Parquet file; export it as CSV"),
     (b"\xff\xfe", "UTF-16 or UTF-32 text; save it as UTF-8"),
     (b"\xfe\xff", "UTF-16 text; save it as UTF-8"),
@@ -51,9 +51,10 @@ class FileFacts:
     unknown_columns: tuple[str, ...]
 
 
-def examine(head: bytes, size: int) -> FileFacts | list[Reason]:
-    """Facts of a file of ``size`` bytes that begins with ``head``, or why it is refused."""
-    if size == 0:
+def examine(head: bytes, complete: bool) -> FileFacts | list[Reason]:
+    """Facts of a file that begins with ``head`` (and ends with it, if ``complete``), or why it is
+    refused. ``head`` is unpacked already where the object is compressed."""
+    if head in (b"", codecs.BOM_UTF8):
         return [Reason("empty_file", "The file is empty; a file needs at least a header.")]
     for signature, what in _SIGNATURES:
         if head.startswith(signature):
@@ -62,11 +63,11 @@ def examine(head: bytes, size: int) -> FileFacts | list[Reason]:
         line = head.count(b"\n", 0, head.index(b"\x00")) + 1
         detail = "The file has NUL bytes: it is binary or UTF-16; save it as CSV (UTF-8)."
         return [Reason("not_csv", detail, line)]
-    bad_line = _first_line_not_utf8(head, complete=len(head) >= size)
+    bad_line = _first_line_not_utf8(head, complete)
     if bad_line:
         detail = f"Line {bad_line} is not UTF-8; save the file as UTF-8."
         return [Reason("not_utf8", detail, bad_line)]
-    return _read_header(head, size)
+    return _read_header(head, complete)
 
 
 def _first_line_not_utf8(head: bytes, complete: bool) -> int | None:
@@ -77,13 +78,13 @@ def _first_line_not_utf8(head: bytes, complete: bool) -> int | None:
     return None
 
 
-def _read_header(head: bytes, size: int) -> FileFacts | list[Reason]:
+def _read_header(head: bytes, complete: bool) -> FileFacts | list[Reason]:
     mark = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
     best: tuple[int, bytes, list[str], int, int] | None = None
     for delimiter in DELIMITERS:
         record = next(read_records([head[mark:]], delimiter))
         fields = MalformedField(0) if record.problem else split_fields(record.raw, delimiter)
-        if isinstance(fields, MalformedField) or (mark + record.end == len(head) < size):
+        if isinstance(fields, MalformedField) or (mark + record.end == len(head) and not complete):
             continue
         names = [field.decode().strip() for field in fields]
         known = len({name.lower() for name in names}.intersection(COLUMNS))

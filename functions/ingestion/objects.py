@@ -1,5 +1,6 @@
 """S3 objects, pinned: every read is of one version and refuses any other content."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,6 +18,7 @@ from ingestion.errors import ObjectChanged, ObjectGone
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 BLOCK_SIZE = 1024 * 1024
 _BROKEN_STREAM = (
@@ -36,20 +38,33 @@ class PinnedObject:
     bucket: str
     key: str
     version_id: str | None
-    etag: str
+    etag: str | None
+    """None for what the pipeline itself has made and nobody overwrites."""
     size: int
+
+
+@dataclass(frozen=True)
+class ObjectState:
+    """A pinned object and what else S3 says of it."""
+
+    pinned: PinnedObject
+    identity: str
+    """What tells this content of the key from every other: its version, or its ETag and the time
+    it was stored at."""
+    fingerprint: str | None
+    """Equal for equal content: a checksum of the full object, or the ETag where it is an MD5."""
 
 
 def pin(
     client: "S3Client", bucket: str, key: str, version_id: str | None, etag: str | None
-) -> PinnedObject:
+) -> ObjectState:
     """The version asked for, else the newest one.
 
     Raises ObjectGone, and ObjectChanged if the newest one has not the ETag asked for.
     """
     arguments: dict[str, Any] = {"VersionId": version_id} if version_id else {}
     try:
-        answer = client.head_object(Bucket=bucket, Key=key, **arguments)
+        answer = client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED", **arguments)
     except ClientError as error:
         _raise_gone(error, bucket, key)
     # An unversioned bucket says nothing of versions, a suspended one "null": neither pins content.
@@ -63,7 +78,22 @@ def pin(
     )
     if etag and not version_id and pinned.etag != etag:
         raise ObjectChanged(f"The object was overwritten before it was read: {bucket}/{key}.")
-    return pinned
+    identity = pinned.version_id or f"{pinned.etag} {answer['LastModified'].isoformat()}"
+    return ObjectState(pinned, identity, _fingerprint(answer))
+
+
+def _fingerprint(answer: "HeadObjectOutputTypeDef") -> str | None:
+    size, etag = answer["ContentLength"], answer["ETag"].strip('"')
+    # An ETag is the content's MD5 for single-part uploads that S3 encrypts with its own keys or not
+    # at all ("Checking object integrity", S3 User Guide).
+    own_keys = answer.get("ServerSideEncryption", "AES256") == "AES256"
+    if own_keys and not answer.get("SSECustomerAlgorithm") and re.fullmatch("[0-9a-f]{32}", etag):
+        return f"{size}:md5:{etag}"
+    if answer.get("ChecksumType") == "FULL_OBJECT":
+        for name, value in sorted(answer.items()):
+            if name.startswith("Checksum") and name != "ChecksumType":
+                return f"{size}:{name.removeprefix('Checksum').lower()}:{value}"
+    return None
 
 
 def read_blocks(
@@ -87,7 +117,9 @@ def read_blocks(
                     breaks = 0
                     yield wanted
                 if offset == end:
-                    break
+                    return
+            # Without a Content-Length a body that ends early looks like a whole one.
+            raise IncompleteReadError(actual_bytes=offset - start, expected_bytes=end - start)
         except _BROKEN_STREAM:
             breaks += 1
             if breaks > _MOST_BREAKS:
@@ -100,12 +132,15 @@ def _open_range(
     client: "S3Client", source: PinnedObject, start: int, end: int
 ) -> tuple["StreamingBody", int]:
     """The body of a ranged GET and how many bytes of it come before ``start``."""
-    arguments: dict[str, Any] = {"VersionId": source.version_id} if source.version_id else {}
+    arguments: dict[str, Any] = {}
+    if source.version_id:
+        arguments["VersionId"] = source.version_id
+    if source.etag:
+        arguments["IfMatch"] = f'"{source.etag}"'
     try:
         answer = client.get_object(
             Bucket=source.bucket,
             Key=source.key,
-            IfMatch=f'"{source.etag}"',
             Range=f"bytes={start}-{end - 1}",
             **arguments,
         )

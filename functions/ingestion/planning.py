@@ -1,4 +1,8 @@
-"""The task Split File: one object becomes a plan of chunks in the work bucket."""
+"""The task Split File: one object becomes a plan of chunks in the work bucket.
+
+A compressed object can't be read by ranges: it is unpacked into the work bucket on the way, and the
+chunks are ranges of the unpacked object.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from ingestion.chunks import Chunk, cut_at_records
+from ingestion.chunks import Chunk, Cutter
 from ingestion.ledger import Ledger
 from ingestion.objects import PinnedObject, read_blocks
+from ingestion.streams import file_object
+from ingestion.unpack import Unpacker
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MOST_CHUNKS = 10_000
-"""The largest default-quota Map Run's parallel children, and 2 MB of plan."""
+"""As many children as a Map Run may have at a time by default; 2 MB of plan."""
 
 
 class Planner:
@@ -27,36 +33,88 @@ class Planner:
         self._chunk_size = chunk_size
 
     def plan(self, load_id: str, file: Mapping[str, Any]) -> dict[str, Any]:
-        """Write the plan of a file that Validate File accepted: ``{"bucket", "key", "chunks"}``.
+        """Write the plan of a file that Validate File accepted, a JSON array of chunks.
 
-        The plan is a JSON array of chunks. Planning a load again gives the same plan, because the
-        first plan's chunk size is kept in the ledger.
+        Answers ``{"bucket", "key", "chunks", "data_end", "unread"}``: the plan, how many chunks it
+        has, where the last one ends, and what could not be unpacked (or null). Planning a load
+        again gives the same plan, because the first plan's chunk size is kept in the ledger.
         """
-        chunk_size = self._ledger.fix_chunk_size(load_id, self._size_for(file["size"]))
+        recorded = self._ledger.fix_chunk_size(load_id, self._size_for(file))
+        chunk_size = recorded["chunk_size"]
         key = f"plans/{load_id}/{chunk_size}.json"
-        recorded = self._ledger.load(load_id) or {}
-        if recorded.get("plan_key") == key and self._exists(key):
-            return self._answer(key, recorded["chunks"])
-        chunks = [chunk.as_json() for chunk in self._chunks(file, chunk_size)]
+        plan = recorded.get("plan")
+        if plan and plan["key"] == key and self._exists(key) and self._is_unpacked(load_id, file):
+            return dict(plan)
+        if file["compression"]:
+            chunks, data_end, unread = self._unpack(load_id, file, chunk_size)
+        else:
+            chunks, data_end, unread = self._cut(file, chunk_size), file["size"], None
         self._s3.put_object(
             Bucket=self._work_bucket,
             Key=key,
-            Body=json.dumps(chunks).encode(),
+            Body=json.dumps([chunk.as_json() for chunk in chunks]).encode(),
             ContentType="application/json",
         )
-        self._ledger.record_plan(load_id, key, len(chunks))
-        return self._answer(key, len(chunks))
+        plan = {
+            "bucket": self._work_bucket,
+            "key": key,
+            "chunks": len(chunks),
+            "data_end": data_end,
+            "unread": unread,
+        }
+        self._ledger.note(load_id, {"plan": plan})
+        return plan
 
-    def _size_for(self, file_size: int) -> int:
+    def _size_for(self, file: Mapping[str, Any]) -> int:
         """Chunks grow with the file rather than become too many."""
-        return max(self._chunk_size, -(-file_size // MOST_CHUNKS))
+        largest = file["size"] if not file["compression"] else Unpacker.largest(file["size"])
+        return max(self._chunk_size, -(-largest // MOST_CHUNKS))
 
-    def _chunks(self, file: Mapping[str, Any], chunk_size: int) -> Iterator[Chunk]:
+    def _cut(self, file: Mapping[str, Any], chunk_size: int) -> list[Chunk]:
         source = pinned_object(file)
-        blocks = read_blocks(self._s3, source, file["data_start"], source.size)
-        ranges = cut_at_records(blocks, file["data_start"], chunk_size, file["delimiter"].encode())
-        for index, (start, end) in enumerate(ranges):
-            yield Chunk(index, source.bucket, source.key, source.version_id, start, end)
+        cutter = Cutter(file["data_start"], chunk_size, file["delimiter"].encode())
+        ranges = []
+        for block in read_blocks(self._s3, source, file["data_start"], source.size):
+            ranges += cutter.feed(block)
+        ranges += cutter.finish()
+        return [
+            Chunk(index, source.bucket, source.key, source.version_id, start, end)
+            for index, (start, end) in enumerate(ranges)
+        ]
+
+    def _unpack(
+        self, load_id: str, file: Mapping[str, Any], chunk_size: int
+    ) -> tuple[list[Chunk], int, dict[str, Any] | None]:
+        source = pinned_object(file)
+        cutter = Cutter(file["data_start"], chunk_size, file["delimiter"].encode())
+        unpacker = Unpacker(read_blocks(self._s3, source, 0, source.size))
+        ranges: list[tuple[int, int]] = []
+        unpacked_size = 0
+
+        def cut_on_the_way() -> Iterator[bytes]:
+            nonlocal unpacked_size
+            for block in unpacker:
+                header = max(0, file["data_start"] - unpacked_size)
+                ranges.extend(cutter.feed(block[header:]))
+                unpacked_size += len(block)
+                yield block
+
+        key = _unpacked_key(load_id)
+        self._s3.upload_fileobj(file_object(cut_on_the_way()), self._work_bucket, key)
+        ranges += cutter.finish(broken=unpacker.problem is not None)
+        data_end = ranges[-1][1] if ranges else file["data_start"]
+        unread = None
+        if unpacker.problem:
+            # How much is lost nobody knows; of the packed bytes, no more than these were read.
+            unread = {"reason": unpacker.problem, "line": None, "bytes": None}
+        chunks = [
+            Chunk(index, self._work_bucket, key, None, start, end)
+            for index, (start, end) in enumerate(ranges)
+        ]
+        return chunks, data_end, unread
+
+    def _is_unpacked(self, load_id: str, file: Mapping[str, Any]) -> bool:
+        return not file["compression"] or self._exists(_unpacked_key(load_id))
 
     def _exists(self, key: str) -> bool:
         try:
@@ -67,10 +125,18 @@ class Planner:
             raise
         return True
 
-    def _answer(self, key: str, chunks: int) -> dict[str, Any]:
-        return {"bucket": self._work_bucket, "key": key, "chunks": chunks}
-
 
 def pinned_object(file: Mapping[str, Any]) -> PinnedObject:
     """The object of the ``file`` that Validate File answered with."""
     return PinnedObject(file["bucket"], file["key"], file["version_id"], file["etag"], file["size"])
+
+
+def chunk_source(file: Mapping[str, Any], chunk: Chunk) -> PinnedObject:
+    """The object that a chunk is a range of: the file's, or what it was unpacked into."""
+    if (chunk.bucket, chunk.key) == (file["bucket"], file["key"]):
+        return pinned_object(file)
+    return PinnedObject(chunk.bucket, chunk.key, None, None, chunk.end)
+
+
+def _unpacked_key(load_id: str) -> str:
+    return f"unpacked/{load_id}.csv"

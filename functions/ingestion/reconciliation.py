@@ -1,6 +1,5 @@
 """The task Reconcile: what the ledger says of all chunks, added up and reported."""
 
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -8,68 +7,115 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.errors import AccountingError
 from ingestion.ledger import ChunkProgress, Ledger
-from ingestion.refused import CsvStream, RefusedRow, read_parts
+from ingestion.refused import RefusedRow, csv_lines, read_parts
+from ingestion.rows import REASONS
+from ingestion.streams import file_object
+from ingestion.turns import OVERTAKEN, Turns
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
 class Reconciler:
-    """Reconciles loads."""
+    """Reconciles loads. Those with more than ``most_refused_percent`` of rows refused fail."""
 
-    def __init__(self, s3: "S3Client", ledger: Ledger, work_bucket: str) -> None:
+    def __init__(
+        self,
+        s3: "S3Client",
+        ledger: Ledger,
+        turns: Turns,
+        *,
+        work_bucket: str,
+        most_refused_percent: float,
+    ) -> None:
         self._s3 = s3
         self._ledger = ledger
+        self._turns = turns
         self._work_bucket = work_bucket
+        self._most_refused_percent = most_refused_percent
 
     def reconcile(
         self, load_id: str, file: Mapping[str, Any], plan: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Add up a load; leave its refused rows (CSV) and its report (JSON) in the work bucket.
 
-        ``complete`` in the answer says whether every byte and every row is accounted for;
-        ``summary`` says in a sentence what was loaded, or what is missing.
+        ``complete`` in the answer says whether the load has succeeded: every byte and every row is
+        accounted for, and few enough rows are refused. ``overtaken`` says that it is not, because a
+        later version of the object has taken over. ``summary`` says it in a sentence.
         """
         chunks = list(self._ledger.chunks(load_id))
         totals = _totals(chunks)
-        missing = shortfall(chunks, plan["chunks"], file["data_start"], file["size"])
-        refused_rows = self._join_refused_rows(load_id, chunks, file["header_lines"])
+        missing = shortfall(chunks, plan, file)
+        newest = self._turns.newest(f"s3://{file['bucket']}/{file['key']}")
+        overtaken = bool(missing and newest and newest.load_id != load_id)
+        missing = missing or self._too_many_refused(totals)
+        refused_rows, first_error = self._join_refused_rows(load_id, chunks, file["header_lines"])
         result = {
             "complete": missing is None,
-            "summary": missing or _summary(totals),
+            "overtaken": overtaken,
+            "summary": OVERTAKEN if overtaken else missing or _summary(totals),
             **{name: totals[name] for name in totals if name != "blank_lines"},
             "chunks": plan["chunks"],
             "chunks_finished": sum(chunk.finished for chunk in chunks),
             "refused_rows": refused_rows,
             "report": f"s3://{self._work_bucket}/reports/{load_id}.json",
         }
-        status = "SUCCEEDED" if missing is None else "FAILED"
-        self._write_report(load_id, status, result, totals["blank_lines"])
-        self._ledger.close_load(load_id, status, {**totals, **result})
+        status = "OVERTAKEN" if overtaken else "FAILED" if missing else "SUCCEEDED"
+        facts = {
+            **result,
+            "blank_lines": totals["blank_lines"],
+            "unread": _unread(chunks, plan, file["header_lines"]),
+            "first_error": first_error,
+            # Rows that only this earlier load had stay in the table.
+            "replaces": newest.replaces if newest and newest.load_id == load_id else None,
+        }
+        self._write_report(load_id, status, facts)
+        self._ledger.close_load(load_id, status, facts)
         return result
+
+    def _too_many_refused(self, totals: Mapping[str, int]) -> str | None:
+        read, refused = totals["rows_read"], totals["rows_refused"]
+        if refused * 100 <= read * self._most_refused_percent:
+            return None
+        return (
+            f"{refused:,} of {read:,} rows are refused, more than the "
+            f"{self._most_refused_percent:g} % that are allowed; the others are written."
+        )
 
     def _join_refused_rows(
         self, load_id: str, chunks: Sequence[ChunkProgress], header_lines: int
-    ) -> str | None:
-        """Behind the first unfinished chunk lines can't be numbered; the load has failed then, and
-        the replay that finishes the chunk lists the rows behind it."""
+    ) -> tuple[str | None, dict[str, Any] | None]:
+        """The joined file's URL and the first refused row's place, if any.
+
+        Behind the first unfinished chunk lines can't be numbered; the load has failed then, and the
+        replay that finishes the chunk lists the rows behind it."""
         chunks = _numbered(chunks)
         counted = sum(chunk.rows_refused + chunk.rows_superseded for chunk in chunks)
         if not counted:
-            return None
+            return None, None
         key = f"refused-rows/{load_id}/refused-rows.csv"
-        stream = CsvStream(self._refused_rows(chunks, header_lines))
+        listed = 0
+        first_error = None
+
+        def noted() -> Iterator[RefusedRow]:
+            nonlocal listed, first_error
+            for row in self._refused_rows(chunks, header_lines):
+                listed += 1
+                if first_error is None and row.reason != "superseded":
+                    first_error = {"line": row.line, "column": row.column, "reason": row.reason}
+                yield row
+
         self._s3.upload_fileobj(
-            io.BufferedReader(stream),
+            file_object(csv_lines(noted())),
             self._work_bucket,
             key,
             ExtraArgs={"ContentType": "text/csv; charset=utf-8"},
         )
-        if stream.rows != counted:
+        if listed != counted:
             raise AccountingError(
-                f"Load {load_id}: {counted} rows refused or superseded, but {stream.rows} listed."
+                f"Load {load_id}: {counted} rows refused or superseded, but {listed} listed."
             )
-        return f"s3://{self._work_bucket}/{key}"
+        return f"s3://{self._work_bucket}/{key}", first_error
 
     def _refused_rows(
         self, chunks: Sequence[ChunkProgress], header_lines: int
@@ -79,9 +125,7 @@ class Reconciler:
             yield from read_parts(self._s3, self._work_bucket, chunk.refused_parts, line_offset)
             line_offset += chunk.lines
 
-    def _write_report(
-        self, load_id: str, status: str, result: Mapping[str, Any], blank_lines: int
-    ) -> None:
+    def _write_report(self, load_id: str, status: str, facts: Mapping[str, Any]) -> None:
         entry = self._ledger.load(load_id) or {}
         names = ("bucket", "key", "version_id", "etag", "size", "uploader", "unknown_columns")
         report = {
@@ -91,8 +135,7 @@ class Reconciler:
             "executions": entry.get("executions"),
             "started_at": entry.get("started_at"),
             "reconciled_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            **result,
-            "blank_lines": blank_lines,
+            **facts,
             # Equal keys in different chunks are not looked for: null means not checked.
             "conflicts": None,
         }
@@ -105,10 +148,11 @@ class Reconciler:
 
 
 def shortfall(
-    chunks: Sequence[ChunkProgress], planned: int, data_start: int, size: int
+    chunks: Sequence[ChunkProgress], plan: Mapping[str, Any], file: Mapping[str, Any]
 ) -> str | None:
     """What is wrong with a load's chunks, in a sentence, or None if they tile the data part of the
     file, are finished, and their rows add up."""
+    planned = plan["chunks"]
     by_index = {chunk.index: chunk for chunk in chunks}
     unfinished = [
         index for index in range(planned) if not (index in by_index and by_index[index].finished)
@@ -118,24 +162,47 @@ def shortfall(
             f"{len(unfinished):,} of {planned:,} chunks are not finished; "
             f"the first is chunk {unfinished[0]}."
         )
-    expected = data_start
+    expected = file["data_start"]
     for chunk in chunks:
         if chunk.start != expected or chunk.next_byte != chunk.end:
             return f"Chunk {chunk.index} does not begin where the one before it ends."
         counted = chunk.rows_written + chunk.rows_superseded + chunk.rows_refused
         if chunk.rows_read != counted:
             return f"Chunk {chunk.index} read {chunk.rows_read} rows but accounts for {counted}."
-        if chunk.unread:
-            lines_before = sum(other.lines for other in chunks[: chunk.index])
-            return (
-                f"{chunk.unread['bytes']:,} bytes at the end of chunk {chunk.index} could not be "
-                f"read ({chunk.unread['reason']}), from line {chunk.unread['line'] + lines_before} "
-                "of the data on."
-            )
         expected = chunk.end
-    if expected != size:
-        return f"The chunks end at byte {expected:,} of {size:,}."
+    if expected != plan["data_end"]:
+        return f"The chunks end at byte {expected:,} of {plan['data_end']:,}."
+    unread = _unread(chunks, plan, file["header_lines"])
+    if unread and unread["line"]:
+        return (
+            f"{REASONS[unread['reason']].capitalize()}: it begins in line {unread['line']:,}, and "
+            f"{unread['bytes']:,} bytes were not read. The rows before it are written."
+        )
+    if unread:
+        return (
+            f"{UNREAD[unread['reason']]} The {sum(chunk.rows_read for chunk in chunks):,} rows "
+            "before that are accounted for."
+        )
     return None
+
+
+UNREAD = {
+    "corrupt_gzip": "The gzip data is damaged or cut off.",
+    "unpacks_too_large": "The gzip data unpacks to more than 200 times its size.",
+}
+"""Why a compressed file could not be read to its end."""
+
+
+def _unread(
+    chunks: Sequence[ChunkProgress], plan: Mapping[str, Any], header_lines: int
+) -> dict[str, Any] | None:
+    """What of the file was not read for good, with the line in the file where it begins."""
+    lines = header_lines
+    for chunk in chunks:
+        if chunk.unread:
+            return {**chunk.unread, "line": lines + chunk.unread["line"]}
+        lines += chunk.lines
+    return dict(plan["unread"]) if plan["unread"] else None
 
 
 def _numbered(chunks: Sequence[ChunkProgress]) -> list[ChunkProgress]:

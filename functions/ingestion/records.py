@@ -150,6 +150,17 @@ def read_records(blocks: Iterable[bytes], delimiter: bytes) -> Iterator[Record]:
         yield Record(bytes(carried), line, end + len(carried), problem)
 
 
+def line_of_problem(record: Record, delimiter: bytes) -> int:
+    """The line, in the stream, at which a record's problem begins: where the quote that is still
+    open at its end was opened, or else where the record begins."""
+    scanner = QuoteScanner(delimiter)
+    ranges = scanner.outside(record.raw)
+    if not scanner.inside_quotes:
+        return record.line
+    opening = ranges[-1][1] if ranges else 0
+    return record.line + record.raw.count(b"\n", 0, opening)
+
+
 class MalformedField(NamedTuple):
     """The zero-based field of a record in which text follows a closing quote."""
 

@@ -81,13 +81,20 @@ class RowReader:
         if len(fields) != self._width:
             few = len(fields) < self._width
             return Refusal("", "too_few_fields" if few else "too_many_fields")
-        values = {}
-        for column, index in self._columns.items():
-            try:
-                values[column] = fields[index].decode()
-            except UnicodeDecodeError:
-                return Refusal(column, "not_utf8")
+        try:
+            record.raw.decode()  # the columns that are left out, too
+        except UnicodeDecodeError:
+            return Refusal(self._first_not_utf8(fields), "not_utf8")
+        values = {column: fields[index].decode() for column, index in self._columns.items()}
         return self._check(values, len(record.raw))
+
+    def _first_not_utf8(self, fields: list[bytes]) -> str:
+        for index, field in enumerate(fields):
+            try:
+                field.decode()
+            except UnicodeDecodeError:
+                return self._names.get(index, "")
+        return ""
 
     def _check(self, values: dict[str, str], raw_size: int) -> Row | Refusal:
         for column in self._required:

@@ -5,6 +5,7 @@ batches.
 """
 
 import random
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -36,8 +37,9 @@ _MOST_FAULTS = 6  # server faults or broken connections in a row
 Mark = TypeVar("Mark")
 
 
-class DeadlineReached(Exception):
-    """Time ran out with items not yet acknowledged. What is acknowledged stands."""
+class WritingStopped(Exception):
+    """The deadline came, or ``stop`` was called, with items not yet acknowledged. What is
+    acknowledged stands."""
 
 
 def key_attributes(client: "DynamoDBClient", table: str) -> tuple[str, ...]:
@@ -95,6 +97,7 @@ class BatchWriter(Generic[Mark]):
         self._clock = clock
         self._sleep = sleep
         self._threads = ThreadPoolExecutor(in_flight, thread_name_prefix="batch")
+        self._stopped = threading.Event()
         self._open: dict[Key, Item] = {}
         self._open_mark: Mark  # of the last item in the open batch
         self._sent: deque[tuple[Future[None], Mark, frozenset[Key]]] = deque()
@@ -103,6 +106,11 @@ class BatchWriter(Generic[Mark]):
         """Items acknowledged; of equal keys in one batch only the last was sent."""
         self.items_replaced = 0
         """Items never sent because a later one of the same key took their place in a batch."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether every item taken is acknowledged."""
+        return not self._open and not self._sent
 
     def __enter__(self) -> "BatchWriter[Mark]":
         return self
@@ -113,7 +121,7 @@ class BatchWriter(Generic[Mark]):
     def put(self, key: Key, item: Item, mark: Mark) -> None:
         """Take an item; blocks while enough batches are in flight.
 
-        Raises DeadlineReached, or what DynamoDB answered if no retry can help.
+        Raises WritingStopped, or what DynamoDB answered if no retry can help.
         """
         if self._open.pop(key, None) is not None:
             self.items_replaced += 1
@@ -129,9 +137,10 @@ class BatchWriter(Generic[Mark]):
         while self._sent:
             self._settle_first()
 
-    def settle(self) -> None:
-        """Wait for what is in flight and move ``acknowledged`` as far as it goes; raises nothing.
-        Batches that are pausing give up at the deadline."""
+    def stop(self) -> None:
+        """Let what is in flight finish, retry nothing, and move ``acknowledged`` as far as it goes.
+        Raises nothing."""
+        self._stopped.set()
         while self._sent and self._sent[0][0].exception() is None:
             self._settle_first()
 
@@ -177,8 +186,8 @@ class BatchWriter(Generic[Mark]):
                 requests = list(left)
             # Full jitter: https://aws.amazon.com/builders-library/ "Timeouts, retries and backoff"
             delay = random.uniform(0, pause)
-            if self._clock() + delay >= self._deadline:
-                raise DeadlineReached
+            if self._stopped.is_set() or self._clock() + delay >= self._deadline:
+                raise WritingStopped
             self._sleep(delay)
             pause = min(pause * 2, _LONGEST_PAUSE)
 

@@ -91,10 +91,18 @@ def execution_name(
     return _name(bucket, key, [version_id] if version_id else [etag, sequencer])
 
 
-def load_id(bucket: str, key: str, version_id: str | None, etag: str | None) -> str:
+def load_id(bucket: str, key: str, identity: str) -> str:
     """The ledger's key for one object version: equal to its upload's execution name in a
-    versioned bucket, and the same however often and by whom its load is started."""
-    return _name(bucket, key, [version_id] if version_id else [etag])
+    versioned bucket, where ``identity`` is the version, and the same however often and by whom its
+    load is started."""
+    return _name(bucket, key, [identity])
+
+
+def forced_load_id(load: str, execution_name: str) -> str:
+    """The ledger's key for an object version that is loaded again on demand: another one for each
+    execution that was told to, the same for its replays."""
+    original = re.sub(r"(-r[0-9]+)+$", "", execution_name)
+    return f"{load}-{hashlib.sha256(original.encode()).hexdigest()[:8]}"
 
 
 def manual_execution_name(bucket: str, key: str, now: datetime) -> str:

@@ -4,19 +4,20 @@
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ingestion.chunks import Chunk
 from ingestion.errors import AccountingError, NoProgress
 from ingestion.ledger import ChunkProgress, Ledger
-from ingestion.objects import PinnedObject, read_blocks
-from ingestion.planning import pinned_object
-from ingestion.records import Record, read_records
-from ingestion.refused import RefusedRow, refused_row, write_part
-from ingestion.rows import Key, Refusal, Row, RowReader
-from ingestion.table import BatchWriter, DeadlineReached, key_attributes
+from ingestion.objects import read_blocks
+from ingestion.planning import chunk_source
+from ingestion.records import read_records
+from ingestion.refused import write_part
+from ingestion.rows import Row, RowReader
+from ingestion.table import BatchWriter, WritingStopped, key_attributes
+from ingestion.tally import Reached, Tally
+from ingestion.turns import LOOK_SECONDS, Turns, WriterLease
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -26,83 +27,19 @@ CHECKPOINT_SECONDS = 30.0
 """Kept back of a round's time: half to let batches in flight finish, half for the checkpoint."""
 
 
-class _Reached(NamedTuple):
-    """What a round has accounted for up to some record."""
-
-    next_byte: int
-    lines: int
-    blank_lines: int
-    rows_read: int
-    rows_superseded: int
-    rows_refused: int
-    listed: int
-    """How many of the round's refused and superseded rows are listed by then."""
+class Overtaken(WritingStopped):
+    """A later version of the object has claimed the table's keys."""
 
 
-class _Tally:
-    """The running counts of one round, which goes on from ``progress``."""
+class Round(NamedTuple):
+    """How one call of Write Chunk ended."""
 
-    def __init__(self, progress: ChunkProgress) -> None:
-        self.seen: dict[Key, RefusedRow] = {}
-        """The last row of each key, as it is listed should a later one supersede it."""
-        self.listed: list[RefusedRow] = []
-        self.unread: dict[str, Any] | None = None
-        self._start = progress.start
-        self._first_byte, self._first_line = progress.next_byte, progress.lines
-        self._next_byte, self._lines = progress.next_byte, progress.lines
-        self._blank_lines = progress.blank_lines
-        self._rows_read = progress.rows_read
-        self._rows_superseded = progress.rows_superseded
-        self._rows_refused = progress.rows_refused
+    progress: ChunkProgress
+    overtaken: bool = False
+    """Whether it stopped because a later version of the object has claimed the table's keys."""
 
-    def reached(self) -> _Reached:
-        return _Reached(
-            self._next_byte,
-            self._lines,
-            self._blank_lines,
-            self._rows_read,
-            self._rows_superseded,
-            self._rows_refused,
-            len(self.listed),
-        )
-
-    def remember(self, record: Record, outcome: Row | Refusal) -> None:
-        """Take note of a row that an earlier round has accounted for."""
-        if isinstance(outcome, Row):
-            self.seen[outcome.key] = refused_row(record.line, "", "superseded", record.raw)
-
-    def count_blank(self, record: Record) -> None:
-        self._advance(record)
-        self._blank_lines += 1
-
-    def count(self, record: Record, outcome: Row | Refusal) -> None:
-        self._advance(record)
-        self._rows_read += 1
-        line = self._first_line + record.line
-        if isinstance(outcome, Refusal):
-            self._rows_refused += 1
-            self.listed.append(refused_row(line, outcome.column, outcome.reason, record.raw))
-            return
-        earlier = self.seen.get(outcome.key)
-        if earlier is not None:
-            self._rows_superseded += 1
-            self.listed.append(earlier)
-        self.seen[outcome.key] = refused_row(line, "", "superseded", record.raw)
-
-    def give_up(self, record: Record, end: int) -> None:
-        """Account for the rest of the chunk, which can't be read as records."""
-        first_byte = self._next_byte
-        self.unread = {
-            "reason": record.problem,
-            "line": self._first_line + record.line,
-            "bytes": end - first_byte,
-        }
-        self.count(record, Refusal("", record.problem or ""))
-        self._next_byte = end
-
-    def _advance(self, record: Record) -> None:
-        self._next_byte = self._first_byte + record.end
-        self._lines = self._first_line + record.line + record.lines
+    def as_json(self) -> dict[str, Any]:
+        return self.progress.as_json() | {"overtaken": self.overtaken}
 
 
 class ChunkWriter:
@@ -113,6 +50,7 @@ class ChunkWriter:
         s3: "S3Client",
         dynamodb: "DynamoDBClient",
         ledger: Ledger,
+        turns: Turns,
         *,
         table: str,
         work_bucket: str,
@@ -122,18 +60,17 @@ class ChunkWriter:
         self._s3 = s3
         self._dynamodb = dynamodb
         self._ledger = ledger
+        self._turns = turns
         self._table = table
         self._work_bucket = work_bucket
         self._in_flight = in_flight
         self._clock = clock
 
-    def write(
-        self, load_id: str, file: Mapping[str, Any], chunk: Chunk, seconds: float
-    ) -> ChunkProgress:
+    def write(self, load_id: str, file: Mapping[str, Any], chunk: Chunk, seconds: float) -> Round:
         """Write a chunk, or as much of it as ``seconds`` allow, and record how far it got.
 
         A finished chunk is answered from the ledger, an unfinished one is continued from its
-        checkpoint. Raises NoProgress if not one row could be written in the time.
+        checkpoint. Raises NoProgress if not one row could be accounted for in the time.
         """
         deadline = self._clock() + seconds
         recorded = self._ledger.chunk(load_id, chunk.index)
@@ -141,93 +78,83 @@ class ChunkWriter:
         if (before.start, before.end) != (chunk.start, chunk.end):
             raise AccountingError(f"Chunk {chunk.index} of load {load_id} has another byte range.")
         if before.finished:
-            return before
-        source = pinned_object(file)
-        delimiter = file["delimiter"].encode()
-        rows = RowReader(
-            file["columns"], file["width"], delimiter, key_attributes(self._dynamodb, self._table)
-        )
-        tally = _Tally(before)
-        for record in self._records(source, chunk.start, before.next_byte, delimiter):
-            if record.raw:
-                tally.remember(record, rows.read(record))
-
-        writer: BatchWriter[_Reached] = BatchWriter(
+            return Round(before)
+        tally = Tally(before)
+        writer = BatchWriter[Reached](
             self._dynamodb,
             self._table,
             in_flight=self._in_flight,
             deadline=deadline - CHECKPOINT_SECONDS / 2,
             clock=self._clock,
         )
-        with writer:
+        object_url = f"s3://{file['bucket']}/{file['key']}"
+        # The lease ends after the writer has: nothing of this load is on its way any more then.
+        with self._turns.lease(object_url, load_id, seconds) as lease, writer:
+            if lease.overtaken():
+                return Round(before, overtaken=True)
             try:
-                for record in self._records(source, before.next_byte, chunk.end, delimiter):
-                    if self._clock() > deadline - CHECKPOINT_SECONDS:
-                        raise DeadlineReached
-                    self._take(record, rows, tally, writer, chunk)
+                self._feed(writer, tally, file, chunk, lease, deadline - CHECKPOINT_SECONDS)
                 writer.drain()
-                reached: _Reached | None = tally.reached()
-                finished = True
-            except DeadlineReached:
-                writer.settle()
-                reached = writer.acknowledged
-                finished = False
-        if finished:
-            self._check(before, tally, writer)
-        if reached is None:
+            except WritingStopped as stop:
+                writer.stop()
+                overtaken, finished = isinstance(stop, Overtaken), False
+                reached = tally.reached() if writer.idle else writer.acknowledged
+            else:
+                tally.check(writer.items_written, writer.items_replaced)
+                overtaken, finished = False, True
+                reached = tally.reached()
+        if reached is None or (reached.next_byte == before.next_byte and not finished):
+            if overtaken:
+                return Round(before, overtaken=True)
             raise NoProgress(f"Chunk {chunk.index} of load {load_id}: no row in {seconds:.0f} s.")
-        return self._record(load_id, before, tally, reached, finished)
+        progress = self._record(load_id, tally, reached, finished)
+        return Round(progress, overtaken)
 
-    def _records(
-        self, source: PinnedObject, start: int, end: int, delimiter: bytes
-    ) -> Iterator[Record]:
-        return read_records(read_blocks(self._s3, source, start, end), delimiter)
-
-    def _take(
+    def _feed(
         self,
-        record: Record,
-        rows: RowReader,
-        tally: _Tally,
-        writer: BatchWriter[_Reached],
+        writer: BatchWriter[Reached],
+        tally: Tally,
+        file: Mapping[str, Any],
         chunk: Chunk,
+        lease: WriterLease,
+        deadline: float,
     ) -> None:
-        if record.problem:
-            tally.give_up(record, chunk.end)
-        elif not record.raw:
-            tally.count_blank(record)
-        else:
-            outcome = rows.read(record)
-            tally.count(record, outcome)
-            if isinstance(outcome, Row):
-                writer.put(outcome.key, outcome.item, tally.reached())
-
-    def _check(self, before: ChunkProgress, tally: _Tally, writer: BatchWriter[_Reached]) -> None:
-        """Compare what was counted with what the table acknowledged."""
-        reached = tally.reached()
-        if reached.next_byte != before.end:
-            raise AccountingError(
-                f"Chunk {before.index} ends at byte {before.end}, but {reached.next_byte} was read."
-            )
-        accepted = (reached.rows_read - before.rows_read) - (
-            reached.rows_refused - before.rows_refused
+        """Put what is left of the chunk. Raises WritingStopped at the deadline, or Overtaken."""
+        source = chunk_source(file, chunk)
+        delimiter = file["delimiter"].encode()
+        rows = RowReader(
+            file["columns"], file["width"], delimiter, key_attributes(self._dynamodb, self._table)
         )
-        written = reached.rows_read - reached.rows_superseded - reached.rows_refused
-        if writer.items_written + writer.items_replaced != accepted or len(tally.seen) != written:
-            raise AccountingError(
-                f"Chunk {before.index}: {accepted} rows accepted, {writer.items_written} items "
-                f"written, {writer.items_replaced} replaced; {written} rows counted as written, "
-                f"{len(tally.seen)} keys seen."
-            )
+        done = tally.before.next_byte
+        for record in read_records(read_blocks(self._s3, source, chunk.start, done), delimiter):
+            if record.raw:
+                tally.remember(record, rows.read(record))
+        next_look = self._clock() + LOOK_SECONDS
+        for record in read_records(read_blocks(self._s3, source, done, chunk.end), delimiter):
+            now = self._clock()
+            if now > deadline:
+                raise WritingStopped
+            if now > next_look:
+                next_look = now + LOOK_SECONDS
+                if lease.overtaken():
+                    raise Overtaken
+            if record.problem:
+                rest = read_blocks(self._s3, source, tally.reached().next_byte, chunk.end)
+                lines = sum(block.count(b"\n") for block in rest)
+                tally.give_up(record, chunk.end, delimiter, lines)
+            elif not record.raw:
+                tally.count_blank(record)
+            else:
+                outcome = rows.read(record)
+                tally.count(record, outcome)
+                if isinstance(outcome, Row):
+                    writer.put(outcome.key, outcome.item, tally.reached())
 
     def _record(
-        self,
-        load_id: str,
-        before: ChunkProgress,
-        tally: _Tally,
-        reached: _Reached,
-        finished: bool,
+        self, load_id: str, tally: Tally, reached: Reached, finished: bool
     ) -> ChunkProgress:
-        parts = before.refused_parts
+        before = tally.before
+        part = None
         if reached.listed:
             # The name says which bytes it is about, so a repetition replaces it by the same rows.
             part = (
@@ -235,18 +162,5 @@ class ChunkWriter:
                 f"{before.index:06d}-{before.next_byte}-{reached.next_byte}.jsonl"
             )
             write_part(self._s3, self._work_bucket, part, tally.listed[: reached.listed])
-            parts = [*parts, part]
-        progress = replace(
-            before,
-            next_byte=reached.next_byte,
-            finished=finished,
-            lines=reached.lines,
-            blank_lines=reached.blank_lines,
-            rows_read=reached.rows_read,
-            rows_written=reached.rows_read - reached.rows_superseded - reached.rows_refused,
-            rows_superseded=reached.rows_superseded,
-            rows_refused=reached.rows_refused,
-            refused_parts=parts,
-            unread=tally.unread if finished else None,
-        )
+        progress = tally.progress(reached, finished=finished, part=part)
         return self._ledger.save_chunk(load_id, progress)

@@ -1,0 +1,25 @@
+"""A load of one version of an object waits until no older version is being written any more."""
+
+import os
+from functools import cache
+from typing import Any
+
+import boto3
+
+from ingestion.claims import Claims
+from ingestion.ledger import Ledger
+from ingestion.turns import Turns, take_turn
+
+
+@cache
+def _turns() -> Turns:
+    return Turns(boto3.client("s3"), Claims(boto3.client("dynamodb"), os.environ["LEDGER_TABLE"]))
+
+
+@cache
+def _ledger() -> Ledger:
+    return Ledger(boto3.client("dynamodb"), os.environ["LEDGER_TABLE"])
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    return {"turn": take_turn(_turns(), _ledger(), event["load_id"], event["file"])}

@@ -1,0 +1,123 @@
+"""Entries of the ledger table, in plain Python values: whole numbers, text, lists, maps, sets."""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Entry = dict[str, Any]
+
+
+class Entries:
+    """The ledger table. An entry's key is ``load_id`` (or another owner of entries) and ``entry``.
+
+    All reads are consistent.
+    """
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def get(self, owner: str, entry: str) -> Entry | None:
+        answer = self._client.get_item(
+            TableName=self._table, Key=_key(owner, entry), ConsistentRead=True
+        )
+        return deserialize(answer["Item"]) if "Item" in answer else None
+
+    def query(self, owner: str, prefix: str) -> Iterator[Entry]:
+        """The owner's entries whose name begins with ``prefix``, in the order of their names."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            ConsistentRead=True,
+            KeyConditionExpression="load_id = :owner AND begins_with(entry, :prefix)",
+            ExpressionAttributeValues=_serialize({":owner": owner, ":prefix": prefix}),
+        )
+        for page in pages:
+            yield from map(deserialize, page["Items"])
+
+    def put(self, owner: str, entry: str, values: Mapping[str, Any]) -> None:
+        item = {**values, "load_id": owner, "entry": entry}
+        self._client.put_item(TableName=self._table, Item=_serialize(item))
+
+    def put_if(
+        self,
+        owner: str,
+        entry: str,
+        values: Mapping[str, Any],
+        condition: str,
+        condition_values: Mapping[str, Any],
+    ) -> bool:
+        """Put an entry if there is none yet, or if the one there meets the condition."""
+        item = {**values, "load_id": owner, "entry": entry}
+        expression = "attribute_not_exists(entry)"
+        arguments: dict[str, Any] = {}
+        if condition:
+            expression += f" OR ({condition})"
+            arguments["ExpressionAttributeValues"] = _serialize(condition_values)
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=_serialize(item),
+                ConditionExpression=expression,
+                **arguments,
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def update(
+        self,
+        owner: str,
+        entry: str,
+        attributes: Mapping[str, Any],
+        more: str = "",
+        more_values: Mapping[str, Any] | None = None,
+    ) -> Entry:
+        """Set attributes; ``more`` goes on with the update expression. Returns the entry then."""
+        names = {f"#{number}": name for number, name in enumerate(attributes)}
+        values = {f":{number}": value for number, value in enumerate(attributes.values())}
+        assignments = ", ".join(f"{name} = :{name[1:]}" for name in names)
+        answer = self._client.update_item(
+            TableName=self._table,
+            Key=_key(owner, entry),
+            UpdateExpression=f"SET {assignments}{more}",
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=_serialize({**values, **(more_values or {})}),
+            ReturnValues="ALL_NEW",
+        )
+        return deserialize(answer["Attributes"])
+
+    def delete(self, owner: str, entry: str) -> None:
+        self._client.delete_item(TableName=self._table, Key=_key(owner, entry))
+
+
+def _key(owner: str, entry: str) -> dict[str, Any]:
+    return {"load_id": {"S": owner}, "entry": {"S": entry}}
+
+
+def _serialize(values: Mapping[str, Any]) -> dict[str, Any]:
+    serialize = TypeSerializer().serialize
+    return {name: serialize(value) for name, value in values.items()}
+
+
+def deserialize(item: Mapping[str, Any]) -> Entry:
+    """The plain values of an item in DynamoDB's wire form."""
+    read = TypeDeserializer().deserialize
+    return {name: _plain(read(value)) for name, value in item.items()}
+
+
+def _plain(value: Any) -> Any:
+    """The ledger's numbers are all whole, and its readers want JSON."""
+    if isinstance(value, Decimal):
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, set):
+        return sorted(value)
+    return value
