@@ -18,14 +18,14 @@ from ops.demo import SAMPLE_ROWS, SAMPLE_SEED, run_demo
 from ops.errors import LOAD_FAILED, CommandError, one_sentence
 from ops.executions import (
     STATUSES,
-    Execution,
     Outcome,
     as_json,
     find_execution,
     list_executions,
     parse_since,
 )
-from ops.ingest import LocalFile, Start, read_source, start_load
+from ops.ingest import LocalFile, Start, force_uploaded, read_source, start_load
+from ops.loads import list_loads, print_loads
 from ops.local import local_stack
 from ops.output import (
     console,
@@ -38,6 +38,7 @@ from ops.output import (
 from ops.progress import watch
 from ops.sample import write_sample
 from ops.show import execution_json, print_execution
+from ops.stack import Stack
 
 _SHOWN_ROWS = 50
 _STACK = "Which stack"
@@ -186,13 +187,20 @@ def ingest(
     key: Annotated[
         str | None, typer.Option("--key", help="The file's key in the upload bucket.")
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Load again what has been loaded already.")
+    ] = False,
     as_json_: AsJson = False,
     stack_name: StackName = None,
     endpoint_url: EndpointUrl = None,
     region: Region = None,
     profile: Profile = None,
 ) -> None:
-    """Upload files, or start loads of objects that are in S3 already."""
+    """Upload files, or start loads of objects that are in S3 already.
+
+    An object version that is in the table ends as Already Loaded, and so do the same bytes uploaded
+    again under the same key. --force loads them again; whatever was not loaded needs no --force.
+    """
     if key is not None and len(sources) > 1:
         raise CommandError("--key names one file: leave it out, or ingest the files one by one.")
     read = [read_source(text, key) for text in sources]
@@ -200,15 +208,17 @@ def ingest(
     stack = find_stack(stack_name, endpoint_url, region, profile)
     started = []
     for source in read:
-        start = start_load(stack, source)
-        started.append(start)
+        start = start_load(stack, source, force=force)
         _print_start(out, start)
         if isinstance(source, LocalFile) and source.key == f"{source.path.name}.csv":
             print(
-                f"{source.path.name} is uploaded as {source.key}, since only .csv and .CSV start "
-                "a load.",
+                f"{source.path.name} is uploaded as {source.key}, since only .csv, .CSV and "
+                ".csv.gz start a load.",
                 file=sys.stderr,
             )
+        if force and isinstance(source, LocalFile):
+            start = _force(stack, source, start, out)
+        started.append(start)
     if not wait:
         if as_json_:
             for start in started:
@@ -242,7 +252,11 @@ def executions(
     region: Region = None,
     profile: Profile = None,
 ) -> None:
-    """List executions, the newest first."""
+    """List executions, the newest first.
+
+    What has SUCCEEDED has Loaded its file, found it Already Loaded, or was Overtaken by a later
+    version of it; of the newest 100 that is asked.
+    """
     if status is not None:
         status = status.upper()
         if status not in STATUSES:
@@ -257,6 +271,38 @@ def executions(
         console().print(executions_table(found))
     else:
         console().print(f"Stack {stack.name} has no such executions.")
+
+
+@app.command()
+def loads(
+    key: Annotated[
+        str | None,
+        typer.Option("--key", help="Only of this key in the upload bucket, or of s3://bucket/key."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Only those started within 90m, 24h, 7d ...")
+    ] = None,
+    as_json_: AsJson = False,
+    stack_name: StackName = None,
+    endpoint_url: EndpointUrl = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> None:
+    """List what was loaded, by whom, and what came of it, the newest first.
+
+    This comes from the ledger, which forgets nothing, while Step Functions forgets an execution
+    after 90 days. Loads that have recorded no end are checked against their executions.
+    """
+    period = parse_since(since) if since is not None else None
+    stack = find_stack(stack_name, endpoint_url, region, profile)
+    found = list_loads(stack, key, period)
+    if as_json_:
+        for load in found:
+            print_json(load)
+    elif found:
+        print_loads(stack, found, console())
+    else:
+        console().print(f"Stack {stack.name} has no such loads.")
 
 
 @app.command()
@@ -291,8 +337,9 @@ def rejects_(
     """List the rows of a load that are not in the table, with the reason of each."""
     stack = find_stack(stack_name, endpoint_url, region, profile)
     found = find_execution(stack, execution)
-    uri = _refused_rows_uri(found)
+    uri = rejects.refused_rows_uri(found)
     if uri is None:
+        print(rejects.why_none(found), file=sys.stderr)
         return
     if output is not None:
         written = rejects.download(stack, uri, output)
@@ -317,19 +364,15 @@ def _exit(*outcomes: Outcome) -> None:
         raise typer.Exit(LOAD_FAILED)
 
 
-def _refused_rows_uri(execution: Execution) -> str | None:
-    """Where the load's refused rows are; without any, says so on stderr."""
-    outcome = execution.outcome()
-    uri = outcome.refused_rows or execution.load.get("refused_rows")
-    if uri is None:
-        if outcome.loaded:
-            why = "Every row that was read is in the table."
-        elif execution.status == "RUNNING":
-            why = "The load is still running: its refused rows are listed when it ends."
-        else:
-            why = "The load failed, and no refused rows are known: `tickets show` says why."
-        print(why, file=sys.stderr)
-    return uri
+def _force(stack: Stack, source: LocalFile, start: Start, out: Console) -> Start:
+    """Loads an upload again if it has to be, and says whether it had."""
+    again = force_uploaded(stack, source, start)
+    if again is start:
+        out.print("  These bytes were not loaded before: the upload needs no --force.")
+    else:
+        out.print("  These bytes are loaded already; loading them again:")
+        _print_start(out, again)
+    return again
 
 
 def _print_start(out: Console, start: Start) -> None:

@@ -3,7 +3,8 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,17 @@ import botocore.exceptions
 
 from ingestion.ledger import Ledger
 from ops.errors import LOAD_FAILED, CommandError
-from ops.history import StateRun, error_in_words, failure_in_words, last_value, read_states, results
+from ops.history import (
+    ALREADY_LOADED,
+    StateRun,
+    ending,
+    ending_of_output,
+    error_in_words,
+    failure_in_words,
+    last_value,
+    read_states,
+    results,
+)
 from ops.stack import Stack
 from ops.waiting import polls
 
@@ -31,15 +42,20 @@ _LONG_LOAD_PAUSE = 2.0
 _MANY_CHUNKS = 500
 _LARGE_LOAD_PAUSE = 5.0
 _MOST_FAILED_CHUNKS = 10
+# Each ending in a list takes a call, of which AWS allows 300 at once and then 15 a second.
+MOST_ENDINGS = 100
+_ENDINGS_AT_A_TIME = 8
 
 
 @dataclass(frozen=True)
 class Listed:
-    """One line of `tickets executions`. Times are aware; `seconds` is None while it runs."""
+    """One line of `tickets executions`. Times are aware; `seconds` is None while it runs.
+    `ending` is known of the newest 100 that SUCCEEDED: Loaded, Already Loaded or Overtaken."""
 
     name: str
     execution_arn: str
     status: str
+    ending: str | None
     started_at: datetime
     stopped_at: datetime | None
     seconds: float | None
@@ -47,10 +63,13 @@ class Listed:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a load, as `demo` and `ingest --wait` print it; None is what is not known."""
+    """What came of a load, as `demo` and `ingest --wait` print it; None is what is not known.
+    `ending` is the state that ended the execution."""
 
     execution_arn: str
     status: str | None
+    ending: str | None = None
+    load_id: str | None = None
     rows_read: int | None = None
     rows_written: int | None = None
     rows_superseded: int | None = None
@@ -67,9 +86,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a running load has got. `chunks` is None until the plan is made."""
+    """How far a running load has got. `verdict` is Validate File's, None until it is known;
+    `state` the one that it is in, None once chunks are written; `chunks` is None until then."""
 
     status: str
+    verdict: str | None
+    state: str | None
     chunks: int | None
     chunks_done: int
     chunks_failed: int
@@ -114,14 +136,20 @@ class Execution:
         answer: dict[str, Any] = client.describe_map_run(mapRunArn=newest["mapRunArn"])
         return answer
 
+    @property
+    def load_id(self) -> str | None:
+        """The load it works on, or the one that it found loaded already."""
+        load_id = last_value(self.states, "load_id")
+        return None if load_id is None else str(load_id)
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.stack.client("dynamodb"), self.stack.ledger_table)
+
     @cached_property
     def load(self) -> dict[str, Any]:
-        """The ledger's entry of this execution's load; empty if it has none."""
-        load_id = last_value(self.states, "load_id")
-        if load_id is None:
-            return {}
-        ledger = Ledger(self.stack.client("dynamodb"), self.stack.ledger_table)
-        return ledger.load(str(load_id)) or {}
+        """The ledger's entry of that load; empty if it has none."""
+        return (self.ledger.load(self.load_id) or {}) if self.load_id is not None else {}
 
     @property
     def name(self) -> str:
@@ -148,9 +176,10 @@ class Execution:
         in_words = failure_in_words(self.states)
         if in_words is not None:
             return in_words
-        return error_in_words(
-            self.described.get("error") or self.status, self.described.get("cause")
-        )
+        error, cause = self.described.get("error"), self.described.get("cause")
+        if self.status == "FAILED":
+            return error_in_words(error or self.status, cause)
+        return f"{self.status}: {error_in_words(error, cause)}"  # ended from outside
 
     @property
     def reasons(self) -> list[dict[str, Any]]:
@@ -158,9 +187,9 @@ class Execution:
         return list(last_value(self.states, "reasons") or [])
 
     @property
-    def loaded_before(self) -> bool:
-        """Whether it had nothing to do, since another execution had loaded this object version."""
-        return any(run.state == "Already Loaded" for run in self.states)
+    def ending(self) -> str | None:
+        """The state that ended it, None if there is none (yet)."""
+        return ending(self.states)
 
     def failed_chunks(self) -> list[FailedChunk]:
         """The first chunks that failed, with their errors."""
@@ -181,11 +210,13 @@ class Execution:
         return sorted(chunks, key=lambda chunk: chunk.index or 0)
 
     def outcome(self) -> Outcome:
-        """The numbers of the load: Reconcile's, or the ledger's where an earlier execution has
-        loaded this object version already."""
+        """The numbers of the load: Reconcile's, or the ledger's where it did not come to that."""
         result = last_value(self.states, "result")
-        if result is None and self.loaded_before:
+        if result is None and self.ending == ALREADY_LOADED:
             result = self.load
+        elif result is None and self.load_id is not None and self.status != "RUNNING":
+            plan = last_value(self.states, "plan") or {}
+            result = {**rows_recorded(self.ledger, self.load_id), "chunks": plan.get("chunks")}
         names = (
             "rows_read",
             "rows_written",
@@ -196,7 +227,14 @@ class Execution:
             "report",
         )
         known = {name: (result or {}).get(name) for name in names}
-        return Outcome(self.arn, self.status, seconds=self.seconds, **known)
+        return Outcome(
+            self.arn,
+            self.status,
+            ending=self.ending,
+            load_id=self.load_id,
+            seconds=self.seconds,
+            **known,
+        )
 
 
 def find_execution(stack: Stack, name_or_arn: str) -> Execution:
@@ -231,6 +269,7 @@ def list_executions(stack: Stack, status: str | None, since: timedelta | None) -
                 name=found["name"],
                 execution_arn=found["executionArn"],
                 status=found["status"],
+                ending=None,
                 started_at=found["startDate"],
                 stopped_at=found.get("stopDate"),
                 seconds=_seconds(found["startDate"], found.get("stopDate")),
@@ -241,7 +280,20 @@ def list_executions(stack: Stack, status: str | None, since: timedelta | None) -
         if not recent:
             break  # pages go back in time
         listed += recent
-    return sorted(listed, key=lambda execution: execution.started_at, reverse=True)
+    listed.sort(key=lambda execution: execution.started_at, reverse=True)
+    return _with_endings(stack, listed)
+
+
+def _with_endings(stack: Stack, listed: list[Listed]) -> list[Listed]:
+    client = stack.client("stepfunctions")
+
+    def asked(arn: str) -> str | None:
+        return ending_of_output(client.describe_execution(executionArn=arn).get("output"))
+
+    succeeded = [one.execution_arn for one in listed if one.status == "SUCCEEDED"][:MOST_ENDINGS]
+    with ThreadPoolExecutor(_ENDINGS_AT_A_TIME) as pool:
+        endings = dict(zip(succeeded, pool.map(asked, succeeded), strict=True))
+    return [replace(one, ending=endings.get(one.execution_arn)) for one in listed]
 
 
 def parse_since(text: str) -> timedelta:
@@ -293,6 +345,21 @@ def follow(stack: Stack, arn: str, timeout: float | None = None) -> Iterator[Pro
             next_at = elapsed + _LONG_LOAD_PAUSE
 
 
+def rows_recorded(ledger: Ledger, load_id: str) -> dict[str, int]:
+    """What a load's chunks have recorded so far, added up; empty if there is no chunk yet."""
+    chunks = list(ledger.chunks(load_id))
+    names = ("rows_read", "rows_written", "rows_superseded", "rows_refused")
+    return {name: sum(getattr(chunk, name) for chunk in chunks) for name in names if chunks}
+
+
+def await_verdict(stack: Stack, arn: str) -> str | None:
+    """Validate File's verdict as soon as it is known; None if the execution ended without one.
+
+    Raises CommandError if the execution does not appear within two minutes.
+    """
+    return next((one.verdict for one in follow(stack, arn) if one.verdict is not None), None)
+
+
 def as_json(value: "DataclassInstance") -> dict[str, Any]:
     """The fields by name, times in ISO 8601."""
     return {
@@ -303,15 +370,18 @@ def as_json(value: "DataclassInstance") -> dict[str, Any]:
 
 def _progress(execution: Execution, status: str, load_id: str | None) -> Progress:
     if load_id is None or execution.map_run is None:
-        return Progress(status, None, 0, 0, 0)
+        verdict = last_value(execution.states, "verdict")
+        state = execution.states[-1].state if execution.states else None
+        return Progress(status, verdict, state, None, 0, 0, 0)
     counts = execution.map_run["itemCounts"]
-    ledger = Ledger(execution.stack.client("dynamodb"), execution.stack.ledger_table)
     return Progress(
         status,
+        "accepted",
+        None,
         chunks=counts["total"],
         chunks_done=counts["succeeded"],
         chunks_failed=counts["failed"] + counts["timedOut"] + counts["aborted"],
-        rows=sum(chunk.rows_read for chunk in ledger.chunks(load_id)),
+        rows=sum(chunk.rows_read for chunk in execution.ledger.chunks(load_id)),
     )
 
 

@@ -5,7 +5,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
+
+LOADED, ALREADY_LOADED, OVERTAKEN = "Loaded", "Already Loaded", "Overtaken"
+"""The states that end an execution as SUCCEEDED."""
+
+_TURNS = {
+    "mine": "its turn",
+    "wait": "an older version is being written",
+    "overtaken": "a later version has taken over",
+}
 
 
 @dataclass(frozen=True)
@@ -71,8 +80,12 @@ def results(states: Sequence[StateRun], chunk_counts: Mapping[str, int] | None) 
 
     chunk_counts: the Map Run's itemCounts, since the Map itself leaves nothing.
     """
+    # A chunk that stops because its load is overtaken has SUCCEEDED, but is not written.
+    verb = "ended" if ending(states) == OVERTAKEN else "written"
     return [
-        _chunks(chunk_counts) if run.type == "Map" and chunk_counts else _result(run, following)
+        _chunks(chunk_counts, verb)
+        if run.type == "Map" and chunk_counts
+        else _result(run, following)
         for run, following in pairwise([*states, None])
         if run is not None
     ]
@@ -88,16 +101,64 @@ def _result(run: StateRun, following: StateRun | None) -> str:
         return f"-> {following.state}" if following else ""
     if run.type == "Succeed":
         return "SUCCEEDED"
+    if run.type == "Wait":
+        return "waited"
     output = run.output if isinstance(run.output, dict) else {}
     words = {
         "Validate File": _verdict,
-        "Split File": lambda left: count(left["plan"]["chunks"], "chunk"),
+        "Split File": _planned,
+        "Take Turn": lambda left: _TURNS[left["turn"]["turn"]],
         "Reconcile": _reconciled,
     }.get(run.state)
     try:
         return words(output) if words else "done"
     except (KeyError, TypeError):
         return "done"  # a state of that name in another version of the state machine
+
+
+class Line(NamedTuple):
+    """One line of a history for people. `times` counts the visits, `seconds` is their sum: None
+    while one of them lasts."""
+
+    run: StateRun
+    result: str
+    times: int
+    seconds: float | None
+
+
+def condensed(states: Sequence[StateRun], words: Sequence[str]) -> list[Line]:
+    """Visits of a state with the same result as one line, since a load may ask for its turn a
+    hundred times. `words` are the `results` of the states."""
+    lines: dict[tuple[str, str], Line] = {}
+    for run, result in zip(states, words, strict=True):
+        line = lines.get((run.state, result), Line(run, result, 0, 0.0))
+        ended = line.seconds is not None and run.seconds is not None
+        seconds = (line.seconds or 0.0) + (run.seconds or 0.0) if ended else None
+        lines[run.state, result] = Line(run, result, line.times + 1, seconds)
+    return list(lines.values())
+
+
+def ending(states: Sequence[StateRun]) -> str | None:
+    """The state that ended the execution: one of the three above, `Load Failed` or `Load Failure
+    Not Reported`. None while it runs, and if it was ended from outside."""
+    ended = bool(states) and states[-1].type in ("Succeed", "Fail")
+    return states[-1].state if ended else None
+
+
+def ending_of_output(output: str | None) -> str | None:
+    """The same of a SUCCEEDED execution, told from the output that it left."""
+    try:
+        left = json.loads(output or "null")
+    except ValueError:
+        return None
+    if not isinstance(left, dict):
+        return None
+    turn, result = left.get("turn") or {}, left.get("result") or {}
+    if left.get("verdict") == "already_loaded":
+        return ALREADY_LOADED
+    if turn.get("turn") == "overtaken" or result.get("overtaken"):
+        return OVERTAKEN
+    return LOADED if result.get("complete") else None
 
 
 def failure_in_words(states: Iterable[StateRun]) -> str | None:
@@ -152,14 +213,24 @@ def _verdict(output: dict[str, Any]) -> str:
     return f"{verdict}: {codes}" if codes else verdict
 
 
+def _planned(output: dict[str, Any]) -> str:
+    plan = output["plan"]
+    chunks = count(plan["chunks"], "chunk")
+    return f"{chunks}; could not be unpacked to its end" if plan.get("unread") else chunks
+
+
 def _reconciled(output: dict[str, Any]) -> str:
     result = output["result"]
     if result["complete"]:
         return f"all {result['rows_read']:,} rows accounted for"
-    return "incomplete"
+    if result.get("overtaken"):
+        return "a later version has taken over"
+    if result["chunks_finished"] < result["chunks"]:
+        return f"{result['chunks_finished']:,} of {count(result['chunks'], 'chunk')} finished"
+    return "not accepted"  # too many rows refused, or not read to its end: the verdict says it
 
 
-def _chunks(counts: Mapping[str, int]) -> str:
+def _chunks(counts: Mapping[str, int], verb: str) -> str:
     failed = counts["failed"] + counts["timedOut"] + counts["aborted"]
-    words = f"{counts['succeeded']:,} of {count(counts['total'], 'chunk')} written"
+    words = f"{counts['succeeded']:,} of {count(counts['total'], 'chunk')} {verb}"
     return f"{words}, {failed:,} failed" if failed else words

@@ -10,20 +10,22 @@ import botocore.exceptions
 
 from ingestion.uploads import execution_name, manual_execution_name
 from ops.errors import CommandError
-from ops.executions import execution_arn
+from ops.executions import await_verdict, execution_arn
 from ops.stack import Stack
 
 # The upload bucket notifies the queue for these endings only, see UploadBucket in template.yaml.
-NOTIFIED_ENDINGS = (".csv", ".CSV")
+NOTIFIED_ENDINGS = (".csv", ".CSV", ".csv.gz")
 
 
 @dataclass(frozen=True)
 class Start:
-    """A load that was asked for. `status` is None where the upload's own event starts it."""
+    """A load that was asked for. `status` is None where the upload's own event starts it.
+    `version_id` is the uploaded version, or the one that was asked for."""
 
     uri: str
     execution_arn: str
     status: str | None
+    version_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,16 +72,32 @@ def local_file(path: Path, key: str | None = None) -> LocalFile:
         key = path.name if path.name.endswith(NOTIFIED_ENDINGS) else f"{path.name}.csv"
     elif not key.endswith(NOTIFIED_ENDINGS):
         raise CommandError(
-            f"An upload named {key} would start nothing: let --key end in .csv or .CSV."
+            f"An upload named {key} would start nothing: let --key end in .csv, .CSV or .csv.gz."
         )
     return LocalFile(path, key)
 
 
-def start_load(stack: Stack, source: LocalFile | StoredObject) -> Start:
-    """Uploads the file, or starts an execution on the object."""
+def start_load(stack: Stack, source: LocalFile | StoredObject, *, force: bool = False) -> Start:
+    """Uploads the file, or starts an execution on the object.
+
+    force: for an object, load again what is loaded already; for a file see `force_uploaded`.
+    """
     if isinstance(source, LocalFile):
         return _upload(stack, source)
-    return _start_by_hand(stack, source)
+    return _start_by_hand(stack, source, force)
+
+
+def force_uploaded(stack: Stack, source: LocalFile, start: Start) -> Start:
+    """Loads an uploaded file again if its own execution has found the same bytes loaded already;
+    without that need the answer is `start` itself.
+
+    Waits for that execution's verdict, because two executions that write one version would only
+    overtake each other. Raises CommandError if it does not appear.
+    """
+    if await_verdict(stack, start.execution_arn) != "already_loaded":
+        return start
+    stored = StoredObject(stack.upload_bucket, source.key, start.version_id)
+    return _start_by_hand(stack, stored, force=True)
 
 
 def _upload(stack: Stack, source: LocalFile) -> Start:
@@ -106,13 +124,15 @@ def _upload(stack: Stack, source: LocalFile) -> Start:
             "its execution's name is not known: look for it with `tickets executions`."
         )
     name = execution_name(stack.upload_bucket, source.key, stored["VersionId"])
-    return Start(uri, execution_arn(stack, name), None)
+    return Start(uri, execution_arn(stack, name), None, stored["VersionId"])
 
 
-def _start_by_hand(stack: Stack, source: StoredObject) -> Start:
-    document = {"bucket": source.bucket, "key": source.key}
+def _start_by_hand(stack: Stack, source: StoredObject, force: bool) -> Start:
+    document: dict[str, Any] = {"bucket": source.bucket, "key": source.key}
     if source.version_id is not None:
         document["version_id"] = source.version_id
+    if force:
+        document["force"] = True
     client = stack.client("stepfunctions")
     now = datetime.now(UTC)
     while True:
@@ -126,4 +146,5 @@ def _start_by_hand(stack: Stack, source: StoredObject) -> Start:
                 raise
             now += timedelta(seconds=1)  # the name has seconds only, and this one is taken
             continue
-        return Start(f"s3://{source.bucket}/{source.key}", answer["executionArn"], "RUNNING")
+        uri = f"s3://{source.bucket}/{source.key}"
+        return Start(uri, answer["executionArn"], "RUNNING", source.version_id)

@@ -1,7 +1,7 @@
 """What the command prints: JSON lines for machines, short text and tables for people."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.executions import Execution, Listed, Outcome
+from ops.history import ALREADY_LOADED, OVERTAKEN, condensed
 from ops.rejects import RefusedRow
 
 _WIDTH_WITHOUT_TERMINAL = 110
@@ -55,12 +56,13 @@ def status_text(status: str) -> Text:
 
 
 def executions_table(executions: Iterable[Listed]) -> Table:
-    table = _table("Execution", "Status", "Started", "Duration")
-    table.columns[3].justify = "right"
+    table = _table("Execution", "Status", "Ending", "Started", "Duration")
+    table.columns[4].justify = "right"
     for execution in executions:
         table.add_row(
             Text(execution.name, overflow="fold"),
             status_text(execution.status),
+            execution.ending or "",
             local_time(execution.started_at),
             duration(execution.seconds),
         )
@@ -68,14 +70,15 @@ def executions_table(executions: Iterable[Listed]) -> Table:
 
 
 def history_table(execution: Execution) -> Table:
-    """State, result and duration of every visited state."""
+    """State, result and duration of every visited state; equal visits are one line."""
     table = _table("State", "Result", "Duration")
     table.columns[2].justify = "right"
-    for run, result in zip(execution.states, execution.results, strict=True):
+    for run, result, times, seconds in condensed(execution.states, execution.results):
         style = "red" if run.error else "green" if run.type == "Succeed" else ""
+        words = f"{result}, {times:,} times" if times > 1 else result
         # A Choice takes no time worth reading.
-        seconds = duration(run.seconds) if run.type in ("Task", "Map") else ""
-        table.add_row(run.state, Text(result, style=style), seconds)
+        took = duration(seconds) if run.type in ("Task", "Map", "Wait") else ""
+        table.add_row(run.state, Text(words, style=style), took)
     return table
 
 
@@ -96,11 +99,16 @@ def refused_rows_table(rows: Iterable[RefusedRow]) -> Table:
 
 
 def totals_text(outcome: Outcome) -> Text:
-    """`100 rows read = 97 written + 1 superseded + 2 refused`, its first number standing out."""
-    return Text.assemble(
-        (f"{outcome.rows_read:,} rows read", "bold"),
-        f" = {outcome.rows_written:,} written + {outcome.rows_superseded:,} superseded"
-        f" + {outcome.rows_refused:,} refused",
+    """The totals as `rows_text` has them, their first number standing out."""
+    read, equals, parts = rows_text(vars(outcome)).partition(" = ")
+    return Text.assemble((read, "bold"), equals, parts)
+
+
+def rows_text(totals: Mapping[str, Any]) -> str:
+    """`100 rows read = 97 written + 1 superseded + 2 refused`."""
+    return (
+        f"{totals['rows_read']:,} rows read = {totals['rows_written']:,} written"
+        f" + {totals['rows_superseded']:,} superseded + {totals['rows_refused']:,} refused"
     )
 
 
@@ -112,16 +120,38 @@ def print_load(out: Console, execution: Execution, outcome: Outcome) -> None:
     if outcome.status == "RUNNING":
         out.print(Text.assemble(("Still running", "bold cyan"), "."))
     elif not outcome.loaded:
-        out.print(Text.assemble(("Not loaded: ", "bold red"), execution.failure or ""))
+        # Of a load that failed late, rows are in the table all the same.
+        verdict = "Loaded in part, and failed: " if outcome.rows_written else "Not loaded: "
+        out.print(Text.assemble((verdict, "bold red"), execution.failure or ""))
         for chunk in execution.failed_chunks():
             out.print(Text(f"  chunk {chunk.index}: {chunk.error}", style="red"))
         if outcome.rows_read is not None:
             out.print(Text.assemble(totals_text(outcome), f"{took}."))
-    elif execution.loaded_before:
-        totals = totals_text(outcome) if outcome.rows_read is not None else "see the ledger"
-        out.print(Text.assemble(("Loaded already, earlier: ", "bold green"), totals, "."))
+    elif outcome.ending == ALREADY_LOADED:
+        when = execution.load.get("finished_at")
+        before = f" on {local_time(datetime.fromisoformat(when))}" if when else ""
+        out.print(
+            Text.assemble(("Loaded already", "bold green"), f"{before}, as {outcome.load_id}.")
+        )
+        if outcome.rows_read is not None:
+            out.print(Text.assemble(totals_text(outcome), "."))
+        out.print("Nothing was written now; `tickets ingest --force` loads it again.")
+    elif outcome.ending == OVERTAKEN:
+        out.print(Text.assemble(("Overtaken: ", "bold yellow"), _overtaken(outcome)))
     else:
         out.print(Text.assemble(("Loaded: ", "bold green"), totals_text(outcome), f"{took}."))
+
+
+def _overtaken(outcome: Outcome) -> Text:
+    """Not an error, but not what whoever looks at it has hoped for either."""
+    words = "a later version of this object is loaded instead"
+    if not outcome.rows_written:
+        return Text(f"{words}; nothing of this one was written.")
+    return Text.assemble(
+        f"{words}. Before that: ",
+        totals_text(outcome),
+        ". What was written stays where the later version has no such row.",
+    )
 
 
 def local_time(moment: datetime) -> str:

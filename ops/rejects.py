@@ -11,6 +11,8 @@ from typing import Any
 import botocore.exceptions
 
 from ops.errors import CommandError
+from ops.executions import Execution
+from ops.history import OVERTAKEN
 from ops.stack import Stack
 
 
@@ -22,6 +24,24 @@ class RefusedRow:
     column: str
     reason: str
     raw: str
+
+
+def refused_rows_uri(execution: Execution) -> str | None:
+    """Where the refused rows of the execution's load are; None if it has none that are listed."""
+    uri = execution.outcome().refused_rows or execution.load.get("refused_rows")
+    return None if uri is None else str(uri)
+
+
+def why_none(execution: Execution) -> str:
+    """A sentence for a load without such a file."""
+    outcome = execution.outcome()
+    if outcome.ending == OVERTAKEN:
+        return "A later version of the object is loaded instead: no refused rows are listed."
+    if outcome.loaded:
+        return "Every row that was read is in the table."
+    if execution.status == "RUNNING":
+        return "The load is still running: its refused rows are listed when it ends."
+    return "The load failed, and no refused rows are known: `tickets show` says why."
 
 
 def read_refused_rows(stack: Stack, uri: str) -> Iterator[RefusedRow]:

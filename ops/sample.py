@@ -120,9 +120,10 @@ def _tickets(rows: int, seed: int) -> Iterator[tuple[str, int, int, int]]:
     stores = [_csv_field(store) for store in _STORES]
 
     # A short sample has its bad and repeated rows closer together, so that it shows them too.
-    bad_every = max(10, min(ROWS_PER_BAD_ROW, rows // 8))
+    # Never more than the 5 % with which a load still succeeds.
+    bad_every = max(25, min(ROWS_PER_BAD_ROW, rows // 8))
     repeat_every = max(30, min(ROWS_PER_REPEATED_ROW, rows // 3))
-    next_bad, next_repeat = bad_every // 2, repeat_every
+    next_bad, next_repeat = max(24, bad_every // 2), repeat_every
     bad_kind = written = ticket_number = basket_number = seconds = 0
     day_number, day = -1, ""
 
