@@ -21,7 +21,7 @@ INK, MUTED, RED, PINK, PURPLE = "#24292f", "#57606a", "#cf222e", "#bf4080", "#82
 
 STORED, FILES, FAILED = 4.75, 2.75, 0.75  # heights of the three rows
 SOURCE, UPLOADS, START = 0.75, 2.55, 4.3  # columns
-VALIDATE, SPLIT, WRITE, RECONCILE = 6.25, 7.9, 9.65, 11.4
+VALIDATE, SPLIT, TURN, WRITE, RECONCILE = 6.15, 7.6, 8.95, 10.5, 12.15
 
 ICON = 0.78  # an icon's edge
 
@@ -48,7 +48,7 @@ def draw(target: Path) -> None:
 
 
 def add_everything() -> None:
-    left, right, top, bottom = 5.35, 12.3, FILES + 0.95, FILES - 1.0
+    left, right, top, bottom = 5.3, 12.95, FILES + 0.95, FILES - 1.0
     box((left, bottom), (right, top), fill="#fdf4f8", color=PINK)
     box(
         (WRITE - 0.78, bottom + 0.12),
@@ -80,6 +80,8 @@ def add_everything() -> None:
     caption("validate_file", VALIDATE, FILES)
     split = icon(Lambda, SPLIT, FILES)
     caption("split_file", SPLIT, FILES)
+    turn = icon(Lambda, TURN, FILES)
+    caption("take_turn", TURN, FILES)
     for step in (0.12, 0.06):  # a pile: many at the same time
         icon(Lambda, WRITE + step, FILES + step)
     icon(Lambda, WRITE, FILES)
@@ -109,7 +111,8 @@ def add_everything() -> None:
     arrow(queue, start)
     arrow(start, point(left, FILES))
     arrow(validate, split)
-    arrow(split, point(WRITE - 0.78, FILES))
+    arrow(split, turn)
+    arrow(turn, point(WRITE - 0.78, FILES))
     arrow(point(WRITE + 0.78, FILES), reconcile)
 
     # What is read and written.
@@ -122,7 +125,7 @@ def add_everything() -> None:
     arrow(point(WRITE, FILES + ICON / 2 + 0.12), tickets)
     text("rows", WRITE + 0.1, top + 0.32, align="l")
     arrow(point(RECONCILE, top), ledger, both=True)
-    text("counts", RECONCILE + 0.1, top + 0.32, align="l")
+    text("counts,\nturns", RECONCILE + 0.1, top + 0.32, align="l")
 
     # What goes wrong.
     arrow(queue, unstarted, error=True)

@@ -171,7 +171,7 @@ def add_arrow(graph: Graph, arrow: Arrow, *, on_happy_path: bool, goes_back: boo
     if arrow.label:
         attributes["label"] = f" {arrow.label} "
     if arrow.kind == "catch":
-        attributes |= {"style": "dashed", "color": RED}
+        attributes |= {"style": "dashed", "color": RED, "tailport": "e"}
     if on_happy_path:
         attributes["weight"] = "20"
     if goes_back:
@@ -219,6 +219,9 @@ def condition(rule: dict[str, Any]) -> str:
     expected = rule.get(operator)
     if operator == "StringEquals":
         return str(expected).replace("_", " ")
+    if operator == "BooleanEquals":
+        name = rule["Variable"].rpartition(".")[2].replace("_", " ")
+        return name if expected else f"not {name}"
     words = re.sub(r"(?<!^)(?=[A-Z])", " ", operator).lower()
     return f"{words} {expected}" if isinstance(expected, str | int | float) else words
 
@@ -235,12 +238,19 @@ def happy_path(machine: dict[str, Any]) -> list[str]:
 
 
 def rows(machine: dict[str, Any], happy: list[str]) -> list[list[str]]:
-    """States off the happy path that lead to the same state stand side by side."""
+    """States off the happy path that lead to the same state stand side by side, and a state that
+    waits stands beside the one that it comes from."""
     found: dict[str, list[str]] = {}
     for name, state in machine["States"].items():
         if name not in happy and "Next" in state:
-            found.setdefault(state["Next"], []).append(name)
+            row = [name] if state["Type"] != "Wait" else [name, *sources(machine, name)]
+            found.setdefault(state["Next"], []).extend(row)
     return [row for row in found.values() if len(row) > 1]
+
+
+def sources(machine: dict[str, Any], target: str) -> list[str]:
+    """The states from which an arrow leads to `target`."""
+    return [arrow.source for arrow in arrows(machine, "") if arrow.target == target]
 
 
 def start_mark(owner: str) -> str:
@@ -273,7 +283,7 @@ def add_legend(graph: Graph) -> None:
     keys = [
         (BLUE, "work: a function or the queue"),
         (AMBER, "question"),
-        (MUTED, "words the failure"),
+        (MUTED, "waits, or words the failure"),
         (GREEN, "success"),
         (RED, "failure"),
     ]
