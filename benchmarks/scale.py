@@ -1,0 +1,183 @@
+"""`make scale`: a large file through the tasks of a load, with S3 and DynamoDB replaced by stubs.
+
+Each task runs in a process of its own, so that its peak memory is real. Whether every row arrived
+at the table exactly once is judged by the csv module's reading of the same file.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+_UNITS = {"MB": 10**6, "GB": 10**9}
+_SMALL = 100 * 10**6
+_MOST_GROWTH = 16.0  # MiB by which a peak may differ and still be called flat
+_HEADINGS = (
+    f"{'file':>7}  {'task':<21} {'wall s':>7} {'CPU s':>7} {'of it stubs':>11} "
+    f"{'MB/CPU s':>9} {'peak MiB':>9}"
+)
+
+
+class Failed(Exception):
+    """A task failed, took too long, or its answer is wrong."""
+
+
+class Step(NamedTuple):
+    """What one process did; ``scale_tasks`` says what the figures are."""
+
+    figures: dict[str, Any]
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        return dict(self.figures["answer"])
+
+    @property
+    def peak(self) -> float:
+        return float(self.figures["peak"])
+
+
+class Run:
+    """One file's way through the tasks. ``deadline`` is a value of time.monotonic."""
+
+    def __init__(self, folder: Path, size: int, deadline: float) -> None:
+        self._folder = folder
+        self._size = size
+        self._deadline = deadline
+
+    def task(self, name: str, label: str, size: int = 0) -> Step:
+        """Run a task and print its line; ``size`` is how many bytes it reads of the file."""
+        left = self._deadline - time.monotonic()
+        command = [sys.executable, "-m", "benchmarks.scale_tasks"]
+        command += [name, str(self._size), str(self._folder)]
+        try:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                timeout=max(left, 1),
+                check=False,
+                env=os.environ | {"PYTHONHASHSEED": "0"},  # Fingerprint compares hashes
+            )
+        except subprocess.TimeoutExpired:
+            raise Failed(f"{label} was stopped: the time was up (--seconds).") from None
+        if done.returncode:
+            raise Failed(f"{label} failed:\n{done.stderr}")
+        step = Step(json.loads(done.stdout.splitlines()[-1]))
+        print(_line(_amount(self._size), label, step.figures, size), flush=True)
+        return step
+
+    def copy(self, folder: Path) -> "Run":
+        """The same run as it stands, for a trial that leaves nothing behind in this one."""
+        shutil.copytree(self._folder, folder)
+        return Run(folder, self._size, self._deadline)
+
+    def plan(self) -> Step:
+        """Validate and split."""
+        accepted = self.task("validate", "Validate File")
+        if accepted.answer["verdict"] != "accepted":
+            raise Failed(f"The file was not accepted: {accepted.answer['summary']}")
+        return self.task("split", "Split File", self._size)
+
+
+def measure(folder: Path, size: int, large: int, deadline: float) -> None:
+    """Run everything and print the table. Raises Failed."""
+    print(_HEADINGS)
+    peaks, imports = [], 0.0
+    for one in sorted({_SMALL, size, large} - {0}):
+        (folder / str(one)).mkdir()
+        run = Run(folder / str(one), one, deadline)
+        split = run.plan()
+        peaks.append(split.peak)
+        imports = split.figures["imports"]
+        if one == size:
+            _load(run, run.copy(folder / "trial"), size)
+    growth = max(peaks) - min(peaks)
+    flat = growth <= _MOST_GROWTH
+    print(
+        f"\nSplit File's peak memory differs by {growth:.0f} MiB over {len(peaks)} sizes: "
+        f"{'flat' if flat else 'NOT FLAT'}.\n"
+        f"A process that has only imported the code is at {imports:.0f} MiB."
+    )
+    if not flat:
+        raise Failed("Split File's memory grows with the file.")
+
+
+def _load(run: Run, trial: Run, size: int) -> None:
+    one = trial.task("write_one", "Write Chunk, one")
+    every = run.task("write", "Write Chunk, all", size)
+    reconciled = run.task("reconcile", "Reconcile")
+    expected = run.task("expect", "(csv module, to check)", size).answer
+    rows = expected["written"]["rows"]
+    if every.answer["written"] != expected["written"]:
+        raise Failed(f"The table got {every.answer['written']}, the file has {expected}.")
+    totals = {"rows_written": rows, "rows_refused": expected["refused"], "complete": True}
+    if any(reconciled.answer[name] != value for name, value in totals.items()):
+        raise Failed(f"Reconcile answered {reconciled.answer} instead of {totals}.")
+    own = every.figures["cpu"] - every.figures["stubs"]
+    print(
+        f"         {rows:,} rows arrived exactly once, {expected['refused']:,} are refused, as the "
+        f"csv module says.\n"
+        f"         Write Chunk: {own / (rows + expected['refused']) * 1e6:.1f} µs of CPU a row; "
+        f"a chunk is {one.answer['bytes'] / 1024**2:.0f} MiB."
+    )
+
+
+def _line(file: str, label: str, figures: dict[str, Any], size: int) -> str:
+    own = figures["cpu"] - figures["stubs"]
+    if "bytes" in (figures["answer"] or {}):
+        size = figures["answer"]["bytes"]
+    rate = f"{size / 1e6 / own:.1f}" if size else "-"
+    return (
+        f"{file:>7}  {label:<21} {figures['wall']:>7.1f} {figures['cpu']:>7.1f} "
+        f"{figures['stubs']:>11.1f} {rate:>9} {figures['peak']:>9.0f}"
+    )
+
+
+def _amount(size: int) -> str:
+    return f"{size / 10**9:g} GB" if size >= 10**9 else f"{size / 10**6:g} MB"
+
+
+def _size(text: str) -> int:
+    match = re.fullmatch(r"([0-9]+) ?([MG]B)", text.strip().upper())
+    if match is None and text != "0":
+        raise argparse.ArgumentTypeError("write it like 500MB or 10GB, or 0")
+    return int(match[1]) * _UNITS[match[2]] if match else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="make scale", description=__doc__)
+    parser.add_argument("--size", type=_size, default="1GB", help="goes through all tasks")
+    parser.add_argument(
+        "--large", type=_size, default="10GB", help="is validated and split; 0 for none"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=1500, help="the whole run may take at most"
+    )
+    options = parser.parse_args(arguments)
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    print(
+        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, "
+        f"{os.cpu_count()} cores, load average {load}\n"
+    )
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="tickets-scale-") as folder:
+        try:
+            measure(Path(folder), options.size, options.large, began + options.seconds)
+        except Failed as error:
+            print(error, file=sys.stderr)
+            return 1
+    print(f"Everything took {time.monotonic() - began:.0f} s.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

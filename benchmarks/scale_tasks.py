@@ -1,0 +1,156 @@
+"""One task of a load in a process of its own, so that its peak memory is its own.
+
+``scale.py`` starts it. The last line of the output is a JSON object: ``wall`` and ``cpu`` (seconds
+of the task, all threads), ``stubs`` (those of the CPU seconds that the stand-ins for S3 and
+DynamoDB took), ``imports`` and ``peak`` (the process's peak memory in MiB before the task and
+after it), ``answer`` (what the task answered).
+"""
+
+import csv
+import io
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from benchmarks.stubs import DynamoDBStub, Fingerprint, Meter, S3Stub
+from benchmarks.ticket_file import BAD_QUANTITY, TicketFile
+from ingestion.chunks import Chunk
+from ingestion.claims import Claims
+from ingestion.ledger import Ledger
+from ingestion.planning import Planner
+from ingestion.reconciliation import Reconciler
+from ingestion.rows import COLUMNS
+from ingestion.streams import file_object
+from ingestion.turns import Turns
+from ingestion.validation import Validator
+from ingestion.writing import ChunkWriter
+
+# As template.yaml has them.
+CHUNK_SIZE = 16 * 1024 * 1024
+BATCHES_IN_FLIGHT = 8
+MOST_REFUSED_PERCENT = 5.0
+LAMBDA_SECONDS = 900.0
+
+_WORK = "work"
+
+
+class Tasks:
+    """The tasks, on stubs that share ``folder``. ``state`` is what the state machine carries."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.source = TicketFile(size)
+        self.meter = Meter()
+        self.dynamodb = DynamoDBStub(folder, self.meter)
+        self._s3 = cast("Any", S3Stub(folder, self.source, self.meter))
+        client = cast("Any", self.dynamodb)
+        self._ledger = Ledger(client, "ledger")
+        self._turns = Turns(self._s3, Claims(client, "ledger"))
+        self._state_path = folder / "state.json"
+        self._state: dict[str, Any] = {}
+        if self._state_path.exists():
+            self._state = json.loads(self._state_path.read_text())
+
+    def validate(self) -> Any:
+        request = {"bucket": "uploads", "key": "tickets.csv"}
+        validator = Validator(self._s3, self._ledger, self._turns)
+        return self._keep(validator.validate(request, "arn:scale").as_json())
+
+    def split(self) -> Any:
+        planner = Planner(self._s3, self._ledger, _WORK, CHUNK_SIZE)
+        return self._keep({"plan": planner.plan(self._state["load_id"], self._state["file"])})
+
+    def write(self) -> Any:
+        return self._write(self._chunks())
+
+    def write_one(self) -> Any:
+        return self._write(self._chunks()[:1])
+
+    def reconcile(self) -> Any:
+        reconciler = Reconciler(
+            self._s3,
+            self._ledger,
+            self._turns,
+            work_bucket=_WORK,
+            most_refused_percent=MOST_REFUSED_PERCENT,
+        )
+        state = self._state
+        return reconciler.reconcile(state["load_id"], state["file"], state["plan"])
+
+    def expect(self) -> Any:
+        """What the csv module finds in the whole file, with nothing of ``ingestion.records``."""
+        fingerprint, refused = Fingerprint(), 0
+        blocks = self.source.blocks(0, self.source.size, S3Stub.BLOCK_SIZE)
+        text = io.TextIOWrapper(file_object(blocks), encoding="utf-8", newline="")
+        rows = csv.reader(text)
+        if next(rows) != list(COLUMNS):
+            raise ValueError("The benchmark's own header is not as expected.")
+        quantity = COLUMNS.index("quantity")
+        for row in rows:
+            if row[quantity] == BAD_QUANTITY:
+                refused += 1
+            else:
+                fingerprint.add(tuple(row))
+        return {"refused": refused, "written": fingerprint.as_json()}
+
+    def _write(self, chunks: list[Chunk]) -> Any:
+        writer = ChunkWriter(
+            self._s3,
+            cast("Any", self.dynamodb),
+            self._ledger,
+            self._turns,
+            table="Tickets",
+            work_bucket=_WORK,
+            in_flight=BATCHES_IN_FLIGHT,
+        )
+        refused = 0
+        for chunk in chunks:
+            round_ = writer.write(
+                self._state["load_id"], self._state["file"], chunk, LAMBDA_SECONDS
+            )
+            if not round_.progress.finished or round_.overtaken:
+                raise RuntimeError(f"Chunk {chunk.index} did not finish.")
+            refused += round_.progress.rows_refused
+        bytes_written = sum(chunk.end - chunk.start for chunk in chunks)
+        written = self.dynamodb.fingerprint.as_json()
+        return {"bytes": bytes_written, "refused": refused, "written": written}
+
+    def _chunks(self) -> list[Chunk]:
+        plan = self._state["plan"]
+        body = self._s3.get_object(Bucket=plan["bucket"], Key=plan["key"])["Body"]
+        return [Chunk(**chunk) for chunk in json.loads(body.read())]
+
+    def _keep(self, answer: dict[str, Any]) -> dict[str, Any]:
+        self._state_path.write_text(json.dumps(self._state | answer))
+        return answer
+
+
+def peak_memory() -> float:
+    """Of this process until now, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
+
+
+def main(name: str, size: int, folder: Path) -> None:
+    imports = peak_memory()
+    tasks = Tasks(folder, size)
+    task: Callable[[], Any] = getattr(tasks, name)
+    wall, cpu = time.perf_counter(), time.process_time()
+    answer = task()
+    figures = {
+        "wall": time.perf_counter() - wall,
+        "cpu": time.process_time() - cpu,
+        "stubs": tasks.meter.cpu_seconds,
+        "imports": imports,
+        "peak": peak_memory(),
+        "answer": answer,
+    }
+    tasks.dynamodb.save()
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
