@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,12 +14,21 @@ from moto import mock_aws
 from moto.s3.models import s3_backends
 
 EVENTS = Path(__file__).parents[2] / "events"
-HANDLERS = ("start_execution", "validate_file", "split_file", "write_chunk", "reconcile")
+HANDLERS = (
+    "start_execution",
+    "validate_file",
+    "split_file",
+    "take_turn",
+    "write_chunk",
+    "reconcile",
+)
 ACCOUNT = "123456789012"  # moto's
 UPLOADS = f"ticket-uploads-{ACCOUNT}-1a2b3c4d"
 UNVERSIONED = "tills-without-versions"
 WORK = f"ticket-work-{ACCOUNT}-1a2b3c4d"
 CHUNK_SIZE = 300  # bytes, so that a file one can read has several chunks
+MOST_REFUSED_PERCENT = 40  # so that bad rows of all kinds need few good ones beside them
+EXECUTIONS = f"arn:aws:states:us-east-1:{ACCOUNT}:execution:Ingest:"
 NOW = "2025-11-24T09:00:07.000Z"
 
 
@@ -29,6 +39,7 @@ class Cloud:
     table, ledger_table = "Tickets", "Ledger"
 
     def __init__(self):
+        self.stored_at = datetime(2025, 11, 24, 9)  # noqa: DTZ001 (moto has it without a zone)
         self.s3 = boto3.client("s3")
         self.dynamodb = boto3.client("dynamodb")
         self.step_functions = boto3.client("stepfunctions")
@@ -55,8 +66,11 @@ class Cloud:
         )
 
     def put(self, body, key="store-12/a.csv", bucket=UPLOADS, version_id=None):
-        """Upload an object; the answer is the input of the execution that it starts."""
+        """Upload an object, a second after the one before; the answer is the input of the execution
+        that it starts."""
         answer = self.s3.put_object(Bucket=bucket, Key=key, Body=body)
+        self.stored_at += timedelta(seconds=1)
+        s3_backends[ACCOUNT]["aws"].get_object(bucket, key).last_modified = self.stored_at
         if version_id:  # moto invents one, and the events have theirs
             s3_backends[ACCOUNT]["aws"].get_object(bucket, key)._version_id = version_id
         return {
@@ -75,7 +89,7 @@ class Cloud:
         return json.loads(json.dumps(module.handler(json.loads(json.dumps(event)), context)))
 
     def validate(self, request, execution="by-hand"):
-        arn = f"arn:aws:states:us-east-1:{ACCOUNT}:execution:Ingest:{execution}"
+        arn = EXECUTIONS + execution
         return self.call("validate_file", {"execution_arn": arn, "input": request})
 
     def plan(self, request):
@@ -93,9 +107,14 @@ class Cloud:
     def reconcile(self, state):
         return self.call("reconcile", {name: state[name] for name in ("load_id", "file", "plan")})
 
+    def take_turn(self, state):
+        return self.call("take_turn", {name: state[name] for name in ("load_id", "file")})["turn"]
+
     def load(self, request):
         """The whole way of a file through the tasks, in the order of the state machine."""
         state, chunks = self.plan(request)
+        if chunks:
+            assert self.take_turn(state) == "mine"
         for chunk in chunks:
             assert self.write(state, chunk)["finished"]
         return state | {"result": self.reconcile(state)}
@@ -166,6 +185,7 @@ def cloud(monkeypatch, session):
         "WORK_BUCKET": WORK,
         "CHUNK_SIZE_BYTES": str(CHUNK_SIZE),
         "BATCHES_IN_FLIGHT": "4",
+        "MOST_REFUSED_PERCENT": str(MOST_REFUSED_PERCENT),
         "DYNAMODB_TABLE": Cloud.table,
     }.items():
         monkeypatch.setenv(name, value)

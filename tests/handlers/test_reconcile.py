@@ -209,8 +209,14 @@ def test_a_rest_that_could_not_be_read_is_a_shortfall(cloud):
     line = body[: -len(rest)].count(b"\n") + 1
     last = listed(cloud, answer)[-1]
     assert (last["line"], last["reason"]) == (str(line), "unclosed_quote")
-    assert answer["summary"].startswith(f"{len(rest)} bytes at the end of chunk ")
-    assert f"(unclosed_quote), from line {line - 1} of the data on" in answer["summary"]
+    assert answer["overtaken"] is False
+    assert answer["summary"] == (
+        f"A quote is never closed; nothing was read after it: it begins in line {line}, and "
+        f"{len(rest)} bytes were not read. The rows before it are written."
+    )
+    report = json.loads(cloud.read_url(answer["report"]))
+    assert report["unread"] == {"reason": "unclosed_quote", "line": line, "bytes": len(rest)}
+    assert report["rows_written"] > 30
 
 
 def test_more_rows_counted_than_listed_is_a_defect(cloud, written):

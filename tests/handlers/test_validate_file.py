@@ -20,7 +20,7 @@ def reasons(answer):
     [
         (b"", [("empty_file", None, None)]),
         (b"PK\x03\x04rest", [("not_csv", None, None)]),
-        (b"\x1f\x8brest", [("not_csv", None, None)]),
+        (b"\x1f\x8brest", [("corrupt_gzip", None, None)]),  # nothing of it can be unpacked
         (HEADER.decode().encode("utf-16"), [("not_csv", None, None)]),
         (HEADER + ROW + b"a\x00b\n", [("not_csv", 3, None)]),
         (HEADER + ROW + "Café".encode("latin-1") + b"\n", [("not_utf8", 3, None)]),

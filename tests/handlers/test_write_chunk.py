@@ -11,10 +11,11 @@ from botocore.exceptions import ClientError
 
 from handlers import write_chunk
 from ingestion.errors import AccountingError, KeySchemaNotSupported, NoProgress
+from ingestion.records import LONGEST_RECORD
 from ingestion.writing import CHECKPOINT_SECONDS
 
 COLUMNS = ["ticket_id", "product", "basket_id", "timestamp", "category", "quantity", "store"]
-ONE_CHUNK = "1000000"  # bytes, more than any file here has
+ONE_CHUNK = "10000000"  # bytes, more than any file here has
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def cloud(cloud, monkeypatch):
 def row(at, product=None, quantity="1", **changed):
     values = {
         "ticket_id": f"T{at}",
-        "product": f'Café "{at}",\nà emporter' if product is None else product,
+        "product": f' Café "{at}",\nà emporter ' if product is None else product,
         "basket_id": f"B{at // 3}",
         "timestamp": f"2025-11-23T08:{at // 60 % 60:02d}:{at % 60:02d}Z",
         "category": "" if at % 2 else "Drinks",
@@ -113,6 +114,7 @@ def test_the_ledger_has_the_chunks_entry_as_answered(cloud):
     state, chunk = plan(cloud, file_of([row(1), row(2, "")]))
     answer = cloud.write(state, chunk)
     entry = cloud.entry(state["load_id"], "chunk#000000")
+    assert answer.pop("overtaken") is False  # that is about this call, and nothing to keep
     assert {name: entry[name] for name in answer} == answer
     assert (entry["start"], entry["end"], entry["next_byte"]) == (
         chunk["start"],
@@ -296,3 +298,15 @@ def test_what_is_behind_an_unclosed_quote_is_one_refused_row_and_said_to_be_unre
     assert counts(answer) == (2, 1, 0, 1)
     assert refused(cloud, answer) == [(2, "", "unclosed_quote")]
     assert answer["finished"]
+
+
+def test_what_is_behind_a_record_that_was_given_up_is_not_written_and_said_to_be_unread(cloud):
+    rest = b'T2,"' + b"x" * LONGEST_RECORD + b'",B1,2025-11-23T08:00:00Z,,1,\r\n'
+    rest += b"T3,Tea,B1,2025-11-23T08:00:00Z,,1,\r\n"
+    state, chunk = plan(cloud, file_of([row(1, "Tea")]) + rest)
+    answer = cloud.write(state, chunk)
+    assert answer["unread"] == {"reason": "record_too_long", "line": 2, "bytes": len(rest)}
+    assert (answer["finished"], answer["next_byte"]) == (True, chunk["end"])
+    assert counts(answer) == (2, 1, 0, 1)
+    assert refused(cloud, answer) == [(2, "", "record_too_long")]
+    assert [item["ticket_id"] for item in cloud.items()] == ["T1"]

@@ -1,0 +1,187 @@
+"""When a load fails though all that can be written is written: too many refused rows, or a rest
+that can't be read. Ledger and report say where it began."""
+
+import json
+
+import pytest
+
+from ingestion.records import LONGEST_RECORD
+
+HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
+GOOD = "T{:04d},Tea,B1,2025-11-23T08:00:00Z,Drinks,1,Lyon\n"
+BAD = "T{:04d},Tea,B1,2025-11-23T08:00:00Z,Drinks,one,Lyon\n"
+
+
+@pytest.fixture
+def most_refused(monkeypatch, fresh_clients):
+    def most_refused(percent):
+        monkeypatch.setenv("MOST_REFUSED_PERCENT", percent)
+        fresh_clients()
+
+    return most_refused
+
+
+def file_of(good, bad):
+    lines = [GOOD.format(at) for at in range(good)]
+    lines += [BAD.format(good + at) for at in range(bad)]
+    return HEADER + "".join(lines).encode()
+
+
+def report(cloud, result):
+    return json.loads(cloud.read_url(result["report"]))
+
+
+@pytest.mark.parametrize(
+    ("percent", "good", "bad", "complete"),
+    [
+        ("5", 19, 1, True),  # exactly
+        ("5", 18, 1, False),
+        ("5", 20, 1, True),
+        ("5", 38, 2, True),
+        ("5", 37, 2, False),
+        ("0", 5, 0, True),
+        ("0", 59, 1, False),
+        ("100", 0, 3, True),
+        ("2.5", 39, 1, True),
+        ("2.5", 38, 1, False),
+    ],
+)
+def test_a_share_of_refused_rows_is_allowed_and_no_row_more(
+    cloud, most_refused, percent, good, bad, complete
+):
+    most_refused(percent)
+    result = cloud.load(cloud.put(file_of(good, bad)))["result"]
+    assert (result["complete"], result["overtaken"]) == (complete, False)
+    assert (result["rows_written"], result["rows_refused"]) == (good, bad)
+    assert result["chunks"] == result["chunks_finished"]
+    assert len(cloud.items()) == good
+    told = report(cloud, result)
+    assert told["status"] == ("SUCCEEDED" if complete else "FAILED")
+    if not complete:
+        assert result["summary"] == (
+            f"{bad:,} of {good + bad:,} rows are refused, more than the {percent} % that are "
+            "allowed; the others are written."
+        )
+        assert told["unread"] is None
+
+
+def test_superseded_rows_are_not_refused(cloud, most_refused):
+    most_refused("5")
+    body = HEADER + (GOOD.format(1) * 3).encode()
+    result = cloud.load(cloud.put(body))["result"]
+    assert (result["complete"], result["rows_superseded"]) == (True, 2)
+
+
+def test_after_a_higher_share_is_allowed_the_failed_load_is_replayed_without_writing(
+    cloud, most_refused
+):
+    most_refused("5")
+    request = cloud.put(file_of(1, 1))
+    assert not cloud.load(request)["result"]["complete"]
+    most_refused("50")
+    assert cloud.load(request)["result"]["complete"]
+    assert cloud.validate(request)["verdict"] == "already_loaded"
+
+
+def test_the_first_error_is_the_first_refused_row_and_no_superseded_one(cloud):
+    lines = [GOOD.format(1)] * 2 + [GOOD.format(at) for at in range(2, 9)]
+    lines += [BAD.format(9), "T0010,,B1,2025-11-23T08:00:00Z,Drinks,1,Lyon\n"]
+    state = cloud.load(cloud.put(HEADER + "".join(lines).encode()))
+    first = {"line": 11, "column": "quantity", "reason": "bad_quantity"}
+    assert report(cloud, state["result"])["first_error"] == first
+    assert cloud.entry(state["load_id"])["first_error"] == first
+
+
+def test_a_refused_file_has_a_first_error_too(cloud):
+    answer = cloud.validate(cloud.put(HEADER.replace(b",store", b"")))
+    assert cloud.entry(answer["load_id"])["first_error"] == {
+        "line": 1,
+        "column": "store",
+        "reason": "missing_column",
+    }
+
+
+def test_without_an_error_there_is_none(cloud):
+    state = cloud.load(cloud.put(file_of(3, 0)))
+    assert report(cloud, state["result"])["first_error"] is None
+    assert cloud.entry(state["load_id"])["first_error"] is None
+
+
+# ---------------------------------------------------------------- What can't be read
+
+
+@pytest.mark.parametrize("good", [0, 1, 40])
+def test_an_unclosed_quote_is_reported_where_it_opened_whatever_share_is_allowed(
+    cloud, most_refused, good
+):
+    """It opens in the third line of its record, behind a quoted newline; 40 rows are chunks."""
+    most_refused("100")
+    rest = b'"T9\nx",Tea,"B1\n and so on,2025-11-23T08:00:00Z,,1,\n' + GOOD.format(1).encode() * 3
+    body = file_of(good, 0) + rest
+    opened = body.index(b'"B1\n')
+    state = cloud.load(cloud.put(body))
+    result = state["result"]
+    assert (result["complete"], result["overtaken"]) == (False, False)
+    assert (result["rows_written"], result["rows_refused"]) == (good, 1)
+    assert result["chunks"] == result["chunks_finished"]
+    unread = {
+        "reason": "unclosed_quote",
+        "line": body[:opened].count(b"\n") + 1,
+        "bytes": len(rest),
+    }
+    assert report(cloud, result)["unread"] == unread
+    assert cloud.entry(state["load_id"])["unread"] == unread
+    assert f"begins in line {unread['line']:,}, and {len(rest):,} bytes" in result["summary"]
+    assert len(cloud.items()) == good
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_record_beyond_the_cap_is_reported_with_its_bytes(cloud, quote):
+    long = f"T0,{quote}{'x' * (LONGEST_RECORD + 10)}".encode()
+    body = file_of(2, 0) + long
+    result = cloud.load(cloud.put(body))["result"]
+    assert result["complete"] is False
+    assert result["rows_written"] == 2
+    assert report(cloud, result)["unread"] == {
+        "reason": "record_too_long",
+        "line": 4,
+        "bytes": len(long),
+    }
+
+
+@pytest.mark.parametrize(
+    ("size", "newlines", "chunk_size"),
+    [
+        (LONGEST_RECORD + 10, 0, 300),
+        (2 * LONGEST_RECORD + 10, 5, 300),  # newlines in what was not read any more
+        (LONGEST_RECORD + 10, 0, LONGEST_RECORD + 200),  # rows behind it in the same chunk
+    ],
+)
+def test_rows_in_chunks_behind_a_record_beyond_the_cap_keep_their_lines(
+    cloud, monkeypatch, fresh_clients, size, newlines, chunk_size
+):
+    monkeypatch.setenv("CHUNK_SIZE_BYTES", str(chunk_size))
+    fresh_clients()
+    long = b'T0,"' + b"x" * size + b"\n" * newlines + b'",B1,2025-11-23T08:00:00Z,,1,\n'
+    body = HEADER + long + file_of(8, 0)[len(HEADER) :] + BAD.format(99).encode()
+    state = cloud.load(cloud.put(body))
+    assert state["plan"]["chunks"] > 1
+    listed = cloud.read_url(state["result"]["refused_rows"]).decode().splitlines()
+    numbered = [line.split(",")[0] for line in listed if ",bad_quantity," in line]
+    line = body[: body.index(b"T0099")].count(b"\n") + 1
+    assert numbered in ([str(line)], [])  # right, or not at all
+
+
+def test_too_many_refused_rows_are_a_failure_even_if_a_later_version_has_taken_over(
+    cloud, most_refused
+):
+    """Everything was read and written, so nothing was left to the later one."""
+    most_refused("5")
+    state, [chunk] = cloud.plan(cloud.put(file_of(1, 1)))
+    assert cloud.take_turn(state) == "mine"
+    cloud.write(state, chunk)
+    newer, _ = cloud.plan(cloud.put(file_of(2, 0)))
+    assert cloud.take_turn(newer) == "mine"
+    result = cloud.reconcile(state)
+    assert (result["complete"], result["overtaken"]) == (False, False)
+    assert report(cloud, result)["status"] == "FAILED"

@@ -1,0 +1,234 @@
+"""Two versions of one key: the later one wins, whoever comes first. The tasks are called in orders
+that the state machine can bring about."""
+
+import itertools
+import json
+
+import pytest
+
+from handlers import take_turn, write_chunk
+from ingestion.claims import Claim, Claims, Lease
+from ingestion.turns import LOOK_SECONDS, OVERTAKEN
+
+HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
+KEY = "store-12/a.csv"
+
+
+def rows(*tickets, store="Lyon"):
+    line = "{},Tea,B1,2025-11-23T08:00:00Z,Drinks,1,{}\n"
+    return HEADER + "".join(line.format(one, store) for one in tickets).encode()
+
+
+A, B = rows("T1", "T2"), rows("T1", "T3", store="Nice")
+
+
+def url(cloud):
+    return f"s3://{cloud.uploads}/{KEY}"
+
+
+def claims(cloud):
+    return Claims(cloud.dynamodb, cloud.ledger_table)
+
+
+def stores(cloud):
+    """The store of each ticket, which tells whose row it is."""
+    return {item["ticket_id"]: item["store"] for item in cloud.items()}
+
+
+def report(cloud, result):
+    return json.loads(cloud.read_url(result["report"]))
+
+
+# ---------------------------------------------------------------- The later one wins
+
+
+def test_a_later_version_wins_on_common_keys_and_the_report_names_the_one_before(cloud):
+    first = cloud.load(cloud.put(A))
+    second = cloud.load(cloud.put(B))
+    assert stores(cloud) == {"T1": "Nice", "T2": "Lyon", "T3": "Nice"}
+    assert report(cloud, first["result"])["replaces"] is None
+    assert report(cloud, second["result"])["replaces"] == first["load_id"]
+    assert cloud.entry(second["load_id"])["replaces"] == first["load_id"]
+
+
+def test_an_older_version_delivered_after_is_overtaken_and_writes_nothing(cloud):
+    older, newer = cloud.put(A), cloud.put(B)
+    cloud.load(newer)
+    state, _ = cloud.plan(older)
+    assert cloud.take_turn(state) == "overtaken"
+    entry = cloud.entry(state["load_id"])
+    assert (entry["status"], entry["summary"]) == ("OVERTAKEN", OVERTAKEN)
+    assert entry["finished_at"]
+    assert stores(cloud) == {"T1": "Nice", "T3": "Nice"}
+
+
+def test_an_overtaken_load_is_overtaken_again_when_it_is_replayed(cloud):
+    older, newer = cloud.put(A), cloud.put(B)
+    cloud.load(newer)
+    for execution in ("first", "first-r1"):
+        assert cloud.validate(older, execution)["verdict"] == "accepted"
+        state, _ = cloud.plan(older)
+        assert cloud.take_turn(state) == "overtaken"
+        assert cloud.entry(state["load_id"])["status"] == "OVERTAKEN"
+
+
+def test_a_newer_version_waits_for_the_older_ones_writer(cloud):
+    older, newer = cloud.put(A), cloud.put(B)
+    first, _ = cloud.plan(older)
+    assert cloud.take_turn(first) == "mine"
+    second, _ = cloud.plan(newer)
+    turns = take_turn._turns()
+    with turns.lease(url(cloud), first["load_id"], 900):
+        assert cloud.take_turn(second) == "wait"
+    assert cloud.take_turn(second) == "mine"
+
+
+# ---------------------------------------------------------------- Overtaken while writing
+
+MANY = rows(*(f"T{at:03d}" for at in range(200)))
+ONE_CHUNK = "1000000"
+
+
+@pytest.fixture
+def writing(cloud, monkeypatch):
+    """A load of 200 rows in one chunk that has its turn, and a newer version: ``(state, chunk,
+    newer state)``."""
+    monkeypatch.setenv("CHUNK_SIZE_BYTES", ONE_CHUNK)
+    state, [chunk] = cloud.plan(cloud.put(MANY))
+    assert cloud.take_turn(state) == "mine"
+    newer, _ = cloud.plan(cloud.put(B))
+    return state, chunk, newer
+
+
+def claim_after(cloud, records, newer):
+    """A second passes with each record; when ``records`` have been read the newer load claims."""
+    seconds = itertools.count()
+
+    def clock():
+        now = next(seconds)
+        if now == records:
+            cloud.newer_turn = cloud.take_turn(newer)
+        return float(now)
+
+    write_chunk._chunk_writer()._clock = clock
+
+
+def test_a_chunk_overtaken_before_it_begins_writes_nothing(cloud, writing):
+    state, chunk, newer = writing
+    assert cloud.take_turn(newer) == "mine"
+    answer = cloud.write(state, chunk)
+    assert (answer["overtaken"], answer["finished"]) == (True, False)
+    assert answer["next_byte"] == chunk["start"]
+    assert cloud.items() == []
+    assert cloud.entry(state["load_id"], "chunk#000000") is None
+    assert claims(cloud).leases(url(cloud)) == []
+
+
+def test_a_chunk_overtaken_in_the_middle_stops_keeps_its_checkpoint_and_gives_its_lease_back(
+    cloud, writing
+):
+    state, chunk, newer = writing
+    claim_after(cloud, 80, newer)
+    answer = cloud.write(state, chunk, seconds=10_000)
+
+    assert cloud.newer_turn == "wait"  # the writer had its lease then
+    assert (answer["overtaken"], answer["finished"]) == (True, False)
+    # It has looked within LOOK_SECONDS (and a second of this clock is a record); batches have 25.
+    read = 80 + LOOK_SECONDS + 3
+    assert 80 - 25 <= answer["rows_read"] <= read
+    assert answer["rows_written"] == answer["rows_read"] == len(cloud.items())
+    entry = cloud.entry(state["load_id"], "chunk#000000")
+    assert (entry["finished"], entry["next_byte"]) == (False, answer["next_byte"])
+    assert chunk["start"] < entry["next_byte"] < chunk["end"]
+    assert claims(cloud).leases(url(cloud)) == []
+    assert cloud.take_turn(newer) == "mine"
+    again = cloud.write(state, chunk)
+    assert (again["overtaken"], again["next_byte"]) == (True, answer["next_byte"])
+
+
+def test_a_chunk_overtaken_before_a_row_is_written_is_no_error(cloud, writing):
+    state, chunk, newer = writing
+    claim_after(cloud, 3, newer)
+    answer = cloud.write(state, chunk, seconds=10_000)
+    assert (answer["overtaken"], answer["rows_read"]) == (True, 0)
+    assert cloud.items() == []
+    assert cloud.entry(state["load_id"], "chunk#000000") is None
+
+
+def test_a_writer_holds_a_lease_for_all_its_functions_time_and_only_while_it_writes(
+    cloud, writing, monkeypatch
+):
+    state, chunk, _ = writing
+    held = []
+    write_chunk._chunk_writer()._dynamodb.meta.events.register(
+        "before-call.dynamodb.BatchWriteItem",
+        lambda **_: held.append(claims(cloud).leases(url(cloud))),
+    )
+    monkeypatch.setattr(write_chunk._chunk_writer()._turns, "_now", lambda: 1_800_000_000.0)
+    cloud.write(state, chunk, seconds=700)
+    assert held == [[Lease(state["load_id"], 1_800_000_000 + 700 + 60)]] * 8
+    assert claims(cloud).leases(url(cloud)) == []
+
+
+def test_a_writer_that_fails_gives_its_lease_back(cloud, writing, monkeypatch):
+    state, chunk, _ = writing
+
+    def fail(**_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(write_chunk._chunk_writer()._dynamodb, "batch_write_item", fail)
+    with pytest.raises(ZeroDivisionError):
+        cloud.write(state, chunk)
+    assert claims(cloud).leases(url(cloud)) == []
+
+
+def test_a_finished_chunk_of_an_overtaken_load_stays_finished(cloud, writing):
+    state, chunk, newer = writing
+    answer = cloud.write(state, chunk)
+    cloud.take_turn(newer)
+    assert cloud.write(state, chunk) == answer
+    assert (answer["finished"], answer["overtaken"]) == (True, False)
+
+
+# ---------------------------------------------------------------- Reconcile
+
+
+def test_an_overtaken_load_ends_overtaken_with_what_it_had_written(cloud, writing):
+    state, chunk, newer = writing
+    claim_after(cloud, 80, newer)
+    answer = cloud.write(state, chunk, seconds=10_000)
+    result = cloud.reconcile(state)
+    assert (result["complete"], result["overtaken"], result["summary"]) == (False, True, OVERTAKEN)
+    assert result["rows_written"] == answer["rows_written"] > 0
+    assert (result["chunks"], result["chunks_finished"]) == (1, 0)
+    entry = cloud.entry(state["load_id"])
+    assert (entry["status"], entry["rows_written"]) == ("OVERTAKEN", result["rows_written"])
+    told = report(cloud, result)
+    assert (told["status"], told["overtaken"], told["replaces"]) == ("OVERTAKEN", True, None)
+
+
+def test_a_load_that_was_complete_when_it_was_overtaken_has_succeeded(cloud, writing):
+    state, chunk, newer = writing
+    cloud.write(state, chunk)
+    cloud.take_turn(newer)
+    result = cloud.reconcile(state)
+    assert (result["complete"], result["overtaken"]) == (True, False)
+    assert cloud.entry(state["load_id"])["status"] == "SUCCEEDED"
+
+
+def test_a_load_that_lacks_chunks_and_is_not_overtaken_has_failed(cloud, writing):
+    state, _, _ = writing
+    result = cloud.reconcile(state)
+    assert (result["complete"], result["overtaken"]) == (False, False)
+    assert cloud.entry(state["load_id"])["status"] == "FAILED"
+
+
+def test_an_overtaken_loads_report_names_nothing_that_it_replaces(cloud):
+    first = cloud.load(cloud.put(A))
+    second, _ = cloud.plan(cloud.put(B))
+    third, _ = cloud.plan(cloud.put(rows("T9")))
+    assert [cloud.take_turn(one) for one in (second, third)] == ["mine", "mine"]
+    assert report(cloud, cloud.reconcile(second))["replaces"] is None
+    claim = claims(cloud).newest(url(cloud))
+    assert claim == Claim(cloud.uploads, KEY, third["file"]["version_id"], third["load_id"])
+    assert claim.replaces == second["load_id"] != first["load_id"]
