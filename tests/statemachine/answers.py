@@ -1,4 +1,4 @@
-"""What the tasks really answer with: the four handlers, run over a small file on moto.
+"""What the tasks really answer with: their handlers, run over small files on moto.
 
 The definition's graph tests and branch tests take their states' results from here, so that they
 can't agree with each other on fields that no handler answers with.
@@ -16,9 +16,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from ingestion.claims import Claims, Lease
+
 UPLOADS, WORK = "uploads", "work"
 EXECUTION_ARN = "arn:aws:states:us-east-1:123456789012:execution:Ingest:by-hand"
-TASKS = ("validate_file", "split_file", "write_chunk", "reconcile")
+TASKS = ("validate_file", "split_file", "take_turn", "write_chunk", "reconcile")
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
@@ -28,6 +30,7 @@ ENVIRONMENT = {
     "WORK_BUCKET": WORK,
     "CHUNK_SIZE_BYTES": "65536",
     "BATCHES_IN_FLIGHT": "2",
+    "MOST_REFUSED_PERCENT": "50",
 }
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 FILES = {
@@ -52,9 +55,18 @@ class Answers:
     empty_plan: Answer
     chunk: Answer
     """An item of the plan."""
+    my_turn: Answer
+    waiting: Answer
+    """Of Take Turn while a writer of another load holds its lease."""
+    late: Answer
+    """Of Take Turn for a load that a later version has overtaken."""
     finished: Answer
+    stopped: Answer
+    """Of Write Chunk that has been overtaken."""
     shortfall: Answer
     """Of Reconcile before any chunk was written."""
+    overtaken: Answer
+    """Of Reconcile when a later version has taken over."""
     result: Answer
 
 
@@ -110,6 +122,27 @@ def validate(key: str) -> Answer:
     return call("validate_file", execution_arn=EXECUTION_ARN, input=request)
 
 
+def two_versions(plan: Answer, chunk: Answer) -> tuple[Answer, ...]:
+    """What Take Turn answers a newer load, and the tasks an older one that it has overtaken."""
+    loads = []
+    for store in ("S1", "S2"):
+        row = f"T1,tea,B1,2026-01-01T10:00,drinks,2,{store}\n".encode()
+        boto3.client("s3").put_object(Bucket=UPLOADS, Key="twice.csv", Body=HEADER + row)
+        accepted = validate("twice.csv")
+        loads.append({"load_id": accepted["load_id"], "file": accepted["file"]})
+    older, newer = loads
+    call("take_turn", **older)
+    claims = Claims(boto3.client("dynamodb"), ENVIRONMENT["LEDGER_TABLE"])
+    lease = Lease(older["load_id"], until=2**40)
+    claims.take_lease(f"s3://{UPLOADS}/twice.csv", "a-writer", lease)
+    return (
+        call("take_turn", **newer),
+        call("take_turn", **older),
+        call("write_chunk", **older, chunk={**chunk, "key": "twice.csv"}),
+        call("reconcile", **older, plan=plan),
+    )
+
+
 def collect() -> Answers:
     """Run the tasks and keep what they answer."""
     with cloud():
@@ -119,18 +152,26 @@ def collect() -> Answers:
         body = boto3.client("s3").get_object(Bucket=plan["bucket"], Key=plan["key"])["Body"]
         [chunk] = json.loads(body.read())
         shortfall = call("reconcile", **load, plan=plan)
+        my_turn = call("take_turn", **load)
         finished = call("write_chunk", **load, chunk=chunk)
         result = call("reconcile", **load, plan=plan)
+        already_loaded = validate("tickets.csv")
         empty = validate("empty.csv")
+        waiting, late, stopped, overtaken = two_versions(plan, chunk)
         return Answers(
             accepted=accepted,
             refused=validate("broken.csv"),
             gone=validate("gone.csv"),
-            already_loaded=validate("tickets.csv"),
+            already_loaded=already_loaded,
             plan=plan,
             empty_plan=call("split_file", load_id=empty["load_id"], file=empty["file"]),
             chunk=chunk,
+            my_turn=my_turn,
+            waiting=waiting,
+            late=late,
             finished=finished,
+            stopped=stopped,
             shortfall=shortfall,
+            overtaken=overtaken,
             result=result,
         )

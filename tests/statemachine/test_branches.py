@@ -22,7 +22,7 @@ EXECUTION = {
     "StartTime": "2026-01-01T10:00:00.000Z",
     "Input": INPUT,
 }
-TASKS = ["Validate File", "Split File", "Write Chunk", "Reconcile"]
+TASKS = ["Validate File", "Split File", "Take Turn", "Write Chunk", "Reconcile"]
 CATCHING = [name for name, state in STATES.items() if "Catch" in state and state["Type"] == "Task"]
 
 Tested = dict[str, Any]
@@ -117,9 +117,9 @@ def test_split_file_adds_the_plan(run: Test, answers: Answers) -> None:
     assert tested["output"] == {**answers.accepted, "plan": answers.plan}
 
 
-def test_a_plan_with_chunks_goes_to_the_map(run: Test, loading: dict[str, Any]) -> None:
+def test_a_plan_with_chunks_takes_its_turn(run: Test, loading: dict[str, Any]) -> None:
     assert loading["plan"]["chunks"] == 1
-    assert run("Anything To Write?", loading)["nextState"] == "Write Chunks"
+    assert run("Anything To Write?", loading)["nextState"] == "Take Turn"
 
 
 def test_a_plan_without_chunks_skips_the_map(run: Test, answers: Answers) -> None:
@@ -127,6 +127,55 @@ def test_a_plan_without_chunks_skips_the_map(run: Test, answers: Answers) -> Non
     assert answers.empty_plan["chunks"] == 0
     state_input = {**answers.accepted, "plan": answers.empty_plan}
     assert run("Anything To Write?", state_input)["nextState"] == "Reconcile"
+
+
+# ---------------------------------------------------------------- Take Turn
+
+
+@pytest.mark.parametrize("turn", ["my_turn", "waiting", "late"])
+def test_take_turn_keeps_everything_and_adds_the_turn(
+    run: Test, answers: Answers, loading: dict[str, Any], turn: str
+) -> None:
+    answer = getattr(answers, turn)
+    tested = run("Take Turn", loading, payload=invoked(answer))
+    assert tested["nextState"] == "Whose Turn?"
+    assert tested["output"] == {**loading, "turn": answer}
+
+
+@pytest.mark.parametrize(
+    ("turn", "goes_to"),
+    [
+        ("my_turn", "Write Chunks"),
+        ("waiting", "Wait For Older Version"),
+        ("late", "Overtaken"),
+    ],
+)
+def test_whose_turn(
+    run: Test, answers: Answers, loading: dict[str, Any], turn: str, goes_to: str
+) -> None:
+    state_input = {**loading, "turn": getattr(answers, turn)}
+    tested = run("Whose Turn?", state_input)
+    assert tested["nextState"] == goes_to
+    assert tested["output"] == state_input
+
+
+def test_after_the_wait_the_turn_is_taken_anew(
+    run: Test, answers: Answers, loading: dict[str, Any]
+) -> None:
+    state_input = {**loading, "turn": answers.waiting}
+    tested = run("Wait For Older Version", state_input)
+    assert (tested["status"], tested["nextState"]) == ("SUCCEEDED", "Take Turn")
+    assert tested["output"] == state_input
+    again = run("Take Turn", tested["output"], payload=invoked(answers.my_turn))
+    assert again["output"] == {**loading, "turn": answers.my_turn}
+
+
+def test_overtaken_is_a_success_that_says_so(
+    run: Test, answers: Answers, loading: dict[str, Any]
+) -> None:
+    tested = run("Overtaken", {**loading, "turn": answers.late})
+    assert tested["status"] == "SUCCEEDED"
+    assert tested["output"]["turn"] == {"turn": "overtaken"}
 
 
 # ---------------------------------------------------------------- Write Chunk
@@ -150,13 +199,31 @@ def test_write_chunk_keeps_its_input_and_adds_its_progress(
     assert progress["finished"] is True
 
 
-@pytest.mark.parametrize(("finished", "goes_to"), [(True, "Chunk Written"), (False, "Write Chunk")])
-def test_chunk_finished(run: Test, writing: dict[str, Any], finished: bool, goes_to: str) -> None:
+@pytest.mark.parametrize(
+    ("finished", "overtaken", "goes_to"),
+    [
+        (True, False, "Chunk Written"),
+        (False, False, "Write Chunk"),
+        (False, True, "Chunk Overtaken"),
+    ],
+)
+def test_chunk_finished(
+    run: Test, writing: dict[str, Any], finished: bool, overtaken: bool, goes_to: str
+) -> None:
     """Round again with the same input, which the function continues from its checkpoint."""
-    state_input = {**writing, "progress": {"finished": finished}}
+    state_input = {**writing, "progress": {"finished": finished, "overtaken": overtaken}}
     tested = run("Chunk Finished?", state_input)
     assert tested["nextState"] == goes_to
     assert tested["output"] == state_input
+
+
+def test_a_chunk_that_is_overtaken_ends_its_child_in_success(
+    run: Test, answers: Answers, writing: dict[str, Any]
+) -> None:
+    """Reconcile tells what that means for the load."""
+    written = run("Write Chunk", writing, payload=invoked(answers.stopped))["output"]
+    assert run("Chunk Finished?", written)["nextState"] == "Chunk Overtaken"
+    assert run("Chunk Overtaken", written)["status"] == "SUCCEEDED"
 
 
 def test_a_chunk_that_keeps_failing_fails_its_child_with_the_functions_own_error(
@@ -176,7 +243,12 @@ def test_reconcile_adds_the_result(run: Test, answers: Answers, loading: dict[st
 
 
 @pytest.mark.parametrize(
-    ("result", "goes_to"), [("result", "Loaded"), ("shortfall", "Describe Shortfall")]
+    ("result", "goes_to"),
+    [
+        ("result", "Loaded"),
+        ("shortfall", "Describe Shortfall"),
+        ("overtaken", "Overtaken"),
+    ],
 )
 def test_everything_written(
     run: Test, answers: Answers, loading: dict[str, Any], result: str, goes_to: str

@@ -32,6 +32,7 @@ def results(answers: Answers) -> dict[str, Shape]:
         # A field that may be null has nothing inside: `file` of a refused file is null.
         "Validate File": {"Payload": {field: {} for field in fields}},
         "Split File": {"Payload": shape(answers.plan)},
+        "Take Turn": {"Payload": shape(answers.my_turn)},
         "Write Chunk": {"Payload": shape(answers.finished)},
         "Reconcile": {"Payload": shape(answers.result)},
         "Send To Dead Letter Queue": {"MessageId": {}, "MD5OfMessageBody": {}},
@@ -69,8 +70,9 @@ def written_fields(machine: State) -> Iterator[tuple[str, str, str]]:
 USED = {
     *(("Validate File", key) for key in ("verdict", "summary", "reasons", "load_id", "file")),
     *(("Split File", key) for key in ("bucket", "key", "chunks")),
-    ("Write Chunk", "finished"),
-    *(("Reconcile", key) for key in ("complete", "summary")),
+    ("Take Turn", "turn"),
+    *(("Write Chunk", key) for key in ("finished", "overtaken")),
+    *(("Reconcile", key) for key in ("complete", "overtaken", "summary")),
     *((f"Describe {what}", "cause") for what in ("Refusal", "Shortfall", "Failure")),
 }
 
@@ -91,8 +93,13 @@ def test_a_field_taken_out_of_the_definition_would_be_missed(
     [
         ("Validate File", "file"),
         ("Split File", "chunks"),
+        ("Split File", "data_end"),
+        ("Split File", "unread"),
+        ("Take Turn", "turn"),
         ("Write Chunk", "finished"),
+        ("Write Chunk", "overtaken"),
         ("Reconcile", "complete"),
+        ("Reconcile", "overtaken"),
     ],
 )
 def test_a_field_that_a_handler_no_longer_answers_with_would_be_missed(
@@ -121,11 +128,32 @@ def test_an_answer_of_validate_file_has_every_field_whatever_the_verdict(
         assert answer.keys() == fields
 
 
-def test_reconcile_answers_alike_whether_the_load_is_complete_or_not(answers: Answers) -> None:
-    assert [answers.result["complete"], answers.shortfall["complete"]] == [True, False]
-    assert answers.result.keys() == answers.shortfall.keys()
+def test_reconcile_answers_alike_however_the_load_ended(answers: Answers) -> None:
+    endings = (answers.result, answers.shortfall, answers.overtaken)
+    assert [(one["complete"], one["overtaken"]) for one in endings] == [
+        (True, False),
+        (False, False),
+        (False, True),
+    ]
+    assert answers.result.keys() == answers.shortfall.keys() == answers.overtaken.keys()
     selected = {key.removesuffix(".$") for key in STATES["Reconcile"]["ResultSelector"]}
     assert answers.result.keys() == selected
+
+
+def test_the_other_tasks_answer_alike_whatever_they_say(answers: Answers) -> None:
+    turns = (answers.my_turn, answers.waiting, answers.late)
+    assert list(turns) == [{"turn": "mine"}, {"turn": "wait"}, {"turn": "overtaken"}]
+    chunks = (answers.finished, answers.stopped)
+    assert [(one["finished"], one["overtaken"]) for one in chunks] == [(True, False), (False, True)]
+    assert answers.finished.keys() == answers.stopped.keys()
+    assert answers.plan.keys() == answers.empty_plan.keys()
+    selected = {key.removesuffix(".$") for key in STATES["Split File"]["ResultSelector"]}
+    assert answers.plan.keys() == selected
+
+
+def test_whoever_splits_a_file_has_the_plan_that_reconcile_needs(answers: Answers) -> None:
+    """Reconcile gets the plan whole, so the walk does not see what it reads in it."""
+    assert answers.plan.keys() == {"bucket", "key", "chunks", "data_end", "unread"}
 
 
 def test_paths_are_written_as_the_engine_reads_them(machine: State) -> None:

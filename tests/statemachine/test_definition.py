@@ -109,6 +109,36 @@ def test_a_failed_load_ends_in_fail() -> None:
     assert {states[name]["Type"] for name in reached if not targets(states[name])} == {"Fail"}
 
 
+def ways_into(name: str) -> set[str]:
+    return {other for other, state in STATES.items() if name in targets(state)}
+
+
+def test_nothing_is_written_without_a_turn() -> None:
+    """Each arrow by hand: Write Chunks is entered from the answer "mine" and from nowhere else."""
+    assert ways_into("Write Chunks") == {"Whose Turn?"}
+    assert ways_into("Whose Turn?") == {"Take Turn"}
+    assert ways_into("Take Turn") == {"Anything To Write?", "Wait For Older Version"}
+    assert ways_into("Wait For Older Version") == {"Whose Turn?"}
+    mine = {"Variable": "$.turn.turn", "StringEquals": "mine", "Next": "Write Chunks"}
+    assert mine in STATES["Whose Turn?"]["Choices"]
+    assert STATES["Whose Turn?"]["Default"] == "Wait For Older Version"
+
+
+def test_waiting_for_an_older_version_is_a_wait_state_and_holds_no_function() -> None:
+    waiting = STATES["Wait For Older Version"]
+    assert (waiting["Type"], waiting["Next"]) == ("Wait", "Take Turn")
+    # Not often, for a crashed writer's lease lasts 16 minutes; not seldom, for one that is alive
+    # looks every 5 seconds.
+    assert 5 <= waiting["Seconds"] <= 60
+
+
+def test_an_overtaken_load_ends_in_a_success_that_says_so() -> None:
+    assert ways_into("Overtaken") == {"Whose Turn?", "Everything Written?"}
+    assert STATES["Overtaken"]["Type"] == "Succeed"
+    assert ways_into("Chunk Overtaken") == {"Chunk Finished?"}
+    assert STATES["Chunk Overtaken"]["Type"] == "Succeed"
+
+
 def test_the_two_failures_tell_whether_the_message_was_sent() -> None:
     assert STATES["Load Failed"]["Error"] == "LoadFailed"
     assert STATES["Load Failure Not Reported"]["Error"] == "LoadFailureNotReported"
@@ -188,6 +218,7 @@ def test_only_write_chunk_has_no_catch() -> None:
         "Write Chunk",
         "Chunk Finished?",
         "Chunk Written",
+        "Chunk Overtaken",
     ]
 
 

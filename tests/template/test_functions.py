@@ -33,16 +33,16 @@ def is_environ(node: ast.AST) -> bool:
 
 def variables_read(handler: str) -> tuple[set[str], dict[str, object]]:
     """Environment variables that a handler must have, and those it has a default for."""
-    required, defaults, mentions = set(), {}, 0
+    required, defaults, mentions = [], {}, 0
     for node in ast.walk(tree(CODE / "handlers" / f"{handler}.py")):
         mentions += is_environ(node)
         if isinstance(node, ast.Subscript) and is_environ(node.value):
-            required.add(ast.literal_eval(node.slice))
+            required.append(ast.literal_eval(node.slice))
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "os.environ.get":
             name, default = node.args
             defaults[ast.literal_eval(name)] = ast.literal_eval(default)
     assert mentions == len(required) + len(defaults), f"{handler} reads variables in another way"
-    return required, defaults
+    return set(required), defaults
 
 
 def test_every_handler_file_has_its_function_and_every_function_its_handler_file(
@@ -89,8 +89,9 @@ def test_the_domain_reads_no_environment_variables() -> None:
 
 
 def test_the_variables_name_what_the_stack_deploys() -> None:
-    parameters = {"ChunkSizeBytes": 65536, "BatchesInFlight": 3, "TableName": "Purchases"}
-    stack = deploy(None, **parameters)
+    stack = deploy(
+        ChunkSizeBytes=65536, BatchesInFlight=3, TableName="Purchases", MostRefusedPercent=2.5
+    )
     expected = {
         "STATE_MACHINE_ARN": stack.arn("Ingest"),
         "LEDGER_TABLE": stack.ref("LedgerTable"),
@@ -98,6 +99,7 @@ def test_the_variables_name_what_the_stack_deploys() -> None:
         "CHUNK_SIZE_BYTES": 65536,
         "BATCHES_IN_FLIGHT": 3,
         "DYNAMODB_TABLE": "Purchases",
+        "MOST_REFUSED_PERCENT": 2.5,
     }
     for name, one in stack.of_type("AWS::Lambda::Function").items():
         variables = one["Environment"]["Variables"]

@@ -88,6 +88,11 @@ def test_parameter_groups_show_every_parameter_once() -> None:
     assert sorted(shown) == sorted(PARAMETERS.keys() - UNGROUPED)
 
 
+def test_a_load_fails_with_more_than_5_percent_of_rows_refused_by_default() -> None:
+    parameter = PARAMETERS["MostRefusedPercent"]
+    assert (parameter["MinValue"], parameter["Default"], parameter["MaxValue"]) == (0, 5, 100)
+
+
 def test_defaults_are_for_aws() -> None:
     assert PARAMETERS["EmbeddedEngine"]["Default"] == "false"
 
@@ -105,6 +110,7 @@ OUTPUTS = {
     "StartExecutionFunctionName": "StartExecution",
     "ValidateFileFunctionName": "ValidateFile",
     "SplitFileFunctionName": "SplitFile",
+    "TakeTurnFunctionName": "TakeTurn",
     "WriteChunkFunctionName": "WriteChunk",
     "ReconcileFunctionName": "Reconcile",
 }

@@ -27,24 +27,42 @@ READ_UPLOADS: Grants = {
     ("s3:GetObjectVersion", f"{UPLOADS}/*"),
     ("s3:ListBucket", UPLOADS),  # or S3 says 403 for an object that is not there
 }
+ORDER_VERSIONS: Grants = {("s3:ListBucketVersions", UPLOADS)}
 FUNCTIONS: dict[str, Grants] = {
     "StartExecution": {("states:StartExecution", STATE_MACHINE)},
-    "ValidateFile": READ_UPLOADS | {("dynamodb:GetItem", LEDGER), ("dynamodb:UpdateItem", LEDGER)},
+    "ValidateFile": READ_UPLOADS
+    | ORDER_VERSIONS
+    | {
+        ("dynamodb:GetItem", LEDGER),
+        ("dynamodb:PutItem", LEDGER),  # the claim, when the same bytes are there already
+        ("dynamodb:UpdateItem", LEDGER),
+    },
     "SplitFile": READ_UPLOADS
     | {
         ("s3:GetObject", f"{WORK}/plans/*"),
         ("s3:PutObject", f"{WORK}/plans/*"),
+        ("s3:GetObject", f"{WORK}/unpacked/*"),
+        ("s3:PutObject", f"{WORK}/unpacked/*"),
+        ("s3:AbortMultipartUpload", f"{WORK}/unpacked/*"),
         ("s3:ListBucket", WORK),
+        ("dynamodb:UpdateItem", LEDGER),
+    },
+    "TakeTurn": ORDER_VERSIONS
+    | {
         ("dynamodb:GetItem", LEDGER),
+        ("dynamodb:PutItem", LEDGER),
+        ("dynamodb:Query", LEDGER),
         ("dynamodb:UpdateItem", LEDGER),
     },
     "WriteChunk": READ_UPLOADS
     | {
         ("dynamodb:DescribeTable", TABLE),
         ("dynamodb:BatchWriteItem", TABLE),
+        ("s3:GetObject", f"{WORK}/unpacked/*"),
         ("s3:PutObject", f"{WORK}/refused-rows/*"),
         ("dynamodb:GetItem", LEDGER),
         ("dynamodb:PutItem", LEDGER),
+        ("dynamodb:DeleteItem", LEDGER),  # a lease that is given back
     },
     "Reconcile": {
         ("s3:GetObject", f"{WORK}/refused-rows/*"),
@@ -64,6 +82,7 @@ MANAGED_POLICIES = {
     "StartExecutionRole": {BASIC, SQS_POLLING},
     "ValidateFileRole": {BASIC},
     "SplitFileRole": {BASIC},
+    "TakeTurnRole": {BASIC},
     "WriteChunkRole": {BASIC},
     "ReconcileRole": {BASIC},
     "IngestRole": set(),

@@ -50,7 +50,7 @@ def test_each_task_invokes_the_function_of_its_name(stack: Stack) -> None:
         if state.get("Resource", "").endswith(":lambda:invoke")
     }
     assert invoked == {name: stack.arn(name.replace(" ", "")) for name in invoked}
-    assert len(invoked) == 4
+    assert len(invoked) == 5
 
 
 def test_each_task_waits_at_least_a_minute_longer_than_its_function_runs(stack: Stack) -> None:

@@ -9,6 +9,7 @@ from tests.template.deployed import Stack, deploy, source, statements
 # Prefixes that the pipeline writes below, and the parameter that says how long they are kept.
 KEPT = {
     "plans/": "PlanDays",
+    "unpacked/": "PlanDays",
     "map-results/": "PlanDays",
     "refused-rows/": "ReportDays",
     "reports/": "ReportDays",
@@ -26,7 +27,7 @@ def expiry(stack: Stack) -> dict[str, Any]:
     }
 
 
-def test_plans_and_map_results_expire_apart_from_reports_and_refused_rows() -> None:
+def test_what_a_load_works_with_expires_apart_from_reports_and_refused_rows() -> None:
     values: dict[str, int] = {"PlanDays": 21, "ReportDays": 777}
     assert expiry(deploy(**values)) == {prefix: values[name] for prefix, name in KEPT.items()}
 
@@ -68,7 +69,33 @@ def test_the_ledger_is_keyed_by_load_and_entry(stack: Stack) -> None:
         {"AttributeName": "load_id", "KeyType": "HASH"},
         {"AttributeName": "entry", "KeyType": "RANGE"},
     ]
-    assert sorted(one["AttributeType"] for one in ledger["AttributeDefinitions"]) == ["S", "S"]
+    keys = {"load_id", "entry", "object_url", "started_at"}
+    assert {
+        one["AttributeName"]: one["AttributeType"] for one in ledger["AttributeDefinitions"]
+    } == (dict.fromkeys(keys, "S"))
+
+
+def test_the_history_of_loads_is_an_index_by_object_and_time(stack: Stack) -> None:
+    """With everything in it: an entry of a load is read there and nowhere else."""
+    assert stack.properties("LedgerTable")["GlobalSecondaryIndexes"] == [
+        {
+            "IndexName": "loads",
+            "KeySchema": [
+                {"AttributeName": "object_url", "KeyType": "HASH"},
+                {"AttributeName": "started_at", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "ALL"},
+        }
+    ]
+
+
+def test_leases_that_a_crash_left_leave_the_ledger_and_nothing_else_does(stack: Stack) -> None:
+    """What is put under the attribute is tested in tests/unit/test_claims.py."""
+    assert stack.properties("LedgerTable")["TimeToLiveSpecification"] == {
+        "AttributeName": "expires_at",
+        "Enabled": True,
+    }
+    assert "TimeToLiveSpecification" not in stack.properties("Table")
 
 
 def test_there_are_no_other_tables(stack: Stack) -> None:

@@ -13,7 +13,7 @@ from tests.template.deployed import ACCOUNT, Stack, as_list, deploy, statements
 FOURTEEN_DAYS = 14 * 24 * 60 * 60
 BUCKETS = ["UploadBucket", "WorkBucket"]
 QUEUES = ["UploadQueue", "UploadDeadLetterQueue", "FailedExecutionsQueue"]
-S3_READS = {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"}
+S3_READS = {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:ListBucketVersions"}
 
 
 def resource_policy(stack: Stack, name: str) -> list[dict[str, Any]]:
@@ -117,7 +117,9 @@ def test_unfinished_multipart_uploads_are_removed(stack: Stack, bucket: str) -> 
     ]
 
 
-def test_csv_in_either_case_notifies_the_upload_queue_and_nothing_else_does(stack: Stack) -> None:
+def test_csv_in_either_case_and_packed_notifies_the_upload_queue_and_nothing_else_does(
+    stack: Stack,
+) -> None:
     notifications = stack.properties("UploadBucket")["NotificationConfiguration"]
     assert notifications.keys() == {"QueueConfigurations"}
     suffixes = []
@@ -127,7 +129,7 @@ def test_csv_in_either_case_notifies_the_upload_queue_and_nothing_else_does(stac
         [rule] = one["Filter"]["S3Key"]["Rules"]
         assert rule["Name"] == "suffix"
         suffixes.append(rule["Value"])
-    assert sorted(suffixes) == [".CSV", ".csv"]
+    assert sorted(suffixes) == [".CSV", ".csv", ".csv.gz"]
 
 
 @pytest.mark.parametrize("own_name", ["", "uploads-of-mine"])
