@@ -7,6 +7,25 @@ from typer.testing import CliRunner, Result
 
 from ops.commands import app
 
+OUTCOME_KEYS = [
+    "execution_arn",
+    "status",
+    "ending",
+    "load_id",
+    "rows_read",
+    "rows_written",
+    "rows_superseded",
+    "rows_refused",
+    "chunks",
+    "seconds",
+    "refused_rows",
+    "report",
+]
+REFUSED_ROWS = [
+    (7, "quantity", "bad_quantity", "T1,a,B1,,,two,"),
+    (9, "", "superseded", 'T2,"x\r\ny"'),
+]
+
 
 def tickets(*arguments: str) -> Result:
     return CliRunner().invoke(app, arguments)

@@ -128,20 +128,78 @@ def exited(kind: str, state: str, output: Any = None) -> dict[str, Any]:
     return {"type": f"{kind}StateExited", "stateExitedEventDetails": details}
 
 
+ACCEPTED = {"verdict": "accepted", "reasons": [], "load_id": "load-1"}
+PLANNED = {**ACCEPTED, "plan": {"chunks": 2, "unread": None}}
+
+
+def turn_visits(turn: str) -> list[tuple[str, str, Any]]:
+    """The states up to the answer of Take Turn."""
+    turned = {**PLANNED, "turn": {"turn": turn}}
+    return [
+        ("Task", "Validate File", ACCEPTED),
+        ("Choice", "File Accepted?", ACCEPTED),
+        ("Task", "Split File", PLANNED),
+        ("Choice", "Anything To Write?", PLANNED),
+        ("Task", "Take Turn", turned),
+        ("Choice", "Whose Turn?", turned),
+    ]
+
+
 def loaded_visits() -> list[tuple[str, str, Any]]:
     """The states of a load without incident."""
-    accepted = {"verdict": "accepted", "reasons": [], "load_id": "load-1"}
-    planned = {**accepted, "plan": {"chunks": 2}}
-    done = {**planned, "result": RESULT}
+    turned = {**PLANNED, "turn": {"turn": "mine"}}
+    done = {**turned, "result": RESULT}
     return [
-        ("Task", "Validate File", accepted),
-        ("Choice", "File Accepted?", accepted),
-        ("Task", "Split File", planned),
-        ("Choice", "Anything To Write?", planned),
-        ("Map", "Write Chunks", planned),
+        *turn_visits("mine"),
+        ("Map", "Write Chunks", turned),
         ("Task", "Reconcile", done),
         ("Choice", "Everything Written?", done),
         ("Succeed", "Loaded", done),
+    ]
+
+
+def already_loaded_visits() -> list[tuple[str, str, Any]]:
+    """The states of an execution that finds load-1 to have these bytes."""
+    found = {"verdict": "already_loaded", "reasons": [], "load_id": "load-1"}
+    return [
+        ("Task", "Validate File", found),
+        ("Choice", "File Accepted?", found),
+        ("Succeed", "Already Loaded", found),
+    ]
+
+
+def late_visits() -> list[tuple[str, str, Any]]:
+    """The states of a version that comes after a later one: it writes nothing."""
+    visits = turn_visits("overtaken")
+    return [*visits, ("Succeed", "Overtaken", visits[-1][2])]
+
+
+def overtaken_visits() -> list[tuple[str, str, Any]]:
+    """The states of a load that a later version has stopped half-way."""
+    stopped = {"complete": False, "overtaken": True, "chunks_finished": 1, "rows_read": 60}
+    return _ended_visits({**RESULT, **stopped, "rows_written": 57}, ("Succeed", "Overtaken"))
+
+
+def failed_visits(**result: Any) -> list[tuple[str, str, Any]]:
+    """The states of a load that Reconcile does not let pass, with its `result`."""
+    return _ended_visits({**RESULT, "complete": False, **result}, ("Fail", "Load Failed"))
+
+
+def _ended_visits(result: dict[str, Any], last: tuple[str, str]) -> list[tuple[str, str, Any]]:
+    turned = {**PLANNED, "turn": {"turn": "mine"}}
+    done = {**turned, "result": result}
+    reported = {**done, "dead_letter": {"cause": result["summary"]}}
+    failed = [
+        ("Pass", "Describe Shortfall", reported),
+        ("Task", "Send To Dead Letter Queue", reported),
+    ]
+    return [
+        *turn_visits("mine"),
+        ("Map", "Write Chunks", turned),
+        ("Task", "Reconcile", done),
+        ("Choice", "Everything Written?", done),
+        *(failed if last[0] == "Fail" else []),
+        (*last, None if last[0] == "Fail" else done),
     ]
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestion.chunks import cut_at_records
+from ingestion.chunks import Cutter, cut_at_records
 from ingestion.records import read_records
 
 
@@ -47,3 +47,40 @@ def test_reading_chunk_by_chunk_gives_the_records_of_the_whole(data, size, block
     ]
     whole = [(record.raw, record.problem) for record in read_records([data], b",")]
     assert by_chunk == whole
+
+
+@pytest.mark.parametrize(
+    ("data", "size", "expected"),
+    [
+        (b"aa\nbb\ncc\n", 100, [(7, 16)]),
+        (b"aa\nbb\nc", 100, [(7, 13)]),  # half a record could be taken for a row
+        (b"aa\nbb\nc", 3, [(7, 10), (10, 13)]),
+        (b"aa\nbb\ncc\n", 3, [(7, 10), (10, 13), (13, 16)]),
+        (b"aa", 1, []),
+        (b"", 1, []),
+        (b'aa\n"b\nc', 100, [(7, 10)]),  # the LF within quotes ends no record
+        (b'aa\n"b\nc"', 1, [(7, 10)]),
+        (b'aa\n"b\nc"\n', 100, [(7, 16)]),
+        (b"aa\nb\r", 1, [(7, 10)]),
+    ],
+)
+def test_a_stream_that_broke_off_ends_with_its_last_whole_record(data, size, expected):
+    for block_size in range(1, len(data) + 2):
+        cutter = Cutter(7, size, b",")
+        ranges = []
+        for at in range(0, len(data), block_size):
+            ranges += cutter.feed(data[at : at + block_size])
+        assert ranges + cutter.finish(broken=True) == expected, f"blocks of {block_size} bytes"
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.text(alphabet='ab",\n\r', max_size=60).map(str.encode), size=st.integers(1, 70))
+def test_a_broken_stream_is_cut_as_the_whole_one_but_for_its_last_piece(data, size):
+    whole, broken = Cutter(0, size, b","), Cutter(0, size, b",")
+    whole_ranges = whole.feed(data)
+    assert broken.feed(data) == whole_ranges
+    [(start, end)] = whole.finish() or [(len(data), len(data))]
+    records = list(read_records([data[start:end]], b","))
+    if records and (records[-1].problem or not data.endswith(b"\n")):
+        end = start + (records[-2].end if len(records) > 1 else 0)
+    assert broken.finish(broken=True) == ([(start, end)] if start < end else [])

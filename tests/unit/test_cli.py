@@ -1,119 +1,35 @@
 """The `tickets` command: exit codes, clean JSON, and errors that are one sentence."""
 
 import contextlib
-import csv
 import json
-import os
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from ingestion.uploads import execution_name
-from ops import commands, connect, executions
+from ops import connect, executions
 from ops import demo as demo_module
 from ops.stack import Stack
-from tests.unit.command_line import assert_sentence, lines, tickets
+from tests.unit.command_line import (
+    OUTCOME_KEYS,
+    REFUSED_ROWS,
+    assert_sentence,
+    lines,
+    tickets,
+)
 from tests.unit.step_functions import (
     COUNTS,
     EXECUTION,
-    MACHINE,
     RESULT,
     StepFunctions,
     loaded_visits,
     refused_visits,
 )
 
-OUTCOME_KEYS = [
-    "execution_arn",
-    "status",
-    "rows_read",
-    "rows_written",
-    "rows_superseded",
-    "rows_refused",
-    "chunks",
-    "seconds",
-    "refused_rows",
-    "report",
-]
-REFUSED_ROWS = [
-    (7, "quantity", "bad_quantity", "T1,a,B1,,,two,"),
-    (9, "", "superseded", 'T2,"x\r\ny"'),
-]
-
-
-@pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test reaches AWS, the settings of whoever runs it, or the files of another test."""
-    for name in list(os.environ):
-        if name.startswith("AWS_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    monkeypatch.chdir(tmp_path)
-    with Path("rows.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("line", "column", "reason", "raw"), *REFUSED_ROWS])
-
-
-@pytest.fixture(scope="module")
-def deployed() -> Iterator[tuple[Stack, StepFunctions]]:
-    """A stack with a versioned upload bucket and a ledger; made once, since clients take long."""
-    with mock_aws():
-        session = boto3.Session(region_name="eu-west-1")
-        outputs = {
-            "UploadBucketName": "uploads",
-            "WorkBucketName": "work",
-            "LedgerTableName": "ledger",
-            "StateMachineArn": MACHINE,
-            "UploadQueueUrl": "https://queue",
-        }
-        stack, step_functions = Stack("tickets", "eu-west-1", outputs, session), StepFunctions()
-        stack._clients["stepfunctions"] = step_functions.client
-        s3 = stack.client("s3")
-        for bucket in ("uploads", "work"):
-            place: Any = {"LocationConstraint": "eu-west-1"}
-            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
-        s3.put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})
-        stack.client("dynamodb").create_table(
-            TableName="ledger",
-            KeySchema=[
-                {"AttributeName": "load_id", "KeyType": "HASH"},
-                {"AttributeName": "entry", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"} for name in ("load_id", "entry")
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        yield stack, step_functions
-
-
-@pytest.fixture
-def step_functions(deployed: tuple[Stack, StepFunctions]) -> StepFunctions:
-    """Without any execution."""
-    deployed[1].forget()
-    return deployed[1]
-
-
-@pytest.fixture
-def stack(
-    deployed: tuple[Stack, StepFunctions],
-    step_functions: StepFunctions,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Stack:
-    """The stack that the command finds, with the files of one load in its work bucket."""
-    stack = deployed[0]
-    stack.client("s3").upload_file("rows.csv", "work", "refused-rows/a/refused-rows.csv")
-    stack.client("s3").put_object(Bucket="work", Key="reports/a.json", Body=b"{}")
-    monkeypatch.setattr(commands, "find_stack", lambda *_: stack)
-    return stack
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 def add_loaded(step_functions: StepFunctions, name: str) -> None:
@@ -122,7 +38,8 @@ def add_loaded(step_functions: StepFunctions, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "sample", "ingest", "executions", "show", "rejects", "local start"]
+    "command",
+    ["demo", "sample", "ingest", "executions", "loads", "show", "rejects", "local start"],
 )
 def test_every_command_explains_itself(command: str) -> None:
     result = tickets(*command.split(), "--help")
@@ -141,6 +58,8 @@ def test_every_command_explains_itself(command: str) -> None:
         (["ingest", "rows.csv", "rows.csv", "--key", "a.csv"], "one file"),
         (["ingest", "s3://b/a.csv", "--key", "a.csv"], "has its key already"),
         (["executions", "--since", "yesterday"], "90m, 24h or 7d"),
+        (["loads", "--since", "yesterday"], "90m, 24h or 7d"),
+        (["loads", "--key", "s3://bucket-only"], "s3://bucket/key"),
         (["executions", "--status", "done"], "SUCCEEDED"),
         (["show", "nothing"], "`tickets executions` lists them"),
         (["rejects", "arn:aws:states:eu-west-1:1:execution:x:y"], "has no execution"),
@@ -186,18 +105,20 @@ def test_the_region_of_sam_deploy_is_the_last_resort(
 
 @pytest.mark.usefixtures("stack")
 def test_executions_are_listed_newest_first(step_functions: StepFunctions) -> None:
-    step_functions.add("old", ago=timedelta(days=2))
+    output = json.dumps(loaded_visits()[-1][2])
+    step_functions.add("old", ago=timedelta(days=2), output=output)
     step_functions.add("new", "FAILED", ago=timedelta(minutes=5))
     step_functions.add("newest", "RUNNING", ago=timedelta(minutes=1))
     listed = lines(tickets("executions", "--json"))
     assert [entry["name"] for entry in listed] == ["newest", "new", "old"]
     assert [entry["seconds"] for entry in listed] == [None, 60.0, 60.0]
+    assert [entry["ending"] for entry in listed] == [None, None, "Loaded"]
     recent = lines(tickets("executions", "--json", "--since", "1h"))
     assert [entry["name"] for entry in recent] == ["newest", "new"]
     failed = lines(tickets("executions", "--json", "--status", "failed"))
     assert [entry["name"] for entry in failed] == ["new"]
     table = tickets("executions").stdout
-    assert table.splitlines()[0].split() == ["Execution", "Status", "Started", "Duration"]
+    assert table.splitlines()[0].split() == ["Execution", "Status", "Ending", "Started", "Duration"]
     assert len(table.splitlines()) == 4
 
 
@@ -213,7 +134,7 @@ def test_show_knows_names_and_arns(step_functions: StepFunctions, name: str) -> 
     add_loaded(step_functions, "a")
     (shown,) = lines(tickets("show", name, "--json"))
     assert shown["input"] == {"bucket": "b", "key": "a.csv"}
-    assert [state["state"] for state in shown["states"]][::7] == ["Validate File", "Loaded"]
+    assert [state["state"] for state in shown["states"]][::9] == ["Validate File", "Loaded"]
     assert (shown["rows_read"], shown["chunks"], shown["failure"]) == (100, 2, None)
     text = tickets("show", name).stdout
     assert "Loaded: 100 rows read = 97 written + 1 superseded + 2 refused" in text
@@ -300,6 +221,8 @@ def test_ingest_wait_ends_with_the_outcomes_and_tells_failures(
     assert good == {
         "execution_arn": f"{EXECUTION}:good",
         "status": "SUCCEEDED",
+        "ending": "Loaded",
+        "load_id": "load-1",
         "seconds": 60.0,
         **numbers,
     }

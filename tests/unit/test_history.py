@@ -5,14 +5,28 @@ from typing import Any
 
 import pytest
 
-from ops.history import error_in_words, failure_in_words, last_value, read_states, results
+from ops.history import (
+    condensed,
+    ending,
+    ending_of_output,
+    error_in_words,
+    failure_in_words,
+    last_value,
+    read_states,
+    results,
+)
 from tests.unit.step_functions import (
     COUNTS,
     StepFunctions,
+    already_loaded_visits,
     entered,
     exited,
+    failed_visits,
+    late_visits,
     loaded_visits,
+    overtaken_visits,
     refused_visits,
+    turn_visits,
 )
 
 TASK_FAILED = {
@@ -32,12 +46,14 @@ def test_every_visit_is_one_line_with_its_duration_and_result() -> None:
     step_functions = StepFunctions()
     step_functions.add("a", visits=loaded_visits())
     states = list(read_states(step_functions.events["a"]))
-    assert [state.seconds for state in states] == [1.0] * 8
+    assert [state.seconds for state in states] == [1.0] * 10
     assert dict(zip((state.state for state in states), results(states, COUNTS), strict=True)) == {
         "Validate File": "accepted",
         "File Accepted?": "-> Split File",
         "Split File": "2 chunks",
-        "Anything To Write?": "-> Write Chunks",
+        "Anything To Write?": "-> Take Turn",
+        "Take Turn": "its turn",
+        "Whose Turn?": "-> Write Chunks",
         "Write Chunks": "2 of 2 chunks written",
         "Reconcile": "all 100 rows accounted for",
         "Everything Written?": "-> Loaded",
@@ -122,3 +138,88 @@ def test_a_failed_state_is_named_with_the_message_of_its_error() -> None:
 )
 def test_errors_in_words(error: str | None, cause: str | None, words: str) -> None:
     assert error_in_words(error, cause) == words
+
+
+def words(visits: list[tuple[str, str, Any]]) -> dict[str, str]:
+    """The result of each state; of several visits the last one's."""
+    step_functions = StepFunctions()
+    step_functions.add("a", visits=visits)
+    states = list(read_states(step_functions.events["a"]))
+    return dict(zip((state.state for state in states), results(states, COUNTS), strict=True))
+
+
+def test_a_load_that_waits_for_its_turn_has_one_line_for_each_kind_of_visit() -> None:
+    waited = [*turn_visits("wait"), ("Wait", "Wait For Older Version", {})]
+    visits = [*waited, *waited[4:], *waited[4:], *loaded_visits()[4:]]
+    step_functions = StepFunctions()
+    step_functions.add("a", visits=visits)
+    states = list(read_states(step_functions.events["a"]))
+    lines = condensed(states, results(states, COUNTS))
+    assert [(line.run.state, line.result, line.times, line.seconds) for line in lines[4:9]] == [
+        ("Take Turn", "an older version is being written", 3, 3.0),
+        ("Whose Turn?", "-> Wait For Older Version", 3, 3.0),
+        ("Wait For Older Version", "waited", 3, 3.0),
+        ("Take Turn", "its turn", 1, 1.0),
+        ("Whose Turn?", "-> Write Chunks", 1, 1.0),
+    ]
+    assert len(states) == 19
+
+
+def test_the_sum_of_a_line_is_not_known_while_a_visit_lasts() -> None:
+    states = list(
+        read_states(
+            history(
+                entered("Wait", "Wait For Older Version"),
+                exited("Wait", "Wait For Older Version"),
+                entered("Wait", "Wait For Older Version"),
+            )
+        )
+    )
+    (line,) = condensed(states, ["waited", "waited"])
+    assert (line.times, line.seconds) == (2, None)
+
+
+def test_an_overtaken_load_does_not_call_its_chunks_written() -> None:
+    found = words(overtaken_visits())
+    assert found["Write Chunks"] == "2 of 2 chunks ended"
+    assert found["Reconcile"] == "a later version has taken over"
+    assert words(late_visits())["Take Turn"] == "a later version has taken over"
+    assert words(already_loaded_visits())["Validate File"] == "already loaded"
+
+
+def test_reconcile_says_whether_chunks_are_missing() -> None:
+    assert words(failed_visits(chunks_finished=1))["Reconcile"] == "1 of 2 chunks finished"
+    assert words(failed_visits())["Reconcile"] == "not accepted"
+
+
+def test_a_file_that_was_not_unpacked_to_its_end_shows_it() -> None:
+    unread = {"reason": "corrupt_gzip", "line": None, "bytes": None}
+    visits = [("Task", "Split File", {"plan": {"chunks": 1, "unread": unread}})]
+    assert words(visits) == {"Split File": "1 chunk; could not be unpacked to its end"}
+
+
+@pytest.mark.parametrize(
+    ("visits", "expected"),
+    [
+        (loaded_visits(), "Loaded"),
+        (already_loaded_visits(), "Already Loaded"),
+        (late_visits(), "Overtaken"),
+        (overtaken_visits(), "Overtaken"),
+        (refused_visits(), "Load Failed"),
+        (turn_visits("mine"), None),
+        ([], None),
+    ],
+)
+def test_the_ending_is_told_by_states_and_by_output(
+    visits: list[tuple[str, str, Any]], expected: str | None
+) -> None:
+    step_functions = StepFunctions()
+    step_functions.add("a", visits=visits)
+    assert ending(list(read_states(step_functions.events["a"]))) == expected
+    if visits and visits[-1][0] == "Succeed":
+        assert ending_of_output(json.dumps(visits[-1][2])) == expected
+
+
+@pytest.mark.parametrize("output", [None, "", "no JSON", "[]", "{}", '{"turn": null}'])
+def test_an_output_of_another_state_machine_has_no_ending(output: str | None) -> None:
+    assert ending_of_output(output) is None

@@ -80,7 +80,7 @@ def test_an_opened_load_is_running_and_has_its_facts(ledger):
 
 def test_opened_again_it_keeps_its_start_its_plan_and_all_executions(ledger):
     ledger.open_load(LOAD, {}, "arn:2")
-    ledger.record_plan(LOAD, "plans/p.json", 4)
+    ledger.note(LOAD, {"plan": {"key": "plans/p.json", "chunks": 4}})
     ledger.close_load(LOAD, "FAILED", {"summary": "no"})
     assert ledger.load(LOAD)["finished_at"] == "2025-11-24T09:00:01.000Z"
     ledger.open_load(LOAD, {}, "arn:1")
@@ -90,7 +90,7 @@ def test_opened_again_it_keeps_its_start_its_plan_and_all_executions(ledger):
     assert entry["executions"] == ["arn:1", "arn:2"]
     assert entry["started_at"] == "2025-11-24T09:00:00.000Z"
     assert "finished_at" not in entry
-    assert (entry["plan_key"], entry["chunks"]) == ("plans/p.json", 4)
+    assert entry["plan"] == {"key": "plans/p.json", "chunks": 4}
 
 
 def test_a_closed_load_has_its_status_and_totals(ledger):
@@ -102,9 +102,18 @@ def test_a_closed_load_has_its_status_and_totals(ledger):
 
 
 def test_the_first_chunk_size_of_a_load_holds(ledger):
-    assert ledger.fix_chunk_size(LOAD, 300) == 300
-    assert ledger.fix_chunk_size(LOAD, 500) == 300
-    assert ledger.fix_chunk_size("another-load", 500) == 500
+    assert ledger.fix_chunk_size(LOAD, 300)["chunk_size"] == 300
+    assert ledger.fix_chunk_size(LOAD, 500)["chunk_size"] == 300
+    assert ledger.fix_chunk_size("another-load", 500)["chunk_size"] == 500
+
+
+def test_who_settles_the_chunk_size_gets_the_whole_entry(ledger):
+    """The plan of an earlier execution may be in it."""
+    ledger.note(LOAD, {"plan": {"key": "plans/p.json", "chunks": 4}})
+    entry = ledger.fix_chunk_size(LOAD, 300)
+    assert entry == ledger.load(LOAD)
+    assert entry["plan"] == {"key": "plans/p.json", "chunks": 4}
+    assert entry["planned_at"]
 
 
 def test_a_chunk_is_read_as_it_was_saved(ledger):
@@ -146,7 +155,7 @@ def test_another_error_than_the_condition_is_raised(ledger, monkeypatch):
     def throttle(**_):
         raise throttled
 
-    monkeypatch.setattr(ledger._client, "put_item", throttle)
+    monkeypatch.setattr(ledger._entries._client, "put_item", throttle)
     with pytest.raises(ClientError, match="ThrottlingException"):
         ledger.save_chunk(LOAD, CHUNK)
 
@@ -164,7 +173,7 @@ def test_all_pages_of_chunks_are_read(ledger):
     parts = ["refused-rows/" + "x" * 1000] * 300
     for index in range(5):
         ledger.save_chunk(LOAD, replace(CHUNK, index=index, refused_parts=parts))
-    first_page = ledger._client.query(
+    first_page = ledger._entries._client.query(
         TableName="Ledger",
         KeyConditionExpression="load_id = :load",
         ExpressionAttributeValues={":load": {"S": LOAD}},

@@ -1,6 +1,7 @@
 """Reading S3 objects: pinned, continued where a stream broke, and given up in the end."""
 
 import io
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.exceptions import (
@@ -15,6 +16,7 @@ from urllib3.exceptions import ProtocolError
 from ingestion.errors import ObjectChanged, ObjectGone
 from ingestion.objects import PinnedObject, pin, read_blocks
 
+STORED_AT = datetime(2025, 11, 24, 9, 0, 7, tzinfo=UTC)
 CONTENT = bytes(range(256)) * 40
 SOURCE = PinnedObject("uploads", "a.csv", "v1", "etag-1", len(CONTENT))
 
@@ -201,26 +203,26 @@ class Heads:
 
 
 def head(**more):
-    return {"ETag": '"etag-1"', "ContentLength": 7} | more
+    return {"ETag": '"etag-1"', "ContentLength": 7, "LastModified": STORED_AT} | more
 
 
 def test_without_a_version_the_newest_one_is_pinned():
     s3 = Heads(head(VersionId="v9"))
-    assert pin(s3, "uploads", "a.csv", None, None) == PinnedObject(
+    assert pin(s3, "uploads", "a.csv", None, None).pinned == PinnedObject(
         "uploads", "a.csv", "v9", "etag-1", 7
     )
-    assert s3.requests == [{"Bucket": "uploads", "Key": "a.csv"}]
+    assert s3.requests == [{"Bucket": "uploads", "Key": "a.csv", "ChecksumMode": "ENABLED"}]
 
 
 def test_the_version_asked_for_is_pinned():
     s3 = Heads(head(VersionId="v1"))
-    assert pin(s3, "uploads", "a.csv", "v1", "etag-1").version_id == "v1"
+    assert pin(s3, "uploads", "a.csv", "v1", "etag-1").pinned.version_id == "v1"
     assert s3.requests[0]["VersionId"] == "v1"
 
 
 @pytest.mark.parametrize("more", [{}, {"VersionId": "null"}], ids=["unversioned", "suspended"])
 def test_a_bucket_without_versions_pins_by_etag_alone(more):
-    assert pin(Heads(head(**more)), "uploads", "a.csv", None, "etag-1").version_id is None
+    assert pin(Heads(head(**more)), "uploads", "a.csv", None, "etag-1").pinned.version_id is None
 
 
 def test_another_etag_than_asked_for_is_a_change():
@@ -237,3 +239,54 @@ def test_no_object_or_a_delete_marker_is_gone(status):
 def test_forbidden_is_not_gone():
     with pytest.raises(ClientError):
         pin(Heads(failure(403)), "uploads", "a.csv", "v1", None)
+
+
+def test_a_version_is_its_own_identity():
+    answers = (head(VersionId="v1"), head(VersionId="v1", LastModified=STORED_AT + timedelta(1)))
+    states = [pin(Heads(one), "uploads", "a.csv", None, None) for one in answers]
+    assert [state.identity for state in states] == ["v1", "v1"]
+
+
+@pytest.mark.parametrize("more", [{}, {"VersionId": "null"}], ids=["unversioned", "suspended"])
+def test_without_versions_the_same_bytes_stored_again_are_another_object(more):
+    """What was loaded of it in between may be another content."""
+    answers = (
+        head(**more),
+        head(**more),
+        head(**more, LastModified=STORED_AT + timedelta(seconds=1)),
+        head(**more, ETag='"etag-2"'),
+    )
+    first, same, later, other = (
+        pin(Heads(one), "uploads", "a.csv", None, None).identity for one in answers
+    )
+    assert first == same
+    assert len({first, later, other}) == 3
+
+
+MD5 = "9b2cf535f27731c974343645a3985328"
+CRC = {"ChecksumCRC64NVME": "AAAAAAAAAAA=", "ChecksumType": "FULL_OBJECT"}
+PARTS = {"ChecksumSHA256": "AAAA-2", "ChecksumType": "COMPOSITE"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "fingerprint"),
+    [
+        ({"ETag": f'"{MD5}"'}, f"7:md5:{MD5}"),
+        ({"ETag": f'"{MD5}"', "ServerSideEncryption": "AES256"}, f"7:md5:{MD5}"),
+        ({"ETag": f'"{MD5}"', **CRC}, f"7:md5:{MD5}"),
+        # Under KMS or the customer's own key an ETag of the same form is no MD5.
+        ({"ETag": f'"{MD5}"', "ServerSideEncryption": "aws:kms"}, None),
+        ({"ETag": f'"{MD5}"', "ServerSideEncryption": "aws:kms:dsse"}, None),
+        ({"ETag": f'"{MD5}"', "SSECustomerAlgorithm": "AES256"}, None),
+        (
+            {"ETag": f'"{MD5}"', "ServerSideEncryption": "aws:kms", **CRC},
+            "7:crc64nvme:AAAAAAAAAAA=",
+        ),
+        # A multipart upload's ETag, and a checksum of checksums, depend on the parts.
+        ({"ETag": f'"{MD5}-2"'}, None),
+        ({"ETag": f'"{MD5}-2"', **CRC}, "7:crc64nvme:AAAAAAAAAAA="),
+        ({"ETag": f'"{MD5}-2"', **PARTS}, None),
+    ],
+)
+def test_only_what_is_the_same_for_the_same_bytes_is_a_fingerprint(answer, fingerprint):
+    assert pin(Heads(head(**answer)), "uploads", "a.csv", None, None).fingerprint == fingerprint

@@ -13,6 +13,8 @@ from ingestion.records import (
     LONGEST_RECORD,
     MalformedField,
     QuoteScanner,
+    Record,
+    line_of_problem,
     read_records,
     split_fields,
 )
@@ -186,3 +188,54 @@ def test_well_formed_text_is_read_as_the_csv_module_reads_it(text):
         if record.raw
     ]
     assert read == [[value.encode() for value in row] for row in expected]
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (b'"', 1),
+        (b'"a\nb\n', 1),
+        (b'a,"b\nc', 1),
+        (b'a\n\n"b\nc', 3),
+        (b'"a\nb","c\n', 2),  # the first quote was closed, and the second opens in line 2
+        (b'a\n"b\n\n",x,"y\nz', 4),
+        (b'"a\n"b,"c\nd\n', 2),
+        (b'"a""\n","b', 2),
+        (b'5" a,"b\nc', 1),
+        (b'"a\nb"",\n"c,"d\n', 3),  # ""; so the one in line 3 closes, and the last one opens
+    ],
+)
+def test_an_unclosed_quote_is_told_by_the_line_where_it_opens(data, line):
+    for block_size in range(1, len(data) + 1):
+        blocks = [data[at : at + block_size] for at in range(0, len(data), block_size)]
+        *_, last = read_records(blocks, b",")
+        assert last.problem == "unclosed_quote"
+        assert line_of_problem(last, b",") == line
+
+
+@pytest.mark.parametrize(
+    ("raw", "line"),
+    [
+        (b"x" * 99, 7),  # no quote is to blame, so it is the record's own line
+        (b'"a\nb\nc",x', 7),
+        (b'"a\nb\n', 7),
+        (b'"a\nb",c,"d\n', 8),
+    ],
+)
+def test_a_record_that_is_too_long_is_told_by_the_quote_still_open_where_it_was_given_up(raw, line):
+    assert line_of_problem(Record(raw, 7, 999, "record_too_long"), b",") == line
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b""])
+@pytest.mark.parametrize("block_size", [1 << 16, 1 << 20, 1 << 24])
+@pytest.mark.parametrize("quoted", [False, True])
+def test_the_longest_record_is_the_same_however_it_comes(line_end, block_size, quoted):
+    """A record of exactly the longest size is read, one byte more is given up."""
+    for more in (0, 1):
+        size = LONGEST_RECORD + more - len(line_end.rstrip(b"\n"))
+        raw = b'"' + b"x" * (size - 2) + b'"' if quoted else b"x" * size
+        data = b"a\n" + raw + line_end
+        blocks = [data[at : at + block_size] for at in range(0, len(data), block_size)]
+        records = list(read_records(blocks, b","))
+        assert [one.problem for one in records] == [None, "record_too_long" if more else None]
+        assert records[1].line == 2

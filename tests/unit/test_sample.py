@@ -92,3 +92,9 @@ def test_an_independent_reader_finds_the_awkward_names_and_the_long_tail(sample:
 def test_short_samples_show_bad_rows_too(tmp_path: Path) -> None:
     made = write_sample(tmp_path / "tickets.csv", 200, 1)
     assert (made.bad_rows, made.repeated_rows) >= (8, 2)
+
+
+@pytest.mark.parametrize("rows", [10, 13, 24, 25, 49, 100, 159, 200, 1_234])
+def test_no_sample_has_more_bad_rows_than_a_load_may_refuse(tmp_path: Path, rows: int) -> None:
+    made = write_sample(tmp_path / "tickets.csv", rows, 1)
+    assert made.bad_rows <= rows * 0.05

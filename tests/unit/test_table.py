@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from ingestion import table
-from ingestion.table import BATCH_ITEMS, BatchWriter, DeadlineReached
+from ingestion.table import BATCH_ITEMS, BatchWriter, WritingStopped
 
 TABLE = "Tickets"
 
@@ -215,7 +215,7 @@ def test_nothing_is_acknowledged_before_what_was_left_is_written(time):
         put_all(writer, range(25))
         with pytest.raises(ClientError):
             writer.drain()
-        writer.settle()
+        writer.stop()
     assert (writer.acknowledged, writer.items_written) == (None, 0)
 
 
@@ -292,7 +292,7 @@ def test_throttled_to_the_deadline_it_gives_up_and_never_sleeps_past_it(time):
     client = Client(*[THROTTLED] * 999)
     with writer_for(client, time, deadline=20.0) as writer:
         put(writer, 1)
-        with pytest.raises(DeadlineReached):
+        with pytest.raises(WritingStopped):
             writer.drain()
     assert 20.0 - 5.0 <= time.now < 20.0
     assert writer.acknowledged is None
@@ -300,7 +300,7 @@ def test_throttled_to_the_deadline_it_gives_up_and_never_sleeps_past_it(time):
 
 def test_left_unprocessed_to_the_deadline_it_gives_up(time):
     client = Client(*[25] * 999)
-    with writer_for(client, time, deadline=20.0) as writer, pytest.raises(DeadlineReached):
+    with writer_for(client, time, deadline=20.0) as writer, pytest.raises(WritingStopped):
         put_all(writer, range(3 * BATCH_ITEMS))
     assert (client.stored, writer.acknowledged) == ({}, None)
 
@@ -337,18 +337,18 @@ def test_the_mark_stays_before_a_batch_that_gave_up_though_later_ones_are_in_the
     client = Client(before=refuse_the_second_batch)
     with writer_for(client, time, in_flight=3) as writer:
         put_all(writer, range(3 * BATCH_ITEMS))
-        writer.settle()  # raises nothing
+        writer.stop()  # raises nothing
         with pytest.raises(ClientError):
             writer.drain()
     assert "key-74" in client.stored
     assert (writer.acknowledged, writer.items_written) == (24, 25)
 
 
-def test_settle_moves_the_mark_over_all_that_is_in_flight_and_leaves_the_open_batch(time):
+def test_stop_moves_the_mark_over_all_that_is_in_flight_and_leaves_the_open_batch(time):
     client = Client()
     with writer_for(client, time, in_flight=4) as writer:
         put_all(writer, range(2 * BATCH_ITEMS + 5))
-        writer.settle()
+        writer.stop()
         assert (writer.acknowledged, len(client.calls)) == (49, 2)
 
 

@@ -11,6 +11,7 @@ from ingestion.errors import UnreadableNotification
 from ingestion.uploads import (
     Upload,
     execution_name,
+    forced_load_id,
     load_id,
     manual_execution_name,
     read_notification,
@@ -187,14 +188,17 @@ def test_without_versions_both_do():
 
 
 def test_a_load_is_named_as_the_execution_of_its_upload():
-    assert UPLOAD.execution_name == load_id(
-        UPLOAD.bucket, UPLOAD.key, UPLOAD.version_id, UPLOAD.etag
-    )
+    assert UPLOAD.execution_name == load_id(UPLOAD.bucket, UPLOAD.key, UPLOAD.version_id)
 
 
-def test_without_versions_a_load_is_named_by_content():
-    ids = {load_id("uploads", "a.csv", None, etag) for etag in ("e1", "e1", "e2")}
-    assert len(ids) == 2
+def test_loads_of_other_contents_keys_and_buckets_have_other_names():
+    ids = {
+        load_id(bucket, key, identity)
+        for bucket in ("uploads", "tills")
+        for key in ("a.csv", "b.csv")
+        for identity in ("v1", "v2")
+    }
+    assert len(ids) == 8
 
 
 @pytest.mark.parametrize("key", ["a.csv", "x" * 500, "日本"])
@@ -209,3 +213,16 @@ def test_starts_by_hand_of_two_objects_with_one_readable_name_differ():
     assert manual_execution_name("uploads", "a+b.csv", now) != manual_execution_name(
         "uploads", "a-b.csv", now
     )
+
+
+def test_a_forced_load_is_another_one_for_each_execution_and_the_same_for_its_replays():
+    load = load_id("uploads", "a.csv", "v1")
+    first = forced_load_id(load, "a-csv-0a1b-20251124T090007Z")
+    assert first == forced_load_id(load, "a-csv-0a1b-20251124T090007Z")
+    assert first == forced_load_id(load, "a-csv-0a1b-20251124T090007Z-r1")
+    assert first == forced_load_id(load, "a-csv-0a1b-20251124T090007Z-r1-r12")
+    others = {load, forced_load_id(load, "a-csv-0a1b-20251124T090008Z")}
+    others.add(forced_load_id(load_id("uploads", "a.csv", "v2"), "a-csv-0a1b-20251124T090007Z"))
+    assert len(others | {first}) == 4
+    assert first.startswith(f"{load}-")
+    assert forced_load_id(load, "my-run1") != forced_load_id(load, "my")  # no replay's ending

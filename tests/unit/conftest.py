@@ -1,0 +1,102 @@
+"""A deployed stack as `tickets` finds it: S3 and DynamoDB by moto, Step Functions our own."""
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from ops import commands
+from ops.stack import Stack
+from tests.unit.command_line import REFUSED_ROWS
+from tests.unit.step_functions import MACHINE, StepFunctions
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test reaches AWS, the settings of whoever runs it, or the files of another test."""
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.chdir(tmp_path)
+    with Path("rows.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("line", "column", "reason", "raw"), *REFUSED_ROWS])
+
+
+@pytest.fixture(scope="module")
+def deployed() -> Iterator[tuple[Stack, StepFunctions]]:
+    """A stack with a versioned upload bucket and a ledger; made once, since clients take long."""
+    with mock_aws():
+        session = boto3.Session(region_name="eu-west-1")
+        outputs = {
+            "UploadBucketName": "uploads",
+            "WorkBucketName": "work",
+            "LedgerTableName": "ledger",
+            "StateMachineArn": MACHINE,
+            "UploadQueueUrl": "https://queue",
+        }
+        stack, step_functions = Stack("tickets", "eu-west-1", outputs, session), StepFunctions()
+        stack._clients["stepfunctions"] = step_functions.client
+        s3 = stack.client("s3")
+        for bucket in ("uploads", "work"):
+            place: Any = {"LocationConstraint": "eu-west-1"}
+            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+        s3.put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})
+        stack.client("dynamodb").create_table(
+            TableName="ledger",
+            KeySchema=[
+                {"AttributeName": "load_id", "KeyType": "HASH"},
+                {"AttributeName": "entry", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": "S"}
+                for name in ("load_id", "entry", "object_url", "started_at")
+            ],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": "loads",
+                    "KeySchema": [
+                        {"AttributeName": "object_url", "KeyType": "HASH"},
+                        {"AttributeName": "started_at", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        yield stack, step_functions
+
+
+@pytest.fixture
+def step_functions(deployed: tuple[Stack, StepFunctions]) -> StepFunctions:
+    """Without any execution."""
+    deployed[1].forget()
+    return deployed[1]
+
+
+@pytest.fixture
+def stack(
+    deployed: tuple[Stack, StepFunctions],
+    step_functions: StepFunctions,
+    alone: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Stack:
+    """The stack that the command finds, with the files of one load in its work bucket and nothing
+    in its ledger."""
+    stack = deployed[0]
+    dynamodb = stack.client("dynamodb")
+    for item in dynamodb.scan(TableName="ledger")["Items"]:
+        key = {name: item[name] for name in ("load_id", "entry")}
+        dynamodb.delete_item(TableName="ledger", Key=key)
+    stack.client("s3").upload_file("rows.csv", "work", "refused-rows/a/refused-rows.csv")
+    stack.client("s3").put_object(Bucket="work", Key="reports/a.json", Body=b"{}")
+    monkeypatch.setattr(commands, "find_stack", lambda *_: stack)
+    return stack

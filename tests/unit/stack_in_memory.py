@@ -1,0 +1,165 @@
+"""The tasks on a stack in memory, for tests that load thousands of files: as much of S3, DynamoDB
+and the ledger as one load at a time needs. What the real ones do is tested elsewhere."""
+
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+from ingestion.chunks import Chunk
+from ingestion.ledger import ChunkProgress, Ledger
+from ingestion.planning import Planner
+from ingestion.reconciliation import Reconciler
+from ingestion.validation import Validator
+from ingestion.writing import ChunkWriter
+
+UPLOADS, WORK = "uploads", "work"
+KEY = ("ticket_id", "product")
+
+
+class BucketsInMemory:
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str], bytes] = {}
+
+    def head_object(self, *, Bucket: str, Key: str, **_: Any) -> dict[str, Any]:
+        size = len(self.objects[Bucket, Key])
+        return {"ETag": '"0123456789abcdef-2"', "ContentLength": size, "VersionId": "v1"}
+
+    def get_object(self, *, Bucket: str, Key: str, Range: str = "", **_: Any) -> dict[str, Any]:
+        body = self.objects[Bucket, Key]
+        if Range:
+            first, last = map(int, Range.removeprefix("bytes=").split("-"))
+            body = body[first : last + 1]
+        stream = io.BytesIO(body)
+
+        def iter_chunks(size: int) -> Iterator[bytes]:
+            # As a network does, S3 gives less at a time than was asked for.
+            return iter(lambda: stream.read(min(size, 4_096)), b"")
+
+        return {
+            "Body": SimpleNamespace(read=stream.read, close=stream.close, iter_chunks=iter_chunks),
+            "ResponseMetadata": {"HTTPStatusCode": 206 if Range else 200},
+        }
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, **_: Any) -> None:
+        self.objects[Bucket, Key] = Body
+
+    def upload_fileobj(self, file: Any, bucket: str, key: str, **_: Any) -> None:
+        self.objects[bucket, key] = file.read()
+
+
+class TableInMemory:
+    def __init__(self) -> None:
+        self.items: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def describe_table(self, **_: Any) -> dict[str, Any]:
+        kinds = ("HASH", "RANGE")
+        return {
+            "Table": {
+                "AttributeDefinitions": [
+                    {"AttributeName": name, "AttributeType": "S"} for name in KEY
+                ],
+                "KeySchema": [
+                    {"AttributeName": name, "KeyType": kind}
+                    for name, kind in zip(KEY, kinds, strict=True)
+                ],
+            }
+        }
+
+    def batch_write_item(self, *, RequestItems: Mapping[str, Any]) -> dict[str, Any]:
+        [requests] = RequestItems.values()
+        items = [request["PutRequest"]["Item"] for request in requests]
+        keys = [tuple(item[name]["S"] for name in KEY) for item in items]
+        assert len(set(keys)) == len(keys) <= 25
+        assert all(all(key) for key in keys)
+        self.items.update(zip(keys, items, strict=True))
+        return {}
+
+
+class LedgerInMemory(Ledger):
+    def __init__(self) -> None:
+        self.entry: dict[str, Any] = {}
+        self.progress: dict[int, ChunkProgress] = {}
+
+    def open_load(self, load_id: str, facts: Mapping[str, Any], execution_arn: str) -> None:
+        self.entry |= facts
+
+    def load(self, load_id: str) -> dict[str, Any] | None:
+        return self.entry or None
+
+    def note(self, load_id: str, facts: Mapping[str, Any]) -> None:
+        self.entry |= facts
+
+    def fix_chunk_size(self, load_id: str, chunk_size: int) -> dict[str, Any]:
+        return self.entry | {"chunk_size": self.entry.setdefault("chunk_size", chunk_size)}
+
+    def chunk(self, load_id: str, index: int) -> ChunkProgress | None:
+        return self.progress.get(index)
+
+    def chunks(self, load_id: str) -> Iterator[ChunkProgress]:
+        return (self.progress[index] for index in sorted(self.progress))
+
+    def save_chunk(self, load_id: str, progress: ChunkProgress) -> ChunkProgress:
+        # What can't be kept as JSON could not be kept in DynamoDB either.
+        self.progress[progress.index] = ChunkProgress(**json.loads(json.dumps(progress.as_json())))
+        return progress
+
+
+class AlwaysMyTurn:
+    def newest(self, object_url: str) -> None:
+        return None
+
+    def lease(self, object_url: str, load_id: str, seconds: float) -> Any:
+        return nullcontext(SimpleNamespace(overtaken=lambda: False))
+
+
+class StackInMemory:
+    """One load of one file. Afterwards the attributes hold all that it has left."""
+
+    def __init__(self, chunk_size: int) -> None:
+        self.buckets = BucketsInMemory()
+        self.table = TableInMemory()
+        self.ledger = LedgerInMemory()
+        self.verdict: dict[str, Any] = {}
+        self.chunks: list[dict[str, Any]] = []
+        self.result: dict[str, Any] | None = None
+        self._chunk_size = chunk_size
+
+    def load(self, body: bytes) -> None:
+        self.buckets.objects[UPLOADS, "a.csv"] = body
+        s3: Any = self.buckets
+        dynamodb: Any = self.table
+        turns: Any = AlwaysMyTurn()
+        request = {"bucket": UPLOADS, "key": "a.csv"}
+        validate: Callable[..., Any] = Validator(s3, self.ledger, turns).validate
+        self.verdict = validate(request, "arn:1").as_json()
+        if self.verdict["verdict"] != "accepted":
+            return
+        load_id, file = self.verdict["load_id"], self.verdict["file"]
+        plan = Planner(s3, self.ledger, WORK, self._chunk_size).plan(load_id, file)
+        self.chunks = json.loads(self.buckets.objects[WORK, plan["key"]])
+        writer = ChunkWriter(
+            s3, dynamodb, self.ledger, turns, table="Tickets", work_bucket=WORK, in_flight=1
+        )
+        for chunk in self.chunks:
+            assert writer.write(load_id, file, Chunk(**chunk), 900).progress.finished
+        reconciler = Reconciler(s3, self.ledger, turns, work_bucket=WORK, most_refused_percent=100)
+        self.result = reconciler.reconcile(load_id, file, plan)
+
+    def object(self, url: str) -> bytes:
+        bucket, key = url.removeprefix("s3://").split("/", 1)
+        return self.buckets.objects[bucket, key]
+
+    @property
+    def report(self) -> dict[str, Any]:
+        assert self.result
+        return dict(json.loads(self.object(self.result["report"])))
+
+    @property
+    def data(self) -> bytes:
+        """The file as it was cut into chunks: unpacked, if it was packed."""
+        key = f"unpacked/{self.verdict['load_id']}.csv"
+        body = self.buckets.objects[UPLOADS, "a.csv"]
+        return self.buckets.objects[WORK, key] if self.verdict["file"]["compression"] else body

@@ -1,0 +1,186 @@
+"""docs/files.md says the truth: every example on the page, run through the loader's own code.
+
+An example is a fenced `csv` block, the file, and right behind it a fenced `text` block, what comes
+of it. In files marked `escaped` stand `\\xNN`, `\\r`, `\\t` and `{9 times x}`.
+"""
+
+import inspect
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from ingestion import facts, validation
+from ingestion.facts import HEAD_SIZE, FileFacts, examine
+from ingestion.ledger import ChunkProgress
+from ingestion.records import LONGEST_RECORD, read_records
+from ingestion.refused import LONGEST_RAW, csv_lines, refused_row
+from ingestion.rows import REASONS, Item, Row, RowReader
+from ingestion.tally import Tally
+from ingestion.unpack import LARGEST_FILE, Unpacker
+from ops import TEMPLATE
+from ops.ingest import NOTIFIED_ENDINGS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "files.md").read_text(encoding="utf-8")
+EXAMPLE = re.compile(
+    r"^```csv(?P<escaped> escaped)?\n(?P<file>.*?)^```\n```text\n(?P<outcome>.*?)^```$",
+    re.DOTALL | re.MULTILINE,
+)
+VALUE = re.compile(r'(\w+) = ("(?:[^"\\]|\\.)*"|-?[0-9]+)(?:, |$)')
+
+
+class Said(NamedTuple):
+    """One line of an outcome, and the values that it names."""
+
+    line: str
+    values: dict[str, str]
+
+
+def examples() -> list[Any]:
+    """Pairs of file and outcome; a test's name tells the line of the page."""
+    found = []
+    for match in EXAMPLE.finditer(PAGE):
+        file = match["file"].encode()
+        if match["escaped"]:
+            file = re.sub(rb"\\x([0-9a-f]{2})", lambda byte: bytes.fromhex(byte[1].decode()), file)
+            file = file.replace(rb"\r", b"\r").replace(rb"\t", b"\t")
+            file = re.sub(
+                rb"\{([0-9,]+) times (.)\}",
+                lambda run: run[2] * int(run[1].replace(b",", b"")),
+                file,
+            )
+        place = f"files.md:{PAGE.count(chr(10), 0, match.start()) + 1}"
+        found.append(pytest.param(file, match["outcome"], id=place))
+    return found
+
+
+def said(outcome: str) -> list[Said]:
+    lines = []
+    for line in outcome.splitlines():
+        words, written, values = line.partition(": written, ")
+        pairs = VALUE.findall(values)
+        assert not VALUE.sub("", values), f"the page says what nobody can check: {line}"
+        known = {name: str(json.loads(value, parse_int=str)) for name, value in pairs}
+        lines.append(Said(f"{words}: written" if written else line, known))
+    return lines
+
+
+def happens(file: bytes) -> tuple[list[str], dict[str, Item]]:
+    """The outcome in the page's words, and the items of the lines that are written."""
+    found = examine(file[:HEAD_SIZE], len(file) <= HEAD_SIZE)
+    if isinstance(found, list):
+        return [
+            ", ".join(
+                ["file refused"]
+                + ([f"line {reason.line}"] if reason.line else [])
+                + ([reason.column] if reason.column else [])
+            )
+            + f": {reason.reason}: {reason.detail}"
+            for reason in found
+        ], {}
+    return rows_happen(file, found)
+
+
+def rows_happen(file: bytes, found: FileFacts) -> tuple[list[str], dict[str, Item]]:
+    """As Write Chunk does it, for a file of one chunk: the tally is its own."""
+    delimiter = found.delimiter.encode()
+    reader = RowReader(found.columns, found.width, delimiter, ("ticket_id", "product"))
+    tally = Tally(ChunkProgress(0, found.data_start, len(file), found.data_start))
+    outcomes: dict[int, str] = {}
+    items: dict[str, Item] = {}
+    for record in read_records([file[found.data_start :]], delimiter):
+        line = record.line + found.header_lines
+        if record.problem:
+            tally.give_up(record, len(file), delimiter, record.raw.count(b"\n"))
+        elif not record.raw:
+            tally.count_blank(record)
+            outcomes[line] = "blank"
+        else:
+            outcome = reader.read(record)
+            tally.count(record, outcome)
+            if isinstance(outcome, Row):
+                outcomes[line] = "written"
+                items[f"line {line}: written"] = outcome.item
+    for row in tally.listed:
+        where = f", {row.column}" if row.column else ""
+        words = "superseded" if row.reason == "superseded" else f"refused{where}: {row.reason}"
+        outcomes[row.line + found.header_lines] = words
+    reached = tally.reached()
+    written = list(outcomes.values()).count("written")
+    assert reached.next_byte == len(file)
+    assert reached.rows_read == written + reached.rows_superseded + reached.rows_refused
+    lines = [f"line {line}: {words}" for line, words in sorted(outcomes.items())] or ["no rows"]
+    if found.unknown_columns:
+        lines.append(f"not stored: {', '.join(found.unknown_columns)}")
+    if tally.unread:
+        unread = tally.unread
+        line = unread["line"] + found.header_lines
+        lines.append(f"unread: {unread['reason']}, line {line}, {unread['bytes']:,} bytes")
+    return lines, items
+
+
+@pytest.mark.parametrize(("file", "outcome"), examples())
+def test_what_the_page_says_of_an_example_is_what_happens(file: bytes, outcome: str) -> None:
+    expected = said(outcome)
+    lines, items = happens(file)
+    assert lines == [one.line for one in expected]
+    for one in expected:
+        item = items.get(one.line, {})
+        stored = {name: next(iter(value.values())) for name, value in item.items()}
+        assert {name: stored[name] for name in one.values} == one.values
+
+
+def test_every_file_on_the_page_is_an_example() -> None:
+    assert len(examples()) == PAGE.count("\n```csv") >= 20
+
+
+def test_every_reason_has_its_meaning_on_the_page_and_an_example() -> None:
+    shown = "".join(example.values[1] for example in examples())
+    for reason, meaning in REASONS.items():
+        assert f"| `{reason}` | {meaning} |" in PAGE
+        assert reason in shown
+
+
+def test_every_reason_to_refuse_a_file_is_on_the_page() -> None:
+    source = inspect.getsource(facts) + inspect.getsource(validation)
+    reasons = set(re.findall(r'Reason\(\s*"(\w+)"', source)) | {"object_gone", "object_changed"}
+    assert len(reasons) >= 8
+    for reason in reasons:
+        assert f"| `{reason}` | " in PAGE
+
+
+def test_the_limits_on_the_page_are_those_of_the_code() -> None:
+    parameters = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))["Parameters"]
+    for number, name in (
+        (LARGEST_FILE, "largest file"),
+        (LONGEST_RECORD, "longest record"),
+        (HEAD_SIZE, "what is looked at before a file is accepted"),
+        (Unpacker.largest(0), "how far a gzip file may unpack"),
+        (LONGEST_RAW, "text of a refused row"),
+        (parameters["MostRefusedPercent"]["Default"], "share of refused rows"),
+    ):
+        (line,) = [one for one in PAGE.splitlines() if one.startswith(f"| {name}")]
+        assert re.search(rf"(?<![0-9,]){number:,}(?![0-9,])", line), (name, number)
+    assert Unpacker.largest(10**8) == 200 * 10**8
+    assert Unpacker.largest(10**9) == LARGEST_FILE
+
+
+def test_the_endings_on_the_page_are_those_that_the_bucket_notifies() -> None:
+    bucket = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))["Resources"]["UploadBucket"]
+    notified = bucket["Properties"]["NotificationConfiguration"]["QueueConfigurations"]
+    suffixes = [one["Filter"]["S3Key"]["Rules"][0]["Value"] for one in notified]
+    assert sorted(suffixes) == sorted(NOTIFIED_ENDINGS)
+    for suffix in suffixes:
+        assert f"`{suffix}`" in PAGE
+
+
+def test_the_apostrophe_is_put_before_the_characters_that_the_page_names() -> None:
+    for start in ("=", "+", "-", "@", "\t", "\r"):
+        row = refused_row(2, "", "too_few_fields", f"{start}1".encode())
+        _, line = csv_lines([row])
+        assert line.decode().partition("too_few_fields,")[2].lstrip('"').startswith("'")
+    for start in ("=", "+", "-", "@"):
+        assert f"`{start}`" in PAGE
