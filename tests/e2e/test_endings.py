@@ -61,8 +61,8 @@ def test_bad_rows_are_refused_and_everything_else_is_loaded(stack: RunningStack)
     }  # fmt: skip
     entered = stack.states_entered(execution["executionArn"])
     assert entered == [
-        "Validate File", "File Accepted?", "Split File", "Anything To Write?", "Write Chunks",
-        "Reconcile", "Everything Written?", "Loaded",
+        "Validate File", "File Accepted?", "Split File", "Anything To Write?", "Take Turn",
+        "Whose Turn?", "Write Chunks", "Reconcile", "Everything Written?", "Loaded",
     ]  # fmt: skip
 
 
@@ -144,7 +144,7 @@ def test_an_aborted_execution_is_reported_by_the_rule_and_replayed(stack: Runnin
     early = until(lambda: stack.chunk_entries(load_id), "the first finished chunk")
     stack.states.stop_execution(executionArn=arn, cause="the test says so")
     ledger = stack.ledger(load_id)
-    assert len(ledger) - 1 < ledger["load"]["chunks"], "stopped in the middle"
+    assert len(ledger) - 1 < ledger["load"]["plan"]["chunks"], "stopped in the middle"
 
     assert stack.ended(arn)["status"] == "ABORTED"
     [letter] = until(lambda: stack.dead_letters(arn), "the rule's message")
@@ -206,6 +206,25 @@ def test_an_object_that_is_not_there_is_refused(stack: RunningStack) -> None:
 
 
 @pytest.mark.exhaustive
+def test_too_many_refused_rows_fail_a_load_whose_good_rows_are_written(
+    stack: RunningStack,
+) -> None:
+    """The template allows 5 %."""
+    file = TicketFile("too-many").rows(18)
+    file.refused(f"{{}}-b01,Soap,B1,{TIME},Home,two,Lyon", "quantity", "bad_quantity")
+    execution = stack.load("endings/too-many.csv", file.body)
+
+    assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")
+    [letter] = stack.all_dead_letters(execution["executionArn"])
+    assert (letter["state"], letter["error"]) == ("Reconcile", "LoadIncomplete")
+    assert letter["cause"] == (
+        "1 of 19 rows are refused, more than the 5 % that are allowed; the others are written."
+    )
+    assert stack.refused_rows(letter["result"]["refused_rows"]) == file.notes
+    assert_same_items(stack, file)
+
+
+@pytest.mark.exhaustive
 def test_a_quote_that_is_never_closed_fails_the_load_and_names_the_line(
     stack: RunningStack,
 ) -> None:
@@ -217,9 +236,12 @@ def test_a_quote_that_is_never_closed_fails_the_load_and_names_the_line(
     assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")
     [letter] = stack.all_dead_letters(execution["executionArn"])
     assert letter["error"] == "LoadIncomplete"
-    assert f"{len(rest):,} bytes" in letter["cause"]
-    assert "unclosed_quote" in letter["cause"]
-    assert f"line {line - 1} of the data" in letter["cause"]
+    assert letter["cause"] == (
+        f"A quote is never closed; nothing was read after it: it begins in line {line:,}, and "
+        f"{len(rest):,} bytes were not read. The rows before it are written."
+    )
+    report = json.loads(stack.object(letter["result"]["report"]))
+    assert report["unread"] == {"reason": "unclosed_quote", "line": line, "bytes": len(rest)}
     refused = stack.refused_rows(letter["result"]["refused_rows"])
     assert refused == [Note(line, "", "unclosed_quote")]
     assert_same_items(stack, good)

@@ -17,7 +17,7 @@ from tests.e2e.running_stack import RunningStack, until
     ("sid", "action"),
     [
         ("WriteItems", "dynamodb:DescribeTable"),
-        pytest.param("RecordChunks", "dynamodb:GetItem", marks=pytest.mark.exhaustive),
+        pytest.param("RecordChunksAndLeases", "dynamodb:GetItem", marks=pytest.mark.exhaustive),
     ],
 )
 def test_a_chunk_needs_its_functions_role(stack: RunningStack, sid: str, action: str) -> None:
@@ -41,6 +41,7 @@ def test_a_chunk_needs_its_functions_role(stack: RunningStack, sid: str, action:
         ("ValidateFile", "RecordLoads", "validate_file", "dynamodb:GetItem"),
         ("SplitFile", "WritePlans", "split_file", "s3:PutObject"),
         ("SplitFile", "RecordPlans", "split_file", "dynamodb:UpdateItem"),
+        ("TakeTurn", "ClaimObjects", "take_turn", "dynamodb:GetItem"),
         ("Reconcile", "WriteReports", "reconcile", "s3:PutObject"),
         ("Reconcile", "ReadAndCloseLoads", "reconcile", "dynamodb:Query"),
     ],
