@@ -2,42 +2,13 @@
 that the state machine can bring about."""
 
 import itertools
-import json
 
 import pytest
 
 from handlers import take_turn, write_chunk
-from ingestion.claims import Claim, Claims, Lease
+from ingestion.claims import Claim, Lease
 from ingestion.turns import LOOK_SECONDS, OVERTAKEN
-
-HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
-KEY = "store-12/a.csv"
-
-
-def rows(*tickets, store="Lyon"):
-    line = "{},Tea,B1,2025-11-23T08:00:00Z,Drinks,1,{}\n"
-    return HEADER + "".join(line.format(one, store) for one in tickets).encode()
-
-
-A, B = rows("T1", "T2"), rows("T1", "T3", store="Nice")
-
-
-def url(cloud):
-    return f"s3://{cloud.uploads}/{KEY}"
-
-
-def claims(cloud):
-    return Claims(cloud.dynamodb, cloud.ledger_table)
-
-
-def stores(cloud):
-    """The store of each ticket, which tells whose row it is."""
-    return {item["ticket_id"]: item["store"] for item in cloud.items()}
-
-
-def report(cloud, result):
-    return json.loads(cloud.read_url(result["report"]))
-
+from tests.handlers.one_key import KEY, A, B, claims, report, rows, stores, url
 
 # ---------------------------------------------------------------- The later one wins
 
