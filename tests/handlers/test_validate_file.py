@@ -57,6 +57,18 @@ def test_a_bad_file_is_refused_with_its_reasons(cloud, body, expected):
     assert [one["reason"] for one in entry["reasons"]] == [one[0] for one in expected]
 
 
+@pytest.mark.parametrize(("largest", "verdict"), [(107, "accepted"), (106, "refused")])
+def test_the_largest_file_is_accepted_and_a_larger_one_refused(
+    cloud, monkeypatch, largest, verdict
+):
+    monkeypatch.setattr("ingestion.validation.LARGEST_FILE", largest)
+    answer = cloud.validate(cloud.put(HEADER + ROW))
+    assert answer["verdict"] == verdict
+    if verdict == "refused":
+        assert reasons(answer) == [("file_too_large", None, None)]
+        assert "split it into files of at most 106" in answer["summary"]
+
+
 def test_no_value_of_the_file_is_in_a_refusal(cloud):
     secret = b"4111111111111111"
     for body in (secret + b"," + ROW, HEADER + secret + b"\x00", HEADER + secret + b"\xff\n"):
