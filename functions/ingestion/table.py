@@ -1,7 +1,7 @@
 """How items get into the table: BatchWriteItem, several in flight, retried until a deadline.
 
-The interface is ``BatchWriter.put``, ``drain`` and ``acknowledged``. Callers know nothing of
-batches.
+A throttled table slows the writer and never fails it by itself. The interface is
+``BatchWriter.put``, ``drain``, ``stop`` and ``acknowledged``. Callers know nothing of batches.
 """
 
 import random
@@ -16,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from ingestion.errors import KeySchemaNotSupported
+from ingestion.pressure import InFlightLimit
 from ingestion.rows import COLUMNS, Item, Key
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class BatchWriter(Generic[Mark]):
     ) -> None:
         self._client = client
         self._table = table
-        self._in_flight = in_flight
+        self._pressure = InFlightLimit(in_flight)
         self._deadline = deadline
         self._clock = clock
         self._sleep = sleep
@@ -151,7 +152,7 @@ class BatchWriter(Generic[Mark]):
                 batch.result()
         items = list(self._open.values())
         # In order: one slow batch holds the others up, and the checkpoint stays close behind.
-        while len(self._sent) >= self._in_flight:
+        while len(self._sent) >= self._pressure.limit:
             self._settle_first()
         self._sent.append((self._threads.submit(self._write, items), self._open_mark, keys))
         self._open = {}
@@ -172,14 +173,18 @@ class BatchWriter(Generic[Mark]):
             try:
                 answer = self._client.batch_write_item(RequestItems={self._table: requests})
             except (ClientError, ConnectionError, HTTPClientError) as error:
-                if not _is_throttled(error):
+                if _is_throttled(error):
+                    self._pressure.throttled(self._clock())
+                else:
                     faults += 1
                     if faults > _MOST_FAULTS or not _is_server_fault(error):
                         raise
             else:
                 left = answer.get("UnprocessedItems", {}).get(self._table, [])
                 if not left:
+                    self._pressure.succeeded()
                     return
+                self._pressure.throttled(self._clock())
                 if len(left) < len(requests):
                     pause = _FIRST_PAUSE
                 faults = 0

@@ -200,6 +200,18 @@ def test_as_many_batches_are_in_flight_as_asked_for_and_no_more(time):
     assert writer.acknowledged == 9 * BATCH_ITEMS - 1
 
 
+def test_a_throttled_table_has_fewer_batches_in_flight(time):
+    """Throttles that go on leave one of four; the success behind them makes it two."""
+    with writer_for(Client(*[THROTTLED] * 5), time, in_flight=4) as writer:
+        put_all(writer, range(BATCH_ITEMS))
+        writer.drain()
+        put_all(writer, range(BATCH_ITEMS, 4 * BATCH_ITEMS))
+        # A batch leaves this queue only when the next one needs its place.
+        assert len(writer._sent) == 2
+        writer.drain()
+    assert writer.acknowledged == 4 * BATCH_ITEMS - 1
+
+
 def test_only_what_is_left_unprocessed_is_sent_again(time):
     client = Client(10, 3)
     writer = write(client, time, range(25))
