@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
-from ops import rejects
+from ops import failure_commands, rejects
 from ops.connect import find_stack
 from ops.demo import SAMPLE_ROWS, SAMPLE_SEED, run_demo
 from ops.errors import LOAD_FAILED, CommandError, one_sentence
@@ -27,6 +27,7 @@ from ops.executions import (
 from ops.ingest import LocalFile, Start, force_uploaded, read_source, start_load
 from ops.loads import list_loads, print_loads
 from ops.local import local_stack
+from ops.options import AsJson, EndpointUrl, Name, Profile, Region, StackName
 from ops.output import (
     console,
     executions_table,
@@ -41,7 +42,6 @@ from ops.show import execution_json, print_execution
 from ops.stack import Stack
 
 _SHOWN_ROWS = 50
-_STACK = "Which stack"
 
 
 class _Group(TyperGroup):
@@ -64,40 +64,7 @@ app = typer.Typer(
 )
 local_app = typer.Typer(help="The whole stack on this machine.", no_args_is_help=True)
 app.add_typer(local_app, name="local")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output, and nothing else.")]
-StackName = Annotated[
-    str | None,
-    typer.Option(
-        "--stack-name",
-        help="The stack's name; samconfig.toml's by default.",
-        rich_help_panel=_STACK,
-    ),
-]
-EndpointUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--endpoint-url",
-        envvar="AWS_ENDPOINT_URL",
-        help="The local stack's address; AWS by default.",
-        rich_help_panel=_STACK,
-    ),
-]
-Region = Annotated[
-    str | None,
-    typer.Option(
-        "--region",
-        # boto3 itself looks at the second only, the AWS command line at both.
-        envvar=["AWS_REGION", "AWS_DEFAULT_REGION"],
-        help="The stack's AWS region.",
-        rich_help_panel=_STACK,
-    ),
-]
-Profile = Annotated[
-    str | None,
-    typer.Option("--profile", help="The AWS profile to sign in with.", rich_help_panel=_STACK),
-]
-Name = Annotated[str, typer.Argument(metavar="EXECUTION", help="The execution's name or ARN.")]
+app.add_typer(failure_commands.app)
 
 
 @app.command()

@@ -73,6 +73,11 @@ def list_loads(stack: Stack, key: str | None, since: timedelta | None) -> list[L
     return [_checked(stack, load) for load in loads]
 
 
+def load_of_execution(stack: Stack, arn: str) -> Load | None:
+    """The load that an execution worked on, as recorded; None if the ledger knows of none."""
+    return next((load for load in _entries(stack, "scan", {}) if arn in load["executions"]), None)
+
+
 def print_loads(stack: Stack, loads: list[Load], out: Console) -> None:
     """A few lines a load, since nobody's terminal is as wide as all that is worth knowing."""
     for load in loads:

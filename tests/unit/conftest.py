@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from ops import commands
+from ops import commands, dead_letters, failure_commands
 from ops.stack import Stack
 from tests.unit.command_line import REFUSED_ROWS
 from tests.unit.step_functions import MACHINE, StepFunctions
@@ -31,6 +31,10 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         csv.writer(file).writerows([("line", "column", "reason", "raw"), *REFUSED_ROWS])
 
 
+def _queue(session: boto3.Session, name: str) -> str:
+    return str(session.client("sqs").create_queue(QueueName=name)["QueueUrl"])
+
+
 @pytest.fixture(scope="module")
 def deployed() -> Iterator[tuple[Stack, StepFunctions]]:
     """A stack with a versioned upload bucket and a ledger; made once, since clients take long."""
@@ -41,7 +45,9 @@ def deployed() -> Iterator[tuple[Stack, StepFunctions]]:
             "WorkBucketName": "work",
             "LedgerTableName": "ledger",
             "StateMachineArn": MACHINE,
-            "UploadQueueUrl": "https://queue",
+            "UploadQueueUrl": _queue(session, "uploads"),
+            "UploadDeadLetterQueueUrl": _queue(session, "unstarted"),
+            "FailedExecutionsQueueUrl": _queue(session, "failed"),
         }
         stack, step_functions = Stack("tickets", "eu-west-1", outputs, session), StepFunctions()
         stack._clients["stepfunctions"] = step_functions.client
@@ -98,5 +104,16 @@ def stack(
         dynamodb.delete_item(TableName="ledger", Key=key)
     stack.client("s3").upload_file("rows.csv", "work", "refused-rows/a/refused-rows.csv")
     stack.client("s3").put_object(Bucket="work", Key="reports/a.json", Body=b"{}")
-    monkeypatch.setattr(commands, "find_stack", lambda *_: stack)
+    for module in (commands, failure_commands):
+        monkeypatch.setattr(module, "find_stack", lambda *_: stack)
     return stack
+
+
+@pytest.fixture
+def empty_queues(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits, and nobody waits for something to come."""
+    monkeypatch.setattr(dead_letters, "_WAIT_SECONDS", 0)
+    for name in ("UploadQueueUrl", "UploadDeadLetterQueueUrl", "FailedExecutionsQueueUrl"):
+        url = stack.outputs[name]
+        stack.client("sqs").delete_queue(QueueUrl=url)
+        assert _queue(stack.session, url.rpartition("/")[2]) == url

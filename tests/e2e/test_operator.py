@@ -1,0 +1,155 @@
+"""The operator's path: a load fails, is seen, its cause is mended, and it is replayed; all of it
+with the `tickets` command only."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from ops import commands, dead_letters, failure_commands
+from tests.e2e.accounts import assert_loaded
+from tests.e2e.independent import TicketFile
+from tests.e2e.running_stack import RunningStack, until
+
+TIME = "2026-03-01T12:00:00Z"
+
+
+@pytest.fixture(autouse=True)
+def reached(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The command finds this stack, and starts and ends with empty dead-letter queues."""
+    for module in (commands, failure_commands):
+        monkeypatch.setattr(module, "find_stack", lambda *_: stack.names)
+    monkeypatch.setattr(dead_letters, "_WAIT_SECONDS", 0)  # the engine has one server only
+    queues = (stack.names.failed_executions_queue_url, stack.names.upload_dead_letter_queue_url)
+    for url in queues:
+        stack.receive(url)
+    yield
+    for url in queues:
+        stack.receive(url)
+
+
+def tickets(*arguments: str, exit_code: int = 0) -> Result:
+    result = CliRunner().invoke(commands.app, arguments)
+    assert result.exit_code == exit_code, result.output
+    print(f"$ tickets {' '.join(arguments)}\n{result.output}")  # shown when the test fails
+    return result
+
+
+def lines(*arguments: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in tickets(*arguments, "--json").stdout.splitlines()]
+
+
+def failure_of(name: str) -> dict[str, Any] | None:
+    """The dead letter of an execution as the command lists it."""
+    found = [one for one in lines("dead-letters") if one.get("execution") == name]
+    assert len(found) < 2
+    return found[0] if found else None
+
+
+def test_a_failed_load_is_seen_and_replayed_without_writing_twice(stack: RunningStack) -> None:
+    file = TicketFile("operator").rows(1500)
+    file.refused(f"{{}}-b01,Soap,B1,{TIME},Home,two,Lyon", "quantity", "bad_quantity").rows(1000)
+    with stack.without_statement("WriteChunk", "KeepRefusedRows"):
+        execution = stack.load("operator/failed.csv", file.body)
+    name = execution["name"]
+    assert execution["status"] == "FAILED"
+
+    tickets("dead-letters")
+    failure = failure_of(name)
+    assert failure is not None
+    assert failure == failure_of(name), "looking takes nothing away"
+    assert (failure["status"], failure["state"]) == ("FAILED", "Reconcile")
+    assert failure["chunks_done"] == failure["chunks"] - 1 >= 3
+    assert failure["reason"].startswith(f"1 of {failure['chunks']} chunks are not finished")
+    assert failure["input"] == json.loads(execution["input"])
+    assert len(json.loads(stack.object(failure["plan"]))) == failure["chunks"]
+    assert json.loads(stack.object(failure["report"]))["complete"] is False
+    assert not failure["redrivable"]
+    [would] = lines("replay", "--all", "--dry-run")
+    assert (would["execution"], would["outcome"]) == (f"{name}-r1", "would_start")
+    assert stack.executions("operator/failed.csv") == [execution["executionArn"]]
+
+    # Whoever wrote a finished chunk again would bring this item back.
+    expected = file.expected().items
+    key = next(iter(stack.items(file.name)))
+    table = stack.names.session.resource(
+        "dynamodb", endpoint_url=stack.local.engine.endpoint_url
+    ).Table(stack.names.table)
+    table.delete_item(Key={"ticket_id": key[0], "product": key[1]})
+    tickets("replay", "--all")
+
+    replayed = stack.ended(f"{execution['executionArn']}-r1")
+    assert failure_of(name) is None, "the message is gone"
+    assert stack.items(file.name) == {k: item for k, item in expected.items() if k != key}
+    table.put_item(Item=expected[key])
+    report = assert_loaded(stack, replayed, file, at_least_chunks=4)
+    assert len(report["executions"]) == 2
+
+    [again] = lines("replay", name)
+    assert (again["execution"], again["outcome"]) == (f"{name}-r1", "loaded")
+    assert len(stack.executions("operator/failed.csv")) == 2
+
+
+def test_a_stopped_load_is_seen_and_replayed(stack: RunningStack) -> None:
+    file = TicketFile("stopped").rows(6000)
+    upload = stack.upload("operator/stopped.csv", file.body)
+    arn = stack.execution_of(upload)
+    name = arn.rpartition(":")[2]
+    early = until(lambda: stack.chunk_entries(name), "the first finished chunk")
+    tickets("stop", name)
+    ledger = stack.ledger(name)
+    assert len(ledger) - 1 < ledger["load"]["plan"]["chunks"], "stopped in the middle"
+    assert stack.ended(arn)["status"] == "ABORTED"
+    assert "nothing to stop" in tickets("stop", name, exit_code=2).stderr
+
+    failure = until(lambda: failure_of(name), "the rule's dead letter")
+    tickets("dead-letters")
+    assert failure["redrivable"]
+    assert failure["status"] == "ABORTED"
+    # The engine's chunks go on after the stop.
+    assert 0 < failure["chunks_done"] <= failure["chunks"]
+    assert "--redrive" in tickets("replay", name, "--dry-run").stdout
+    refused = tickets("replay", name, "--redrive", exit_code=2)
+    assert refused.stderr.count("\n") == 1
+    assert "leave out --redrive" in refused.stderr
+    assert failure_of(name) is not None, "a refused redrive takes no message away"
+
+    tickets("replay", name)
+    [second] = lines("replay", name)
+    assert (second["execution"], second["outcome"]) in [
+        (f"{name}-r1", "running"),
+        (f"{name}-r1", "loaded"),
+    ]
+    assert_loaded(stack, stack.ended(f"{arn}-r1"), file, at_least_chunks=8)
+    assert failure_of(name) is None
+    assert len(stack.executions(upload.key)) == 2
+    now = {entry["index"]: entry for entry in stack.chunk_entries(name)}
+    assert [now[entry["index"]] for entry in early] == early
+
+
+def test_an_upload_that_could_not_be_started_is_sent_again(stack: RunningStack) -> None:
+    file = TicketFile("unstarted").rows(20)
+    poison = "This is no S3 event."
+    with stack.failed_uploads_return_after(seconds=1):
+        with stack.without_statement("StartExecution", "StartExecutions"):
+            stack.sqs.send_message(QueueUrl=stack.names.upload_queue_url, MessageBody=poison)
+            upload = stack.upload("operator/not started.csv", file.body)
+            failures = until(lambda: both(lines("dead-letters")), "both messages given up")
+        tickets("dead-letters")
+        assert sorted(one["objects"] for one in failures) == [
+            [],
+            [f"s3://{upload.bucket}/{upload.key}"],
+        ]
+        assert stack.executions(upload.key) == []
+
+        tickets("replay", "--uploads")
+        assert_loaded(stack, stack.ended(stack.execution_of(upload)), file)
+        [left] = until(lambda: lines("dead-letters"), "the poison again")
+    assert (left["kind"], left["objects"]) == ("upload", [])
+    assert "no S3 event" in left["reason"]
+
+
+def both(found: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    return found if len(found) == 2 else None
