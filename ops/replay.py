@@ -169,8 +169,7 @@ def _load(
     stack: Stack, stem: str, letters: list[FailedExecution], known: Iterable[Described]
 ) -> dict[str, Any] | None:
     """The ledger's entry of the load, found in the cheapest way that knows it: from the dead
-    letter, by the name (an upload's execution is named as its load), from the history, and when
-    Step Functions has forgotten it by looking through the ledger."""
+    letter, by the name (an upload's execution is named as its load), or from the history."""
     ledger = Ledger(stack.client("dynamodb"), stack.ledger_table)
     for load_id in [*filter(None, (letter.load_id for letter in letters)), stem]:
         if load := ledger.load(load_id):

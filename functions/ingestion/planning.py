@@ -105,7 +105,7 @@ class Planner:
         data_end = ranges[-1][1] if ranges else file["data_start"]
         unread = None
         if unpacker.problem:
-            # How much is lost nobody knows; of the packed bytes, no more than these were read.
+            # Neither a line nor how much is lost can be told of what could not be unpacked.
             unread = {"reason": unpacker.problem, "line": None, "bytes": None}
         chunks = [
             Chunk(index, self._work_bucket, key, None, start, end)

@@ -68,8 +68,8 @@ def refused(*reasons: tuple[str, int | None, str | None]) -> Outcome:
 def loaded(
     rows: list[Item],
     *,
-    refused: list[Note] = [],  # noqa: B006
-    superseded: list[int] = [],  # noqa: B006
+    refused: list[Note] = [],  # noqa: B006 - never changed
+    superseded: list[int] = [],  # noqa: B006 - never changed
     blank_lines: int = 0,
     unknown_columns: tuple[str, ...] = (),
     unread: Unread | None = None,

@@ -12,7 +12,7 @@ from ops.local import local_stack
 # Before the import: otherwise a failed assertion of these modules shows no values.
 pytest.register_assert_rewrite("tests.e2e.accounts", "tests.e2e.running_stack")
 
-from tests.e2e.running_stack import RunningStack  # noqa: E402
+from tests.e2e.running_stack import RunningStack  # noqa: E402 - see above
 
 # Small, so that a small file has several chunks.
 CHUNK_SIZE = 65_536
