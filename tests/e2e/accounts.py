@@ -5,11 +5,11 @@ import json
 from typing import Any
 
 from tests.e2e.independent import TicketFile
-from tests.e2e.running_stack import RunningStack
+from tests.e2e.running_stack import LoadRecords
 
 
 def assert_loaded(
-    stack: RunningStack, execution: dict[str, Any], file: TicketFile, at_least_chunks: int = 1
+    stack: LoadRecords, execution: dict[str, Any], file: TicketFile, at_least_chunks: int = 1
 ) -> dict[str, Any]:
     """The execution has loaded exactly the file, and all accounts say so. Returns the report."""
     assert execution["status"] == "SUCCEEDED", execution
@@ -38,7 +38,7 @@ def assert_loaded(
     return report
 
 
-def assert_same_items(stack: RunningStack, file: TicketFile) -> None:
+def assert_same_items(stack: LoadRecords, file: TicketFile) -> None:
     """The table holds the file's items, each attribute of its value and type, and no others."""
     found, wanted = stack.items(file.name), file.expected().items
     assert found.keys() == wanted.keys()
@@ -47,7 +47,7 @@ def assert_same_items(stack: RunningStack, file: TicketFile) -> None:
         assert {n: type(v) for n, v in found[key].items()} == {n: type(v) for n, v in item.items()}
 
 
-def assert_ledger(stack: RunningStack, load_id: str, file: TicketFile, chunks: int) -> None:
+def assert_ledger(stack: LoadRecords, load_id: str, file: TicketFile, chunks: int) -> None:
     expected = file.expected()
     load = stack.ledger(load_id)["load"]
     assert load["status"] == "SUCCEEDED"
