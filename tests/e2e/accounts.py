@@ -38,6 +38,18 @@ def assert_loaded(
     return report
 
 
+def assert_accounted(stack: LoadRecords, load_id: str, file: TicketFile) -> None:
+    """What must hold of a load that has not got to its end: the table has nothing that the file has
+    not, and all that the ledger calls written."""
+    found = stack.items(file.name)
+    assert found.items() <= file.expected().items.items()
+    entries = stack.chunk_entries(load_id)
+    for entry in entries:
+        counted = entry["rows_written"] + entry["rows_superseded"] + entry["rows_refused"]
+        assert entry["rows_read"] == counted, entry
+    assert len(found) >= sum(entry["rows_written"] for entry in entries)
+
+
 def assert_same_items(stack: LoadRecords, file: TicketFile) -> None:
     """The table holds the file's items, each attribute of its value and type, and no others."""
     found, wanted = stack.items(file.name), file.expected().items

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 
 from ingestion.uploads import read_notification
 from tests.e2e.accounts import assert_loaded
@@ -114,8 +115,7 @@ class Tasks(LoadRecords):
                     return self.call(handler, payload, seconds)
                 except Exception as error:
                     if not left:
-                        words = handler.replace("_", " ").title()
-                        raise _TaskFailed(f"{words}: {type(error).__name__}: {error}") from error
+                        raise _TaskFailed(_in_words(handler, error)) from error
             raise AssertionError("unreachable")
 
         def fields(*names: str) -> dict[str, Any]:
@@ -172,18 +172,8 @@ class Tasks(LoadRecords):
 
     # --- books
 
-    def assert_accounted(self, load_id: str, file: TicketFile) -> None:
-        """Half a load's books: whatever it has come to, no row is lost from sight."""
-        expected, found = file.expected().items, self.items(file.name)
-        assert found.items() <= expected.items(), "an item that is none of the file's"
-        entries = self.chunk_entries(load_id)
-        for entry in entries:
-            counted = entry["rows_written"] + entry["rows_superseded"] + entry["rows_refused"]
-            assert entry["rows_read"] == counted, entry
-        assert len(found) >= sum(entry["rows_written"] for entry in entries)
-
     def assert_loaded(self, ended: Ended, file: TicketFile) -> dict[str, Any]:
-        """All of them: table, totals, ledger, report and refused rows. Returns the report."""
+        """Table, totals, ledger, report and refused rows are the file's. Returns the report."""
         assert ended.ending == LOADED, ended
         return assert_loaded(self, ended.described(), file)
 
@@ -192,6 +182,13 @@ def assert_ended(ended: Ended, kind: Kind) -> None:
     """As the matrix says."""
     assert ended.ending == kind.ending, ended
     assert kind.why in ended.why
+
+
+def _in_words(handler: str, error: Exception) -> str:
+    name = type(error).__name__
+    if isinstance(error, ClientError):  # its class is one of botocore's making
+        name = error.response["Error"]["Code"]
+    return f"{handler.replace('_', ' ').title()}: {name}: {error}"
 
 
 class _TaskFailed(Exception):

@@ -1,16 +1,10 @@
 """Faults of the table that the rows go to."""
 
-from collections.abc import Callable
-
+from tests.e2e.accounts import assert_accounted
 from tests.faults.burst import Burst
 from tests.faults.matrix import Kind
 from tests.faults.tasks import TABLE, Tasks, assert_ended, ticket_file
-from tests.faults.wire import Call, hand_back_all_but, lose_reply, refuse
-
-
-def about(ticket: str) -> Callable[[Call], bool]:
-    """Whether a batch has an item of this ticket."""
-    return lambda call: f'"{ticket}"'.encode() in call.body
+from tests.faults.wire import Call, hand_back_all_but, lose_reply, names, refuse
 
 
 def batches(calls: list[Call]) -> list[Call]:
@@ -85,7 +79,7 @@ def test_table_missing(kind: Kind, tasks: Tasks) -> None:
 def test_one_chunk_fails_for_ever(kind: Kind, tasks: Tasks) -> None:
     file = ticket_file("one-chunk")
     given = tasks.upload(file)
-    ticket = about("one-chunk-000009")
+    ticket = names("one-chunk-000009")
     with tasks.wire.fault("BatchWriteItem", refuse("ValidationException"), where=ticket) as fault:
         ended = tasks.run(given)
     assert len(fault.fired) == 6, "every try of the chunk"
@@ -93,7 +87,7 @@ def test_one_chunk_fails_for_ever(kind: Kind, tasks: Tasks) -> None:
     assert list(ended.state["failed_chunks"]) == [2]
     assert "ValidationException" in ended.state["failed_chunks"][2]
     load_id = ended.state["load_id"]
-    tasks.assert_accounted(load_id, file)
+    assert_accounted(tasks, load_id, file)
     finished = tasks.chunk_entries(load_id)
     assert [entry["index"] for entry in finished] == [0, 1, 3, 4]
 
@@ -121,5 +115,5 @@ def test_every_chunk_fails(kind: Kind, tasks: Tasks, burst: Burst) -> None:
     assert len(fired) >= 4 * 6, "every try of four chunks"
     assert_ended(ended, kind)
     assert list(ended.state["failed_chunks"]) == [1, 2, 3, 4]
-    tasks.assert_accounted(ended.state["load_id"], file)
+    assert_accounted(tasks, ended.state["load_id"], file)
     tasks.assert_loaded(tasks.run(given, "first-r1"), file)

@@ -42,6 +42,13 @@ class Reply(NamedTuple):
     body: bytes
     broken: bool = False
     """Whether the connection is closed behind the body, however long it was to be."""
+    piece: int = 0
+    pause: float = 0
+    """The body is sent in pieces of so many bytes, so many seconds before each; 0 is at once."""
+
+    def pieces(self) -> list[bytes]:
+        size = self.piece or max(1, len(self.body))
+        return [self.body[at : at + size] for at in range(0, len(self.body), size)]
 
 
 class LostReply(Exception):
@@ -75,6 +82,7 @@ class Wire:
         self._upstream = urlsplit(upstream).netloc
         self._detour: str | None = None
         self._lock = threading.Lock()
+        self._closed = threading.Event()
         self._faults: list[Fault] = []
         self.calls: list[Call] = []
         self._server = ThreadingHTTPServer((HOST, 0), self._handler())
@@ -91,6 +99,7 @@ class Wire:
         try:
             yield wire
         finally:
+            wire._closed.set()
             wire._server.shutdown()
             wire._server.server_close()
             thread.join()
@@ -183,7 +192,9 @@ class Wire:
                     for name, value in reply.headers:
                         self.send_header(name, value)
                     self.end_headers()
-                    self.wfile.write(reply.body)
+                    for piece in reply.pieces():
+                        wire._closed.wait(reply.pause)
+                        self.wfile.write(piece)
                     self.close_connection = self.close_connection or reply.broken
                 except (LostReply, OSError):  # the second: the caller, or the server, has gone
                     self.close_connection = True
@@ -194,6 +205,19 @@ class Wire:
                 """`calls` is the record."""
 
         return Handler
+
+
+# --- which calls
+
+
+def names(ticket: str) -> Callable[[Call], bool]:
+    """Those that have an item of this ticket."""
+    return lambda call: f'"{ticket}"'.encode() in call.body
+
+
+def is_chunk_entry(call: Call) -> bool:
+    """Whether a chunk's entry is put into the ledger."""
+    return call.operation == "PutItem" and b'"chunk#' in call.body
 
 
 # --- what may be done to a call
@@ -213,6 +237,11 @@ def cut_body(at: float) -> Action:
         return reply._replace(body=reply.body[: int(len(reply.body) * at)], broken=True)
 
     return action
+
+
+def slowly(piece: int, pause: float) -> Action:
+    """The reply's body comes in small pieces, each after a pause (seconds)."""
+    return lambda call, forward: forward(call)._replace(piece=piece, pause=pause)
 
 
 def refuse(code: str, status: int = 400) -> Action:
