@@ -238,6 +238,7 @@ MATRIX: dict[str, list[Kind]] = {
             FAILED,
             why="1 of 5 chunks are not finished; the first is chunk 2.",
             cure=REPLAY,
+            quick=True,
         ),
     ],
     "workers": [
