@@ -7,6 +7,7 @@ No time passes between tries.
 
 import importlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -25,7 +26,8 @@ from tests.faults.wire import Wire
 ACCOUNT = "123456789012"  # moto's
 UPLOADS, UNVERSIONED, WORK = "ticket-uploads", "tills-without-versions", "ticket-work"
 TABLE, LEDGER = "Tickets", "Ledger"
-CHUNK_SIZE = 1200  # bytes, so that a file of sixty rows has five chunks
+CHUNK_SIZE = 1200  # bytes, ...
+CHUNKS = 5  # ... and what it makes of a `ticket_file`
 TRIES = 6  # MaxAttempts of the definition is 5, and that counts the retries only
 FUNCTION_SECONDS = 900.0
 EXECUTIONS = f"arn:aws:states:us-east-1:{ACCOUNT}:execution:Ingest:"
@@ -59,6 +61,8 @@ class Tasks(LoadRecords):
 
         super().__init__(client("s3"), client("dynamodb"), TABLE, LEDGER)
         self.wire = wire
+        self.called: Counter[str] = Counter()
+        """How often each handler was called, the tries that failed included."""
         self.step_functions = client("stepfunctions")
         for bucket in (UPLOADS, UNVERSIONED, WORK):
             self.s3.create_bucket(Bucket=bucket)
@@ -149,6 +153,7 @@ class Tasks(LoadRecords):
         self, handler: str, event: Mapping[str, Any], seconds: float = FUNCTION_SECONDS
     ) -> dict[str, Any]:
         """What a handler answers, as Step Functions gets it: by way of JSON."""
+        self.called[handler] += 1
         context = SimpleNamespace(get_remaining_time_in_millis=lambda: int(seconds * 1000))
         module = importlib.import_module(f"handlers.{handler}")
         answer: dict[str, Any] = json.loads(
@@ -195,8 +200,15 @@ class _TaskFailed(Exception):
     """A task has used up its tries."""
 
 
+def assert_no_second_try(tasks: Tasks) -> None:
+    """Each task has healed within its one call."""
+    once = dict.fromkeys(("validate_file", "split_file", "take_turn", "reconcile"), 1)
+    assert tasks.called == once | {"write_chunk": CHUNKS}
+
+
 def ticket_file(name: str) -> TicketFile:
-    """Sixty good rows, one that is superseded in the first chunk, one refused in the third."""
+    """Five chunks: sixty good rows, one that is superseded in the first chunk, one refused in the
+    third."""
     file = TicketFile(name)
     time = "2026-03-01T12:00:00Z"
     file.refused(f"{{}}-s01,Rice,B1,{time},Home,1,Lyon", "", "superseded")

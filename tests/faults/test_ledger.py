@@ -8,7 +8,16 @@ from tests.e2e.accounts import assert_accounted
 from tests.e2e.independent import TicketFile
 from tests.faults.burst import Burst
 from tests.faults.matrix import Kind
-from tests.faults.tasks import LEDGER, TABLE, UPLOADS, WORK, Tasks, assert_ended, ticket_file
+from tests.faults.tasks import (
+    LEDGER,
+    TABLE,
+    UPLOADS,
+    WORK,
+    Tasks,
+    assert_ended,
+    assert_no_second_try,
+    ticket_file,
+)
 from tests.faults.wire import is_chunk_entry, lose_reply, refuse
 from tests.handlers.conftest import forget_clients
 
@@ -63,6 +72,7 @@ def test_ledger_reply_lost(kind: Kind, tasks: Tasks) -> None:
         ended = tasks.run(tasks.upload(file))
     assert len(fault.fired) == 2
     assert_ended(ended, kind)
+    assert_no_second_try(tasks)
     tasks.assert_loaded(ended, file)
 
 

@@ -8,7 +8,14 @@ from tests.e2e.accounts import assert_accounted
 from tests.e2e.independent import TicketFile
 from tests.faults.burst import Burst
 from tests.faults.matrix import Kind
-from tests.faults.tasks import UNVERSIONED, UPLOADS, Tasks, assert_ended, ticket_file
+from tests.faults.tasks import (
+    UNVERSIONED,
+    UPLOADS,
+    Tasks,
+    assert_ended,
+    assert_no_second_try,
+    ticket_file,
+)
 from tests.faults.wire import Call, Forward, Reply, cut_body, slowly
 
 Given = dict[str, Any]
@@ -88,6 +95,7 @@ def test_overwritten_in_a_chunk(kind: Kind, tasks: Tasks) -> None:
         deed = in_a_chunk(tasks, faults, versions.overwrite)
         ended = tasks.run(versions.given, before={"write_chunk": deed})
     assert_ended(ended, kind)
+    assert_no_second_try(tasks)
     tasks.assert_loaded(ended, versions.old)
     assert versions.assert_new_can_be_loaded()["replaces"] == ended.state["load_id"]
 
@@ -113,6 +121,7 @@ def test_deleted_by_a_marker(kind: Kind, tasks: Tasks) -> None:
         ended = tasks.run(given, before={"write_chunk": in_a_chunk(tasks, faults, delete)})
     assert "DeleteMarkers" in tasks.s3.list_object_versions(Bucket=UPLOADS)
     assert_ended(ended, kind)
+    assert_no_second_try(tasks)
     tasks.assert_loaded(ended, file)
 
 
@@ -139,6 +148,7 @@ def test_body_cut(kind: Kind, tasks: Tasks) -> None:
     begins = [dict(call.headers)["Range"].partition("-")[0] for call in fault.fired]
     assert len(set(begins)) == 4, "each goes on where the one before broke off"
     assert_ended(ended, kind)
+    assert_no_second_try(tasks)
     tasks.assert_loaded(ended, file)
 
 
@@ -161,6 +171,7 @@ def test_body_slow(kind: Kind, tasks: Tasks) -> None:
         ended = tasks.run(given)
     assert len(fault.fired) == 9, "two for the file, five for chunks, two for refused rows"
     assert_ended(ended, kind)
+    assert_no_second_try(tasks)
     tasks.assert_loaded(ended, file)
 
 
@@ -176,6 +187,7 @@ def test_slow_down(kind: Kind, tasks: Tasks, burst: Burst) -> None:
         ended = tasks.run(tasks.upload(file))
     assert [one["action"] for one in fired] == ["error:SlowDown"] * 2
     assert_ended(ended, kind)
+    assert_no_second_try(tasks)
     tasks.assert_loaded(ended, file)
 
 

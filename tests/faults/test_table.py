@@ -3,7 +3,7 @@
 from tests.e2e.accounts import assert_accounted
 from tests.faults.burst import Burst
 from tests.faults.matrix import Kind
-from tests.faults.tasks import TABLE, Tasks, assert_ended, ticket_file
+from tests.faults.tasks import TABLE, Tasks, assert_ended, assert_no_second_try, ticket_file
 from tests.faults.wire import Call, hand_back_all_but, lose_reply, names, refuse
 
 
@@ -17,6 +17,7 @@ def test_unprocessed_items(kind: Kind, tasks: Tasks) -> None:
         ended = tasks.run(tasks.upload(file))
     assert len(fault.fired) == 9
     assert_ended(ended, kind)
+    assert_no_second_try(tasks)
     tasks.assert_loaded(ended, file)
 
 
@@ -32,6 +33,7 @@ def test_throughput_exceeded(kind: Kind, tasks: Tasks, burst: Burst) -> None:
         ended = tasks.run(tasks.upload(file))
     assert len(fired) >= 5, "one of each chunk"
     assert_ended(ended, kind)
+    assert_no_second_try(tasks)
     tasks.assert_loaded(ended, file)
 
 
@@ -44,6 +46,7 @@ def test_write_reply_lost(kind: Kind, tasks: Tasks) -> None:
     for call in fault.fired:
         assert sent.count(call.json) >= 2, "sent again, since nobody knew that it had landed"
     assert_ended(ended, kind)
+    assert_no_second_try(tasks)
     tasks.assert_loaded(ended, file)
 
 
@@ -59,6 +62,7 @@ def test_server_errors(kind: Kind, tasks: Tasks, burst: Burst) -> None:
         ended = tasks.run(tasks.upload(file))
     assert len(fired) == 3
     assert_ended(ended, kind)
+    assert_no_second_try(tasks)
     tasks.assert_loaded(ended, file)
 
 
