@@ -41,9 +41,9 @@ def assert_loaded(
 def assert_accounted(stack: LoadRecords, load_id: str, file: TicketFile) -> None:
     """What must hold of a load that has not got to its end: the table has nothing that the file has
     not, and all that the ledger calls written."""
+    entries = stack.chunk_entries(load_id)  # first, since a chunk may still be going on
     found = stack.items(file.name)
     assert found.items() <= file.expected().items.items()
-    entries = stack.chunk_entries(load_id)
     for entry in entries:
         counted = entry["rows_written"] + entry["rows_superseded"] + entry["rows_refused"]
         assert entry["rows_read"] == counted, entry

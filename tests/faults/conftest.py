@@ -91,6 +91,8 @@ def tasks(
             "WORK_BUCKET": WORK,
             "CHUNK_SIZE_BYTES": str(CHUNK_SIZE),
             "BATCHES_IN_FLIGHT": "4",
+            "MAP_CONCURRENCY": "1",
+            "MAX_ROWS_PER_SECOND": "0",
             "MOST_REFUSED_PERCENT": "5",
             "DYNAMODB_TABLE": TABLE,
         }.items():

@@ -133,11 +133,13 @@ class Tasks(LoadRecords):
             state["plan"] = task("split_file", fields("load_id", "file"))
             if task("take_turn", fields("load_id", "file"))["turn"] != "mine":
                 return Ended(name, OVERTAKEN, "", state)
-            for chunk in self.plan(state):
+            chunks = self.plan(state)
+            for chunk in chunks:
                 try:
                     finished = False
                     while not finished:
-                        progress = task("write_chunk", fields("load_id", "file") | {"chunk": chunk})
+                        given_chunk = {"chunk": chunk, "chunks": len(chunks)}
+                        progress = task("write_chunk", fields("load_id", "file") | given_chunk)
                         finished = progress["finished"] or progress["overtaken"]
                 except _TaskFailed as failed:  # as the Map does: the others go on
                     state.setdefault("failed_chunks", {})[chunk["index"]] = str(failed)
