@@ -1,9 +1,14 @@
-"""The matrix and the tests are about the same kinds."""
+"""The matrix and the tests are about the same kinds, and a fault that does nothing is noticed."""
 
 import ast
 from pathlib import Path
 
+import pytest
+
+from tests.faults.burst import Burst
 from tests.faults.matrix import KINDS, MATRIX
+from tests.faults.tasks import Tasks
+from tests.faults.wire import lose_reply
 
 HERE = Path(__file__).parent
 
@@ -34,3 +39,17 @@ def test_a_failing_kind_says_why_and_is_cured() -> None:
         assert (kind.why != "") == (kind.ending in ("Load Failed", "Load Failure Not Reported")), (
             kind
         )
+
+
+def test_a_fault_that_never_fires_is_a_failure(tasks: Tasks, burst: Burst) -> None:
+    turn = {"load_id": "a", "file": {"bucket": "b", "key": "c", "version_id": None}}
+    with (
+        pytest.raises(AssertionError, match="no BatchWriteItem came by"),
+        tasks.wire.fault("BatchWriteItem", lose_reply, where=lambda call: False),
+    ):
+        tasks.call("take_turn", turn)
+    with (
+        pytest.raises(AssertionError, match="the rule never matched"),
+        burst.fault(tasks.wire, service="dynamodb", operation="Scan", reset=True),
+    ):
+        tasks.call("take_turn", turn)

@@ -55,8 +55,8 @@ def tries(stack: RunningStack, arn: str) -> int:
 def test_time_runs_out(kind: Kind, tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHUNK_SIZE_BYTES", "1000000")
     file = TicketFile("out-of-time").rows(700)
-    with tasks.wire.fault("BatchWriteItem", slowly(piece=1000, pause=0.1), times=16):
-        ended = tasks.run(tasks.upload(file), seconds=30.25)
+    with tasks.wire.fault("BatchWriteItem", slowly(piece=1000, pause=0.15)):
+        ended = tasks.run(tasks.upload(file), seconds=30.5)
     entries = [call for call in tasks.wire.calls if is_chunk_entry(call)]
     states = [call.json["Item"]["finished"]["BOOL"] for call in entries]
     assert states.count(False) >= 1, "a checkpoint"
