@@ -1,5 +1,4 @@
-"""JSON for BatchWriteItem, as bytes: a template that takes a file's fields as they are, and the exact
-way for values that JSON has to escape."""
+"""JSON for BatchWriteItem, as bytes: made from a template that takes a row's fields as they are."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,20 @@ def encode(value: Any) -> bytes:
     return json.dumps(value, **_WAY_OF_WRITING).encode()  # type: ignore[arg-type]
 
 
+EncodedKey = tuple[bytes, ...]
+"""The values of an item's key attributes as ``escape`` gives them, partition key first."""
+
+TO_ESCAPE = bytes(range(32)) + b'"\\'
+"""The characters that JSON does not take as they are (RFC 8259, 7)."""
+
+
+def escape(value: bytes) -> bytes:
+    """A UTF-8 string as it stands between the quotes of a JSON string."""
+    if len(value.translate(None, TO_ESCAPE)) == len(value):
+        return value
+    return encode(value.decode())[1:-1]
+
+
 def put_request(item: Mapping[str, Any]) -> bytes:
     """The request to put an item, in DynamoDB's wire form."""
     return encode({"PutRequest": {"Item": item}})
@@ -20,8 +33,8 @@ def put_request(item: Mapping[str, Any]) -> bytes:
 
 def put_request_template(fields: Sequence[str | None], numbers: Sequence[str]) -> bytes:
     """A template for ``%``, which takes a row's fields in the file's order and gives what
-    ``put_request`` would, its attributes in that order. It needs fields without quotes, backslashes
-    and control characters.
+    ``put_request`` would, its attributes in that order. It needs fields as ``escape`` gives
+    them.
 
     ``fields`` names the attribute of each field, None for one to be left out; those in ``numbers``
     are DynamoDB's N, the others S.

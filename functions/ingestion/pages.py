@@ -7,32 +7,28 @@ until the few rows that are really to be refused are read one by one as well, wh
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from itertools import repeat
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
-from ingestion.bodies import put_request, put_request_template
-from ingestion.records import Record, quoted_records, read_records
+from ingestion.bodies import TO_ESCAPE, EncodedKey, escape, put_request, put_request_template
+from ingestion.records import MalformedField, Record, quoted_records, read_records, split_fields
 from ingestion.refused import RefusedRow, refused_row
 from ingestion.rows import (
     COLUMNS,
     LARGEST_ITEM,
     LONGEST_KEY,
     MAY_BE_EMPTY,
-    Refusal,
+    Key,
     Row,
     RowReader,
     is_date,
 )
-from ingestion.table import EncodedKey
 
 PAGE_SIZE = 128 * 1024
 """Bytes to read at a time: few enough to stay in the processor's cache."""
 
 _FEW_ROWS = 8
 """So few are read one by one rather than halved once more."""
-
-# What JSON has to escape; LF ends the records, and a delimiter is taken out.
-_TO_ESCAPE = bytes(byte for byte in range(32) if byte != ord("\n")) + b'"\\'
 
 # As in ``ingestion.rows``, but for a plus sign, and for whole columns.
 _QUANTITIES = re.compile(rb"(?:-?[0-9]{1,38}\n)*+")
@@ -45,14 +41,20 @@ _TIMESTAMPS = re.compile(
 class Page:
     """The rows of some whole records. Lines are counted from the page's start."""
 
-    __slots__ = ("keys", "refused", "requests", "text")
+    __slots__ = ("blank_lines", "keys", "refused", "requests", "text")
 
     def __init__(self, text: bytes) -> None:
         self.text = text
+        self.blank_lines = 0
         self.keys: list[EncodedKey] = []
         self.requests: list[bytes] = []
         """To put the accepted rows' items, in the file's order, as ``keys``."""
         self.refused: list[RefusedRow] = []
+
+    @property
+    def lines(self) -> int:
+        """Those that the text has; the last one of a file may have no end."""
+        return self.text.count(b"\n") + (not self.text.endswith(b"\n"))
 
 
 class PageReader:
@@ -64,7 +66,10 @@ class PageReader:
         self._rows = RowReader(columns, width, delimiter, key)
         self._delimiter = delimiter
         self._width = width
-        self._to_escape = _TO_ESCAPE.replace(delimiter, b"")
+        self._step = width + 1  # fields a record, with the LF at its end as one
+        self._line_end = delimiter + b"\n" + delimiter
+        # Each LF in a text of plain records ends one; no delimiter is left in a field.
+        self._to_escape = TO_ESCAPE.translate(None, b"\n" + delimiter)
         self._key = [columns[name] for name in key]
         self._longest_key = dict(zip(self._key, LONGEST_KEY, strict=False))
         self._required = [columns[name] for name in COLUMNS if name not in MAY_BE_EMPTY]
@@ -81,13 +86,29 @@ class PageReader:
         self._read_into(page, text, 0)
         return page
 
-    def outcome(self, record: Record) -> Row | Refusal:
-        """A single row, see RowReader."""
-        return self._rows.read(record)
+    def accepted(self, page: Page) -> Iterator[tuple[Record, EncodedKey]]:
+        """The accepted rows' records and keys."""
+        for record in read_records([page.text], self._delimiter):
+            if record.raw:
+                outcome = self._rows.read(record)
+                if isinstance(outcome, Row):
+                    yield record, _encoded(outcome.key)
+
+    def part(self, page: Page, accepted: int) -> Page:
+        """The page up to the last of its first so many accepted rows."""
+        if not accepted:
+            return Page(b"")
+        record, _ = next(islice(self.accepted(page), accepted - 1, None))
+        return self.read(page.text[: record.end])
 
     def _read_into(self, page: Page, text: bytes, line: int) -> None:
         quoted = list(quoted_records(text, self._delimiter)) if b'"' in text else []
-        if self._read_whole(page, text, line, quoted):
+        fields = self._fields(text, quoted)
+        if fields and self._are_good(fields):
+            step = self._step
+            page.keys += zip(*[fields[field::step] for field in self._key], strict=True)
+            rows = zip(*[iter(fields)] * step, strict=True)
+            page.requests += [self._template % row for row in rows]
             return
         middle = _record_end(text, len(text) // 2, quoted)
         if middle == len(text) or text.count(b"\n") <= _FEW_ROWS:
@@ -100,82 +121,50 @@ class PageReader:
 
     def _read_record(self, page: Page, record: Record, line: int) -> None:
         if not record.raw:
-            return  # a blank line is no row
+            page.blank_lines += 1
+            return
         outcome = self._rows.read(record)
         if isinstance(outcome, Row):
-            page.keys.append(tuple([value.encode() for value in outcome.key]))
+            page.keys.append(_encoded(outcome.key))
             page.requests.append(put_request(outcome.item))
         else:
             page.refused.append(
                 refused_row(line + record.line, outcome.column, outcome.reason, record.raw)
             )
 
-    def _read_whole(
-        self, page: Page, text: bytes, line: int, quoted: Sequence[tuple[int, int]]
-    ) -> bool:
-        """Read a text whose records without quoted fields are all good; False, and nothing done,
-        for any other."""
-        rows = []  # of the records with quoted fields, and how many records stand between them
-        plain = text
-        if quoted:
-            pieces = []
-            done = 0
-            for start, end in quoted:
-                pieces.append(text[done:start])
-                rows.append((pieces[-1].count(b"\n"), start, end))
-                done = end
-            plain = b"".join([*pieces, text[done:]])
-        columns = self._split(plain)
-        if columns is None:
-            return False
-        keys, requests = columns
-        first = 0
-        for records, start, end in rows:
-            page.keys += keys[first : first + records]
-            page.requests += requests[first : first + records]
-            first += records
-            for record in read_records([text[start:end]], self._delimiter):
-                self._read_record(page, record, line + text.count(b"\n", 0, start))
-        page.keys += keys[first:]
-        page.requests += requests[first:]
-        return True
-
-    def _split(self, text: bytes) -> tuple[list[EncodedKey], list[bytes]] | None:
-        """Keys and requests of records without quoted fields, if all are good."""
-        text = text.replace(b"\r\n", b"\n")
-        if not text:
-            return [], []
-        if not self._is_plain(text):
+    def _fields(self, text: bytes, quoted: Sequence[tuple[int, int]]) -> list[bytes] | None:
+        """The fields of all records, one after the other and as they go into JSON, behind each
+        record's an LF. None if a record has not the header's number of fields, or anything else
+        asks for a closer look."""
+        if not text.endswith(b"\n") or len(text) > LARGEST_ITEM - 100 or not _is_utf8(text):
             return None
-        # With each LF a field of its own, every record must have ``step`` fields, the last an LF.
-        delimiter, step = self._delimiter, self._width + 1
-        records = text.count(b"\n")
-        fields = text.replace(b"\n", delimiter + b"\n" + delimiter).split(delimiter)
-        line_ends = fields[self._width :: step]
-        if len(fields) != records * step + 1 or line_ends != list(repeat(b"\n", records)):
+        fields: list[bytes] = []
+        records = len(quoted)
+        done = 0
+        for start, end in [*quoted, (len(text), len(text))]:
+            plain = text[done:start].replace(b"\r\n", b"\n")
+            if len(plain.translate(None, self._to_escape)) < len(plain):
+                return None
+            records += plain.count(b"\n")
+            fields += plain.replace(b"\n", self._line_end).split(self._delimiter)
+            fields.pop()  # what follows the last LF, nothing
+            if start < end:
+                raw = text[start : end - 1].removesuffix(b"\r")
+                values = split_fields(raw, self._delimiter)
+                if isinstance(values, MalformedField):
+                    return None
+                fields += map(escape, values)
+                fields.append(b"\n")
+            done = end
+        # An LF stands only behind a record's last field: in a value it would be escaped.
+        line_ends = fields[self._width :: self._step]
+        if len(fields) != records * self._step or line_ends != [b"\n"] * records:
             return None
-        fields.pop()  # what follows the last LF, nothing
-        if not self._are_good(fields, step):
-            return None
-        keys = list(zip(*[fields[field::step] for field in self._key], strict=True))
-        row = [iter(fields)] * step
-        return keys, [self._template % values for values in zip(*row, strict=True)]
+        return fields
 
-    def _is_plain(self, text: bytes) -> bool:
-        """Whether every byte may go into JSON as it is, and no item can be too large."""
-        if not text.endswith(b"\n") or len(text) > LARGEST_ITEM - 100:
-            return False
-        if len(text.translate(None, self._to_escape)) < len(text):
-            return False
-        if not text.isascii():
-            try:
-                text.decode()
-            except UnicodeDecodeError:
-                return False
-        return True
-
-    def _are_good(self, fields: list[bytes], step: int) -> bool:
+    def _are_good(self, fields: list[bytes]) -> bool:
         """Whether all values are what RowReader takes."""
+        step = self._step
         for field in self._required:
             if b"" in fields[field::step]:
                 return False
@@ -189,6 +178,20 @@ class PageReader:
         if not _TIMESTAMPS.fullmatch(b"\n".join(timestamps) + b"\n"):
             return False
         return all(is_date(day.decode()) for day in {time[:10] for time in timestamps})
+
+
+def _encoded(key: Key) -> EncodedKey:
+    return tuple([escape(value.encode()) for value in key])
+
+
+def _is_utf8(text: bytes) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _record_end(text: bytes, position: int, quoted: Sequence[tuple[int, int]]) -> int:

@@ -1,4 +1,4 @@
-"""How hard to press on the table: as many batches in flight as it takes, and no faster than told."""
+"""How hard to press on the table: as much as it takes, and no faster than told."""
 
 
 class InFlightLimit:

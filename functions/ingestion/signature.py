@@ -55,7 +55,11 @@ class Signer:
             self._second = second
         scope = f"{self._time[:8]}/{self._scope}"
         # In the alphabetical order that the signature asks for.
-        headers = [("content-type", _CONTENT_TYPE), ("host", self._host), ("x-amz-date", self._time)]
+        headers = [
+            ("content-type", _CONTENT_TYPE),
+            ("host", self._host),
+            ("x-amz-date", self._time),
+        ]
         if credentials.token:
             headers.append(("x-amz-security-token", credentials.token))
         headers.append(("x-amz-target", self._target))
@@ -63,7 +67,7 @@ class Signer:
         lines = "".join([f"{name}:{value}\n" for name, value in headers])
         request = f"POST\n/\n\n{lines}\n{names}\n{sha256(body).hexdigest()}"
         to_sign = f"{_ALGORITHM}\n{self._time}\n{scope}\n{sha256(request.encode()).hexdigest()}"
-        key = self._signing_key(credentials.secret_key, scope)
+        key = self._signing_key(str(credentials.secret_key), scope)
         signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
         return [
             *[f"{name}: {value}" for name, value in headers if name != "host"],

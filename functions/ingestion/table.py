@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from botocore.exceptions import ClientError, ConnectionError
+from botocore.exceptions import ClientError
 
 from ingestion.answers import Answer, Patience, read_answer
-from ingestion.bodies import batch_body
-from ingestion.errors import KeySchemaNotSupported
+from ingestion.bodies import EncodedKey, batch_body
+from ingestion.errors import KeySchemaNotSupported, TableUnreachable
 from ingestion.pressure import InFlightLimit, RateLimit
 from ingestion.rows import COLUMNS
 from ingestion.transport import Reply
@@ -29,8 +29,6 @@ _MOST_UNACKNOWLEDGED = 8
 are sent once more if the deadline comes before it."""
 _LONGEST_WAIT = 1.0  # seconds between two looks at the clock
 
-EncodedKey = tuple[bytes, ...]
-"""The values of an item's key attributes in UTF-8, partition key first."""
 Mark = TypeVar("Mark")
 
 
@@ -133,8 +131,8 @@ class BatchWriter(Generic[Mark]):
     def put(self, keys: Sequence[EncodedKey], requests: Sequence[bytes], mark: Mark) -> None:
         """Take at most ``batch_items`` items, as one batch; blocks while enough are in flight.
 
-        Raises WritingStopped, botocore's ClientError for an answer that no retry cures, and its
-        ConnectionError after too many faults in a row.
+        Raises WritingStopped, TableUnreachable after too many faults in a row, and botocore's
+        ClientError for an answer that no repetition cures.
         """
         distinct = frozenset(keys)
         if len(distinct) < len(keys):
@@ -164,7 +162,7 @@ class BatchWriter(Generic[Mark]):
             for reply in self._sender.replies(_LONGEST_WAIT):
                 try:
                     self._take(reply)
-                except (ClientError, ConnectionError):
+                except (ClientError, TableUnreachable):
                     continue
 
     def _has_room_for(self, keys: frozenset[EncodedKey]) -> bool:
@@ -217,7 +215,7 @@ class BatchWriter(Generic[Mark]):
         if pause is None:
             # Of an answer only the status is told: its text may hold the items left.
             why = f"status {reply.status}" if reply.status else reply.body.decode(errors="replace")
-            raise ConnectionError(error=f"DynamoDB did not take a batch: {why}")
+            raise TableUnreachable(f"DynamoDB did not take a batch: {why}")
         batch.requests = answer.left
         self._waiting.append((self._clock() + pause, batch))
 

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pycurl
+from botocore.exceptions import NoCredentialsError
 from botocore.httpsession import get_cert_path
+from botocore.session import get_session
 
 from ingestion.signature import Signer
 
 if TYPE_CHECKING:
-    from botocore.session import Session
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _CONNECT_SECONDS = 5
@@ -110,17 +111,21 @@ class Transport:
         return curl
 
 
-def dynamodb_transport(session: "Session", client: "DynamoDBClient") -> Transport:
+def dynamodb_transport(client: "DynamoDBClient") -> Transport:
     """A transport for BatchWriteItem to where ``client`` sends its requests, with the credentials
-    of the botocore ``session``: so that profiles, ``AWS_ENDPOINT_URL``, FIPS endpoints and
+    of botocore's chain: so that profiles, ``AWS_ENDPOINT_URL``, FIPS endpoints and
     ``AWS_CA_BUNDLE`` mean what they mean to the client."""
+    session = get_session()
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise NoCredentialsError
     url = client.meta.endpoint_url
     signer = Signer(
-        session.get_credentials(),
+        credentials,
         endpoint_url=url,
         region=client.meta.region_name,
         service="dynamodb",
         target="DynamoDB_20120810.BatchWriteItem",
     )
     ca_file = session.get_config_variable("ca_bundle") or get_cert_path(True)
-    return Transport(url, signer.headers, ca_file=ca_file)
+    return Transport(url, signer.headers, ca_file=str(ca_file))
