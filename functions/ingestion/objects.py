@@ -153,25 +153,30 @@ def read_ahead(
         return
     stopped = threading.Event()
 
-    def read(first: int) -> deque[bytes]:
-        blocks: deque[bytes] = deque()
-        with closing(read_blocks(client, source, first, min(first + range_size, end))) as stream:
-            for block in stream:
+    def read(first: int, buffer: bytearray) -> tuple[bytearray, int]:
+        """Fills the buffer with the range that begins there. Answers it, and how many bytes."""
+        filled = 0
+        with closing(read_blocks(client, source, first, min(first + range_size, end))) as blocks:
+            for block in blocks:
                 if stopped.is_set():
                     break
-                blocks.append(block)
-        return blocks
+                buffer[filled : filled + len(block)] = block
+                filled += len(block)
+        return buffer, filled
 
+    # The buffers are used again and again: blocks that one thread makes and another drops leave
+    # holes in the heap, so that memory grows with the file.
     firsts = iter(range(start, end, range_size))
     threads = ThreadPoolExecutor(ranges, "read-ahead")
     try:
-        ahead = deque(threads.submit(read, first) for first in islice(firsts, ranges))
+        ahead = deque(
+            threads.submit(read, first, bytearray(range_size)) for first in islice(firsts, ranges)
+        )
         while ahead:
-            blocks = ahead.popleft().result()
-            while blocks:
-                yield blocks.popleft()
-            # Not before the last block is taken: until then the range is one of those in memory.
-            ahead.extend(threads.submit(read, first) for first in islice(firsts, 1))
+            buffer, filled = ahead.popleft().result()
+            for at in range(0, filled, BLOCK_SIZE):
+                yield bytes(memoryview(buffer)[at : min(at + BLOCK_SIZE, filled)])
+            ahead.extend(threads.submit(read, first, buffer) for first in islice(firsts, 1))
     finally:
         stopped.set()
         threads.shutdown(cancel_futures=True)
