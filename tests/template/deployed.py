@@ -196,6 +196,8 @@ class Resolver:
         kind = self._present(name)["Type"]
         if attribute == "Name" and kind == "AWS::StepFunctions::StateMachine":
             return name
+        if attribute == "QueueName" and kind == "AWS::SQS::Queue":
+            return name
         if attribute != "Arn":
             raise KeyError(f"This resolver does not know {kind}.{attribute}.")
         service, form = {
