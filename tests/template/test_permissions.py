@@ -19,6 +19,7 @@ TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/Tickets"
 LEDGER = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/LedgerTable"
 STATE_MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:Ingest"
 EXECUTIONS = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:Ingest"
+BUSES = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus"
 
 Grants = set[tuple[str, str]]  # (action, resource)
 
@@ -159,6 +160,9 @@ def called_by_the_definition(stack: Stack) -> Grants:
                     found.add(("lambda:InvokeFunction", state["Parameters"]["FunctionName"]))
                 elif state["Resource"].endswith(":states:::sqs:sendMessage"):
                     found.add(("sqs:SendMessage", queues[state["Parameters"]["QueueUrl"]]))
+                elif state["Resource"].endswith(":states:::events:putEvents"):
+                    buses = {one["EventBusName"] for one in state["Parameters"]["Entries"]}
+                    found.update(("events:PutEvents", f"{BUSES}/{bus}") for bus in buses)
                 else:
                     pytest.fail(f"Say here what {state['Resource']} needs.")
 
