@@ -134,6 +134,17 @@ def test_every_function_says_what_it_is_for(stack: Stack) -> None:
         assert one["Description"].endswith("."), name
 
 
+def test_every_function_is_traced(stack: Stack) -> None:
+    for name, one in stack.of_type("AWS::Lambda::Function").items():
+        assert one["TracingConfig"] == {"Mode": "Active"}, name
+
+
+def test_every_function_logs_from_info_on(stack: Stack) -> None:
+    """A step's one line is INFO; DEBUG is botocore's."""
+    for name, one in stack.of_type("AWS::Lambda::Function").items():
+        assert one["LoggingConfig"]["ApplicationLogLevel"] == "INFO", name
+
+
 def test_every_function_logs_json_to_a_log_group_of_its_own(stack: Stack) -> None:
     groups = {}
     for name, one in stack.of_type("AWS::Lambda::Function").items():

@@ -78,15 +78,16 @@ FUNCTIONS: dict[str, Grants] = {
 
 BASIC = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
 SQS_POLLING = "arn:aws:iam::aws:policy/service-role/AWSLambdaSQSQueueExecutionRole"
-# SAM's own, for log writing and queue polling. Their wildcards are AWS's to answer for.
+TRACING = "arn:aws:iam::aws:policy/AWSXrayWriteOnlyAccess"
+# SAM's own, for log writing, queue polling and tracing. Their wildcards are AWS's to answer for.
 MANAGED_POLICIES = {
-    "StartExecutionRole": {BASIC, SQS_POLLING},
-    "ValidateFileRole": {BASIC},
-    "SplitFileRole": {BASIC},
-    "TakeTurnRole": {BASIC},
-    "WriteChunkRole": {BASIC},
-    "ReconcileRole": {BASIC},
-    "IngestRole": set(),
+    "StartExecutionRole": {BASIC, TRACING, SQS_POLLING},
+    "ValidateFileRole": {BASIC, TRACING},
+    "SplitFileRole": {BASIC, TRACING},
+    "TakeTurnRole": {BASIC, TRACING},
+    "WriteChunkRole": {BASIC, TRACING},
+    "ReconcileRole": {BASIC, TRACING},
+    "IngestRole": {TRACING},
 }
 
 # Delivery of the state machine's log. None of these actions has a resource type to name.
