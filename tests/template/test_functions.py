@@ -100,6 +100,7 @@ def test_the_variables_name_what_the_stack_deploys() -> None:
         "BATCHES_IN_FLIGHT": 3,
         "DYNAMODB_TABLE": "Purchases",
         "MOST_REFUSED_PERCENT": 2.5,
+        "STACK_NAME": "Tickets-Prod",
     }
     for name, one in stack.of_type("AWS::Lambda::Function").items():
         variables = one["Environment"]["Variables"]
