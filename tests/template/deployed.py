@@ -210,6 +210,7 @@ class Resolver:
             "AWS::StepFunctions::StateMachine": ("states", "stateMachine:{}"),
             "AWS::Events::Rule": ("events", "rule/{}"),
             "AWS::Logs::LogGroup": ("logs", "log-group:{}:*"),
+            "AWS::CloudWatch::Alarm": ("cloudwatch", "alarm:{}"),
         }[kind]
         region = "" if service in {"s3", "iam"} else self._values["AWS::Region"]
         account = "" if service == "s3" else ACCOUNT
