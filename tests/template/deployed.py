@@ -209,6 +209,7 @@ class Resolver:
             "AWS::DynamoDB::Table": ("dynamodb", "table/{}"),
             "AWS::StepFunctions::StateMachine": ("states", "stateMachine:{}"),
             "AWS::Events::Rule": ("events", "rule/{}"),
+            "AWS::KMS::Key": ("kms", "key/{}"),
             "AWS::Logs::LogGroup": ("logs", "log-group:{}:*"),
             "AWS::CloudWatch::Alarm": ("cloudwatch", "alarm:{}"),
         }[kind]

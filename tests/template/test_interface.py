@@ -80,6 +80,7 @@ def test_every_parameter_changes_what_is_deployed(stack: Stack) -> None:
         "UploadBucketName": "uploads-of-mine",
         "WorkBucketName": "work-of-mine",
         "EmbeddedEngine": "true",
+        "CustomerKey": "true",
         "AlarmTopicArn": TOPIC,
     }
     for name, parameter in PARAMETERS.items():
@@ -177,8 +178,9 @@ def test_a_circle_would_be_seen(reference: dict[str, Any]) -> None:
 @pytest.mark.parametrize("engine", ["true", "false"])
 @pytest.mark.parametrize("own_names", [False, True])
 @pytest.mark.parametrize("concurrency", [0, 50])
+@pytest.mark.parametrize("customer_key", ["true", "false"])
 def test_no_combination_of_parameters_refers_to_what_is_left_out(
-    create_table: str, engine: str, own_names: bool, concurrency: int
+    create_table: str, engine: str, own_names: bool, concurrency: int, customer_key: str
 ) -> None:
     """The resolver raises KeyError for a reference to a resource whose condition is false."""
     deploy(
@@ -187,4 +189,5 @@ def test_no_combination_of_parameters_refers_to_what_is_left_out(
         UploadBucketName="uploads-of-mine" if own_names else "",
         WorkBucketName="work-of-mine" if own_names else "",
         WriteChunkConcurrency=concurrency,
+        CustomerKey=customer_key,
     )
