@@ -5,6 +5,7 @@ moto's server shares its backends with ``mock_aws`` in the same process, so what
 through the wire is what the test sees without it.
 """
 
+import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -76,6 +77,8 @@ class Wire:
             with self._changed:
                 self._under_way -= 1
                 self._changed.notify_all()
+        if environ["REQUEST_METHOD"] != "HEAD":
+            answer.headers.append(("Content-Length", str(len(answer.body))))
         start_response(answer.status, answer.headers)
         return [answer.body]
 
@@ -84,7 +87,10 @@ class Wire:
         environ = {**environ, "wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
         parts = self._moto(environ, lambda *arguments: head.extend(arguments))
         answer = b"".join(parts)
-        return Answer(head[0], head[1], answer)
+        headers = [(name, value) for name, value in head[1] if name.lower() != "content-length"]
+        if environ["REQUEST_METHOD"] == "HEAD":
+            headers = head[1]
+        return Answer(head[0], headers, answer)
 
 
 def _operation(environ: dict[str, Any]) -> str:
@@ -104,16 +110,24 @@ def _operation(environ: dict[str, Any]) -> str:
     return {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject"}.get(method, method)
 
 
-class _Quiet(MotoRequestHandler):
+class _Handler(MotoRequestHandler):
+    # Head and body of an answer are written one after the other; waiting for the client to
+    # acknowledge the head would cost 40 ms a call.
+    disable_nagle_algorithm = True
+
+    def connection_dropped(self, *_: Any) -> None:
+        """What a rule's ConnectionError comes to: the client finds the connection closed."""
+        self.close_connection = True
+
     def log(self, *_: Any) -> None:
-        """Nothing, not even that a connection was cut."""
+        """Nothing: the calls are in ``operations``."""
 
 
 @contextmanager
 def serve() -> Iterator[Wire]:
     """A wire whose ``url`` is served until the end of the block. Use it within ``mock_aws``."""
     wire = Wire()
-    server = make_server("127.0.0.1", 0, wire, threaded=True, request_handler=_Quiet)
+    server = make_server("127.0.0.1", 0, wire, threaded=True, request_handler=_Handler)
     wire.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
@@ -123,3 +137,43 @@ def serve() -> Iterator[Wire]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+# ---------------------------------------------------------------- Answers that AWS could give
+
+
+def denied(call: Call) -> Answer:
+    return _error(call, 403, "AccessDenied", 400, "AccessDeniedException")
+
+
+def unavailable(call: Call) -> Answer:
+    return _error(call, 503, "SlowDown", 500, "InternalServerError")
+
+
+def throttled(call: Call) -> Answer:
+    return _error(call, 503, "SlowDown", 400, "ProvisionedThroughputExceededException")
+
+
+def partly_unprocessed(call: Call) -> Answer:
+    """A BatchWriteItem of which the table takes only the first half; other calls as they are."""
+    if call.operation != "BatchWriteItem":
+        return call.forward()
+    [(table, requests)] = json.loads(call.body)["RequestItems"].items()
+    half = len(requests) // 2
+    if half:
+        call.forward(json.dumps({"RequestItems": {table: requests[:half]}}).encode())
+    left = {"UnprocessedItems": {table: requests[half:]}}
+    return Answer("200 OK", [_JSON], json.dumps(left).encode())
+
+
+_JSON = ("Content-Type", "application/x-amz-json-1.0")
+_S3 = {"HeadObject", "GetObject", "PutObject", "ListObjectVersions"}
+
+
+def _error(call: Call, s3_status: int, s3_code: str, status: int, code: str) -> Answer:
+    if call.operation in _S3:
+        body = f"<Error><Code>{s3_code}</Code><Message></Message></Error>".encode()
+        if call.operation == "HeadObject":
+            body = b""
+        return Answer(f"{s3_status} -", [("Content-Type", "application/xml")], body)
+    return Answer(f"{status} -", [_JSON], json.dumps({"__type": code, "message": ""}).encode())
