@@ -11,9 +11,8 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from benchmarks.ticket_file import TicketFile
 from ingestion.rows import COLUMNS
 
 
@@ -33,6 +32,16 @@ class Meter:
             spent = time.thread_time() - before
             with self._lock:
                 self.cpu_seconds += spent
+
+
+class Source(Protocol):
+    """The large object that is loaded."""
+
+    size: int
+    etag: str
+
+    def blocks(self, start: int, end: int, block_size: int) -> Iterator[bytes]:
+        """The half-open byte range in blocks."""
 
 
 class Body:
@@ -58,11 +67,11 @@ class Body:
 
 
 class S3Stub:
-    """One large object that is made on the fly; every other object is a file in ``folder``."""
+    """One large object, ``source``; every other object is a file in ``folder``."""
 
     BLOCK_SIZE = 1024 * 1024  # what the readers ask for
 
-    def __init__(self, folder: Path, source: TicketFile, meter: Meter) -> None:
+    def __init__(self, folder: Path, source: Source, meter: Meter) -> None:
         self._folder = folder
         self._source = source
         self._meter = meter
