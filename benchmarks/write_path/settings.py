@@ -24,11 +24,13 @@ def parameter_default(name: str) -> int:
     return int(found[1])
 
 
-def write_chunk_memory() -> int:
-    """MB of memory that the template gives write_chunk."""
+def function_memory(name: str) -> int:
+    """MB of memory that the template gives a function."""
     text = TEMPLATE.read_text(encoding="utf-8")
-    function = re.search(r"^  WriteChunk:\n((?:    .*\n|\n)+)", text, re.MULTILINE)
-    found = re.search(r"^ +MemorySize: ([0-9]+)", function[1], re.MULTILINE) if function else None
+    function = re.search(rf"^  {name}:\n((?:    .*\n|\n)+)", text, re.MULTILINE)
+    pattern = re.compile(r"^ +MemorySize: ([0-9]+)", re.MULTILINE)
+    # Those without their own have what Globals says.
+    found = pattern.search(function[1]) or pattern.search(text) if function else None
     if found is None:
-        raise ValueError("The template has no MemorySize for write_chunk.")
+        raise ValueError(f"The template has no MemorySize for {name}.")
     return int(found[1])
