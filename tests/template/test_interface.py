@@ -71,6 +71,7 @@ def test_every_parameter_changes_what_is_deployed(stack: Stack) -> None:
         "UploadBucketName": "uploads-of-mine",
         "WorkBucketName": "work-of-mine",
         "EmbeddedEngine": "true",
+        "MaxRowsPerSecond": 900,
     }
     for name, parameter in PARAMETERS.items():
         value = other.get(name) or next(
