@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 
@@ -18,10 +18,13 @@ from benchmarks.write_path.worker import Job, serve
 from ingestion.chunks import Chunk
 from ingestion.claims import Claims
 from ingestion.ledger import Ledger
-from ingestion.table import client_config
+from ingestion.transport import Transport, dynamodb_transport
 from ingestion.turns import Turns
 from ingestion.validation import Validator
 from ingestion.writing import ChunkWriter
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 LAMBDA_SECONDS = 900.0  # write_chunk's timeout in template.yaml
 
@@ -46,7 +49,7 @@ class Load:
     def __init__(self, folder: Path, source: Source, endpoint: str, in_flight: int) -> None:
         meter = Meter()
         s3 = cast("Any", S3Stub(folder, source, meter))
-        ledger_client = cast("Any", DynamoDBStub(folder, meter))
+        ledger_client = cast("Any", DynamoDBStub(folder))
         ledger = Ledger(ledger_client, "ledger")
         turns = Turns(s3, Claims(ledger_client, "ledger"))
         request = {"bucket": "uploads", "key": "tickets.csv"}
@@ -66,7 +69,7 @@ class Load:
         file = self._file
         chunk = Chunk(self._index, file["bucket"], file["key"], file["version_id"], start, end)
         self._index += 1
-        progress = self._writer.write(self._load_id, file, chunk, LAMBDA_SECONDS).progress
+        progress = self._writer.write(self._load_id, file, chunk, 1, LAMBDA_SECONDS).progress
         if not progress.finished or progress.rows_written != rows:
             raise RuntimeError(f"{progress.rows_written} of {rows} rows were written.")
 
@@ -75,9 +78,11 @@ def chunk_writer(
     s3: Any, ledger: Ledger, turns: Turns, endpoint: str, in_flight: int
 ) -> ChunkWriter:
     """As handlers/write_chunk.py makes it."""
+    client, transport = _client(endpoint)
     return ChunkWriter(
         s3,
-        _client(endpoint, in_flight),
+        client,
+        transport,
         ledger,
         turns,
         table="Tickets",
@@ -87,9 +92,10 @@ def chunk_writer(
 
 
 @cache
-def _client(endpoint: str, in_flight: int) -> Any:
+def _client(endpoint: str) -> tuple["DynamoDBClient", Transport]:
     os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = endpoint
-    return boto3.client("dynamodb", config=client_config(in_flight))
+    client = boto3.client("dynamodb")
+    return client, dynamodb_transport(client)
 
 
 def prepare(folder: Path, job: Job) -> Callable[[], None]:
