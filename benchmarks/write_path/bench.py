@@ -97,6 +97,8 @@ class Scope(NamedTuple):
     rounds: int
     seconds: float
     """What one run of a case should take about: slow ways get fewer rows."""
+    least_tiles: int
+    """But no way gets fewer, lest what comes once a file counts for much."""
     memory_sizes: list[int]
     """Bytes written by one process by the time its peak memory is read."""
     fault_rows: int
@@ -104,8 +106,8 @@ class Scope(NamedTuple):
     """How often the import is timed; 0 for not at all."""
 
 
-QUICK = Scope(QUICK_CASES, 5, 0.4, [9 * 10**6, 90 * 10**6], 5_000, 0)
-FULL = Scope(list(all_cases()), 5, 0.6, [9 * 10**6, 90 * 10**6, 500 * 10**6], 20_000, 5)
+QUICK = Scope(QUICK_CASES, 5, 0.4, 2, [9 * 10**6, 90 * 10**6], 5_000, 0)
+FULL = Scope(list(all_cases()), 5, 0.6, 4, [9 * 10**6, 90 * 10**6, 500 * 10**6], 20_000, 5)
 
 
 class Wrong(Exception):
@@ -152,7 +154,7 @@ class Bench:
             result, _ = self._run(case, tiles)
             fitting = int(tiles * self._scope.seconds / result.wall)
             if fitting < 4 * tiles or tiles == most:
-                return max(1, min(most, fitting))
+                return max(self._scope.least_tiles, min(most, fitting))
             tiles = min(most, 4 * tiles)
 
     def _run(self, case: Case, tiles: int) -> tuple[Result, Stats]:
