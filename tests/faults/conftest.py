@@ -17,16 +17,14 @@ pytest.register_assert_rewrite(
     "tests.faults.wire",
 )
 
-from moto.server import ThreadedMotoServer  # noqa: E402 - see above
-
-from tests.e2e.running_stack import RunningStack  # noqa: E402
+from tests.e2e.running_stack import RunningStack  # noqa: E402 - see above
 from tests.faults.burst import Burst  # noqa: E402
 from tests.faults.matrix import KINDS, Kind  # noqa: E402
 from tests.faults.tasks import CHUNK_SIZE, LEDGER, TABLE, WORK, Tasks  # noqa: E402
 from tests.faults.wire import Wire  # noqa: E402
 from tests.handlers.conftest import forget_clients  # noqa: E402
+from tests.moto_tables import dynamodb_server  # noqa: E402
 
-HOST = "127.0.0.1"
 STACK_CHUNK_SIZE = 65_536
 WAIT_SCALE = 0.02
 
@@ -54,10 +52,8 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 @pytest.fixture(scope="session")
 def moto_url() -> Iterator[str]:
-    server = ThreadedMotoServer(HOST, 0, verbose=False)
-    server.start()
-    yield f"http://{HOST}:{server.get_host_and_port()[1]}"
-    server.stop()
+    with dynamodb_server() as url:  # of S3 and Step Functions as well
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -94,6 +90,7 @@ def tasks(
             "MAP_CONCURRENCY": "1",
             "MAX_ROWS_PER_SECOND": "0",
             "MOST_REFUSED_PERCENT": "5",
+            "STACK_NAME": "tickets",
             "DYNAMODB_TABLE": TABLE,
         }.items():
             monkeypatch.setenv(name, value)

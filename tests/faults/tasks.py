@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -123,7 +124,9 @@ class Tasks(LoadRecords):
             raise AssertionError("unreachable")
 
         def fields(*names: str) -> dict[str, Any]:
-            return {one: state[one] for one in names}
+            """What the definition gives to a task: fields of `$`, and what it knows itself."""
+            told = {"execution": name, "started_at": datetime.now(UTC).isoformat()}
+            return told | {one: state[one] for one in names}
 
         try:
             state |= task("validate_file", {"execution_arn": EXECUTIONS + name, "input": given})

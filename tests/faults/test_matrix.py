@@ -42,7 +42,8 @@ def test_a_failing_kind_says_why_and_is_cured() -> None:
 
 
 def test_a_fault_that_never_fires_is_a_failure(tasks: Tasks, burst: Burst) -> None:
-    turn = {"load_id": "a", "file": {"bucket": "b", "key": "c", "version_id": None}}
+    file = {"bucket": "b", "key": "c", "version_id": None}
+    turn = {"execution": "first", "load_id": "a", "file": file}
     with (
         pytest.raises(AssertionError, match="no BatchWriteItem came by"),
         tasks.wire.fault("BatchWriteItem", lose_reply, where=lambda call: False),
