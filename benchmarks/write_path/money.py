@@ -21,6 +21,7 @@ S3_PUT = 5e-6
 S3_GET = 0.4e-6
 SQS_REQUEST = 0.4e-6
 
+VCPU_MB = 1769  # of memory, with which a function has one whole vCPU: "Lambda quotas"
 CHUNK_SIZES = [2**20, 4 * 2**20, 16 * 2**20, 64 * 2**20]
 
 CALL_SECONDS = 0.15
@@ -91,7 +92,8 @@ def cost(
     chunks = max(1, -(-int(size) // chunk_size))
     transitions_of_parent, transitions_of_child = transitions()
     writers = min(pace.writers, chunks)
-    writing = rows / min(writers * measured.rows_per_s, pace.table_rows_per_s)
+    share_of_vcpu = min(1.0, function_memory("WriteChunk") / VCPU_MB)
+    writing = rows / min(writers * measured.rows_per_s * share_of_vcpu, pace.table_rows_per_s)
     cold = COLD_START_SECONDS + measured.import_seconds
     gb_seconds = _gb("WriteChunk") * (writers * (writing + cold) + chunks * CALL_SECONDS)
     gb_seconds += _gb("SplitFile") * (size / 1e6 / SPLIT_MB_PER_SECOND + cold)
@@ -149,7 +151,8 @@ def print_model(measured: Measured, rows: int = 1_000_000) -> None:
     print(
         f"Dollars for {rows:,} rows of {measured.bytes_per_row:.0f} bytes, {WHERE}.\n"
         f"Measured: a writer writes {measured.rows_per_s:,.0f} rows a second and takes "
-        f"{measured.import_seconds * 1000:.0f} ms to import.\n{ASSUMPTIONS}"
+        f"{measured.import_seconds * 1000:.0f} ms to import; write_chunk has "
+        f"{function_memory('WriteChunk')} MB.\n{ASSUMPTIONS}"
     )
     paces = {
         f"the table takes whatever {concurrency} writers write": Pace(concurrency, float("inf")),
