@@ -20,6 +20,7 @@ INVOCATION = 0.2e-6
 S3_PUT = 5e-6
 S3_GET = 0.4e-6
 SQS_REQUEST = 0.4e-6
+EVENT = 1e-6  # to EventBridge
 
 VCPU_MB = 1769  # of memory, with which a function has one whole vCPU: "Lambda quotas"
 CHUNK_SIZES = [2**20, 4 * 2**20, 16 * 2**20, 64 * 2**20]
@@ -46,7 +47,7 @@ reading at {SPLIT_MB_PER_SECOND:.0f} MB/s takes; every function starts cold once
 for each writer, which takes {COLD_START_SECONDS} s besides importing; a writer reads S3 as fast as
 it writes. Per chunk {LEDGER_WRITES_PER_CHUNK} writes and {LEDGER_READS_PER_CHUNK} reads of the
 ledger and one GET; per load {LEDGER_WRITES_PER_LOAD} writes, {LEDGER_READS_PER_LOAD} reads,
-{PUTS_PER_LOAD} PUTs, {GETS_PER_LOAD} GETs and {SQS_REQUESTS_PER_LOAD} SQS requests.
+{PUTS_PER_LOAD} PUTs, {GETS_PER_LOAD} GETs {SQS_REQUESTS_PER_LOAD} SQS requests and an event.
 Not in it: storage, logs, traces, alarms, failed attempts."""
 
 
@@ -73,7 +74,7 @@ class Cost(NamedTuple):
     step_functions: float
     functions: float
     requests: float
-    """S3, SQS and the ledger."""
+    """S3, SQS, EventBridge and the ledger."""
 
     @property
     def overhead(self) -> float:
@@ -110,6 +111,7 @@ def cost(
         PUTS_PER_LOAD * S3_PUT
         + (GETS_PER_LOAD + chunks) * S3_GET
         + SQS_REQUESTS_PER_LOAD * SQS_REQUEST
+        + EVENT
         + writes * DYNAMODB_WRITE
         + reads * DYNAMODB_READ,
     )
