@@ -47,7 +47,7 @@ reading at {SPLIT_MB_PER_SECOND:.0f} MB/s takes; every function starts cold once
 for each writer, which takes {COLD_START_SECONDS} s besides importing; a writer reads S3 as fast as
 it writes. Per chunk {LEDGER_WRITES_PER_CHUNK} writes and {LEDGER_READS_PER_CHUNK} reads of the
 ledger and one GET; per load {LEDGER_WRITES_PER_LOAD} writes, {LEDGER_READS_PER_LOAD} reads,
-{PUTS_PER_LOAD} PUTs, {GETS_PER_LOAD} GETs {SQS_REQUESTS_PER_LOAD} SQS requests and an event.
+{PUTS_PER_LOAD} PUTs, {GETS_PER_LOAD} GETs, {SQS_REQUESTS_PER_LOAD} SQS requests, one event.
 Not in it: storage, logs, traces, alarms, failed attempts."""
 
 

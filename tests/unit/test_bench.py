@@ -92,6 +92,7 @@ def test_the_transitions_are_those_of_the_way_to_a_loaded_file() -> None:
 
 def test_the_cost_of_a_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(money, "function_memory", lambda name: 1024)
+    monkeypatch.setattr(money, "transitions", lambda: (10, 3))
     measured = money.Measured(rows_per_s=50_000, import_seconds=0.3, bytes_per_row=100)
     pace = money.Pace(writers=4, table_rows_per_s=10_000)
     cost = money.cost(1_000_000, 10_000_000, pace, measured)
