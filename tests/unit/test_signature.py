@@ -32,14 +32,17 @@ def signer(credentials=KEYS, clock=None, url="https://dynamodb.eu-central-1.amaz
 
 
 def by_botocore(credentials, now, url, body, region=REGION):
-    """The headers that botocore's signer leaves on the same request at the same time."""
+    """The headers that botocore's signer leaves on the same request at the same time, and the host
+    that it has signed."""
     sent = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": TARGET}
     request = AWSRequest("POST", f"{url}/", headers=sent, data=body)
     moment = datetime.fromtimestamp(int(now), UTC).replace(tzinfo=None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.auth, "get_current_datetime", lambda: moment)
-        botocore.auth.SigV4Auth(credentials, "dynamodb", region).add_auth(request)
-    return {name.lower(): value for name, value in request.headers.items()}
+        made = botocore.auth.SigV4Auth(credentials, "dynamodb", region)
+        made.add_auth(request)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return headers | {"host": made.headers_to_sign(request)["host"]}
 
 
 def as_dict(lines):
