@@ -84,8 +84,10 @@ class Transport:
             left = until - time.monotonic()
             if replies or left <= 0:
                 return replies
-            if self._multi.select(left) < 0:  # no socket yet: the host's name is looked up
-                time.sleep(min(left, _WHILE_RESOLVING_SECONDS))
+            own = self._multi.timeout()  # ms to when libcurl itself has to act; select is not told
+            wait = left if own < 0 else min(left, own / 1000)
+            if self._multi.select(wait) < 0:  # no socket yet: the host's name is looked up
+                time.sleep(min(wait, _WHILE_RESOLVING_SECONDS))
 
     def _perform(self) -> None:
         self._not_begun = 0
@@ -115,8 +117,8 @@ class Transport:
         curl.setopt(pycurl.POST, 1)
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         curl.setopt(pycurl.CAINFO, self._ca_file)
-        curl.setopt(pycurl.CONNECTTIMEOUT, _CONNECT_SECONDS)
-        curl.setopt(pycurl.TIMEOUT, _REPLY_SECONDS)
+        curl.setopt(pycurl.CONNECTTIMEOUT_MS, int(_CONNECT_SECONDS * 1000))
+        curl.setopt(pycurl.TIMEOUT_MS, int(_REPLY_SECONDS * 1000))
         curl.setopt(pycurl.NOSIGNAL, 1)
         curl.setopt(pycurl.USERAGENT, "ticket-loader")
         return curl
