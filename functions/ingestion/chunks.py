@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ingestion.records import QuoteScanner
+from ingestion.records import QuoteScanner, last_record_end
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,23 @@ class Cutter:
     def feed(self, block: bytes) -> list[tuple[int, int]]:
         """The half-open ranges that are complete by the end of this block."""
         ranges = []
-        for first, last in self._scanner.outside(block):
-            while True:
-                # The LF must be the range's last byte or beyond.
-                earliest = max(first, self._range_start + self._chunk_size - 1 - self._offset)
-                newline = block.find(b"\n", earliest, last) if earliest < last else -1
-                if newline < 0:
-                    break
-                end = self._offset + newline + 1
-                ranges.append((self._range_start, end))
-                self._range_start = end
-            newline = block.rfind(b"\n", first, last)
-            if newline >= 0:
-                self._last_record_end = self._offset + newline + 1
+        if self._offset + len(block) < self._range_start + self._chunk_size:
+            end_in_block = self._scanner.pass_over(block)
+        else:
+            outside = self._scanner.outside(block)
+            for first, last in outside:
+                while True:
+                    # The LF must be the range's last byte or beyond.
+                    earliest = max(first, self._range_start + self._chunk_size - 1 - self._offset)
+                    newline = block.find(b"\n", earliest, last) if earliest < last else -1
+                    if newline < 0:
+                        break
+                    end = self._offset + newline + 1
+                    ranges.append((self._range_start, end))
+                    self._range_start = end
+            end_in_block = last_record_end(block, outside)
+        if end_in_block:
+            self._last_record_end = self._offset + end_in_block
         self._offset += len(block)
         return ranges
 

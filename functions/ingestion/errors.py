@@ -7,6 +7,7 @@
     |-- ObjectGone               the pinned object version was deleted for good
     |-- ObjectChanged            the object in an unversioned bucket is no longer the pinned one
     |-- NoProgress               a chunk's whole round acknowledged no row: try again later
+    |-- TableUnreachable         DynamoDB failed, or did not answer, again and again
     |-- KeySchemaNotSupported    the table's key needs attributes that the files do not have
     `-- AccountingError          counts that must be equal are not: a defect, never retried away
 """
@@ -30,6 +31,10 @@ class ObjectChanged(IngestionError):
 
 class NoProgress(IngestionError):
     """The time of a whole round passed without a single acknowledged row."""
+
+
+class TableUnreachable(IngestionError):
+    """DynamoDB failed, or could not be reached, several times in a row for one batch."""
 
 
 class KeySchemaNotSupported(IngestionError):

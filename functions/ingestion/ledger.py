@@ -39,6 +39,10 @@ class ChunkProgress:
     refused_parts: list[str] = field(default_factory=list)
     unread: dict[str, Any] | None = None
     """Where reading had to stop for good: ``{"reason", "line", "bytes"}``."""
+    throttles: int = 0
+    """Answers by which the table took less than it was asked to."""
+    rounds: list[list[str]] = field(default_factory=list)
+    """When each call of Write Chunk that got on began and ended, in ISO 8601."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -49,6 +53,10 @@ class Ledger:
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._entries = Entries(client, table)
+
+    def now(self) -> str:
+        """The time as the ledger notes it."""
+        return _now()
 
     def open_load(self, load_id: str, facts: Mapping[str, Any], execution_arn: str) -> None:
         """Record that an execution works on a load; the first one sets ``started_at``."""
@@ -111,7 +119,9 @@ def _chunk_entry(index: int) -> str:
 
 
 def _chunk_progress(entry: Entry) -> ChunkProgress:
-    return ChunkProgress(**{name: entry[name] for name in ChunkProgress.__dataclass_fields__})
+    names = ChunkProgress.__dataclass_fields__
+    # An entry of an earlier release lacks the newer ones.
+    return ChunkProgress(**{name: entry[name] for name in names if name in entry})
 
 
 def _now() -> str:

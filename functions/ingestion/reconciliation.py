@@ -66,6 +66,8 @@ class Reconciler:
             "blank_lines": totals["blank_lines"],
             "unread": _unread(chunks, plan, file["header_lines"]),
             "first_error": first_error,
+            "rows_per_second": rows_per_second(chunks),
+            "throttles": sum(chunk.throttles for chunk in chunks),
             # Rows that only this earlier load had stay in the table.
             "replaces": newest.replaces if newest and newest.load_id == load_id else None,
         }
@@ -225,6 +227,20 @@ def _totals(chunks: Sequence[ChunkProgress]) -> dict[str, int]:
         "rows_refused": sum(chunk.rows_refused for chunk in chunks),
         "blank_lines": sum(chunk.blank_lines for chunk in chunks),
     }
+
+
+def rows_per_second(chunks: Sequence[ChunkProgress]) -> int | None:
+    """Rows written for each second in which a chunk was being written, over all executions of the
+    load; None if that was no measurable time."""
+    seconds = 0.0
+    until = datetime.min.replace(tzinfo=UTC)
+    for began, ended in sorted(times for chunk in chunks for times in chunk.rounds):
+        first, last = datetime.fromisoformat(began), datetime.fromisoformat(ended)
+        if last > until:
+            seconds += (last - max(first, until)).total_seconds()
+            until = last
+    written = sum(chunk.rows_written for chunk in chunks)
+    return round(written / seconds) if seconds else None
 
 
 def _summary(totals: Mapping[str, int]) -> str:

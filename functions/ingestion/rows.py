@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ingestion.records import MalformedField, Record, split_fields
 
 COLUMNS = ("ticket_id", "product", "basket_id", "timestamp", "category", "quantity", "store")
-_MAY_BE_EMPTY = ("category", "store")
+MAY_BE_EMPTY = ("category", "store")
 
 REASONS = {
     "missing_value": "a value that must not be empty is empty",
@@ -19,7 +19,7 @@ REASONS = {
     "too_many_fields": "the row has more fields than the header",
     "malformed_quote": "text follows a closing quote",
     "unclosed_quote": "a quote is never closed; nothing was read after it",
-    "record_too_long": "the record is longer than 1 MiB; nothing was read after it",
+    "record_too_long": "the record is longer than 1 MiB; the rest of its chunk was not read",
     "not_utf8": "the row is not UTF-8",
     "value_too_long": "a value is longer than DynamoDB can store it",
     "superseded": "a later row of the same chunk has the same key",
@@ -27,8 +27,8 @@ REASONS = {
 """The fixed vocabulary of the refused rows file."""
 
 # DynamoDB's limits, in bytes of UTF-8: "Quotas in Amazon DynamoDB", Developer Guide.
-_LONGEST_KEY = (2048, 1024)
-_LARGEST_ITEM = 400 * 1024
+LONGEST_KEY = (2048, 1024)
+LARGEST_ITEM = 400 * 1024
 _QUANTITY = re.compile(r"[+-]?[0-9]{1,38}", re.ASCII)
 _TIMESTAMP = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,9})?)?"
@@ -69,7 +69,7 @@ class RowReader:
         self._width = width
         self._delimiter = delimiter
         self._key = tuple(key)
-        self._required = [column for column in COLUMNS if column not in _MAY_BE_EMPTY]
+        self._required = [column for column in COLUMNS if column not in MAY_BE_EMPTY]
 
     def read(self, record: Record) -> Row | Refusal:
         """The row of a record that is not blank."""
@@ -105,13 +105,13 @@ class RowReader:
             return Refusal("quantity", "bad_quantity")
         if not _is_timestamp(values["timestamp"]):
             return Refusal("timestamp", "bad_timestamp")
-        for column, longest in zip(self._key, _LONGEST_KEY, strict=False):
+        for column, longest in zip(self._key, LONGEST_KEY, strict=False):
             if len(values[column]) * 4 > longest and len(values[column].encode()) > longest:
                 return Refusal(column, "value_too_long")
         # Attribute names count as well; together they are shorter than 100 bytes.
-        if raw_size > _LARGEST_ITEM - 100:
+        if raw_size > LARGEST_ITEM - 100:
             size = sum(len(name) + len(value.encode()) for name, value in values.items())
-            if size > _LARGEST_ITEM:
+            if size > LARGEST_ITEM:
                 return Refusal("", "value_too_long")
         item = {column: {"S": value} for column, value in values.items()}
         # DynamoDB normalises numbers; it is not said whether it takes a plus sign.
@@ -121,11 +121,11 @@ class RowReader:
 
 def _is_timestamp(text: str) -> bool:
     match = _TIMESTAMP.fullmatch(text)
-    return match is not None and _is_date(match[1])
+    return match is not None and is_date(match[1])
 
 
 @lru_cache(maxsize=4096)  # a file has few days
-def _is_date(text: str) -> bool:
+def is_date(text: str) -> bool:
     try:
         date.fromisoformat(text)
     except ValueError:

@@ -1,23 +1,22 @@
 """How items get into the table: BatchWriteItem, several in flight, retried until a deadline.
 
 A throttled table slows the writer and never fails it by itself. The interface is
-``BatchWriter.put``, ``drain``, ``stop`` and ``acknowledged``. Callers know nothing of batches.
+``BatchWriter.put``, ``drain``, ``stop`` and ``acknowledged``.
 """
 
-import random
-import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import ClientError
 
-from ingestion.errors import KeySchemaNotSupported
-from ingestion.pressure import InFlightLimit
-from ingestion.rows import COLUMNS, Item, Key
+from ingestion.answers import Answer, Patience, read_answer
+from ingestion.bodies import EncodedKey, batch_body
+from ingestion.errors import KeySchemaNotSupported, TableUnreachable
+from ingestion.pressure import InFlightLimit, RateLimit
+from ingestion.rows import COLUMNS
+from ingestion.transport import Reply
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -25,22 +24,28 @@ if TYPE_CHECKING:
 BATCH_ITEMS = 25
 """BatchWriteItem's limit. Its other one, 16 MB, is out of reach: no item is over 400 KB."""
 
-_FIRST_PAUSE = 0.05  # seconds
-_LONGEST_PAUSE = 5.0
-_THROTTLED = {
-    "ProvisionedThroughputExceededException",
-    "ThrottlingException",
-    "RequestLimitExceeded",
-    "LimitExceededException",
-}
-_MOST_FAULTS = 6  # server faults or broken connections in a row
+_MOST_UNACKNOWLEDGED = 8
+"""Times the batches in flight: so many may be sent behind one that is still to be sent again, and
+are sent once more if the deadline comes before it."""
+_LONGEST_WAIT = 1.0  # seconds between two looks at the clock
 
 Mark = TypeVar("Mark")
 
 
 class WritingStopped(Exception):
-    """The deadline came, or ``stop`` was called, with items not yet acknowledged. What is
+    """The deadline came, or the caller stopped, with items not yet acknowledged. What is
     acknowledged stands."""
+
+
+class Sender(Protocol):
+    """What the writer needs of ``ingestion.transport.Transport``."""
+
+    @property
+    def under_way(self) -> int: ...
+
+    def send(self, tag: object, body: bytes) -> None: ...
+
+    def replies(self, seconds: float) -> list[Reply]: ...
 
 
 def key_attributes(client: "DynamoDBClient", table: str) -> tuple[str, ...]:
@@ -62,146 +67,162 @@ def key_attributes(client: "DynamoDBClient", table: str) -> tuple[str, ...]:
     return names
 
 
-def client_config(in_flight: int) -> Config:
-    """How the client of a BatchWriter is set up: it does not retry, since only the writer knows its
-    deadline and what is left of a batch, and it gives up a silent connection soon."""
-    return Config(
-        max_pool_connections=in_flight,
-        connect_timeout=5,
-        read_timeout=10,
-        retries={"total_max_attempts": 1},
-    )
+class _Batch(Generic[Mark]):
+    """Items on their way. ``requests`` are those still to be taken."""
+
+    __slots__ = ("items", "keys", "mark", "patience", "requests")
+
+    def __init__(self, keys: frozenset[EncodedKey], requests: Sequence[bytes], mark: Mark) -> None:
+        self.keys = keys
+        self.items = len(requests)
+        self.requests = requests
+        self.mark = mark
+        self.patience: Patience | None = None  # made when it is needed
 
 
 class BatchWriter(Generic[Mark]):
     """Puts items into one table in the order given, as far as equal keys are concerned: an item is
     sent only once every earlier item of the same key is acknowledged, or instead of it.
 
-    Each item comes with a ``mark``, the caller's note of where it stands. ``acknowledged`` is the
-    mark of the last item up to which everything is in the table.
+    ``sender`` must have nothing under way, and has nothing when the writer is left. ``rate`` caps
+    the items a second. ``acknowledged`` is the mark of the last ``put`` up to which everything is
+    in the table.
     """
 
     def __init__(
         self,
-        client: "DynamoDBClient",
+        sender: Sender,
         table: str,
         *,
         in_flight: int,
         deadline: float,
+        rate: float | None = None,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._client = client
+        self._sender = sender
         self._table = table
         self._pressure = InFlightLimit(in_flight)
+        self._rate = RateLimit(rate, clock()) if rate else None
+        self._most_unacknowledged = in_flight * _MOST_UNACKNOWLEDGED
         self._deadline = deadline
         self._clock = clock
-        self._sleep = sleep
-        self._threads = ThreadPoolExecutor(in_flight, thread_name_prefix="batch")
-        self._stopped = threading.Event()
-        self._open: dict[Key, Item] = {}
-        self._open_mark: Mark  # of the last item in the open batch
-        self._sent: deque[tuple[Future[None], Mark, frozenset[Key]]] = deque()
+        self._sent: deque[_Batch[Mark]] = deque()  # in order, up to the first not acknowledged
+        self._open_keys: set[EncodedKey] = set()  # of all items on their way
+        self._waiting: list[tuple[float, _Batch[Mark]]] = []  # to be sent again, and when
+        self._stopped = False
         self.acknowledged: Mark | None = None
         self.items_written = 0
         """Items acknowledged; of equal keys in one batch only the last was sent."""
         self.items_replaced = 0
         """Items never sent because a later one of the same key took their place in a batch."""
-
-    @property
-    def idle(self) -> bool:
-        """Whether every item taken is acknowledged."""
-        return not self._open and not self._sent
+        self.throttles = 0
+        """Answers by which the table took less than it was asked to."""
+        self.batch_items = min(BATCH_ITEMS, self._rate.batch_items) if self._rate else BATCH_ITEMS
+        """The most items of one ``put``."""
 
     def __enter__(self) -> "BatchWriter[Mark]":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._stopped = True
+        while self._sender.under_way:
+            self._sender.replies(_LONGEST_WAIT)
 
-    def put(self, key: Key, item: Item, mark: Mark) -> None:
-        """Take an item; blocks while enough batches are in flight.
+    def put(self, keys: Sequence[EncodedKey], requests: Sequence[bytes], mark: Mark) -> None:
+        """Take at most ``batch_items`` items, as one batch; blocks while enough are in flight.
 
-        Raises WritingStopped, or what DynamoDB answered if no retry can help.
+        Raises WritingStopped, TableUnreachable after too many faults in a row, and botocore's
+        ClientError for an answer that no repetition cures.
         """
-        if self._open.pop(key, None) is not None:
-            self.items_replaced += 1
-        self._open[key] = item
-        self._open_mark = mark
-        if len(self._open) == BATCH_ITEMS:
-            self._send()
+        distinct = frozenset(keys)
+        if len(distinct) < len(keys):
+            self.items_replaced += len(keys) - len(distinct)
+            requests = list(dict(zip(keys, requests, strict=True)).values())
+        if self._rate:
+            may_go = self._rate.take(len(requests), self._clock())
+            while (delay := may_go - self._clock()) > 0:
+                self._advance(delay)
+        while not self._has_room_for(distinct):
+            self._advance(_LONGEST_WAIT)
+        batch = _Batch(distinct, requests, mark)
+        self._sent.append(batch)
+        self._open_keys |= distinct
+        self._send(batch)
 
     def drain(self) -> None:
         """Return once everything is acknowledged. Raises like ``put``."""
-        if self._open:
-            self._send()
         while self._sent:
-            self._settle_first()
+            self._advance(_LONGEST_WAIT)
 
     def stop(self) -> None:
         """Let what is in flight finish, retry nothing, and move ``acknowledged`` as far as it goes.
         Raises nothing."""
-        self._stopped.set()
-        while self._sent and self._sent[0][0].exception() is None:
-            self._settle_first()
+        self._stopped = True
+        while self._sender.under_way:
+            for reply in self._sender.replies(_LONGEST_WAIT):
+                try:
+                    self._take(reply)
+                except (ClientError, TableUnreachable):
+                    continue
 
-    def _send(self) -> None:
-        keys = frozenset(self._open)
-        for batch, _, earlier in tuple(self._sent):
-            if not keys.isdisjoint(earlier):
-                batch.result()
-        items = list(self._open.values())
-        # In order: one slow batch holds the others up, and the checkpoint stays close behind.
-        while len(self._sent) >= self._pressure.limit:
-            self._settle_first()
-        self._sent.append((self._threads.submit(self._write, items), self._open_mark, keys))
-        self._open = {}
+    def _has_room_for(self, keys: frozenset[EncodedKey]) -> bool:
+        return (
+            self._sender.under_way + len(self._waiting) < self._pressure.limit
+            and len(self._sent) < self._most_unacknowledged
+            and self._open_keys.isdisjoint(keys)
+        )
 
-    def _settle_first(self) -> None:
-        batch, mark, keys = self._sent[0]
-        batch.result()
-        self._sent.popleft()
-        self.acknowledged = mark
-        self.items_written += len(keys)
+    def _advance(self, seconds: float) -> None:
+        """Send again what is due, and take the replies that come in; waits at most so long."""
+        now = self._clock()
+        if now >= self._deadline:
+            raise WritingStopped
+        wait = min(seconds, self._deadline - now)
+        if self._waiting:
+            wait = min(wait, self._send_again(now))
+        for reply in self._sender.replies(wait):
+            self._take(reply)
 
-    def _write(self, items: list[Item]) -> None:
-        """Write one batch, whatever it takes until the deadline."""
-        requests: list[Any] = [{"PutRequest": {"Item": item}} for item in items]
-        pause = _FIRST_PAUSE
-        faults = 0
-        while True:
-            try:
-                answer = self._client.batch_write_item(RequestItems={self._table: requests})
-            except (ClientError, ConnectionError, HTTPClientError) as error:
-                if _is_throttled(error):
-                    self._pressure.throttled(self._clock())
-                else:
-                    faults += 1
-                    if faults > _MOST_FAULTS or not _is_server_fault(error):
-                        raise
-            else:
-                left = answer.get("UnprocessedItems", {}).get(self._table, [])
-                if not left:
-                    self._pressure.succeeded()
-                    return
-                self._pressure.throttled(self._clock())
-                if len(left) < len(requests):
-                    pause = _FIRST_PAUSE
-                faults = 0
-                requests = list(left)
-            # Full jitter: https://aws.amazon.com/builders-library/ "Timeouts, retries and backoff"
-            delay = random.uniform(0, pause)
-            if self._stopped.is_set() or self._clock() + delay >= self._deadline:
-                raise WritingStopped
-            self._sleep(delay)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+    def _send_again(self, now: float) -> float:
+        """Send what is due as far as there is room; the seconds until there is more to do."""
+        self._waiting.sort(key=lambda one: one[0])
+        while self._waiting and self._waiting[0][0] <= now:
+            if self._sender.under_way >= self._pressure.limit:
+                return _LONGEST_WAIT  # a reply comes first
+            self._send(self._waiting.pop(0)[1])
+        return self._waiting[0][0] - now if self._waiting else _LONGEST_WAIT
 
+    def _send(self, batch: _Batch[Mark]) -> None:
+        self._sender.send(batch, batch_body(self._table, batch.requests))
 
-def _is_throttled(error: Exception) -> bool:
-    return isinstance(error, ClientError) and error.response["Error"]["Code"] in _THROTTLED
+    def _take(self, reply: Reply) -> None:
+        batch: _Batch[Mark] = reply.tag
+        answer = read_answer(reply.status, reply.body, batch.requests, self._table)
+        if not answer.left:
+            self._pressure.succeeded()
+            self._acknowledge(batch)
+            return
+        if answer.throttled:
+            self.throttles += 1
+            self._pressure.throttled(self._clock())
+        if not self._stopped:
+            self._wait_with(batch, answer, reply)
 
+    def _wait_with(self, batch: _Batch[Mark], answer: Answer, reply: Reply) -> None:
+        batch.patience = batch.patience or Patience()
+        some_taken = len(answer.left) < len(batch.requests)
+        pause = batch.patience.pause(answer, some_taken=some_taken)
+        if pause is None:
+            # Of an answer only the status is told: its text may hold the items left.
+            why = f"status {reply.status}" if reply.status else reply.body.decode(errors="replace")
+            raise TableUnreachable(f"DynamoDB did not take a batch: {why}")
+        batch.requests = answer.left
+        self._waiting.append((self._clock() + pause, batch))
 
-def _is_server_fault(error: Exception) -> bool:
-    if isinstance(error, ClientError):
-        return int(error.response["ResponseMetadata"]["HTTPStatusCode"]) >= 500
-    return True
+    def _acknowledge(self, batch: _Batch[Mark]) -> None:
+        batch.requests = ()
+        self._open_keys -= batch.keys
+        while self._sent and not self._sent[0].requests:
+            first = self._sent.popleft()
+            self.acknowledged = first.mark
+            self.items_written += first.items

@@ -1,26 +1,44 @@
 """The counts of one round of a chunk: every record that is read is accounted for here, once."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ingestion.errors import AccountingError
 from ingestion.ledger import ChunkProgress
+from ingestion.pages import Page
 from ingestion.records import Record, line_of_problem
 from ingestion.refused import RefusedRow, refused_row
-from ingestion.rows import Key, Refusal, Row
+from ingestion.repeats import KeyDigests
 
 
 class Reached(NamedTuple):
-    """What a round has accounted for up to some record."""
+    """What is accounted for of a chunk, over all its rounds, up to the end of some record."""
 
     next_byte: int
     lines: int
     blank_lines: int
-    rows_read: int
-    rows_superseded: int
+    rows_accepted: int
+    """Written, or superseded by a later row."""
     rows_refused: int
-    listed: int
-    """How many of the round's refused and superseded rows are listed by then."""
+
+    def after(self, page: Page) -> "Reached":
+        return Reached(
+            self.next_byte + len(page.text),
+            self.lines + page.lines,
+            self.blank_lines + page.blank_lines,
+            self.rows_accepted + len(page.requests),
+            self.rows_refused + len(page.refused),
+        )
+
+
+class Place(NamedTuple):
+    """A place behind a row: ``page`` begins where ``reached`` ends, and the row is the last of its
+    first so many ``accepted`` ones."""
+
+    reached: Reached
+    page: Page
+    accepted: int
 
 
 class Tally:
@@ -28,99 +46,96 @@ class Tally:
 
     def __init__(self, progress: ChunkProgress) -> None:
         self.before = progress
-        self.seen: dict[Key, tuple[int, bytes]] = {}
-        """Line and text of the last row of each key, should a later one supersede it."""
-        self.listed: list[RefusedRow] = []
-        self.unread: dict[str, Any] | None = None
-        self._first_byte, self._first_line = progress.next_byte, progress.lines
-        self._next_byte, self._lines = progress.next_byte, progress.lines
-        self._blank_lines = progress.blank_lines
-        self._rows_read = progress.rows_read
-        self._rows_superseded = progress.rows_superseded
-        self._rows_refused = progress.rows_refused
-
-    def reached(self) -> Reached:
-        return Reached(
-            self._next_byte,
-            self._lines,
-            self._blank_lines,
-            self._rows_read,
-            self._rows_superseded,
-            self._rows_refused,
-            len(self.listed),
+        self.reached = Reached(
+            progress.next_byte,
+            progress.lines,
+            progress.blank_lines,
+            progress.rows_written + progress.rows_superseded,
+            progress.rows_refused,
         )
+        self.keys = KeyDigests()
+        """Of all accepted rows from the chunk's start on."""
+        self._refused: list[RefusedRow] = []
+        self._unread: dict[str, Any] | None = None
 
-    def remember(self, record: Record, outcome: Row | Refusal) -> None:
-        """Take note of a row that an earlier round has accounted for."""
-        if isinstance(outcome, Row):
-            self.seen[outcome.key] = record.line, record.raw
+    def remember(self, page: Page) -> None:
+        """Take note of rows that an earlier round has accounted for."""
+        self.keys.add(page.keys)
 
-    def count_blank(self, record: Record) -> None:
-        self._advance(record)
-        self._blank_lines += 1
+    def place(self, page: Page, accepted: int) -> Place:
+        """A place in the page that is to be counted next."""
+        return Place(self.reached, page, accepted)
 
-    def count(self, record: Record, outcome: Row | Refusal) -> None:
-        self._advance(record)
-        self._rows_read += 1
-        line = self._first_line + record.line
-        if isinstance(outcome, Refusal):
-            self._rows_refused += 1
-            self.listed.append(refused_row(line, outcome.column, outcome.reason, record.raw))
-            return
-        earlier = self.seen.get(outcome.key)
-        if earlier is not None:
-            self._rows_superseded += 1
-            self.listed.append(refused_row(earlier[0], "", "superseded", earlier[1]))
-        self.seen[outcome.key] = line, record.raw
+    def count(self, page: Page) -> None:
+        for row in page.refused:
+            self._refused.append(row._replace(line=self.reached.lines + row.line))
+        self.keys.add(page.keys)
+        self.reached = self.reached.after(page)
 
-    def give_up(self, record: Record, end: int, delimiter: bytes, lines: int) -> None:
-        """Account for the rest of the chunk, which can't be read as records and has ``lines``."""
-        self.unread = {
-            "reason": record.problem,
-            "line": self._first_line + line_of_problem(record, delimiter),
-            "bytes": end - self._next_byte,
+    def go_back(self, place: Place, part: Page) -> None:
+        """Count nothing behind a place. ``part`` is its page up to there."""
+        self.reached = place.reached
+        del self._refused[self.reached.rows_refused - self.before.rows_refused :]
+        self.keys.keep(self.reached.rows_accepted)
+        self.count(part)
+
+    def give_up(self, rest: bytes, problem: str, end: int, delimiter: bytes, lines: int) -> None:
+        """Account for what is left of the chunk, which can't be read as records and has ``lines``.
+        ``rest`` is as much of it as was looked at."""
+        record = Record(rest, self.reached.lines + 1, end, problem)
+        self._unread = {
+            "reason": problem,
+            "line": line_of_problem(record, delimiter),
+            "bytes": end - self.reached.next_byte,
         }
-        self.count(record, Refusal("", record.problem or ""))
-        self._next_byte = end
-        self._lines = self._first_line + record.line - 1 + lines
-
-    def _advance(self, record: Record) -> None:
-        self._next_byte = self._first_byte + record.end
-        self._lines = self._first_line + record.line + record.lines
+        self._refused.append(refused_row(record.line, "", problem, rest))
+        self.reached = self.reached._replace(
+            next_byte=end,
+            lines=self.reached.lines + lines,
+            rows_refused=self.reached.rows_refused + 1,
+        )
 
     def check(self, items_written: int, items_replaced: int) -> None:
         """Compare what was counted with what the table acknowledged, once all of it has been.
 
         Raises AccountingError.
         """
-        before = self.before
-        if self._next_byte != before.end:
+        before, reached = self.before, self.reached
+        if reached.next_byte != before.end:
             raise AccountingError(
-                f"Chunk {before.index} ends at byte {before.end}, but {self._next_byte} was read."
+                f"Chunk {before.index} ends at byte {before.end}, but {reached.next_byte} was read."
             )
-        refused = self._rows_refused - before.rows_refused
-        accepted = self._rows_read - before.rows_read - refused
-        written = self._rows_read - self._rows_superseded - self._rows_refused
-        if items_written + items_replaced != accepted or len(self.seen) != written:
+        accepted = reached.rows_accepted - before.rows_written - before.rows_superseded
+        if items_written + items_replaced != accepted or len(self.keys) != reached.rows_accepted:
             raise AccountingError(
                 f"Chunk {before.index}: {accepted} rows accepted, {items_written} items written, "
-                f"{items_replaced} replaced; {written} rows counted as written, "
-                f"{len(self.seen)} keys seen."
+                f"{items_replaced} replaced; {len(self.keys)} keys noted for "
+                f"{reached.rows_accepted} rows."
             )
 
-    def progress(self, reached: Reached, *, finished: bool, part: str | None) -> ChunkProgress:
-        """What to record of the chunk; ``part`` is the key of the round's refused rows, if any."""
-        before = self.before
+    def listed(self, superseded: Sequence[RefusedRow]) -> list[RefusedRow]:
+        """All rows of this round that are not written."""
+        return [*self._refused, *superseded]
+
+    def progress(
+        self, superseded: int, *, finished: bool, part: str | None, throttles: int, times: list[str]
+    ) -> ChunkProgress:
+        """What to record of the chunk: so many rows found ``superseded`` in this round, the key of
+        its refused rows, if any, and when it began and ended."""
+        before, reached = self.before, self.reached
+        all_superseded = before.rows_superseded + superseded
         return replace(
             before,
             next_byte=reached.next_byte,
             finished=finished,
             lines=reached.lines,
             blank_lines=reached.blank_lines,
-            rows_read=reached.rows_read,
-            rows_written=reached.rows_read - reached.rows_superseded - reached.rows_refused,
-            rows_superseded=reached.rows_superseded,
+            rows_read=reached.rows_accepted + reached.rows_refused,
+            rows_written=reached.rows_accepted - all_superseded,
+            rows_superseded=all_superseded,
             rows_refused=reached.rows_refused,
             refused_parts=[*before.refused_parts, part] if part else before.refused_parts,
-            unread=self.unread if finished else None,
+            unread=self._unread if finished else None,
+            throttles=before.throttles + throttles,
+            rounds=[*before.rounds, times],
         )

@@ -4,19 +4,18 @@
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ingestion.chunks import Chunk
 from ingestion.errors import AccountingError, NoProgress
 from ingestion.ledger import ChunkProgress, Ledger
-from ingestion.objects import read_blocks
-from ingestion.planning import chunk_source
-from ingestion.records import read_records
-from ingestion.refused import write_part
-from ingestion.rows import Row, RowReader
-from ingestion.table import BatchWriter, WritingStopped, key_attributes
-from ingestion.tally import Reached, Tally
+from ingestion.pressure import share_of_rate
+from ingestion.reading import ChunkPages
+from ingestion.refused import RefusedRow, write_part
+from ingestion.repeats import superseded_rows
+from ingestion.table import BatchWriter, Sender, WritingStopped, key_attributes
+from ingestion.tally import Place, Tally
 from ingestion.turns import LOOK_SECONDS, Turns, WriterLease
 
 if TYPE_CHECKING:
@@ -43,31 +42,41 @@ class Round(NamedTuple):
 
 
 class ChunkWriter:
-    """Writes chunks into one table. ``in_flight`` batches are under way at a time."""
+    """Writes chunks into one table. ``in_flight`` batches are under way at a time. A load whose
+    ``at_a_time`` chunks are written in parallel keeps to ``rows_per_second`` (0: no cap)."""
 
     def __init__(
         self,
         s3: "S3Client",
         dynamodb: "DynamoDBClient",
+        sender: Sender,
         ledger: Ledger,
         turns: Turns,
         *,
         table: str,
         work_bucket: str,
         in_flight: int,
+        rows_per_second: float = 0,
+        at_a_time: int = 1,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._s3 = s3
         self._dynamodb = dynamodb
+        self._sender = sender
         self._ledger = ledger
         self._turns = turns
         self._table = table
         self._work_bucket = work_bucket
         self._in_flight = in_flight
+        self._rows_per_second = rows_per_second
+        self._at_a_time = at_a_time
         self._clock = clock
 
-    def write(self, load_id: str, file: Mapping[str, Any], chunk: Chunk, seconds: float) -> Round:
+    def write(
+        self, load_id: str, file: Mapping[str, Any], chunk: Chunk, chunks: int, seconds: float
+    ) -> Round:
         """Write a chunk, or as much of it as ``seconds`` allow, and record how far it got.
+        ``chunks`` is how many the load has.
 
         A finished chunk is answered from the ledger, an unfinished one is continued from its
         checkpoint. Raises NoProgress if not one row could be accounted for in the time.
@@ -79,12 +88,15 @@ class ChunkWriter:
             raise AccountingError(f"Chunk {chunk.index} of load {load_id} has another byte range.")
         if before.finished:
             return Round(before)
+        began = self._ledger.now()
         tally = Tally(before)
-        writer = BatchWriter[Reached](
-            self._dynamodb,
+        pages = ChunkPages(self._s3, file, chunk, key_attributes(self._dynamodb, self._table))
+        writer = BatchWriter[Place](
+            self._sender,
             self._table,
             in_flight=self._in_flight,
             deadline=deadline - CHECKPOINT_SECONDS / 2,
+            rate=share_of_rate(self._rows_per_second, chunks, self._at_a_time),
             clock=self._clock,
         )
         object_url = f"s3://{file['bucket']}/{file['key']}"
@@ -93,74 +105,87 @@ class ChunkWriter:
             if lease.overtaken():
                 return Round(before, overtaken=True)
             try:
-                self._feed(writer, tally, file, chunk, lease, deadline - CHECKPOINT_SECONDS)
+                self._feed(writer, tally, pages, lease, deadline - CHECKPOINT_SECONDS)
                 writer.drain()
             except WritingStopped as stop:
                 writer.stop()
                 overtaken, finished = isinstance(stop, Overtaken), False
-                reached = tally.reached() if writer.idle else writer.acknowledged
             else:
                 tally.check(writer.items_written, writer.items_replaced)
                 overtaken, finished = False, True
-                reached = tally.reached()
-        if reached is None or (reached.next_byte == before.next_byte and not finished):
-            if overtaken:
-                return Round(before, overtaken=True)
-            raise NoProgress(f"Chunk {chunk.index} of load {load_id}: no row in {seconds:.0f} s.")
-        progress = self._record(load_id, tally, reached, finished)
-        return Round(progress, overtaken)
+        if not finished:
+            place = writer.acknowledged
+            if place is None:
+                if overtaken:
+                    return Round(before, overtaken=True)
+                raise NoProgress(
+                    f"Chunk {chunk.index} of load {load_id}: no row in {seconds:.0f} s."
+                )
+            tally.go_back(place, pages.reader.part(place.page, place.accepted))
+        superseded = _superseded(pages, tally)
+        part = self._write_part(load_id, tally, superseded)
+        progress = tally.progress(
+            len(superseded),
+            finished=finished,
+            part=part,
+            throttles=writer.throttles,
+            times=[began, self._ledger.now()],
+        )
+        return Round(self._ledger.save_chunk(load_id, progress), overtaken)
 
     def _feed(
         self,
-        writer: BatchWriter[Reached],
+        writer: BatchWriter[Place],
         tally: Tally,
-        file: Mapping[str, Any],
-        chunk: Chunk,
+        pages: ChunkPages,
         lease: WriterLease,
         deadline: float,
     ) -> None:
         """Put what is left of the chunk. Raises WritingStopped at the deadline, or Overtaken."""
-        source = chunk_source(file, chunk)
-        delimiter = file["delimiter"].encode()
-        rows = RowReader(
-            file["columns"], file["width"], delimiter, key_attributes(self._dynamodb, self._table)
-        )
-        done = tally.before.next_byte
-        for record in read_records(read_blocks(self._s3, source, chunk.start, done), delimiter):
-            if record.raw:
-                tally.remember(record, rows.read(record))
-        next_look = self._clock() + LOOK_SECONDS
-        for record in read_records(read_blocks(self._s3, source, done, chunk.end), delimiter):
-            now = self._clock()
-            if now > deadline:
-                raise WritingStopped
-            if now > next_look:
-                next_look = now + LOOK_SECONDS
-                if lease.overtaken():
-                    raise Overtaken
-            if record.problem:
-                rest = read_blocks(self._s3, source, tally.reached().next_byte, chunk.end)
-                lines = sum(block.count(b"\n") for block in rest)
-                tally.give_up(record, chunk.end, delimiter, lines)
-            elif not record.raw:
-                tally.count_blank(record)
-            else:
-                outcome = rows.read(record)
-                tally.count(record, outcome)
-                if isinstance(outcome, Row):
-                    writer.put(outcome.key, outcome.item, tally.reached())
-
-    def _record(
-        self, load_id: str, tally: Tally, reached: Reached, finished: bool
-    ) -> ChunkProgress:
         before = tally.before
-        part = None
-        if reached.listed:
-            # The name says which bytes it is about, so a repetition replaces it by the same rows.
-            part = (
-                f"refused-rows/{load_id}/parts/"
-                f"{before.index:06d}-{before.next_byte}-{reached.next_byte}.jsonl"
-            )
-            write_part(self._s3, self._work_bucket, part, tally.listed[: reached.listed])
-        progress = tally.progress(reached, finished=finished, part=part)
-        return self._ledger.save_chunk(load_id, progress)
+        for page in pages.pages(before.start, before.next_byte):
+            tally.remember(page)
+        next_look = self._clock() + LOOK_SECONDS
+        texts = pages.texts(before.next_byte, before.end)
+        for text in texts:
+            page = pages.reader.read(text)
+            for first in range(0, len(page.requests), writer.batch_items):
+                now = self._clock()
+                if now > deadline:
+                    raise WritingStopped
+                if now > next_look:
+                    next_look = now + LOOK_SECONDS
+                    if lease.overtaken():
+                        raise Overtaken
+                last = min(first + writer.batch_items, len(page.requests))
+                place = tally.place(page, last)
+                writer.put(page.keys[first:last], page.requests[first:last], place)
+            tally.count(page)
+        if texts.problem:
+            left = pages.blocks(tally.reached.next_byte, before.end)
+            lines = sum(block.count(b"\n") for block in left)
+            tally.give_up(texts.rest, texts.problem, before.end, pages.delimiter, lines)
+
+    def _write_part(
+        self, load_id: str, tally: Tally, superseded: Sequence[RefusedRow]
+    ) -> str | None:
+        rows = tally.listed(superseded)
+        if not rows:
+            return None
+        # The name says which bytes it is about, so a repetition replaces it by the same rows.
+        before, next_byte = tally.before, tally.reached.next_byte
+        part = (
+            f"refused-rows/{load_id}/parts/{before.index:06d}-{before.next_byte}-{next_byte}.jsonl"
+        )
+        write_part(self._s3, self._work_bucket, part, rows)
+        return part
+
+
+def _superseded(pages: ChunkPages, tally: Tally) -> list[RefusedRow]:
+    """The rows that one read in this round supersedes."""
+    repeated = tally.keys.repeated()
+    if not repeated:
+        return []
+    before = tally.before
+    texts = pages.texts(before.start, tally.reached.next_byte)
+    return list(superseded_rows(texts, pages.reader, repeated, before.lines))

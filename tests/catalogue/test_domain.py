@@ -14,6 +14,7 @@ from moto import mock_aws
 from tests.catalogue.expectations import MOST_REFUSED_PERCENT, Tickets
 from tests.catalogue.kinds import ALL_KINDS, Kind
 from tests.catalogue.outcomes import Places, outcome_of
+from tests.moto_tables import dynamodb_server
 
 UPLOADS, WORK, TABLE, LEDGER = "uploads", "work", "Tickets", "Ledger"
 TASKS = ("validate_file", "split_file", "take_turn", "write_chunk", "reconcile")
@@ -46,7 +47,8 @@ class Tasks:
         if plan["chunks"]:
             assert self._call("take_turn", task) == {"turn": "mine"}
         for chunk in self._chunks(plan):
-            assert self._call("write_chunk", task | {"chunk": chunk})["finished"]
+            write = task | {"chunk": chunk, "chunks": plan["chunks"]}
+            assert self._call("write_chunk", write)["finished"]
         self._call("reconcile", task | {"plan": plan, "started_at": "2026-01-01T10:00:00Z"})
         return load_id
 
@@ -92,13 +94,16 @@ def tasks() -> Iterator[Tasks]:
         "WORK_BUCKET": WORK,
         "CHUNK_SIZE_BYTES": "1",
         "BATCHES_IN_FLIGHT": "4",
+        "MAP_CONCURRENCY": "1",
+        "MAX_ROWS_PER_SECOND": "0",
         "DYNAMODB_TABLE": TABLE,
         "MOST_REFUSED_PERCENT": str(MOST_REFUSED_PERCENT),
         "STACK_NAME": "tickets",
     }
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
+    with pytest.MonkeyPatch.context() as patch, mock_aws(), dynamodb_server() as url:
         for name, value in settings.items():
             patch.setenv(name, value)
+        patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
         for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
             patch.delenv(name, raising=False)
         session = boto3.Session("testing", "testing", region_name="us-east-1")

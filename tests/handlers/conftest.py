@@ -13,6 +13,8 @@ from boto3.dynamodb.types import TypeDeserializer
 from moto import mock_aws
 from moto.s3.models import s3_backends
 
+from tests.moto_tables import dynamodb_server
+
 EVENTS = Path(__file__).parents[2] / "events"
 HANDLERS = (
     "start_execution",
@@ -109,7 +111,9 @@ class Cloud:
         return state, json.loads(self.read(state["plan"]["bucket"], state["plan"]["key"]))
 
     def write(self, state, chunk, **options):
-        task = {"load_id": state["load_id"], "file": state["file"], "chunk": chunk}
+        chunks = state["plan"]["chunks"]
+        task = {name: state[name] for name in ("load_id", "file")}
+        task |= {"chunk": chunk, "chunks": chunks}
         return self.call("write_chunk", task, **options)
 
     def reconcile(self, state):
@@ -178,6 +182,12 @@ class Cloud:
 
 
 @pytest.fixture(scope="session")
+def dynamodb_url():
+    with dynamodb_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def session():
     """One for all tests, because it reads the services' models, which takes a second. Made
     within moto, or its clients would talk to AWS."""
@@ -186,16 +196,19 @@ def session():
 
 
 @pytest.fixture
-def cloud(monkeypatch, session):
+def cloud(monkeypatch, session, dynamodb_url):
     """An empty stack."""
     for name, value in {
         "LEDGER_TABLE": Cloud.ledger_table,
         "WORK_BUCKET": WORK,
         "CHUNK_SIZE_BYTES": str(CHUNK_SIZE),
         "BATCHES_IN_FLIGHT": "4",
+        "MAP_CONCURRENCY": "1",
+        "MAX_ROWS_PER_SECOND": "0",
         "MOST_REFUSED_PERCENT": str(MOST_REFUSED_PERCENT),
         "STACK_NAME": "tickets",
         "DYNAMODB_TABLE": Cloud.table,
+        "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_url,
     }.items():
         monkeypatch.setenv(name, value)
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):

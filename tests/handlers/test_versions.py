@@ -9,6 +9,7 @@ from handlers import take_turn, write_chunk
 from ingestion.claims import Claim, Lease
 from ingestion.turns import LOOK_SECONDS, OVERTAKEN
 from tests.handlers.one_key import KEY, A, B, claims, report, rows, stores, url
+from tests.handlers.watched_sender import watch
 
 # ---------------------------------------------------------------- The later one wins
 
@@ -71,17 +72,15 @@ def writing(cloud, monkeypatch):
     return state, chunk, newer
 
 
-def claim_after(cloud, records, newer):
-    """A second passes with each record; when ``records`` have been read the newer load claims."""
-    seconds = itertools.count()
+def claim_before(cloud, batch, newer):
+    """The newer load claims just before so many batches have been sent; each takes as long as the
+    writer waits between two looks at its lease."""
 
-    def clock():
-        now = next(seconds)
-        if now == records:
+    def claim(number):
+        if number == batch:
             cloud.newer_turn = cloud.take_turn(newer)
-        return float(now)
 
-    write_chunk._chunk_writer()._clock = clock
+    watch(batch_takes=LOOK_SECONDS + 1, before=claim)
 
 
 def test_a_chunk_overtaken_before_it_begins_writes_nothing(cloud, writing):
@@ -99,14 +98,12 @@ def test_a_chunk_overtaken_in_the_middle_stops_keeps_its_checkpoint_and_gives_it
     cloud, writing
 ):
     state, chunk, newer = writing
-    claim_after(cloud, 80, newer)
+    claim_before(cloud, 3, newer)
     answer = cloud.write(state, chunk, seconds=10_000)
 
     assert cloud.newer_turn == "wait"  # the writer had its lease then
     assert (answer["overtaken"], answer["finished"]) == (True, False)
-    # It has looked within LOOK_SECONDS (and a second of this clock is a record); batches have 25.
-    read = 80 + LOOK_SECONDS + 3
-    assert 80 - 25 <= answer["rows_read"] <= read
+    assert answer["rows_read"] == 3 * 25
     assert answer["rows_written"] == answer["rows_read"] == len(cloud.items())
     entry = cloud.entry(state["load_id"], "chunk#000000")
     assert (entry["finished"], entry["next_byte"]) == (False, answer["next_byte"])
@@ -119,7 +116,17 @@ def test_a_chunk_overtaken_in_the_middle_stops_keeps_its_checkpoint_and_gives_it
 
 def test_a_chunk_overtaken_before_a_row_is_written_is_no_error(cloud, writing):
     state, chunk, newer = writing
-    claim_after(cloud, 3, newer)
+    # Time passes before the first batch, and the newer load comes then.
+    step = LOOK_SECONDS + 1
+    seconds = itertools.count(step=step)
+
+    def clock():
+        now = next(seconds)
+        if now == 2 * step:
+            cloud.take_turn(newer)
+        return float(now)
+
+    write_chunk._chunk_writer()._clock = clock
     answer = cloud.write(state, chunk, seconds=10_000)
     assert (answer["overtaken"], answer["rows_read"]) == (True, 0)
     assert cloud.items() == []
@@ -131,23 +138,16 @@ def test_a_writer_holds_a_lease_for_all_its_functions_time_and_only_while_it_wri
 ):
     state, chunk, _ = writing
     held = []
-    write_chunk._chunk_writer()._dynamodb.meta.events.register(
-        "before-call.dynamodb.BatchWriteItem",
-        lambda **_: held.append(claims(cloud).leases(url(cloud))),
-    )
+    watch(before=lambda _: held.append(claims(cloud).leases(url(cloud))))
     monkeypatch.setattr(write_chunk._chunk_writer()._turns, "_now", lambda: 1_800_000_000.0)
     cloud.write(state, chunk, seconds=700)
     assert held == [[Lease(state["load_id"], 1_800_000_000 + 700 + 60)]] * 8
     assert claims(cloud).leases(url(cloud)) == []
 
 
-def test_a_writer_that_fails_gives_its_lease_back(cloud, writing, monkeypatch):
+def test_a_writer_that_fails_gives_its_lease_back(cloud, writing):
     state, chunk, _ = writing
-
-    def fail(**_):
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(write_chunk._chunk_writer()._dynamodb, "batch_write_item", fail)
+    watch(before=lambda batch: 1 / (batch - 2))
     with pytest.raises(ZeroDivisionError):
         cloud.write(state, chunk)
     assert claims(cloud).leases(url(cloud)) == []
@@ -166,7 +166,7 @@ def test_a_finished_chunk_of_an_overtaken_load_stays_finished(cloud, writing):
 
 def test_an_overtaken_load_ends_overtaken_with_what_it_had_written(cloud, writing):
     state, chunk, newer = writing
-    claim_after(cloud, 80, newer)
+    claim_before(cloud, 3, newer)
     answer = cloud.write(state, chunk, seconds=10_000)
     result = cloud.reconcile(state)
     assert (result["complete"], result["overtaken"], result["summary"]) == (False, True, OVERTAKEN)

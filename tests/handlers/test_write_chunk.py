@@ -2,20 +2,20 @@
 
 import csv
 import io
-import itertools
 import json
 from decimal import Decimal
 
 import pytest
 from botocore.exceptions import ClientError
 
-from handlers import write_chunk
 from ingestion.errors import AccountingError, KeySchemaNotSupported, NoProgress
 from ingestion.records import LONGEST_RECORD
 from ingestion.writing import CHECKPOINT_SECONDS
+from tests.handlers.watched_sender import unwatch, watch
 
 COLUMNS = ["ticket_id", "product", "basket_id", "timestamp", "category", "quantity", "store"]
 ONE_CHUNK = "10000000"  # bytes, more than any file here has
+ROUND = 60.0  # seconds of a round in which batches may be sent
 
 
 @pytest.fixture
@@ -76,15 +76,6 @@ def counts(answer):
     return tuple(answer[name] for name in names)
 
 
-def count_batches():
-    """A list that grows with each BatchWriteItem that the handler sends."""
-    batches = []
-    write_chunk._chunk_writer()._dynamodb.meta.events.register(
-        "before-call.dynamodb.BatchWriteItem", lambda **_: batches.append(1)
-    )
-    return batches
-
-
 @pytest.mark.parametrize("rows", [1, 25, 26, 110])
 def test_the_table_equals_an_independent_parse(cloud, rows):
     body = file_of(row(at, quantity=str(at - 3)) for at in range(rows))
@@ -125,11 +116,11 @@ def test_the_ledger_has_the_chunks_entry_as_answered(cloud):
 
 def test_a_finished_chunk_is_answered_without_writing(cloud):
     state, chunk = plan(cloud, file_of(row(at) for at in range(30)))
-    batches = count_batches()
+    watched = watch()
     answer = cloud.write(state, chunk)
-    assert len(batches) == 2
+    assert watched.batches == 2
     assert cloud.write(state, chunk) == answer
-    assert len(batches) == 2
+    assert watched.batches == 2
 
 
 def test_a_finished_chunk_is_answered_even_if_the_object_is_gone(cloud):
@@ -200,12 +191,9 @@ def checkpoint_file():
     return file_of(rows).replace(b'"14",', b'"14",\r\n\r\n')
 
 
-def tick_with_each_record():
-    """Let a second pass whenever the writer looks at its clock, as it does before each record."""
-    write_chunk._chunk_writer()._clock = itertools.count().__next__
-
-
-def test_in_rounds_as_in_one_go(cloud):
+@pytest.mark.parametrize("page_size", [100, 700, 4000, 128 * 1024])
+def test_in_rounds_as_in_one_go(cloud, monkeypatch, page_size):
+    monkeypatch.setattr("ingestion.reading.PAGE_SIZE", page_size)
     body = checkpoint_file()
     state, chunk = plan(cloud, body)
     whole = cloud.write(state, chunk)
@@ -217,12 +205,12 @@ def test_in_rounds_as_in_one_go(cloud):
             TableName="Tickets", Key={"ticket_id": {"S": key[0]}, "product": {"S": key[1]}}
         )
     state, chunk = plan(cloud, body)  # another version of the object, so another load
-    tick_with_each_record()
+    watch(batch_takes=ROUND / 2)
     rounds = []
     while not rounds or not rounds[-1]["finished"]:
-        rounds.append(cloud.write(state, chunk, seconds=CHECKPOINT_SECONDS + 60))
+        rounds.append(cloud.write(state, chunk, seconds=CHECKPOINT_SECONDS + ROUND))
         assert sum(counts(rounds[-1])[1:]) == rounds[-1]["rows_read"]
-    assert len(rounds) > 3
+    assert len(rounds) > 2
     assert loaded(cloud) == table
     assert refused(cloud, rounds[-1]) == listed
     for name in ("lines", "blank_lines", "next_byte", "unread"):
@@ -233,8 +221,8 @@ def test_in_rounds_as_in_one_go(cloud):
 def test_a_checkpoint_stands_at_a_record_and_counts_only_what_is_in_the_table(cloud):
     body = file_of(row(at) for at in range(100))
     state, chunk = plan(cloud, body)
-    tick_with_each_record()
-    answer = cloud.write(state, chunk, seconds=CHECKPOINT_SECONDS + 60)
+    watch(batch_takes=ROUND / 2 + 1)
+    answer = cloud.write(state, chunk, seconds=CHECKPOINT_SECONDS + ROUND)
     assert answer["finished"] is False
     assert chunk["start"] < answer["next_byte"] < chunk["end"]
     before = body[: answer["next_byte"]]
@@ -253,40 +241,19 @@ def test_a_round_without_time_for_a_row_is_an_error_that_a_retry_cures(cloud):
     assert cloud.write(state, chunk)["finished"]
 
 
-def test_a_table_that_takes_nothing_is_an_error_that_a_retry_cures(cloud, monkeypatch):
+def test_a_table_that_takes_nothing_is_an_error_that_a_retry_cures(cloud):
     state, chunk = plan(cloud, file_of([row(1)]))
-    client = write_chunk._chunk_writer()._dynamodb
-    throttled = ClientError(
-        {"Error": {"Code": "ProvisionedThroughputExceededException"}}, "BatchWriteItem"
-    )
-
-    def refuse(**_):
-        raise throttled
-
-    with monkeypatch.context() as patched:
-        patched.setattr(client, "batch_write_item", refuse)
-        tick_with_each_record()
-        patched.setattr("ingestion.table._FIRST_PAUSE", 0.0)
-        with pytest.raises(NoProgress):
-            cloud.write(state, chunk, seconds=CHECKPOINT_SECONDS + 10)
+    watch(answer=(400, b'{"__type":"x#ProvisionedThroughputExceededException"}'))
+    with pytest.raises(NoProgress):
+        cloud.write(state, chunk, seconds=CHECKPOINT_SECONDS + 10)
+    unwatch()
     assert cloud.write(state, chunk)["rows_written"] == 1
 
 
-def test_a_batch_denied_fails_the_task_and_leaves_no_entry(cloud, monkeypatch):
+def test_a_batch_denied_fails_the_task_and_leaves_no_entry(cloud):
     state, chunk = plan(cloud, file_of([row(1)]))
-    denied = ClientError(
-        {
-            "Error": {"Code": "AccessDeniedException"},
-            "ResponseMetadata": {"HTTPStatusCode": 400},
-        },
-        "BatchWriteItem",
-    )
-
-    def deny(**_):
-        raise denied
-
-    monkeypatch.setattr(write_chunk._chunk_writer()._dynamodb, "batch_write_item", deny)
-    with pytest.raises(ClientError, match="AccessDenied"):
+    watch(answer=(400, b'{"__type":"x#AccessDeniedException","Message":"User: role may not"}'))
+    with pytest.raises(ClientError, match=r"AccessDeniedException.*BatchWriteItem.*role may not"):
         cloud.write(state, chunk)
     assert cloud.entry(state["load_id"], "chunk#000000") is None
 

@@ -294,10 +294,11 @@ def test_a_task_invokes_the_substitution_of_its_name(name: str) -> None:
 @pytest.mark.parametrize("name", INVOKING)
 def test_a_task_sends_its_handler_exactly_the_fields_that_it_reads(name: str) -> None:
     tree = ast.parse((HANDLERS / f"{snake_case(name)}.py").read_text(encoding="utf-8"))
-    read = {
-        ast.literal_eval(node.slice)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "event"
-    }
+    read = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "event":
+            read.add(ast.literal_eval(node.slice))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "event.get":
+            read.add(ast.literal_eval(node.args[0]))
     sent = {key.removesuffix(".$") for key in STATES[name]["Parameters"]["Payload"]}
     assert sent == read

@@ -90,7 +90,12 @@ def test_the_domain_reads_no_environment_variables() -> None:
 
 def test_the_variables_name_what_the_stack_deploys() -> None:
     stack = deploy(
-        ChunkSizeBytes=65536, BatchesInFlight=3, TableName="Purchases", MostRefusedPercent=2.5
+        ChunkSizeBytes=65536,
+        MapConcurrency=7,
+        BatchesInFlight=3,
+        MaxRowsPerSecond=900,
+        TableName="Purchases",
+        MostRefusedPercent=2.5,
     )
     expected = {
         "STATE_MACHINE_ARN": stack.arn("Ingest"),
@@ -98,6 +103,8 @@ def test_the_variables_name_what_the_stack_deploys() -> None:
         "WORK_BUCKET": stack.ref("WorkBucket"),
         "CHUNK_SIZE_BYTES": 65536,
         "BATCHES_IN_FLIGHT": 3,
+        "MAP_CONCURRENCY": 7,
+        "MAX_ROWS_PER_SECOND": 900,
         "DYNAMODB_TABLE": "Purchases",
         "MOST_REFUSED_PERCENT": 2.5,
         "STACK_NAME": "Tickets-Prod",

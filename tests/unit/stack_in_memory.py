@@ -12,6 +12,7 @@ from ingestion.chunks import Chunk
 from ingestion.ledger import ChunkProgress, Ledger
 from ingestion.planning import Planner
 from ingestion.reconciliation import Reconciler
+from ingestion.transport import Reply
 from ingestion.validation import Validator
 from ingestion.writing import ChunkWriter
 
@@ -51,7 +52,10 @@ class BucketsInMemory:
 
 
 class TableInMemory:
+    """The table, and the way to it."""
+
     def __init__(self) -> None:
+        self._replies: list[Reply] = []
         self.items: dict[tuple[str, str], dict[str, Any]] = {}
 
     def describe_table(self, **_: Any) -> dict[str, Any]:
@@ -68,14 +72,22 @@ class TableInMemory:
             }
         }
 
-    def batch_write_item(self, *, RequestItems: Mapping[str, Any]) -> dict[str, Any]:
-        [requests] = RequestItems.values()
+    def send(self, tag: object, body: bytes) -> None:
+        [requests] = json.loads(body)["RequestItems"].values()
         items = [request["PutRequest"]["Item"] for request in requests]
         keys = [tuple(item[name]["S"] for name in KEY) for item in items]
         assert len(set(keys)) == len(keys) <= 25
         assert all(all(key) for key in keys)
         self.items.update(zip(keys, items, strict=True))
-        return {}
+        self._replies.append(Reply(tag, 200, b'{"UnprocessedItems":{}}'))
+
+    def replies(self, seconds: float) -> list[Reply]:
+        replies, self._replies = self._replies, []
+        return replies
+
+    @property
+    def under_way(self) -> int:
+        return len(self._replies)
 
 
 class LedgerInMemory(Ledger):
@@ -141,10 +153,18 @@ class StackInMemory:
         plan = Planner(s3, self.ledger, WORK, self._chunk_size).plan(load_id, file)
         self.chunks = json.loads(self.buckets.objects[WORK, plan["key"]])
         writer = ChunkWriter(
-            s3, dynamodb, self.ledger, turns, table="Tickets", work_bucket=WORK, in_flight=1
+            s3,
+            dynamodb,
+            self.table,
+            self.ledger,
+            turns,
+            table="Tickets",
+            work_bucket=WORK,
+            in_flight=1,
         )
         for chunk in self.chunks:
-            assert writer.write(load_id, file, Chunk(**chunk), 900).progress.finished
+            round_ = writer.write(load_id, file, Chunk(**chunk), len(self.chunks), 900)
+            assert round_.progress.finished
         reconciler = Reconciler(s3, self.ledger, turns, work_bucket=WORK, most_refused_percent=100)
         self.result = reconciler.reconcile(load_id, file, plan)
 

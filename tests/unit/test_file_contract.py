@@ -4,7 +4,9 @@ An example is a fenced `csv` block, the file, and right behind it a fenced `text
 of it. In files marked `escaped` stand `\\xNN`, `\\r`, `\\t` and `{9 times x}`.
 """
 
+import csv
 import inspect
+import io
 import json
 import re
 from pathlib import Path
@@ -15,14 +17,13 @@ from samtranslator.yaml_helper import yaml_parse
 
 from ingestion import facts, validation
 from ingestion.facts import HEAD_SIZE, FileFacts, examine
-from ingestion.ledger import ChunkProgress
 from ingestion.records import LONGEST_RECORD, read_records
 from ingestion.refused import LONGEST_RAW, csv_lines, refused_row
 from ingestion.rows import REASONS, Item, Row, RowReader
-from ingestion.tally import Tally
 from ingestion.unpack import LARGEST_FILE, Unpacker
 from ops import TEMPLATE
 from ops.ingest import NOTIFIED_ENDINGS
+from tests.unit.stack_in_memory import KEY, StackInMemory
 
 PAGE = (Path(__file__).parents[2] / "docs" / "files.md").read_text(encoding="utf-8")
 EXAMPLE = re.compile(
@@ -85,41 +86,45 @@ def happens(file: bytes) -> tuple[list[str], dict[str, Item]]:
 
 
 def rows_happen(file: bytes, found: FileFacts) -> tuple[list[str], dict[str, Item]]:
-    """As Write Chunk does it, for a file of one chunk: the tally is its own."""
+    """What is listed is taken from a load of the file; where its rows begin, from its records."""
+    stack = StackInMemory(chunk_size=len(file) + 1)
+    stack.load(file)
     delimiter = found.delimiter.encode()
-    reader = RowReader(found.columns, found.width, delimiter, ("ticket_id", "product"))
-    tally = Tally(ChunkProgress(0, found.data_start, len(file), found.data_start))
+    reader = RowReader(found.columns, found.width, delimiter, KEY)
     outcomes: dict[int, str] = {}
     items: dict[str, Item] = {}
     for record in read_records([file[found.data_start :]], delimiter):
         line = record.line + found.header_lines
-        if record.problem:
-            tally.give_up(record, len(file), delimiter, record.raw.count(b"\n"))
-        elif not record.raw:
-            tally.count_blank(record)
+        row = reader.read(record) if record.raw else None
+        if row is None:
             outcomes[line] = "blank"
-        else:
-            outcome = reader.read(record)
-            tally.count(record, outcome)
-            if isinstance(outcome, Row):
-                outcomes[line] = "written"
-                items[f"line {line}: written"] = outcome.item
-    for row in tally.listed:
-        where = f", {row.column}" if row.column else ""
-        words = "superseded" if row.reason == "superseded" else f"refused{where}: {row.reason}"
-        outcomes[row.line + found.header_lines] = words
-    reached = tally.reached()
-    written = list(outcomes.values()).count("written")
-    assert reached.next_byte == len(file)
-    assert reached.rows_read == written + reached.rows_superseded + reached.rows_refused
+        elif isinstance(row, Row):
+            outcomes[line] = "written"
+            items[f"line {line}: written"] = row.item
+    report = stack.report
+    for line, column, reason, _ in listed_rows(stack):
+        where = f", {column}" if column else ""
+        words = "superseded" if reason == "superseded" else f"refused{where}: {reason}"
+        outcomes[int(line)] = words
+        items.pop(f"line {line}: written", None)
+    assert {tuple(item[name]["S"] for name in KEY): item for item in items.values()} == (
+        stack.table.items
+    )
+    assert report["rows_written"] == len(items)
+    assert report["rows_read"] == len(outcomes) - list(outcomes.values()).count("blank")
     lines = [f"line {line}: {words}" for line, words in sorted(outcomes.items())] or ["no rows"]
     if found.unknown_columns:
         lines.append(f"not stored: {', '.join(found.unknown_columns)}")
-    if tally.unread:
-        unread = tally.unread
-        line = unread["line"] + found.header_lines
-        lines.append(f"unread: {unread['reason']}, line {line}, {unread['bytes']:,} bytes")
+    if unread := report["unread"]:
+        lines.append(
+            f"unread: {unread['reason']}, line {unread['line']}, {unread['bytes']:,} bytes"
+        )
     return lines, items
+
+
+def listed_rows(stack: StackInMemory) -> list[list[str]]:
+    url = stack.report["refused_rows"]
+    return list(csv.reader(io.StringIO(stack.object(url).decode(), newline="")))[1:] if url else []
 
 
 @pytest.mark.parametrize(("file", "outcome"), examples())

@@ -1,6 +1,7 @@
 """Reading S3 objects: pinned, continued where a stream broke, and given up in the end."""
 
 import io
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,7 +15,7 @@ from botocore.response import StreamingBody
 from urllib3.exceptions import ProtocolError
 
 from ingestion.errors import ObjectChanged, ObjectGone
-from ingestion.objects import PinnedObject, pin, read_blocks
+from ingestion.objects import PinnedObject, pin, read_ahead, read_blocks
 
 STORED_AT = datetime(2025, 11, 24, 9, 0, 7, tzinfo=UTC)
 CONTENT = bytes(range(256)) * 40
@@ -186,6 +187,162 @@ def test_what_the_sdk_could_not_cure_is_raised(error):
     with pytest.raises(type(error)):
         read(s3)
     assert len(s3.requests) == 1
+
+
+class ManyRanges:
+    """An S3 client for several threads. ``failures`` are raised by the request for the range that
+    starts there; ``broken`` bodies break once after so many bytes. The first ``together`` requests
+    are answered when all of them have come."""
+
+    def __init__(self, failures=None, broken=None, together=1, ignore_range=False):
+        self.failures = failures or {}
+        self.broken = broken or {}
+        self.ignore_range = ignore_range
+        self.requests = []
+        self.bodies = []
+        self._together = together
+        self._lock = threading.Lock()
+        self._gate = threading.Barrier(together)
+
+    def get_object(self, **arguments):
+        with self._lock:
+            self.requests.append(arguments)
+            early = len(self.requests) <= self._together
+        if early:
+            self._gate.wait(timeout=10)
+        start, last = map(int, arguments["Range"].removeprefix("bytes=").split("-"))
+        if start in self.failures:
+            raise self.failures[start]
+        content = CONTENT if self.ignore_range else CONTENT[start : last + 1]
+        raw = Raw(content, self.broken.pop(start, None))
+        self.bodies.append(raw)
+        return {
+            "Body": StreamingBody(raw, len(content)),
+            "ResponseMetadata": {"HTTPStatusCode": 200 if self.ignore_range else 206},
+        }
+
+
+def read_many(s3, start=0, end=SOURCE.size, range_size=1000, ranges=4):
+    return read_ahead(s3, SOURCE, start, end, range_size=range_size, ranges=ranges)
+
+
+def threads_left():
+    return [one.name for one in threading.enumerate() if one.name.startswith("read-ahead")]
+
+
+@pytest.mark.parametrize("end", [5000, 5001, 5999, len(CONTENT)])
+def test_ranges_read_ahead_are_the_whole_in_order(end):
+    s3 = ManyRanges()
+    assert b"".join(read_many(s3, 10, end)) == CONTENT[10:end]
+    assert threads_left() == []
+    assert all(body.closed for body in s3.bodies)
+    firsts = range(10, end, 1000)
+    assert sorted(request["Range"] for request in s3.requests) == sorted(
+        f"bytes={first}-{min(first + 1000, end) - 1}" for first in firsts
+    )
+    for request in s3.requests:
+        assert (request["VersionId"], request["IfMatch"]) == ("v1", '"etag-1"')
+
+
+@pytest.mark.parametrize("start", [0, 10])
+def test_a_server_that_ignores_range_is_asked_once_more_for_all_that_is_left(start):
+    """MiniStack does, and would send the whole file for each range."""
+    s3 = ManyRanges(ignore_range=True)
+    assert b"".join(read_many(s3, start, 9000)) == CONTENT[start:9000]
+    assert s3.requests[-1]["Range"] == f"bytes={start or 1000}-8999"
+    assert len(s3.requests) <= 6
+    assert threads_left() == []
+    assert all(body.closed for body in s3.bodies)
+
+
+def test_ranges_are_read_at_the_same_time():
+    """None of the first four is answered before all four are asked for."""
+    assert b"".join(read_many(ManyRanges(together=4))) == CONTENT
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000])
+def test_what_fits_into_one_range_is_read_by_one_request_without_a_thread(size):
+    s3 = ManyRanges()
+    blocks = []
+    for block in read_many(s3, 5, 5 + size):
+        assert threads_left() == []
+        blocks.append(block)
+    assert b"".join(blocks) == CONTENT[5 : 5 + size]
+    assert len(s3.requests) == min(size, 1)
+
+
+def test_no_more_is_read_ahead_than_was_asked_for():
+    s3 = ManyRanges()
+    taken = 0
+    for block in read_many(s3, ranges=3):
+        assert len(s3.requests) <= 3 + taken // 1000
+        taken += len(block)
+    assert taken == len(CONTENT)
+
+
+def test_a_range_that_breaks_is_continued_at_its_offset():
+    s3 = ManyRanges(broken={0: 300, 3000: 999})
+    assert b"".join(read_many(s3)) == CONTENT
+    asked = [request["Range"] for request in s3.requests]
+    assert {"bytes=300-999", "bytes=3999-3999"} <= set(asked)
+
+
+@pytest.mark.parametrize(
+    ("failed", "error"),
+    [
+        ({0: failure(412)}, ObjectChanged),
+        ({2000: failure(404)}, ObjectGone),
+        ({2000: failure(412), 3000: failure(403)}, ObjectChanged),
+        ({10_000: failure(503, "SlowDown")}, ClientError),
+    ],
+)
+def test_an_error_comes_in_its_turn_and_leaves_no_thread(failed, error):
+    s3 = ManyRanges(failures=failed, together=4)
+    got = []
+    with pytest.raises(error):
+        got.extend(read_many(s3))
+    assert b"".join(got) == CONTENT[: min(failed)]
+    assert threads_left() == []
+    assert all(body.closed for body in s3.bodies)
+
+
+def test_a_consumer_that_stops_early_leaves_no_thread():
+    s3 = ManyRanges(together=4)
+    blocks = read_many(s3)
+    next(blocks)
+    assert threads_left() != []
+    blocks.close()
+    assert threads_left() == []
+    assert all(body.closed for body in s3.bodies)
+    assert len(s3.requests) == 4
+
+
+def test_ranges_still_being_read_are_given_up_when_an_earlier_one_fails():
+    size = 2_000_000
+    underway = threading.Event()
+    served = 0
+
+    class Slow:
+        def iter_chunks(self, _):
+            nonlocal served
+            while served < size:
+                served += 1
+                yield b"x"
+                underway.set()
+
+        def close(self):
+            pass
+
+    class OneFails:
+        def get_object(self, **arguments):
+            if arguments["Range"].startswith("bytes=0-"):
+                assert underway.wait(timeout=10)
+                raise failure(404)
+            return {"Body": Slow(), "ResponseMetadata": {"HTTPStatusCode": 206}}
+
+    with pytest.raises(ObjectGone):
+        list(read_many(OneFails(), 0, 2 * size, range_size=size))
+    assert 0 < served < size
 
 
 class Heads:

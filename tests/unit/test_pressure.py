@@ -1,6 +1,20 @@
-"""The limit of batches in flight: additive increase, multiplicative decrease."""
+"""How hard the writer presses: the limit of batches in flight (additive increase, multiplicative
+decrease), and the cap of rows a second.
 
-from ingestion.pressure import InFlightLimit
+Time is the test's own.
+"""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingestion.pressure import InFlightLimit, RateLimit, share_of_rate
+from ingestion.table import WritingStopped
+from tests.unit.scripted_table import THROTTLED, ScriptedTable, put, put_all, writer_for
+
+# ---------------------------------------------------------------- batches in flight
 
 
 def test_it_begins_at_the_most_and_never_exceeds_it():
@@ -36,3 +50,101 @@ def test_a_round_of_successes_adds_one():
         pressure.succeeded()
         limits.append(pressure.limit)
     assert limits == [4, 4, 4, 4, 5, 5, 5, 5, 5, 6, 6]
+
+
+# ---------------------------------------------------------------- rows a second
+
+
+def test_the_first_items_wait_their_time_too():
+    limit = RateLimit(50, now=100.0)
+    assert [limit.take(25, 100.0) for _ in range(3)] == [100.5, 101.0, 101.5]
+
+
+def test_time_that_passed_unused_is_not_made_up_for():
+    limit = RateLimit(50, now=0.0)
+    assert limit.take(25, 60.0) == 60.5
+    assert limit.take(25, 60.0) == 61.0
+
+
+@given(
+    st.floats(0.1, 10_000),
+    st.lists(st.tuples(st.integers(1, 25), st.floats(0, 30)), min_size=1, max_size=60),
+)
+def test_in_no_time_from_its_start_more_items_may_go_than_the_rate_allows(rate, takes):
+    limit = RateLimit(rate, now=7.0)
+    now, items = 7.0, 0
+    for count, passes in takes:
+        now += passes
+        now = max(now, limit.take(count, now))
+        items += count
+        assert items <= rate * (now - 7.0) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("rate", "items"), [(0.01, 1), (0.1, 1), (0.19, 1), (0.2, 2), (1, 10), (2.5, 25), (4_000, 25)]
+)
+def test_a_batch_is_so_small_that_it_waits_no_longer_than_ten_seconds(rate, items):
+    with writer_for(ScriptedTable(), rate=rate) as writer:
+        assert writer.batch_items == items
+
+
+def test_without_a_cap_batches_are_full():
+    with writer_for(ScriptedTable()) as writer:
+        assert writer.batch_items == 25
+
+
+@pytest.mark.parametrize(
+    ("rate", "chunks", "at_a_time", "share"),
+    [(0, 10, 10, None), (100, 1, 10, 100), (100, 4, 10, 25), (100, 40, 10, 10), (5, 40, 10, 0.5)],
+)
+def test_a_loads_rows_a_second_are_shared_by_the_chunks_that_run_at_a_time(
+    rate, chunks, at_a_time, share
+):
+    assert share_of_rate(rate, chunks, at_a_time) == share
+
+
+@pytest.mark.parametrize("rate", [0.5, 7, 100, 4_000])
+def test_the_writer_keeps_to_its_rows_a_second(rate):
+    table = ScriptedTable()
+    items = round(min(rate * 30, 8_000))
+    with writer_for(table, in_flight=4, rate=rate) as writer:
+        put_all(writer, range(items))
+        writer.drain()
+    assert table.now == pytest.approx(items / rate, rel=0.01, abs=0.02)
+    sent = 0
+    for call in table.calls:
+        sent += len(call.values)
+        assert sent <= rate * call.at * (1 + 1e-9)
+
+
+def test_replies_are_taken_and_batches_sent_again_while_the_writer_waits_for_its_rate():
+    table = ScriptedTable(THROTTLED)
+    with writer_for(table, in_flight=4, rate=2) as writer:
+        put(writer, [0, 1])
+        put(writer, [2, 3])
+        assert writer.acknowledged == 1
+        writer.drain()
+    [first, again, second] = table.calls
+    assert (first.at, second.at) == (1.0, 2.0)
+    assert first.values == again.values
+    assert 1.0 < again.at < 1.1
+
+
+def test_a_rate_that_allows_nothing_before_the_deadline_ends_there():
+    table = ScriptedTable()
+    with writer_for(table, rate=0.001, deadline=60) as writer:
+        with pytest.raises(WritingStopped):
+            put(writer, [1])
+        assert (table.now, table.calls) == (60, [])
+
+
+def test_a_slow_table_makes_no_burst_afterwards():
+    """The batches that it held up go no faster than the others."""
+    table = ScriptedTable(*[THROTTLED] * 9)
+    with writer_for(table, in_flight=1, rate=50) as writer:
+        put_all(writer, range(50 * 10))
+        writer.drain()
+    times = [call.at for call in table.calls]
+    new = [one for one, call in enumerate(table.calls) if call.values not in table.sent[:one]]
+    for one, two in pairwise(new):
+        assert times[two] - times[one] >= 0.5 - 1e-9

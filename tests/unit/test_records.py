@@ -3,18 +3,22 @@
 import csv
 import io
 import re
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from unittest import mock
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ingestion import records
 from ingestion.records import (
     LONGEST_RECORD,
     MalformedField,
     QuoteScanner,
     Record,
+    WholeRecords,
     line_of_problem,
+    quoted_records,
     read_records,
     split_fields,
 )
@@ -84,8 +88,14 @@ def test_a_record_that_is_too_long_is_given_up_in_bounded_memory(opening):
             served += 1
             yield b"x" * 65536
 
-    records = list(read_records(blocks(), b","))
-    assert [record.problem for record in records] == [None, "record_too_long"]
+    found = list(read_records(blocks(), b","))
+    assert [record.problem for record in found] == [None, "record_too_long"]
+    assert served == LONGEST_RECORD // 65536
+
+    served = 0
+    whole = WholeRecords(blocks(), b",")
+    assert list(whole) == [b"a\n"]
+    assert (whole.problem, whole.rest) == ("record_too_long", found[1].raw)
     assert served == LONGEST_RECORD // 65536
 
 
@@ -101,6 +111,80 @@ def test_cutting_into_blocks_changes_nothing(data, cuts):
     edges = [0, *sorted(cut for cut in cuts if cut <= len(data)), len(data)]
     blocks = [data[one:two] for one, two in pairwise(edges)]
     assert list(read_records(blocks, b",")) == list(read_records([data], b","))
+
+
+def pieces(data: bytes, cuts: list[int], longest: int) -> list[bytes]:
+    """Blocks that end at the cuts, and after ``longest`` bytes."""
+    edges = sorted({0, *cuts, *range(0, len(data), longest), len(data)})
+    return [data[one:two] for one, two in pairwise(edge for edge in edges if edge <= len(data))]
+
+
+@settings(max_examples=1500, deadline=None)
+@given(
+    data=dangerous,
+    cuts=st.lists(st.integers(0, 60), max_size=8),
+    longest=st.sampled_from([4, 9, 20, LONGEST_RECORD]),
+    delimiter=st.sampled_from([b",", b";"]),
+)
+@example(data=b'a,"b\n",c\n', cuts=[2], longest=100, delimiter=b",")
+@example(data=b'"a""\n",b\n', cuts=[3], longest=100, delimiter=b",")
+@example(data=b'"\nabcdefgh', cuts=[3], longest=4, delimiter=b",")
+@example(data=b"a\n12345\n", cuts=[4], longest=4, delimiter=b",")
+@example(data=b"a\n1234\n", cuts=[4], longest=4, delimiter=b",")
+def test_whole_texts_hold_the_records_that_the_plain_reading_finds(data, cuts, longest, delimiter):
+    with mock.patch.object(records, "LONGEST_RECORD", longest):
+        blocks = pieces(data, cuts, longest)
+        plain = list(read_records(blocks, delimiter))
+        whole = WholeRecords(blocks, delimiter)
+        texts = list(whole)
+    if plain and plain[-1].problem:
+        problem = plain.pop()
+        assert (whole.problem, whole.rest) == (problem.problem, problem.raw)
+    else:
+        assert (whole.problem, whole.rest) == (None, b"")
+    ends = [record.end for record in plain]
+    text_ends = list(accumulate(map(len, texts)))
+    assert set(text_ends) <= set(ends)
+    assert b"".join(texts) == data[: ends[-1] if ends else 0]
+    assert all(texts)
+    # Within a record, a quote at what looks like a field's start tells that one is quoted.
+    expected = [
+        (start, record.end)
+        for start, record in zip([0, *ends], plain, strict=False)
+        if record.raw.startswith(b'"') or delimiter + b'"' in record.raw
+    ]
+    found = [
+        (at + start, at + end)
+        for at, text in zip([0, *text_ends], texts, strict=False)
+        for start, end in quoted_records(text, delimiter)
+    ]
+    assert found == expected
+
+
+def test_a_whole_text_is_about_a_block_long():
+    blocks = [b'a,"b\n"\n' * 100 + b"x,"] * 3
+    assert [len(text) for text in WholeRecords(blocks, b",")] == [700, 702, 702, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"", []),
+        (b'5" a,b\n', []),
+        (b'a,b\n"c",d\ne,f\ng,""\n', [(4, 10), (14, 19)]),
+        (b'a,"b\n\nc","d\n"\n"e"\nf', [(0, 14), (14, 18)]),
+        (b'"a"x,"b\n"\n', [(0, 10)]),
+        (b'"a" "b\nc\n', [(0, 7)]),
+        (b'"a""\n""b"', [(0, 9)]),
+    ],
+)
+def test_records_with_a_quoted_field(text, expected):
+    assert list(quoted_records(text, b",")) == expected
+
+
+def test_a_text_whose_last_record_is_not_whole_is_refused():
+    with pytest.raises(ValueError, match="not whole"):
+        list(quoted_records(b'a,"b\nc\n', b","))
 
 
 @settings(max_examples=1500, deadline=None)
@@ -129,6 +213,39 @@ def test_outside_agrees_with_a_byte_by_byte_reading(data):
         if data[index : index + 1] == b"\n"
     }
     assert found == expected
+
+
+@settings(max_examples=1500, deadline=None)
+@given(
+    data=dangerous,
+    cuts=st.lists(st.integers(0, 60), max_size=8),
+    ways=st.lists(st.booleans(), min_size=9, max_size=9),
+)
+@example(data=b'a,"""x"\n"y', cuts=[4, 6], ways=[True] * 9)
+@example(data=b'a"\n,"b\n"', cuts=[1], ways=[True] * 9)
+@example(data=b'"a""b\n"\n', cuts=[3], ways=[True, False] * 5)
+def test_passing_over_a_block_leads_where_reading_it_leads(data, cuts, ways):
+    plain, mixed = QuoteScanner(b","), QuoteScanner(b",")
+    for block, passed in zip(pieces(data, cuts, LONGEST_RECORD), ways, strict=False):
+        outside = plain.outside(block)
+        ends = [at + 1 for one in outside for at in range(*one) if block[at : at + 1] == b"\n"]
+        if passed:
+            assert mixed.pass_over(block) == (ends[-1] if ends else 0)
+        else:
+            assert mixed.outside(block) == outside
+        assert mixed.inside_quotes == plain.inside_quotes
+
+
+@pytest.mark.parametrize("stray", [False, True])
+def test_a_block_that_is_not_as_its_first_bytes_are(stray):
+    """Whether it has many quotes is judged by the first ones only."""
+    rows = [b"a,b\n" * 3000, b'"a","b\n"\n' * 3000, b'5" a,b\n' * stray]
+    for block in (b"".join(rows), b"".join(reversed(rows))):
+        scanner = QuoteScanner(b",")
+        assert scanner.pass_over(block + b'c,"\n') == len(block)
+        assert scanner.inside_quotes
+        assert scanner.pass_over(b'"",\n') == 0
+        assert scanner.pass_over(b'"\nd') == 2
 
 
 @pytest.mark.parametrize(
@@ -236,6 +353,10 @@ def test_the_longest_record_is_the_same_however_it_comes(line_end, block_size, q
         raw = b'"' + b"x" * (size - 2) + b'"' if quoted else b"x" * size
         data = b"a\n" + raw + line_end
         blocks = [data[at : at + block_size] for at in range(0, len(data), block_size)]
-        records = list(read_records(blocks, b","))
-        assert [one.problem for one in records] == [None, "record_too_long" if more else None]
-        assert records[1].line == 2
+        problem = "record_too_long" if more else None
+        found = list(read_records(blocks, b","))
+        assert [one.problem for one in found] == [None, problem]
+        assert found[1].line == 2
+        whole = WholeRecords(blocks, b",")
+        assert len(b"".join(whole)) == (2 if more else len(data))
+        assert whole.problem == problem

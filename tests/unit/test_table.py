@@ -1,229 +1,222 @@
-"""BatchWriter against a client that is slow, throttled, broken or out of order on demand.
+"""BatchWriter against a table that is slow, throttled, broken or out of order on demand.
 
-Time is the test's own: sleeping moves the clock, so no test waits.
+Time is the test's own (``scripted_table``), so no test waits.
 """
 
-import threading
+from itertools import pairwise
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ingestion import table
-from ingestion.table import BATCH_ITEMS, BatchWriter, WritingStopped
+from ingestion import answers
+from ingestion.errors import TableUnreachable
+from ingestion.table import WritingStopped
+from tests.unit.scripted_table import (
+    DENIED,
+    FAULT,
+    LOST,
+    RESET,
+    TAKEN,
+    THROTTLED,
+    UNAVAILABLE,
+    Answer,
+    ScriptedTable,
+    error,
+    put,
+    put_all,
+    writer_for,
+)
 
-TABLE = "Tickets"
-
-
-def failure(code, status=400):
-    return ClientError(
-        {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}},
-        "BatchWriteItem",
-    )
-
-
-THROTTLED = failure("ProvisionedThroughputExceededException")
-DENIED = failure("AccessDeniedException")
-FAULT = failure("InternalServerError", 500)
-BROKEN = EndpointConnectionError(endpoint_url="https://dynamodb.us-east-1.amazonaws.com")
-
-
-class Time:
-    """Seconds that pass only by sleeping."""
-
-    def __init__(self):
-        self.now = 0.0
-        self.pauses = []
-
-    def sleep(self, seconds):
-        self.pauses.append(seconds)
-        self.now += seconds
-
-    def clock(self):
-        return self.now
-
-
-class Client:
-    """A DynamoDB client. ``answers`` are given in turn, then every batch is taken: an exception is
-    raised, a number is how many items of the batch are left unprocessed. ``before`` is called with
-    each batch's values, outside the lock."""
-
-    def __init__(self, *answers, before=lambda values: None):
-        self.answers = list(answers)
-        self.before = before
-        self.calls = []
-        self.stored = {}
-        self.under_way = 0
-        self.most_under_way = 0
-        self.collisions = []
-        self._keys_under_way = []
-        self._lock = threading.Lock()
-
-    def batch_write_item(self, *, RequestItems):
-        ((name, requests),) = RequestItems.items()
-        assert name == TABLE
-        items = [request["PutRequest"]["Item"] for request in requests]
-        keys = {item["id"]["S"] for item in items}
-        assert len(keys) == len(items), "equal keys in one batch"
-        with self._lock:
-            self.calls.append([item["value"]["N"] for item in items])
-            self.under_way += 1
-            self.most_under_way = max(self.most_under_way, self.under_way)
-            self.collisions += [keys & others for others in self._keys_under_way if keys & others]
-            self._keys_under_way.append(keys)
-        try:
-            self.before([int(item["value"]["N"]) for item in items])
-            with self._lock:
-                answer = self.answers.pop(0) if self.answers else 0
-                if isinstance(answer, Exception):
-                    raise answer
-                done = len(items) - answer
-                self.stored |= {item["id"]["S"]: item["value"]["N"] for item in items[:done]}
-            return {"UnprocessedItems": {TABLE: requests[done:]} if answer else {}}
-        finally:
-            with self._lock:
-                self.under_way -= 1
-                self._keys_under_way.remove(keys)
+BATCH = 25
+SECRET = "Ada Lovelace"  # a row's value
 
 
 @pytest.fixture
-def time(monkeypatch):
-    """Jitter at its longest, so that pauses can be foretold; one test looks at the jitter."""
-    monkeypatch.setattr(table.random, "uniform", lambda shortest, longest: longest)
-    return Time()
+def longest_pauses(monkeypatch):
+    """Jitter at its longest, so that pauses can be foretold."""
+    monkeypatch.setattr(answers.random, "uniform", lambda shortest, longest: longest)
 
 
-def writer_for(client, time, in_flight=1, deadline=1000.0):
-    return BatchWriter(
-        client,
-        TABLE,
-        in_flight=in_flight,
-        deadline=deadline,
-        clock=time.clock,
-        sleep=time.sleep,
-    )
-
-
-def put(writer, value, key=None):
-    """Put an item whose mark is its value."""
-    name = f"key-{value}" if key is None else key
-    writer.put((name,), {"id": {"S": name}, "value": {"N": str(value)}}, value)
-
-
-def put_all(writer, values):
-    for value in values:
-        put(writer, value)
-
-
-def write(client, time, values, **options):
+def write(table, values, **options):
     """Put all and drain; the writer as it is afterwards."""
-    with writer_for(client, time, **options) as writer:
+    with writer_for(table, **options) as writer:
         put_all(writer, values)
         writer.drain()
+    assert table.under_way == 0
     return writer
+
+
+def pauses(table):
+    """The seconds between an answer and the batch that was sent behind it, for one in flight."""
+    times = [call.at for call in table.calls]
+    return [pytest.approx(after - before - table.takes) for before, after in pairwise(times)]
+
+
+# ---------------------------------------------------------------- batches
 
 
 @pytest.mark.parametrize(
     ("items", "batches"), [(0, []), (1, [1]), (25, [25]), (26, [25, 1]), (60, [25, 25, 10])]
 )
-def test_batches_are_of_25(time, items, batches):
-    client = Client()
-    writer = write(client, time, range(items))
-    assert [len(call) for call in client.calls] == batches
-    assert len(client.stored) == writer.items_written == items
+def test_all_items_are_sent_once_in_the_batches_given(items, batches):
+    table = ScriptedTable()
+    writer = write(table, range(items))
+    assert [len(call) for call in table.sent] == batches
+    assert [value for call in table.sent for value in call] == list(range(items))
+    assert (writer.items_written, writer.items_replaced) == (items, 0)
     assert writer.acknowledged == (items - 1 if items else None)
 
 
-def test_of_equal_keys_in_one_batch_only_the_last_is_sent(time):
-    client = Client()
-    with writer_for(client, time) as writer:
-        for value, key in [(1, "a"), (2, "b"), (3, "a"), (4, "a")]:
-            put(writer, value, key)
+def test_of_equal_keys_in_one_batch_only_the_last_is_sent():
+    table = ScriptedTable()
+    with writer_for(table) as writer:
+        put(writer, [1, 2, 3, 4], key={1: "a", 2: "b", 3: "a", 4: "a"}.get)
         writer.drain()
-    assert client.calls == [["2", "4"]]
+    assert [sorted(call) for call in table.sent] == [[2, 4]]
+    assert table.stored == {"key-a": 4, "key-b": 2}
     assert (writer.items_written, writer.items_replaced) == (2, 2)
     assert writer.acknowledged == 4
 
 
-def test_a_replaced_item_leaves_its_place_in_the_batch(time):
-    client = Client()
-    with writer_for(client, time) as writer:
-        for value in range(40):
-            put(writer, value, f"key-{value % 20}")
-        assert client.calls == []  # 20 keys are no full batch
+def test_a_batch_waits_until_an_earlier_one_with_an_equal_key_is_taken():
+    table = ScriptedTable(Answer(takes=30))
+    with writer_for(table, in_flight=4) as writer:
+        put(writer, [0, 1], key={0: "same", 1: 1}.get)
+        put(writer, [2, 3], key={2: "same", 3: 3}.get)
         writer.drain()
-    assert [len(call) for call in client.calls] == [20]
+    assert [call.at for call in table.calls] == [0, 30]
+    assert table.stored["key-same"] == 2
 
 
-def test_equal_keys_are_never_in_flight_at_once_and_the_last_wins(time):
-    second = threading.Event()
-
-    def hold_the_first_batch(values):
-        if 0 in values:
-            second.wait(0.2)  # a writer that does not wait sends the second batch meanwhile
-        else:
-            second.set()
-
-    client = Client(before=hold_the_first_batch)
-    with writer_for(client, time, in_flight=4) as writer:
-        for value in range(50):
-            put(writer, value, "same" if value in (0, 25) else None)
-        writer.drain()
-    assert len(client.calls) == 2
-    assert client.collisions == []
-    assert client.stored["same"] == "25"
-
-
-def test_a_batch_waits_for_every_earlier_one_that_shares_a_key(time):
+def test_a_batch_waits_for_every_earlier_one_that_shares_a_key():
     """The second batch in flight is the one in common, not the first."""
-    third = threading.Event()
-
-    def hold_the_second_batch(values):
-        if 25 in values:
-            third.wait(0.2)
-        elif 50 in values:
-            third.set()
-
-    client = Client(before=hold_the_second_batch)
-    with writer_for(client, time, in_flight=4) as writer:
-        for value in range(75):
-            put(writer, value, "same" if value in (25, 50) else None)
+    table = ScriptedTable(Answer(takes=5), Answer(takes=30))
+    with writer_for(table, in_flight=4) as writer:
+        for value in (1, 2, 3):
+            put(writer, [value], key={1: 1, 2: "same", 3: "same"}.get)
         writer.drain()
-    assert client.collisions == []
-    assert client.stored["same"] == "50"
+    assert [call.at for call in table.calls] == [0, 0, 30]
+    assert table.history["key-same"] == [2, 3]
 
 
-def test_as_many_batches_are_in_flight_as_asked_for_and_no_more(time):
-    together = threading.Barrier(3)
-    client = Client(before=lambda values: together.wait(10))
-    writer = write(client, time, range(9 * BATCH_ITEMS), in_flight=3)
-    assert client.most_under_way == 3
-    assert writer.acknowledged == 9 * BATCH_ITEMS - 1
-
-
-def test_a_throttled_table_has_fewer_batches_in_flight(time):
-    """Throttles that go on leave one of four; the success behind them makes it two."""
-    with writer_for(Client(*[THROTTLED] * 5), time, in_flight=4) as writer:
-        put_all(writer, range(BATCH_ITEMS))
+def test_a_batch_does_not_overtake_an_earlier_one_with_an_equal_key_that_is_to_be_sent_again(
+    longest_pauses,
+):
+    """Not in flight, and not in the table either: the later one would be lost behind it."""
+    table = ScriptedTable(FAULT, FAULT)
+    with writer_for(table, in_flight=4) as writer:
+        put(writer, [1], key=lambda _: "same")
+        put(writer, [2], key=lambda _: "same")
         writer.drain()
-        put_all(writer, range(BATCH_ITEMS, 4 * BATCH_ITEMS))
-        # A batch leaves this queue only when the next one needs its place.
-        assert len(writer._sent) == 2
+    assert table.sent == [[1], [1], [1], [2]]
+    assert table.history["key-same"] == [1, 2]
+
+
+def test_a_batch_waits_for_items_that_were_left_unprocessed_and_have_an_equal_key():
+    table = ScriptedTable(Answer(left=1))
+    with writer_for(table, in_flight=4) as writer:
+        put(writer, [1, 2], key={1: 1, 2: "same"}.get)
+        put(writer, [3], key=lambda _: "same")
         writer.drain()
-    assert writer.acknowledged == 4 * BATCH_ITEMS - 1
+    assert table.sent == [[1, 2], [2], [3]]
 
 
-def test_only_what_is_left_unprocessed_is_sent_again(time):
-    client = Client(10, 3)
-    writer = write(client, time, range(25))
-    assert [len(call) for call in client.calls] == [25, 10, 3]
-    assert client.calls[1] == [str(value) for value in range(15, 25)]
-    assert client.calls[2] == [str(value) for value in range(22, 25)]
-    assert len(client.stored) == writer.items_written == 25
+# ---------------------------------------------------------------- how many in flight
 
 
-def test_nothing_is_acknowledged_before_what_was_left_is_written(time):
-    client = Client(10, DENIED)
-    with writer_for(client, time) as writer:
+def test_as_many_batches_are_in_flight_as_asked_for_and_no_more():
+    table = ScriptedTable(takes=1)
+    writer = write(table, range(9 * BATCH), in_flight=3)
+    assert table.most_under_way() == 3
+    assert [call.at for call in table.calls] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert writer.acknowledged == 9 * BATCH - 1
+
+
+def test_a_throttled_table_has_fewer_batches_in_flight(longest_pauses):
+    """Throttles that go on leave one of four; the success behind them makes it two. (Three batches
+    then go in twos.)"""
+    table = ScriptedTable(*[THROTTLED] * 6)
+    with writer_for(table, in_flight=4) as writer:
+        put_all(writer, range(BATCH))
+        writer.drain()
+        put_all(writer, range(BATCH, 4 * BATCH))
+        writer.drain()
+    assert [call.under_way for call in table.calls] == [1] * 7 + [1, 2, 1]
+    assert writer.throttles == 6
+    assert writer.acknowledged == 4 * BATCH - 1
+
+
+def test_batches_throttled_together_are_sent_again_half_as_many_at_a_time(longest_pauses):
+    table = ScriptedTable(*[THROTTLED] * 8)
+    writer = write(table, range(8 * BATCH), in_flight=8)
+    assert [call.under_way for call in table.calls] == [
+        *(1, 2, 3, 4, 5, 6, 7, 8),
+        *(1, 2, 3, 4),
+        *(1, 2, 3, 4),
+    ]
+    assert writer.throttles == 8
+
+
+def test_after_a_throttle_the_writer_finds_back_to_all_in_flight():
+    table = ScriptedTable(THROTTLED)
+    write(table, range(100 * BATCH), in_flight=4)
+    assert table.most_under_way(first_call=90) == 4
+
+
+def test_items_left_unprocessed_count_as_a_throttle():
+    table = ScriptedTable(Answer(left=1))
+    with writer_for(table, in_flight=4) as writer:
+        put_all(writer, range(BATCH))
+        writer.drain()
+        put_all(writer, range(BATCH, 4 * BATCH))
+        writer.drain()
+    assert [call.under_way for call in table.calls] == [1, 1, 1, 2, 1]
+    assert writer.throttles == 1
+
+
+def test_faults_do_not_count_as_throttles():
+    table = ScriptedTable(FAULT, RESET, UNAVAILABLE)
+    writer = write(table, range(20 * BATCH), in_flight=4)
+    assert (writer.throttles, table.most_under_way(first_call=15)) == (0, 4)
+
+
+def test_a_batch_to_be_sent_again_keeps_its_place_in_flight(longest_pauses):
+    """Else new batches would take it, one after the other, and the window fill up behind it."""
+    table = ScriptedTable(FAULT, Answer(takes=10))
+    with writer_for(table, in_flight=2) as writer:
+        for value in (1, 2, 3):
+            put(writer, [value])
+        writer.drain()
+    assert table.sent == [[1], [2], [1], [3]]
+
+
+def test_no_more_than_eight_times_the_batches_in_flight_are_sent_behind_one_not_acknowledged():
+    """What the round has to send once more, if its time ends there, is bounded."""
+    table = ScriptedTable(Answer(takes=500))
+    with writer_for(table, in_flight=2, deadline=400) as writer:
+        with pytest.raises(WritingStopped):
+            put_all(writer, range(40 * BATCH))
+        assert len(table.calls) == 16
+        writer.stop()
+    assert writer.acknowledged == 16 * BATCH - 1
+
+
+# ---------------------------------------------------------------- sent again
+
+
+def test_only_what_is_left_unprocessed_is_sent_again():
+    table = ScriptedTable(Answer(left=10), Answer(left=3))
+    writer = write(table, range(25))
+    assert table.sent == [list(range(25)), list(range(15, 25)), [22, 23, 24]]
+    assert len(table.stored) == writer.items_written == 25
+    assert writer.throttles == 2
+
+
+def test_nothing_is_acknowledged_before_what_was_left_is_written():
+    table = ScriptedTable(Answer(left=10), DENIED)
+    with writer_for(table) as writer:
         put_all(writer, range(25))
         with pytest.raises(ClientError):
             writer.drain()
@@ -237,144 +230,289 @@ def test_nothing_is_acknowledged_before_what_was_left_is_written(time):
         "ProvisionedThroughputExceededException",
         "ThrottlingException",
         "RequestLimitExceeded",
+        "LimitExceededException",
     ],
 )
-def test_throttling_is_retried_with_pauses_that_double_up_to_a_limit(time, code):
-    client = Client(*[failure(code)] * 12)
-    writer = write(client, time, range(3))
-    assert time.pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0, 5.0, 5.0]
-    assert (len(client.calls), writer.acknowledged) == (13, 2)
+def test_throttling_is_retried_with_pauses_that_double_up_to_a_limit(longest_pauses, code):
+    table = ScriptedTable(*[error(code)] * 12)
+    writer = write(table, range(3))
+    assert pauses(table) == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0, 5.0, 5.0]
+    assert (writer.throttles, writer.acknowledged) == (12, 2)
 
 
-def test_pauses_grow_while_nothing_is_taken_and_start_anew_once_something_is(time):
-    client = Client(25, 25, 20, 20)
-    write(client, time, range(25))
-    assert time.pauses == [0.05, 0.1, 0.05, 0.1]
+def test_throttling_never_fails_by_itself():
+    table = ScriptedTable(*[THROTTLED] * 2_000)
+    assert write(table, range(3), deadline=1e6).throttles == 2_000
+    assert len(table.calls) == 2_001
 
 
-def test_pauses_are_jittered_from_none_to_the_longest(time, monkeypatch):
+def test_pauses_grow_while_nothing_is_taken_and_start_anew_once_something_is(longest_pauses):
+    table = ScriptedTable(*[Answer(left=left) for left in (25, 25, 20, 20)])
+    write(table, range(25))
+    assert pauses(table) == [0.05, 0.1, 0.05, 0.1]
+
+
+def test_pauses_are_jittered_from_none_to_the_longest(monkeypatch):
     asked = []
 
     def half(shortest, longest):
         asked.append((shortest, longest))
         return longest / 2
 
-    monkeypatch.setattr(table.random, "uniform", half)
-    write(Client(THROTTLED, THROTTLED), time, range(3))
+    monkeypatch.setattr(answers.random, "uniform", half)
+    table = ScriptedTable(THROTTLED, THROTTLED)
+    write(table, range(3))
     assert asked == [(0, 0.05), (0, 0.1)]
-    assert time.pauses == [0.025, 0.05]
+    assert pauses(table) == [0.025, 0.05]
 
 
-@pytest.mark.parametrize("fault", [FAULT, BROKEN], ids=["server fault", "broken connection"])
-def test_a_few_faults_in_a_row_are_retried_and_no_more(time, fault):
-    assert write(Client(*[fault] * 6), time, range(3)).acknowledged == 2
-    client = Client(*[fault] * 99)
-    with writer_for(client, time) as writer:
-        put(writer, 1)
-        with pytest.raises(type(fault)):
+def test_each_batch_has_pauses_of_its_own(longest_pauses):
+    table = ScriptedTable(FAULT, FAULT, FAULT, TAKEN, TAKEN, FAULT)
+    with writer_for(table) as writer:
+        for value in (1, 2):
+            put(writer, [value])
             writer.drain()
-    assert len(client.calls) == 7
+        put(writer, [3])
+        writer.drain()
+    assert table.sent == [[1], [1], [1], [1], [2], [3], [3]]
+    assert pauses(table)[-1] == 0.05
 
 
-def test_faults_between_which_something_was_taken_are_not_in_a_row(time):
-    client = Client(*[FAULT] * 6, 20, *[FAULT] * 6, 10)
-    assert write(client, time, range(25)).acknowledged == 24
+@pytest.mark.parametrize(
+    "fault", [FAULT, UNAVAILABLE, RESET, LOST], ids=["500", "503", "reset", "lost"]
+)
+def test_a_few_faults_in_a_row_are_retried_and_no_more(fault):
+    assert write(ScriptedTable(*[fault] * 6), range(3)).acknowledged == 2
+    table = ScriptedTable(*[fault] * 99)
+    with writer_for(table) as writer:
+        put(writer, [1])
+        with pytest.raises(TableUnreachable):
+            writer.drain()
+    assert len(table.calls) == 7
+
+
+@pytest.mark.parametrize("between", [Answer(left=1), THROTTLED], ids=["some taken", "throttled"])
+def test_faults_between_which_the_table_answered_are_not_in_a_row(between):
+    table = ScriptedTable(*[FAULT] * 6, between, *[FAULT] * 6)
+    assert write(table, range(2)).acknowledged == 1
 
 
 @pytest.mark.parametrize(
     "code", ["AccessDeniedException", "ValidationException", "ResourceNotFoundException"]
 )
-def test_what_no_retry_can_help_is_raised_at_once(time, code):
-    client = Client(failure(code))
-    with writer_for(client, time) as writer:
-        put(writer, 1)
-        with pytest.raises(ClientError, match=code):
+def test_what_no_retry_can_help_is_raised_at_once(code):
+    table = ScriptedTable(error(code))
+    with writer_for(table) as writer:
+        put(writer, [1])
+        with pytest.raises(ClientError, match=code) as raised:
             writer.drain()
-    assert (len(client.calls), time.pauses, writer.acknowledged) == (1, [], None)
+    assert raised.value.response["Error"]["Code"] == code
+    assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    assert (len(table.calls), writer.acknowledged) == (1, None)
 
 
-def test_it_is_raised_by_a_later_put_too(time):
-    client = Client(DENIED)
-    with writer_for(client, time) as writer, pytest.raises(ClientError):
-        put_all(writer, range(3 * BATCH_ITEMS))
-    assert len(client.calls) == 1
+def test_it_is_raised_by_a_later_put_too():
+    table = ScriptedTable(DENIED)
+    with writer_for(table) as writer, pytest.raises(ClientError):
+        put_all(writer, range(3 * BATCH))
+    assert len(table.calls) == 1
 
 
-def test_throttled_to_the_deadline_it_gives_up_and_never_sleeps_past_it(time):
-    client = Client(*[THROTTLED] * 999)
-    with writer_for(client, time, deadline=20.0) as writer:
-        put(writer, 1)
+def test_why_the_table_was_unreachable_is_told():
+    for fault, why in [(UNAVAILABLE, "status 503"), (RESET, "curl 56: .*reset by peer")]:
+        with writer_for(ScriptedTable(*[fault] * 7)) as writer:
+            put(writer, [1])
+            with pytest.raises(TableUnreachable, match=why):
+                writer.drain()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        error("ValidationException", message=f"The value {SECRET} is too long"),
+        error("InternalServerError", 500, message=SECRET),
+        Answer(status=200, body=f"<html>{SECRET}</html>".encode()),
+        Answer(status=200, body=f'["{SECRET}"]'.encode()),
+        Answer(status=400, body=f"no JSON: {SECRET}".encode()),
+    ],
+)
+def test_no_error_holds_an_items_values(answer):
+    with writer_for(ScriptedTable(*[answer] * 7)) as writer:
+        put(writer, [1])
+        with pytest.raises((ClientError, TableUnreachable)) as raised:
+            writer.drain()
+    assert SECRET not in f"{raised.value} {raised.value!r} {vars(raised.value)}"
+
+
+# ---------------------------------------------------------------- the deadline, and stopping
+
+
+def test_throttled_to_the_deadline_it_gives_up_and_never_waits_past_it():
+    table = ScriptedTable(*[THROTTLED] * 999)
+    with writer_for(table, deadline=20.0) as writer:
+        put(writer, [1])
         with pytest.raises(WritingStopped):
             writer.drain()
-    assert 20.0 - 5.0 <= time.now < 20.0
+        assert table.now == 20.0
     assert writer.acknowledged is None
 
 
-def test_left_unprocessed_to_the_deadline_it_gives_up(time):
-    client = Client(*[25] * 999)
-    with writer_for(client, time, deadline=20.0) as writer, pytest.raises(WritingStopped):
-        put_all(writer, range(3 * BATCH_ITEMS))
-    assert (client.stored, writer.acknowledged) == ({}, None)
+def test_a_batch_without_an_answer_is_waited_for_until_the_deadline_only():
+    table = ScriptedTable(Answer(takes=30))
+    with writer_for(table, deadline=20.0) as writer:
+        put(writer, [1])
+        with pytest.raises(WritingStopped):
+            writer.drain()
+        assert table.now == 20.0
+        writer.stop()  # what is in flight is let finish, and counts
+    assert writer.acknowledged == 1
 
 
-def test_the_mark_stays_before_a_batch_that_is_under_way_though_later_ones_are_done(time):
-    second_done, go_on = threading.Event(), threading.Event()
+def test_left_unprocessed_to_the_deadline_it_gives_up():
+    table = ScriptedTable(*[Answer(left=25)] * 999)
+    with writer_for(table, deadline=20.0) as writer, pytest.raises(WritingStopped):
+        put_all(writer, range(3 * BATCH))
+    assert (table.stored, writer.acknowledged) == ({}, None)
 
-    def hold_the_first_batch(values):
-        if 0 in values:
-            assert go_on.wait(10)
-        else:
-            second_done.set()
 
-    client = Client(before=hold_the_first_batch)
-    with writer_for(client, time, in_flight=2) as writer:
-        put_all(writer, range(2 * BATCH_ITEMS))
-        assert second_done.wait(10)
+def test_the_mark_stays_before_a_batch_that_is_under_way_though_later_ones_are_done():
+    table = ScriptedTable(Answer(takes=90))
+    with writer_for(table, in_flight=2, deadline=50) as writer:
+        put_all(writer, range(2 * BATCH))
+        with pytest.raises(WritingStopped):
+            writer.drain()
+        assert "key-49" in table.stored
         assert (writer.acknowledged, writer.items_written) == (None, 0)
-        go_on.set()
-        writer.drain()
+        writer.stop()
     assert (writer.acknowledged, writer.items_written) == (49, 50)
 
 
-def test_the_mark_stays_before_a_batch_that_gave_up_though_later_ones_are_in_the_table(time):
-    second_started = threading.Event()
-
-    def refuse_the_second_batch(values):
-        if 25 in values:
-            second_started.set()
-            raise DENIED
-        if 50 in values:
-            assert second_started.wait(10)
-
-    client = Client(before=refuse_the_second_batch)
-    with writer_for(client, time, in_flight=3) as writer:
-        put_all(writer, range(3 * BATCH_ITEMS))
+def test_the_mark_stays_before_a_batch_that_gave_up_though_later_ones_are_in_the_table():
+    table = ScriptedTable(TAKEN, DENIED)
+    with writer_for(table, in_flight=3) as writer:
+        put_all(writer, range(3 * BATCH))
         writer.stop()  # raises nothing
-        with pytest.raises(ClientError):
-            writer.drain()
-    assert "key-74" in client.stored
+        assert "key-74" in table.stored
     assert (writer.acknowledged, writer.items_written) == (24, 25)
 
 
-def test_stop_moves_the_mark_over_all_that_is_in_flight_and_leaves_the_open_batch(time):
-    client = Client()
-    with writer_for(client, time, in_flight=4) as writer:
-        put_all(writer, range(2 * BATCH_ITEMS + 5))
+def test_stop_lets_what_is_in_flight_finish_and_moves_the_mark_over_it():
+    table = ScriptedTable(takes=5)
+    with writer_for(table, in_flight=4) as writer:
+        put_all(writer, range(2 * BATCH))
         writer.stop()
-        assert (writer.acknowledged, len(client.calls)) == (49, 2)
+        assert (writer.acknowledged, len(table.calls)) == (49, 2)
+        assert table.under_way == 0
 
 
-def test_left_by_an_error_nothing_more_is_sent(time):
-    started, go_on = threading.Event(), threading.Event()
+@pytest.mark.parametrize("answer", [THROTTLED, FAULT, LOST, Answer(left=1)])
+def test_stop_sends_nothing_again(answer):
+    table = ScriptedTable(answer)
+    with writer_for(table, in_flight=4) as writer:
+        put_all(writer, range(2 * BATCH))
+        writer.stop()
+    assert len(table.calls) == 2
+    assert (writer.acknowledged, writer.items_written) == (None, 0)
 
-    def hold(values):
-        started.set()
-        assert go_on.wait(10)
 
-    client = Client(before=hold)
-    with pytest.raises(RuntimeError), writer_for(client, time, in_flight=1) as writer:  # noqa: PT012
-        put_all(writer, range(BATCH_ITEMS + 3))
-        assert started.wait(10)
-        go_on.set()
+def test_stop_sends_nothing_again_that_was_waiting_for_it():
+    table = ScriptedTable(THROTTLED, THROTTLED, Answer(takes=60))
+    with writer_for(table, in_flight=4, deadline=30) as writer:
+        put_all(writer, range(4 * BATCH))
+        with pytest.raises(WritingStopped):
+            writer.drain()
+        sent = len(table.calls)
+        writer.stop()
+    assert len(table.calls) == sent
+
+
+def test_left_by_an_error_nothing_more_is_sent_and_nothing_is_under_way():
+    table = ScriptedTable(THROTTLED, takes=30)
+    with pytest.raises(RuntimeError), writer_for(table, in_flight=2) as writer:  # noqa: PT012
+        put_all(writer, range(2 * BATCH))
         raise RuntimeError
-    assert len(client.calls) == 1
+    assert (len(table.calls), table.under_way) == (2, 0)
+
+
+# ---------------------------------------------------------------- whatever happens
+
+ANSWERS = st.builds(
+    Answer.__new__,
+    st.just(Answer),
+    left=st.integers(0, 4),
+    takes=st.one_of(st.none(), st.floats(0, 20)),
+) | st.sampled_from([THROTTLED, FAULT, RESET, LOST, UNAVAILABLE])
+
+
+class Puts:
+    """Batches of values that share few keys. Values go up, so of two of one key the larger one is
+    the later."""
+
+    def __init__(self, batches):
+        self.batches = []
+        self.last = {}  # the value that each key has once all is written
+        self.key = {}
+        value = 0
+        for keys in batches:
+            values = []
+            for key in keys:
+                self.key[value] = key
+                self.last[f"key-{key}"] = value
+                values.append(value)
+                value += 1
+            self.batches.append(values)
+
+    def up_to(self, mark):
+        """The value that each key has at least, once the mark is acknowledged."""
+        return {f"key-{self.key[value]}": value for value in range(mark + 1)}
+
+
+def check_any(batches, answers, in_flight, deadline):
+    puts = Puts(batches)
+    table = ScriptedTable(*answers)
+    with writer_for(table, in_flight=in_flight, deadline=deadline) as writer:
+        try:
+            for values in puts.batches:
+                put(writer, values, key=puts.key.get)
+            writer.drain()
+        except (WritingStopped, TableUnreachable):
+            writer.stop()
+            complete = False
+        else:
+            complete = True
+        assert table.under_way == 0
+    assert table.most_under_way() <= in_flight
+    assert all(values == sorted(values) for values in table.history.values())
+    if complete:
+        assert table.stored == puts.last
+        assert writer.acknowledged == puts.batches[-1][-1]
+        assert writer.items_written + writer.items_replaced == len(puts.key)
+    elif writer.acknowledged is not None:
+        assert writer.acknowledged in [values[-1] for values in puts.batches]
+        for key, value in puts.up_to(writer.acknowledged).items():
+            assert table.stored[key] >= value
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=6), min_size=1, max_size=25),
+    st.lists(ANSWERS, max_size=25),
+    st.integers(1, 5),
+    st.sampled_from([3.0, 20.0, 1e6]),
+)
+@settings(deadline=None)
+def test_whatever_the_table_answers_the_last_value_wins_and_the_mark_is_true(
+    batches, answers, in_flight, deadline
+):
+    check_any(batches, answers, in_flight, deadline)
+
+
+@pytest.mark.exhaustive
+@given(
+    st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=6), min_size=1, max_size=60),
+    st.lists(ANSWERS, max_size=80),
+    st.integers(1, 9),
+    st.sampled_from([3.0, 20.0, 200.0, 1e6]),
+)
+@settings(deadline=None, max_examples=1_500)
+def test_whatever_the_table_answers_at_length(batches, answers, in_flight, deadline):
+    check_any(batches, answers, in_flight, deadline)

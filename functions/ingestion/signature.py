@@ -1,0 +1,92 @@
+"""AWS Signature Version 4 for the one kind of request that is sent in great numbers.
+
+botocore's own signer takes some 160 µs a request, most of it for cases that BatchWriteItem has not:
+queries, paths, headers of any kind. The rule: "Create a signed AWS API request", IAM User Guide.
+"""
+
+import hmac
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from botocore.credentials import Credentials
+
+_ALGORITHM = "AWS4-HMAC-SHA256"
+_CONTENT_TYPE = "application/x-amz-json-1.0"
+
+
+class Signer:
+    """Makes the headers of POST requests with JSON bodies to one service's endpoint.
+
+    ``credentials`` may be botocore's refreshable ones: they are asked for each request, and refresh
+    themselves before they expire. ``clock`` gives seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        credentials: "Credentials",
+        *,
+        endpoint_url: str,
+        region: str,
+        service: str,
+        target: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._credentials = credentials
+        self._host = _host(endpoint_url)
+        self._scope = f"{region}/{service}/aws4_request"
+        self._target = target
+        self._clock = clock
+        self._second = -1
+        self._time = ""
+        self._key_for = ("", "")
+        self._key = b""
+
+    def headers(self, body: bytes) -> list[str]:
+        """The request's headers, signed, as lines ``Name: value``; without ``Host``, which the
+        HTTP client adds."""
+        credentials = self._credentials.get_frozen_credentials()
+        second = int(self._clock())
+        if second != self._second:
+            self._time = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+            self._second = second
+        scope = f"{self._time[:8]}/{self._scope}"
+        # In the alphabetical order that the signature asks for.
+        headers = [
+            ("content-type", _CONTENT_TYPE),
+            ("host", self._host),
+            ("x-amz-date", self._time),
+        ]
+        if credentials.token:
+            headers.append(("x-amz-security-token", credentials.token))
+        headers.append(("x-amz-target", self._target))
+        names = ";".join([name for name, _ in headers])
+        lines = "".join([f"{name}:{value}\n" for name, value in headers])
+        request = f"POST\n/\n\n{lines}\n{names}\n{sha256(body).hexdigest()}"
+        to_sign = f"{_ALGORITHM}\n{self._time}\n{scope}\n{sha256(request.encode()).hexdigest()}"
+        key = self._signing_key(str(credentials.secret_key), scope)
+        signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
+        return [
+            *[f"{name}: {value}" for name, value in headers if name != "host"],
+            f"authorization: {_ALGORITHM} Credential={credentials.access_key}/{scope}, "
+            f"SignedHeaders={names}, Signature={signature}",
+        ]
+
+    def _signing_key(self, secret: str, scope: str) -> bytes:
+        if self._key_for != (secret, scope):  # another day, or refreshed credentials
+            key = f"AWS4{secret}".encode()
+            for part in scope.split("/"):
+                key = hmac.digest(key, part.encode(), "sha256")
+            self._key_for, self._key = (secret, scope), key
+        return self._key
+
+
+def _host(url: str) -> str:
+    """The Host header that an HTTP client sends: no user, and no port where it is the default."""
+    parts = urlsplit(url)
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else str(parts.hostname)
+    return host if parts.port in (None, default) else f"{host}:{parts.port}"

@@ -1,0 +1,58 @@
+"""What stands between Write Chunk and its transport in a test: it counts batches, lets time pass
+with each, does something in the middle, or answers in the table's stead."""
+
+from handlers import write_chunk
+from ingestion.transport import Reply
+
+
+class WatchedSender:
+    """Installed by ``watch``. Time is its own: a batch takes ``batch_takes`` seconds, and waiting
+    for an answer that does not come passes the time that is waited."""
+
+    def __init__(self, sender, batch_takes, before, answer):
+        self._sender = sender
+        self._batch_takes = batch_takes
+        self._before = before
+        self._answer = answer
+        self._answered = []
+        self.batches = 0
+        self.now = 0.0
+
+    @property
+    def under_way(self):
+        return self._sender.under_way + len(self._answered)
+
+    def send(self, tag, body):
+        self.batches += 1
+        self._before(self.batches)
+        self.now += self._batch_takes
+        if self._answer:
+            self._answered.append(Reply(tag, *self._answer))
+        else:
+            self._sender.send(tag, body)
+
+    def replies(self, seconds):
+        if self._sender.under_way:
+            return self._sender.replies(seconds)
+        replies, self._answered = self._answered, []
+        if not replies:
+            self.now += seconds
+        return replies
+
+
+def watch(*, batch_takes=0.0, before=lambda batch: None, answer=None):
+    """Watch all that the handler sends from now on. ``before`` is called with the number of each
+    batch before it is sent; ``answer`` (status, body) is given instead of the table's."""
+    writer = write_chunk._chunk_writer()
+    sender = writer._sender
+    while isinstance(sender, WatchedSender):
+        sender = sender._sender
+    watched = WatchedSender(sender, batch_takes, before, answer)
+    writer._sender = watched
+    writer._clock = lambda: watched.now
+    return watched
+
+
+def unwatch():
+    writer = write_chunk._chunk_writer()
+    writer._sender = writer._sender._sender

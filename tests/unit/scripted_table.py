@@ -1,0 +1,166 @@
+"""A table, and the way to it, that is slow, throttled, broken or out of order on demand.
+
+Time is the test's own: it passes only while somebody waits for replies, so no test waits.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from ingestion.table import BatchWriter
+from ingestion.transport import Reply
+
+TABLE = "Tickets"
+_ENDLESS = 100_000
+
+
+class Answer(NamedTuple):
+    """What the table says to a batch, ``takes`` seconds after it was sent."""
+
+    left: int = 0
+    """How many of the batch's items, the last ones, are not taken."""
+    status: int = 200
+    body: bytes | None = None
+    """Instead of an answer that tells the items left; none of the items is taken then."""
+    takes: float | None = None
+    stored: bool = False
+    """Whether the batch is in the table whatever the answer says: only the answer was lost."""
+
+
+def error(code: str, status: int = 400, message: str = "No.", **more: Any) -> Answer:
+    name = f"com.amazonaws.dynamodb.v20120810#{code}"
+    return Answer(status=status, body=json.dumps({"__type": name, "message": message}).encode())
+
+
+TAKEN = Answer()
+THROTTLED = error("ProvisionedThroughputExceededException")
+DENIED = error("AccessDeniedException", message="User: arn:aws:sts::1:role/x is not authorized")
+FAULT = error("InternalServerError", 500)
+UNAVAILABLE = Answer(status=503, body=b"<html>busy</html>")
+RESET = Answer(status=0, body=b"curl 56: Recv failure: Connection reset by peer")
+LOST = RESET._replace(stored=True)
+
+
+class Call(NamedTuple):
+    """A batch as it was sent: when, its items' values, and how many were under way with it."""
+
+    at: float
+    values: list[int]
+    under_way: int
+
+
+class _UnderWay(NamedTuple):
+    due: float
+    number: int
+    tag: object
+    requests: list[Any]
+    answer: Answer
+
+
+class ScriptedTable:
+    """The sender of a BatchWriter. ``answers`` are given to the batches in the order in which they
+    are sent, and then every batch is taken; an answer takes ``takes`` seconds."""
+
+    def __init__(self, *answers: Answer, takes: float = 0.01) -> None:
+        self.answers = list(answers)
+        self.takes = takes
+        self.now = 0.0
+        self.calls: list[Call] = []
+        self.stored: dict[str, int] = {}
+        self.history: dict[str, list[int]] = {}
+        """Of each key all values that it ever had in the table."""
+        self.waits = 0
+        self._under_way: list[_UnderWay] = []
+
+    def clock(self) -> float:
+        return self.now
+
+    @property
+    def under_way(self) -> int:
+        return len(self._under_way)
+
+    def most_under_way(self, first_call: int = 0) -> int:
+        return max(call.under_way for call in self.calls[first_call:])
+
+    @property
+    def sent(self) -> list[list[int]]:
+        """The values of each batch, in the order of sending."""
+        return [call.values for call in self.calls]
+
+    def send(self, tag: object, body: bytes) -> None:
+        request = json.loads(body)
+        assert list(request) == ["RequestItems"]
+        assert list(request["RequestItems"]) == [TABLE]
+        requests = request["RequestItems"][TABLE]
+        keys = _keys(requests)
+        assert 1 <= len(keys) <= 25
+        assert len(set(keys)) == len(keys), "equal keys in one batch"
+        for other in self._under_way:
+            assert not set(keys) & set(_keys(other.requests)), "equal keys in flight together"
+        answer = self.answers.pop(0) if self.answers else TAKEN
+        takes = self.takes if answer.takes is None else answer.takes
+        number = len(self.calls)
+        self._under_way.append(_UnderWay(self.now + takes, number, tag, requests, answer))
+        values = [_value(one) for one in requests]
+        self.calls.append(Call(self.now, values, len(self._under_way)))
+
+    def replies(self, seconds: float) -> list[Reply]:
+        assert seconds >= 0
+        self.waits += 1
+        assert self.waits < _ENDLESS, "the writer goes round without end"
+        due = min((one.due for one in self._under_way), default=float("inf"))
+        self.now = max(self.now, min(due, self.now + seconds))
+        come = sorted(one for one in self._under_way if one.due <= self.now)
+        self._under_way = [one for one in self._under_way if one.due > self.now]
+        return [Reply(one.tag, *self._answer(one)) for one in come]
+
+    def _answer(self, one: _UnderWay) -> tuple[int, bytes]:
+        done = max(0, len(one.requests) - one.answer.left)
+        if one.answer.body is None or one.answer.stored:
+            for request in one.requests[:done]:
+                [key] = _keys([request])
+                self.stored[key] = _value(request)
+                self.history.setdefault(key, []).append(_value(request))
+        if one.answer.body is not None:
+            return one.answer.status, one.answer.body
+        left = one.requests[done:]
+        return 200, json.dumps({"UnprocessedItems": {TABLE: left} if left else {}}).encode()
+
+
+def _keys(requests: Sequence[Any]) -> list[str]:
+    return [request["PutRequest"]["Item"]["id"]["S"] for request in requests]
+
+
+def _value(request: Any) -> int:
+    return int(request["PutRequest"]["Item"]["value"]["N"])
+
+
+def writer_for(
+    table: ScriptedTable, in_flight: int = 1, deadline: float = 1000.0, rate: float | None = None
+) -> BatchWriter[int]:
+    return BatchWriter(
+        table, TABLE, in_flight=in_flight, deadline=deadline, rate=rate, clock=table.clock
+    )
+
+
+def put(
+    writer: BatchWriter[int],
+    values: Sequence[int],
+    key: Callable[[int], object] = lambda value: value,
+) -> None:
+    """Put one batch, whose mark is its last value."""
+    names = [f"key-{key(value)}" for value in values]
+    writer.put(
+        [(name.encode(),) for name in names],
+        [
+            b'{"PutRequest":{"Item":{"id":{"S":"%b"},"value":{"N":"%d"}}}}' % (name.encode(), value)
+            for name, value in zip(names, values, strict=True)
+        ],
+        values[-1],
+    )
+
+
+def put_all(writer: BatchWriter[int], values: Sequence[int]) -> None:
+    """In batches as large as the writer takes them."""
+    for first in range(0, len(values), writer.batch_items):
+        put(writer, values[first : first + writer.batch_items])
