@@ -15,7 +15,8 @@ Read = Callable[[str, str], bytes]
 class Flow:
     """An execution, or a child of its Map. It stands before a Task or a Wait, or has ended.
 
-    ``dead_letters`` are the messages that it has sent. ``read`` gives an object of S3.
+    ``dead_letters`` are the messages that it has sent, ``announced`` the kinds of its events.
+    ``read`` gives an object of S3.
     """
 
     def __init__(self, machine: Mapping[str, Any], data: Any, context: Any, read: Read) -> None:
@@ -23,6 +24,7 @@ class Flow:
         self.error = ""
         self.ended_in = ""
         self.dead_letters: list[Any] = []
+        self.announced: list[str] = []
         self.children: list[Flow] = []
         self._states = machine["States"]
         self._at = machine["StartAt"]
@@ -97,10 +99,16 @@ class Flow:
                 self._end({"Succeed": "SUCCEEDED", "Fail": "FAILED"}[kind], state.get("Error", ""))
                 return
             if kind == "Task":
-                self.dead_letters.append(self._filled_in(state["Parameters"])["MessageBody"])
+                self._send(self._filled_in(state["Parameters"]))
             elif kind == "Pass":
                 self._keep(state, self._filled_in(state["Parameters"]))
             self._at = self._choose(state) if kind == "Choice" else state["Next"]
+
+    def _send(self, parameters: Mapping[str, Any]) -> None:
+        if "MessageBody" in parameters:
+            self.dead_letters.append(parameters["MessageBody"])
+        else:
+            self.announced += [entry["DetailType"] for entry in parameters["Entries"]]
 
     def _end(self, status: str, error: str) -> None:
         self.status, self.error, self.ended_in = status, error, self._at
@@ -143,6 +151,8 @@ class Flow:
         place[last] = result
 
     def _filled_in(self, template: Any, data: Any = None, context: Any = None) -> Any:
+        if isinstance(template, list):
+            return [self._filled_in(value, data, context) for value in template]
         if not isinstance(template, dict):
             return template
         return {
