@@ -226,9 +226,17 @@ def test_a_bad_row_among_good_ones(bad: bytes, why: tuple[str, str], place: int,
     assert len(page.requests) == 29
 
 
-def test_fields_that_a_row_lacks_are_not_taken_from_the_next_one() -> None:
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [
+        (good(1).rpartition(b",")[0], good(2) + b",Nice"),
+        (good(1).rpartition(b",")[0], b"Nice," + good(2)),  # moved by one, both look good
+        (good(1).partition(b",")[2], good(2) + b",Nice"),
+        (good(1).partition(b",")[2], b"Nice," + good(2)),
+    ],
+)
+def test_fields_that_a_row_lacks_are_not_taken_from_another_one(short: bytes, long: bytes) -> None:
     """Together the two have as many fields as two good ones."""
-    short, long = good(1).rpartition(b",")[0], good(2) + b",Nice"
     for rows in ([short, long], [long, short]):
         page = check(Header(), lines(*many(5), *rows, *many(5)))
         assert [row.reason for row in page.refused] == [
