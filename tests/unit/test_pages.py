@@ -3,7 +3,8 @@ each request read back by ``json.loads``. What a row means has its own tests, in
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import combinations, product
 from typing import Any, NamedTuple
 
 import pytest
@@ -311,6 +312,15 @@ def test_no_text_is_no_page() -> None:
     assert (page.requests, page.refused, page.blank_lines, page.lines) == ([], [], 0, 0)
 
 
+@pytest.mark.parametrize("before", [0, 5, 300, 900])
+def test_a_page_is_never_halved_within_a_record(before: int) -> None:
+    """However it lies to the page's middle."""
+    long = good(1, store='"' + "\na,b\n" * 2000 + '"')
+    rows = [*many(before), good(0, quantity="x"), long, *many(300)]
+    page = check(Header(), lines(*rows))
+    assert (len(page.requests), len(page.refused)) == (before + 301, 1)
+
+
 def test_lines_within_quotes_count() -> None:
     rows = [*many(9), good(1, store='"a\nb\r\nc"'), good(2, quantity="x"), *many(9)]
     page = check(Header(), lines(*rows))
@@ -497,6 +507,44 @@ def test_a_page_is_what_the_plain_implementation_makes_of_it(
 @settings(deadline=None, max_examples=3_000)
 def test_any_page_at_length(file: tuple[Header, bytes], block: int) -> None:
     check_file(*file, block)
+
+
+# Of each part of a value the first is as it should be; several of the others are, too.
+TIME_PARTS = [
+    ["2026-01-31", "2024-02-29", "2026-02-29", "2026-1-31", "0000-01-01", "x"],
+    ["T", " ", "t", "", "\n"],
+    ["00", "19", "23", "24", "30", "7", "٣٣"],
+    [":00", ":59", ":60", ":7", ""],
+    [":59", "", ":00", ":60", ":7", "."],
+    ["", ".1", ".123456789", ".1234567890", ".", ",5"],
+    ["", "Z", "z", "+00:00", "-2359", "+24:00", "01:00", "0100", "+01:60", "+01", " ", "ZZ"],
+]
+NUMBER_PARTS = [
+    ["", "-", "+", "--", " "],
+    ["7", "0", "00", "9" * 37, "9" * 38, "9" * 39, "", "٣", "1_0", "1.0", "1e3", "\n1"],
+    ["", "0", " ", "\n", "."],
+]
+
+
+def deviations(parts: list[list[str]]) -> Iterator[str]:
+    """All values in which at most two parts are not as they should be."""
+    value = [part[0] for part in parts]
+    yield "".join(value)
+    for one, two in combinations(range(len(parts)), 2):
+        for first, second in product(parts[one], parts[two]):
+            changed = list(value)
+            changed[one], changed[two] = first, second
+            yield "".join(changed)
+
+
+@pytest.mark.parametrize(
+    ("column", "parts"), [("timestamp", TIME_PARTS), ("quantity", NUMBER_PARTS)]
+)
+def test_values_at_the_edge_of_the_grammar(column: str, parts: list[list[str]]) -> None:
+    """Each in a page of its own, since one that is bad keeps all others from the page's way."""
+    for value in dict.fromkeys(deviations(parts)):
+        field = f'"{value}"' if "\n" in value else value
+        check(Header(), lines(good(1, **{column: field})))
 
 
 @given(st.binary(max_size=120), st.sampled_from(DELIMITERS), st.sampled_from([1, 7, 1_000]))
