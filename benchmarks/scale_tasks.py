@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from benchmarks.stubs import DynamoDBStub, Fingerprint, Meter, S3Stub
+from benchmarks.stubs import DynamoDBStub, Fingerprint, Meter, S3Stub, SenderStub
 from benchmarks.ticket_file import BAD_QUANTITY, TicketFile
 from ingestion.chunks import Chunk
 from ingestion.claims import Claims
@@ -44,7 +44,7 @@ class Tasks:
     def __init__(self, folder: Path, size: int) -> None:
         self.source = TicketFile(size)
         self.meter = Meter()
-        self.dynamodb = DynamoDBStub(folder, self.meter)
+        self.dynamodb = DynamoDBStub(folder)
         self._s3 = cast("Any", S3Stub(folder, self.source, self.meter))
         client = cast("Any", self.dynamodb)
         self._ledger = Ledger(client, "ledger")
@@ -97,9 +97,11 @@ class Tasks:
         return {"refused": refused, "written": fingerprint.as_json()}
 
     def _write(self, chunks: list[Chunk]) -> Any:
+        table = SenderStub(self.meter)
         writer = ChunkWriter(
             self._s3,
             cast("Any", self.dynamodb),
+            table,
             self._ledger,
             self._turns,
             table="Tickets",
@@ -109,13 +111,13 @@ class Tasks:
         refused = 0
         for chunk in chunks:
             round_ = writer.write(
-                self._state["load_id"], self._state["file"], chunk, LAMBDA_SECONDS
+                self._state["load_id"], self._state["file"], chunk, len(chunks), LAMBDA_SECONDS
             )
             if not round_.progress.finished or round_.overtaken:
                 raise RuntimeError(f"Chunk {chunk.index} did not finish.")
             refused += round_.progress.rows_refused
         bytes_written = sum(chunk.end - chunk.start for chunk in chunks)
-        written = self.dynamodb.fingerprint.as_json()
+        written = table.fingerprint.as_json()
         return {"bytes": bytes_written, "refused": refused, "written": written}
 
     def _chunks(self) -> list[Chunk]:

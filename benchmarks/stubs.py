@@ -7,22 +7,20 @@ They keep their data in a folder, so that the tasks, each a process of its own, 
 import contextlib
 import json
 import re
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from benchmarks.ticket_file import TicketFile
 from ingestion.rows import COLUMNS
+from ingestion.transport import Reply
 
 
 class Meter:
-    """Adds up the CPU time of stubs, over all threads."""
+    """Adds up the CPU time of stubs."""
 
     def __init__(self) -> None:
         self.cpu_seconds = 0.0
-        self._lock = threading.Lock()
 
     @contextlib.contextmanager
     def measure(self) -> Iterator[None]:
@@ -30,39 +28,48 @@ class Meter:
         try:
             yield
         finally:
-            spent = time.thread_time() - before
-            with self._lock:
-                self.cpu_seconds += spent
+            self.cpu_seconds += time.thread_time() - before
+
+
+class Source(Protocol):
+    """The large object that is loaded."""
+
+    size: int
+    etag: str
+
+    def blocks(self, start: int, end: int, block_size: int) -> Iterator[bytes]:
+        """The half-open byte range in blocks."""
 
 
 class Body:
     """What get_object answers with: bytes that are made, or read, while they are asked for."""
 
-    def __init__(self, blocks: Iterator[bytes], meter: Meter) -> None:
+    def __init__(self, blocks: Callable[[int], Iterator[bytes]], meter: Meter) -> None:
         self._blocks = blocks
         self._meter = meter
 
-    def iter_chunks(self, _: int) -> Iterator[bytes]:
+    def iter_chunks(self, size: int) -> Iterator[bytes]:
+        blocks = self._blocks(size)
         while True:
             with self._meter.measure():
-                block = next(self._blocks, None)
+                block = next(blocks, None)
             if block is None:
                 return
             yield block
 
     def read(self) -> bytes:
-        return b"".join(self.iter_chunks(0))
+        return b"".join(self.iter_chunks(S3Stub.BLOCK_SIZE))
 
     def close(self) -> None:
         pass
 
 
 class S3Stub:
-    """One large object that is made on the fly; every other object is a file in ``folder``."""
+    """One large object, ``source``; every other object is a file in ``folder``."""
 
-    BLOCK_SIZE = 1024 * 1024  # what the readers ask for
+    BLOCK_SIZE = 1024 * 1024
 
-    def __init__(self, folder: Path, source: TicketFile, meter: Meter) -> None:
+    def __init__(self, folder: Path, source: Source, meter: Meter) -> None:
         self._folder = folder
         self._source = source
         self._meter = meter
@@ -78,13 +85,14 @@ class S3Stub:
 
     def get_object(self, *, Bucket: str, Key: str, **arguments: Any) -> dict[str, Any]:
         if Bucket != "uploads":
-            blocks = iter([self._path(Bucket, Key).read_bytes()])
-            return _answer(200, Body=Body(blocks, self._meter))
+            whole = self._path(Bucket, Key).read_bytes()
+            return _answer(200, Body=Body(lambda _: iter([whole]), self._meter))
         if arguments["IfMatch"] != f'"{self._source.etag}"' or arguments["VersionId"] != "v1":
             raise ValueError("A read that is not pinned to the object's version.")
         first, last = map(int, arguments["Range"].removeprefix("bytes=").split("-"))
-        blocks = self._source.blocks(first, min(last + 1, self._source.size), self.BLOCK_SIZE)
-        return _answer(206, Body=Body(blocks, self._meter))
+        end = min(last + 1, self._source.size)
+        body = Body(lambda size: self._source.blocks(first, end, size), self._meter)
+        return _answer(206, Body=body)
 
     def put_object(self, *, Bucket: str, Key: str, Body: bytes, **_: Any) -> None:
         with self._meter.measure():
@@ -110,18 +118,15 @@ class _Exceptions:
 
 
 class DynamoDBStub:
-    """The table of tickets, of which only a fingerprint is kept, and the ledger table."""
+    """The ledger table, and what the table of tickets is like."""
 
     exceptions = _Exceptions()
 
-    def __init__(self, folder: Path, meter: Meter) -> None:
+    def __init__(self, folder: Path) -> None:
         self._path = folder / "ledger.json"
-        self._meter = meter
-        self._lock = threading.Lock()
         self._entries: dict[str, dict[str, Any]] = {}
         if self._path.exists():
             self._entries = json.loads(self._path.read_text())
-        self.fingerprint = Fingerprint()
 
     def save(self) -> None:
         """Keep the ledger for the next process."""
@@ -139,19 +144,6 @@ class DynamoDBStub:
                 ],
             }
         }
-
-    def batch_write_item(self, *, RequestItems: Mapping[str, list[Any]]) -> dict[str, Any]:
-        with self._meter.measure():
-            (requests,) = RequestItems.values()
-            if not 1 <= len(requests) <= 25:
-                raise ValueError(f"A batch of {len(requests)} items.")
-            batch = Fingerprint()
-            for request in requests:
-                item = request["PutRequest"]["Item"]
-                batch.add(tuple([value for name in COLUMNS for value in item[name].values()]))
-            with self._lock:
-                self.fingerprint.merge(batch)
-        return {"UnprocessedItems": {}}
 
     def get_item(self, *, Key: Mapping[str, Any], **_: Any) -> dict[str, Any]:
         found = self._entries.get(_name(Key))
@@ -209,6 +201,35 @@ class DynamoDBStub:
         yield {"Items": [self._entries[name] for name in names]}
 
 
+class SenderStub:
+    """Takes BatchWriteItem's requests in the table's stead, and keeps only a fingerprint of the
+    rows. Every request is answered at once."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._answered: list[Reply] = []
+        self.fingerprint = Fingerprint()
+
+    @property
+    def under_way(self) -> int:
+        return len(self._answered)
+
+    def send(self, tag: object, body: bytes) -> None:
+        with self._meter.measure():
+            (requests,) = json.loads(body)["RequestItems"].values()
+            if not 1 <= len(requests) <= 25:
+                raise ValueError(f"A batch of {len(requests)} items.")
+            for request in requests:
+                item = request["PutRequest"]["Item"]
+                row = [value for name in COLUMNS for value in item[name].values()]
+                self.fingerprint.add(tuple(row))
+        self._answered.append(Reply(tag, 200, b'{"UnprocessedItems":{}}'))
+
+    def replies(self, seconds: float) -> list[Reply]:
+        replies, self._answered = self._answered, []
+        return replies
+
+
 class Fingerprint:
     """Tells whether two sets of rows are the same, whatever their order: how many, and the sum of
     their 64-bit hashes. A row that is lost, altered or there twice changes it. To compare those of
@@ -221,10 +242,6 @@ class Fingerprint:
     def add(self, row: tuple[str, ...]) -> None:
         self.rows += 1
         self.total += hash(row)
-
-    def merge(self, other: "Fingerprint") -> None:
-        self.rows += other.rows
-        self.total += other.total
 
     def as_json(self) -> dict[str, Any]:
         return {"rows": self.rows, "hash": f"{self.total % 2**64:016x}"}

@@ -1,15 +1,14 @@
 """A ticket file of any size that is on no disk: any byte range of it is made when it is read.
 
 It is one tile of 1,000 rows again and again, with the tile's number in every ticket id, so that no
-two rows of the file have equal keys. Of the rows 5 % have a quoted field, 1 % one with newlines,
-and one row in a thousand is to be refused.
+two rows of the file have equal keys. A ``Mixture`` says what else the rows have.
 """
 
 import hashlib
 from collections.abc import Iterator
+from typing import NamedTuple
 
 TILE_ROWS = 1_000
-BAD_ROWS_PER_TILE = 1
 BAD_QUANTITY = "two"
 
 _MARK = b"@@@@@@@@"
@@ -23,7 +22,7 @@ _PRODUCTS = [
     "味噌 miso",
     "Rye bread sliced",
 ]
-_QUOTED = [
+_QUOTED_FIELDS = [
     '"Tomatoes, on the vine"',
     '"Sponge ""Super Soft"", twin pack"',
     '"Gift card\nwith envelope"',
@@ -34,17 +33,39 @@ _CATEGORIES = ["Bakery", "Produce", "Pantry", "Hardware", "Household", ""]
 _STORES = ["Lyon", "Zürich", "Leeds North", "Gdańsk", "Málaga", ""]
 
 
+class Mixture(NamedTuple):
+    """What the rows of a file have in them, besides plain fields."""
+
+    quoted_percent: int
+    """Share of rows with a quoted field, 0 or 5; a fifth of these fields have a newline."""
+    inch_marks: bool
+    """Whether one row in eight has a quote within a field, where it is data."""
+    bad_rows: int
+    """Rows of a tile that are to be refused."""
+
+
+EVERYTHING = Mixture(5, True, 1)
+NO_QUOTES = Mixture(0, False, 0)
+QUOTED = Mixture(5, False, 0)
+QUOTED_AND_INCHES = Mixture(5, True, 0)
+
+
 class TicketFile:
     """A file of at least ``size`` bytes; ends with a whole tile."""
 
     header = b"ticket_id,product,basket_id,timestamp,category,quantity,store\r\n"
 
-    def __init__(self, size: int) -> None:
-        self._tile = _tile()
-        self.tiles = -(-(size - len(self.header)) // len(self._tile))
-        self.size = len(self.header) + self.tiles * len(self._tile)
+    def __init__(self, size: int, mixture: Mixture = EVERYTHING) -> None:
+        self._tile = _tile(mixture)
+        self.tile_size = len(self._tile)
+        self.tiles = -(-(size - len(self.header)) // self.tile_size)
+        self.size = self.size_of(self.tiles)
         self.rows = self.tiles * TILE_ROWS
-        self.etag = hashlib.sha256(f"{self.size}".encode()).hexdigest()[:32]
+        self.etag = hashlib.sha256(f"{self.size} {mixture}".encode()).hexdigest()[:32]
+
+    def size_of(self, tiles: int) -> int:
+        """The header's bytes and those of so many tiles."""
+        return len(self.header) + tiles * self.tile_size
 
     def blocks(self, start: int, end: int, block_size: int) -> Iterator[bytes]:
         """The half-open byte range in blocks of ``block_size``; the last may be shorter."""
@@ -62,17 +83,19 @@ class TicketFile:
         """From ``position`` to the end of the header or of the tile that it is in."""
         if position < len(self.header):
             return self.header[position:]
-        number, offset = divmod(position - len(self.header), len(self._tile))
+        number, offset = divmod(position - len(self.header), self.tile_size)
         return self._tile.replace(_MARK, b"%08d" % number)[offset:]
 
 
-def _tile() -> bytes:
+def _tile(mixture: Mixture) -> bytes:
     lines = []
     for row in range(TILE_ROWS):
         product = _PRODUCTS[row % len(_PRODUCTS)]
-        if row % 20 == 7:
-            product = _QUOTED[row // 20 % len(_QUOTED)]
-        quantity = BAD_QUANTITY if row < BAD_ROWS_PER_TILE else str(1 + row % 12)
+        if not mixture.inch_marks:
+            product = product.replace('"', " inch")
+        if mixture.quoted_percent and row % 20 == 7:
+            product = _QUOTED_FIELDS[row // 20 % len(_QUOTED_FIELDS)]
+        quantity = BAD_QUANTITY if row < mixture.bad_rows else str(1 + row % 12)
         lines.append(
             f"T{_MARK.decode()}-{row // 4:03d}{'abcd'[row % 4]},{product},"
             f"B{_MARK.decode()}-{row // 8:03d},2026-{1 + row % 12:02d}-{1 + row % 28:02d}"

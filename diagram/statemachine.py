@@ -281,7 +281,7 @@ def map_label(name: str) -> str:
 def add_legend(graph: Graph) -> None:
     """The picture's key, as the graph's own label."""
     keys = [
-        (BLUE, "work: a function or the queue"),
+        (BLUE, "work: a function, an event, the queue"),
         (AMBER, "question"),
         (MUTED, "waits, or words the failure"),
         (GREEN, "success"),

@@ -42,6 +42,8 @@ FIELDS = (
     "rows_superseded",
     "rows_refused",
     "blank_lines",
+    "rows_per_second",
+    "throttles",
     "chunks",
     "chunks_finished",
     "summary",
@@ -99,6 +101,8 @@ def _lines(load: Load) -> Iterator[str]:
     yield f"{version}, {size(load['size'])}, by {load.get('uploader') or 'hand'}"
     if load.get("rows_read") is not None:
         yield rows_text(load)
+    if load.get("rows_per_second"):
+        yield f"{load['rows_per_second']:,} rows a second, throttled {load['throttles']:,} times"
     if load["status"] == UNKNOWN:
         yield "why: it never recorded its end, and Step Functions has forgotten its executions"
     elif load["status"] not in ("RUNNING", "SUCCEEDED"):

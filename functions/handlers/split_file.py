@@ -8,6 +8,7 @@ import boto3
 
 from ingestion.ledger import Ledger
 from ingestion.planning import Planner
+from ingestion.story import tell
 
 
 @cache
@@ -21,4 +22,6 @@ def _planner() -> Planner:
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    return _planner().plan(event["load_id"], event["file"])
+    plan = _planner().plan(event["load_id"], event["file"])
+    tell("Split File", event.get("execution"), event["load_id"], chunks=plan["chunks"])
+    return plan

@@ -8,6 +8,7 @@ import boto3
 
 from ingestion.claims import Claims
 from ingestion.ledger import Ledger
+from ingestion.story import tell
 from ingestion.turns import Turns, take_turn
 
 
@@ -22,4 +23,6 @@ def _ledger() -> Ledger:
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    return {"turn": take_turn(_turns(), _ledger(), event["load_id"], event["file"])}
+    turn = take_turn(_turns(), _ledger(), event["load_id"], event["file"])
+    tell("Take Turn", event.get("execution"), event["load_id"], turn=turn)
+    return {"turn": turn}

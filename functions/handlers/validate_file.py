@@ -8,6 +8,7 @@ import boto3
 
 from ingestion.claims import Claims
 from ingestion.ledger import Ledger
+from ingestion.story import tell
 from ingestion.turns import Turns
 from ingestion.validation import Validator
 
@@ -21,4 +22,7 @@ def _validator() -> Validator:
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    return _validator().validate(event["input"], event["execution_arn"]).as_json()
+    verdict = _validator().validate(event["input"], event["execution_arn"])
+    execution = event["execution_arn"].rpartition(":")[2]
+    tell("Validate File", execution, verdict.load_id, verdict=verdict.verdict)
+    return verdict.as_json()

@@ -38,10 +38,11 @@ class Cutter:
 
     def feed(self, block: bytes) -> list[tuple[int, int]]:
         """The half-open ranges that are complete by the end of this block."""
-        outside = self._scanner.outside(block)
         ranges = []
-        # Most blocks end before the range is long enough.
-        if self._offset + len(block) >= self._range_start + self._chunk_size:
+        if self._offset + len(block) < self._range_start + self._chunk_size:
+            end_in_block = self._scanner.pass_over(block)
+        else:
+            outside = self._scanner.outside(block)
             for first, last in outside:
                 while True:
                     # The LF must be the range's last byte or beyond.
@@ -52,7 +53,7 @@ class Cutter:
                     end = self._offset + newline + 1
                     ranges.append((self._range_start, end))
                     self._range_start = end
-        end_in_block = last_record_end(block, outside)
+            end_in_block = last_record_end(block, outside)
         if end_in_block:
             self._last_record_end = self._offset + end_in_block
         self._offset += len(block)

@@ -101,18 +101,32 @@ def _fingerprint(answer: "HeadObjectOutputTypeDef") -> str | None:
     return None
 
 
+class _RangeIgnoredError(Exception):
+    """Asked for a range that begins later, the server sends the object from its first byte."""
+
+
 def read_blocks(
-    client: "S3Client", source: PinnedObject, start: int, end: int, block_size: int = BLOCK_SIZE
+    client: "S3Client",
+    source: PinnedObject,
+    start: int,
+    end: int,
+    block_size: int = BLOCK_SIZE,
+    *,
+    only_the_range: bool = False,
 ) -> Generator[bytes, None, None]:
     """The bytes of the half-open range in blocks of at most ``block_size``.
 
     The SDK does not retry a body once it streams, so a broken one is continued from the last
-    offset. Raises ObjectGone, ObjectChanged, or botocore's error when S3 stays unreachable.
+    offset. Raises ObjectGone, ObjectChanged, or botocore's error when S3 stays unreachable; with
+    ``only_the_range`` also _RangeIgnoredError, where bytes before the range are skipped otherwise.
     """
     offset = start
     breaks = 0
     while offset < end:
         body, skip = _open_range(client, source, offset, end)
+        if skip and only_the_range:
+            body.close()
+            raise _RangeIgnoredError
         try:
             for block in body.iter_chunks(block_size):
                 wanted = block[skip : skip + end - offset]
@@ -146,17 +160,31 @@ def read_ahead(
 
     The blocks come in order, and so does an error of ``read_blocks``: after the blocks of the
     ranges before it. Memory: ``ranges`` times ``range_size`` bytes. No thread is left when the
-    iteration ends; a consumer that may end early must close it.
+    iteration ends; a consumer that may end early must close it. What fits into one range is read
+    by one request, without a thread.
     """
-    if end - start <= range_size:
-        yield from read_blocks(client, source, start, end)
-        return
+    offset = start
+    if end - start > range_size:
+        try:
+            with closing(_in_parallel(client, source, start, end, range_size, ranges)) as blocks:
+                for block in blocks:
+                    offset += len(block)
+                    yield block
+        except _RangeIgnoredError:
+            pass  # Each range would cost as much as all that is left: one request is better.
+    yield from read_blocks(client, source, offset, end)
+
+
+def _in_parallel(
+    client: "S3Client", source: PinnedObject, start: int, end: int, range_size: int, ranges: int
+) -> Generator[bytes, None, None]:
     stopped = threading.Event()
 
     def read(first: int, buffer: bytearray) -> tuple[bytearray, int]:
         """Fills the buffer with the range that begins there. Answers it, and how many bytes."""
         filled = 0
-        with closing(read_blocks(client, source, first, min(first + range_size, end))) as blocks:
+        last = min(first + range_size, end)
+        with closing(read_blocks(client, source, first, last, only_the_range=True)) as blocks:
             for block in blocks:
                 if stopped.is_set():
                     break

@@ -25,8 +25,7 @@ MOST_CHUNKS = 10_000
 
 RANGE_SIZE = 16 * 1024 * 1024
 """Bytes that Split asks S3 for at a time; 8 or 16 MB are usual ("Use byte-range fetches", S3 User
-Guide). A file that is not larger is read by one request. That also spares the local engine: it
-ignores Range in a read by version, so it sends the file from its start for each of the ranges."""
+Guide). A file that is not larger is read by one request."""
 
 RANGES_AHEAD = 4
 """Ranges that are read at a time, or wait to be scanned: 64 MiB of memory. The scan is

@@ -12,7 +12,9 @@ The module works on bytes: every byte it looks for is ASCII, and in UTF-8 no byt
 character is.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 QUOTE = ord('"')
@@ -20,6 +22,8 @@ DELIMITERS = (b",", b";", b"\t", b"|")
 
 LONGEST_RECORD = 1024 * 1024
 """Bytes after which a record is given up. DynamoDB's own limit for an item is 400 KB."""
+
+_LAST_BYTE = itemgetter(slice(-1, None))
 
 
 class QuoteScanner:
@@ -31,6 +35,8 @@ class QuoteScanner:
 
     def __init__(self, delimiter: bytes) -> None:
         self._opens_after = _opens_after(delimiter)
+        self._may_precede = {b"", delimiter, b"\n"}
+        self._opening = re.compile(b'[%b\n]"' % re.escape(delimiter))
         self._inside = False
         self._quote_pending = False
         self._previous = ord("\n")
@@ -48,9 +54,12 @@ class QuoteScanner:
         if not block:
             return []
         # One search for a single byte, which is C's memchr, finds each quote; the byte beside it
-        # tells what the quote does.
+        # tells what the quote does. Where quotes are many they may all be data, so the next one
+        # that opens a field is looked for instead.
         find = block.find
+        find_opening = self._opening.search
         size = len(block)
+        many = _many_quotes(block)
         opens_after = self._opens_after
         inside = self._inside
         ranges = []
@@ -66,7 +75,11 @@ class QuoteScanner:
             position = 1
         self._previous = block[-1]
         while True:
-            quote = find(b'"', position)
+            if many and not inside:
+                match = find_opening(block, position)
+                quote = match.end() - 1 if match else -1
+            else:
+                quote = find(b'"', position)
             if quote < 0:
                 if not inside:
                     ranges.append((first, size))
@@ -86,6 +99,47 @@ class QuoteScanner:
                 first = position
         self._inside = inside
         return ranges
+
+    def pass_over(self, block: bytes) -> int:
+        """Read a block as ``outside`` does. Answers the index after its last record end, or 0."""
+        if _many_quotes(block):
+            end = self._toggle(block)
+            if end is not None:
+                return end
+        return last_record_end(block, self.outside(block))
+
+    def _toggle(self, block: bytes) -> int | None:
+        """``pass_over`` for a block with many quotes, some five times as fast as one by one. None,
+        and nothing is changed, if a quote in it is data.
+
+        If none is, each quote leads from outside quotes into them or out again; a ``""`` within
+        quotes does both at once. So every second piece between quotes is outside; and if each of
+        these is empty, or ends with what a quote opens after, then no quote was data.
+        """
+        pieces = block.split(b'"')
+        start = 1 if self.inside_quotes else 0  # the first piece outside
+        if start == 0 and block[0] == QUOTE and self._previous not in self._opens_after:
+            return None
+        outside = pieces[start::2]
+        ends_outside = len(pieces) % 2 != start
+        before_quotes = outside[:-1] if ends_outside else outside
+        if not set(map(_LAST_BYTE, before_quotes)) <= self._may_precede:
+            return None
+        self._quote_pending = ends_outside and block[-1] == QUOTE
+        self._inside = self._quote_pending or not ends_outside
+        self._previous = block[-1]
+        joined = b'"'.join(outside)
+        newline = joined.rfind(b"\n")
+        if newline < 0:
+            return 0
+        at = start + 2 * joined.count(b'"', 0, newline)  # the piece with the last record end
+        after = [pieces[at].rpartition(b"\n")[2], *pieces[at + 1 :]]
+        return len(block) - len(b'"'.join(after))
+
+
+def _many_quotes(block: bytes) -> bool:
+    """Whether a byte in 32 is a quote, judged by the block's beginning."""
+    return block.count(b'"', 0, 4096) * 32 > min(len(block), 4096)
 
 
 def _opens_after(delimiter: bytes) -> tuple[int, int]:

@@ -42,14 +42,14 @@ class Tasks:
         assert state["verdict"] in ("accepted", "refused"), state
         if state["verdict"] == "refused":
             return load_id
-        task = {"load_id": load_id, "file": state["file"]}
+        task = {"load_id": load_id, "file": state["file"], "execution": "by-hand"}
         plan = self._call("split_file", task)
         if plan["chunks"]:
             assert self._call("take_turn", task) == {"turn": "mine"}
         for chunk in self._chunks(plan):
             write = task | {"chunk": chunk, "chunks": plan["chunks"]}
             assert self._call("write_chunk", write)["finished"]
-        self._call("reconcile", task | {"plan": plan})
+        self._call("reconcile", task | {"plan": plan, "started_at": "2026-01-01T10:00:00Z"})
         return load_id
 
     def cut_into(self, chunk_size: int) -> None:
@@ -98,6 +98,7 @@ def tasks() -> Iterator[Tasks]:
         "MAX_ROWS_PER_SECOND": "0",
         "DYNAMODB_TABLE": TABLE,
         "MOST_REFUSED_PERCENT": str(MOST_REFUSED_PERCENT),
+        "STACK_NAME": "tickets",
     }
     with pytest.MonkeyPatch.context() as patch, mock_aws(), dynamodb_server() as url:
         for name, value in settings.items():

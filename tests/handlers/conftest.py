@@ -31,6 +31,13 @@ WORK = f"ticket-work-{ACCOUNT}-1a2b3c4d"
 CHUNK_SIZE = 300  # bytes, so that a file one can read has several chunks
 MOST_REFUSED_PERCENT = 40  # so that bad rows of all kinds need few good ones beside them
 EXECUTIONS = f"arn:aws:states:us-east-1:{ACCOUNT}:execution:Ingest:"
+# What the state machine adds to a task's input from its context.
+NAMED = {"execution": "by-hand"}
+OF_THE_EXECUTION = {
+    "split_file": NAMED,
+    "take_turn": NAMED,
+    "reconcile": NAMED | {"started_at": "2025-11-24T09:00:05.118Z"},
+}
 NOW = "2025-11-24T09:00:07.000Z"
 
 
@@ -86,6 +93,7 @@ class Cloud:
 
     def call(self, handler, event, seconds=900.0):
         """What a handler answers, as Step Functions gets it: by way of JSON."""
+        event = OF_THE_EXECUTION.get(handler, {}) | event
         context = SimpleNamespace(get_remaining_time_in_millis=lambda: int(seconds * 1000))
         module = importlib.import_module(f"handlers.{handler}")
         return json.loads(json.dumps(module.handler(json.loads(json.dumps(event)), context)))
@@ -198,6 +206,7 @@ def cloud(monkeypatch, session, dynamodb_url):
         "MAP_CONCURRENCY": "1",
         "MAX_ROWS_PER_SECOND": "0",
         "MOST_REFUSED_PERCENT": str(MOST_REFUSED_PERCENT),
+        "STACK_NAME": "tickets",
         "DYNAMODB_TABLE": Cloud.table,
         "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_url,
     }.items():

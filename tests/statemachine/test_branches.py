@@ -25,6 +25,13 @@ EXECUTION = {
 TASKS = ["Validate File", "Split File", "Take Turn", "Write Chunk", "Reconcile"]
 CATCHING = [name for name, state in STATES.items() if "Catch" in state and state["Type"] == "Task"]
 
+# Where a state leads whose failure is not what the load fails of.
+ON_ITS_WAY = {
+    "Announce Success": "Loaded",
+    "Announce Failure": "Send To Dead Letter Queue",
+    "Send To Dead Letter Queue": "Load Failure Not Reported",
+}
+
 Tested = dict[str, Any]
 Test = Callable[..., Tested]
 
@@ -245,7 +252,7 @@ def test_reconcile_adds_the_result(run: Test, answers: Answers, loading: dict[st
 @pytest.mark.parametrize(
     ("result", "goes_to"),
     [
-        ("result", "Loaded"),
+        ("result", "Announce Success"),
         ("shortfall", "Describe Shortfall"),
         ("overtaken", "Overtaken"),
     ],
@@ -271,8 +278,8 @@ def test_loaded_gives_the_totals(run: Test, answers: Answers, loading: dict[str,
 def test_a_state_that_keeps_failing_is_caught_and_named(run: Test, name: str, error: str) -> None:
     tested = run(name, {**INPUT, "dead_letter": {}}, error=error, attempts=100)
     assert tested["status"] == "CAUGHT_ERROR"
-    sending = name == "Send To Dead Letter Queue"
-    assert tested["nextState"] == ("Load Failure Not Reported" if sending else "Describe Failure")
+    goes_on = ON_ITS_WAY.get(name, "Describe Failure")
+    assert tested["nextState"] == goes_on
     state = name.lower().replace(" ", "_")
     caught = {state: {"Error": error, "Cause": f"{name} failed"}}
     assert tested["output"] == {**INPUT, "dead_letter": {}, "failed": caught}
@@ -316,7 +323,7 @@ def test_throttling_is_retried_longer_than_errors_are(run: Test, name: str) -> N
 def dead_letter(tested: Tested, state_input: dict[str, Any]) -> dict[str, Any]:
     """The dead letter that a state has put beside its input, without the fields all have."""
     assert tested["status"] == "SUCCEEDED"
-    assert tested["nextState"] == "Send To Dead Letter Queue"
+    assert tested["nextState"] == "Announce Failure"
     letter: dict[str, Any] = tested["output"].pop("dead_letter")
     assert tested["output"] == state_input
     assert letter.pop("failed_at").endswith("Z")

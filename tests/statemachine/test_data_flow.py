@@ -35,6 +35,8 @@ def results(answers: Answers) -> dict[str, Shape]:
         "Take Turn": {"Payload": shape(answers.my_turn)},
         "Write Chunk": {"Payload": shape(answers.finished)},
         "Reconcile": {"Payload": shape(answers.result)},
+        "Announce Success": {"Entries": {}, "FailedEntryCount": {}},
+        "Announce Failure": {"Entries": {}, "FailedEntryCount": {}},
         "Send To Dead Letter Queue": {"MessageId": {}, "MD5OfMessageBody": {}},
     }
 

@@ -183,7 +183,8 @@ class Resolver:
         resource = self._present(name)
         kind, properties = resource["Type"], resource.get("Properties", {})
         if kind == "AWS::SQS::Queue":
-            return f"https://sqs.{self._values['AWS::Region']}.amazonaws.com/{ACCOUNT}/{name}"
+            host = f"sqs.{self._values['AWS::Region']}.amazonaws.com"
+            return f"https://{host}/{ACCOUNT}/{self.attribute(name, 'QueueName')}"
         if kind == "AWS::StepFunctions::StateMachine":
             return self.attribute(name, "Arn")
         for given_name in ("BucketName", "TableName", "LogGroupName"):
@@ -196,6 +197,8 @@ class Resolver:
         kind = self._present(name)["Type"]
         if attribute == "Name" and kind == "AWS::StepFunctions::StateMachine":
             return name
+        if attribute == "QueueName" and kind == "AWS::SQS::Queue":
+            return str(self.resolve(self._present(name)["Properties"].get("QueueName", name)))
         if attribute != "Arn":
             raise KeyError(f"This resolver does not know {kind}.{attribute}.")
         service, form = {
@@ -206,11 +209,16 @@ class Resolver:
             "AWS::DynamoDB::Table": ("dynamodb", "table/{}"),
             "AWS::StepFunctions::StateMachine": ("states", "stateMachine:{}"),
             "AWS::Events::Rule": ("events", "rule/{}"),
+            "AWS::KMS::Key": ("kms", "key/{}"),
             "AWS::Logs::LogGroup": ("logs", "log-group:{}:*"),
+            "AWS::CloudWatch::Alarm": ("cloudwatch", "alarm:{}"),
         }[kind]
         region = "" if service in {"s3", "iam"} else self._values["AWS::Region"]
         account = "" if service == "s3" else ACCOUNT
-        own_name = name if service in {"sqs", "states"} else self.reference(name)
+        if service == "sqs":
+            own_name = self.attribute(name, "QueueName")
+        else:
+            own_name = name if service == "states" else self.reference(name)
         partition = self._values["AWS::Partition"]
         return f"arn:{partition}:{service}:{region}:{account}:{form.format(own_name)}"
 

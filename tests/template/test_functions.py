@@ -107,6 +107,7 @@ def test_the_variables_name_what_the_stack_deploys() -> None:
         "MAX_ROWS_PER_SECOND": 900,
         "DYNAMODB_TABLE": "Purchases",
         "MOST_REFUSED_PERCENT": 2.5,
+        "STACK_NAME": "Tickets-Prod",
     }
     for name, one in stack.of_type("AWS::Lambda::Function").items():
         variables = one["Environment"]["Variables"]
@@ -139,6 +140,17 @@ def test_all_functions_ship_the_same_code() -> None:
 def test_every_function_says_what_it_is_for(stack: Stack) -> None:
     for name, one in stack.of_type("AWS::Lambda::Function").items():
         assert one["Description"].endswith("."), name
+
+
+def test_every_function_is_traced(stack: Stack) -> None:
+    for name, one in stack.of_type("AWS::Lambda::Function").items():
+        assert one["TracingConfig"] == {"Mode": "Active"}, name
+
+
+def test_every_function_logs_from_info_on(stack: Stack) -> None:
+    """A step's one line is INFO; DEBUG is botocore's."""
+    for name, one in stack.of_type("AWS::Lambda::Function").items():
+        assert one["LoggingConfig"]["ApplicationLogLevel"] == "INFO", name
 
 
 def test_every_function_logs_json_to_a_log_group_of_its_own(stack: Stack) -> None:

@@ -12,6 +12,7 @@ from tests.template.deployed import Stack, dependencies, deploy, source, transfo
 PARAMETERS: dict[str, dict[str, Any]] = source()["Parameters"]
 # Set by `tickets` alone, and of no use to anybody who deploys: the console shows it last.
 UNGROUPED = {"EmbeddedEngine"}
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:on-call"
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
@@ -57,6 +58,14 @@ def test_table_names_are_held_to_the_rules_of_dynamodb() -> None:
         assert not re.fullmatch(pattern, bad)
 
 
+def test_the_alarm_topic_is_an_arn_of_sns_in_any_partition() -> None:
+    pattern = PARAMETERS["AlarmTopicArn"]["AllowedPattern"]
+    for good in ("", TOPIC, TOPIC.replace("aws", "aws-us-gov")):
+        assert re.fullmatch(pattern, good)
+    for bad in ("on-call", "ops@example.com", TOPIC.replace("sns", "sqs"), TOPIC + ":x"):
+        assert not re.fullmatch(pattern, bad)
+
+
 def test_own_bucket_names_are_used() -> None:
     stack = deploy(UploadBucketName="uploads-of-mine", WorkBucketName="work-of-mine")
     assert stack.properties("UploadBucket")["BucketName"] == "uploads-of-mine"
@@ -72,6 +81,8 @@ def test_every_parameter_changes_what_is_deployed(stack: Stack) -> None:
         "WorkBucketName": "work-of-mine",
         "EmbeddedEngine": "true",
         "MaxRowsPerSecond": 900,
+        "CustomerKey": "true",
+        "AlarmTopicArn": TOPIC,
     }
     for name, parameter in PARAMETERS.items():
         value = other.get(name) or next(
@@ -168,8 +179,9 @@ def test_a_circle_would_be_seen(reference: dict[str, Any]) -> None:
 @pytest.mark.parametrize("engine", ["true", "false"])
 @pytest.mark.parametrize("own_names", [False, True])
 @pytest.mark.parametrize("concurrency", [0, 50])
+@pytest.mark.parametrize("customer_key", ["true", "false"])
 def test_no_combination_of_parameters_refers_to_what_is_left_out(
-    create_table: str, engine: str, own_names: bool, concurrency: int
+    create_table: str, engine: str, own_names: bool, concurrency: int, customer_key: str
 ) -> None:
     """The resolver raises KeyError for a reference to a resource whose condition is false."""
     deploy(
@@ -178,4 +190,5 @@ def test_no_combination_of_parameters_refers_to_what_is_left_out(
         UploadBucketName="uploads-of-mine" if own_names else "",
         WorkBucketName="work-of-mine" if own_names else "",
         WriteChunkConcurrency=concurrency,
+        CustomerKey=customer_key,
     )

@@ -19,6 +19,7 @@ TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/Tickets"
 LEDGER = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/LedgerTable"
 STATE_MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:Ingest"
 EXECUTIONS = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:Ingest"
+BUSES = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus"
 
 Grants = set[tuple[str, str]]  # (action, resource)
 
@@ -77,15 +78,16 @@ FUNCTIONS: dict[str, Grants] = {
 
 BASIC = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
 SQS_POLLING = "arn:aws:iam::aws:policy/service-role/AWSLambdaSQSQueueExecutionRole"
-# SAM's own, for log writing and queue polling. Their wildcards are AWS's to answer for.
+TRACING = "arn:aws:iam::aws:policy/AWSXrayWriteOnlyAccess"
+# SAM's own, for log writing, queue polling and tracing. Their wildcards are AWS's to answer for.
 MANAGED_POLICIES = {
-    "StartExecutionRole": {BASIC, SQS_POLLING},
-    "ValidateFileRole": {BASIC},
-    "SplitFileRole": {BASIC},
-    "TakeTurnRole": {BASIC},
-    "WriteChunkRole": {BASIC},
-    "ReconcileRole": {BASIC},
-    "IngestRole": set(),
+    "StartExecutionRole": {BASIC, TRACING, SQS_POLLING},
+    "ValidateFileRole": {BASIC, TRACING},
+    "SplitFileRole": {BASIC, TRACING},
+    "TakeTurnRole": {BASIC, TRACING},
+    "WriteChunkRole": {BASIC, TRACING},
+    "ReconcileRole": {BASIC, TRACING},
+    "IngestRole": {TRACING},
 }
 
 # Delivery of the state machine's log. None of these actions has a resource type to name.
@@ -159,6 +161,9 @@ def called_by_the_definition(stack: Stack) -> Grants:
                     found.add(("lambda:InvokeFunction", state["Parameters"]["FunctionName"]))
                 elif state["Resource"].endswith(":states:::sqs:sendMessage"):
                     found.add(("sqs:SendMessage", queues[state["Parameters"]["QueueUrl"]]))
+                elif state["Resource"].endswith(":states:::events:putEvents"):
+                    buses = {one["EventBusName"] for one in state["Parameters"]["Entries"]}
+                    found.update(("events:PutEvents", f"{BUSES}/{bus}") for bus in buses)
                 else:
                     pytest.fail(f"Say here what {state['Resource']} needs.")
 

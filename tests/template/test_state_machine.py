@@ -81,6 +81,10 @@ def test_everything_that_an_execution_does_is_logged_with_its_data(stack: Stack)
     assert arn.endswith(":*")  # Step Functions refuses the ARN without it
 
 
+def test_executions_are_traced(stack: Stack) -> None:
+    assert stack.properties("Ingest")["TracingConfiguration"] == {"Enabled": True}
+
+
 def test_the_log_group_has_the_prefix_that_keeps_the_resource_policy_small(stack: Stack) -> None:
     assert stack.ref("IngestLogGroup").startswith("/aws/vendedlogs/")
 

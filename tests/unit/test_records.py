@@ -119,7 +119,7 @@ def pieces(data: bytes, cuts: list[int], longest: int) -> list[bytes]:
     return [data[one:two] for one, two in pairwise(edge for edge in edges if edge <= len(data))]
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=1500, deadline=None)
 @given(
     data=dangerous,
     cuts=st.lists(st.integers(0, 60), max_size=8),
@@ -213,6 +213,39 @@ def test_outside_agrees_with_a_byte_by_byte_reading(data):
         if data[index : index + 1] == b"\n"
     }
     assert found == expected
+
+
+@settings(max_examples=1500, deadline=None)
+@given(
+    data=dangerous,
+    cuts=st.lists(st.integers(0, 60), max_size=8),
+    ways=st.lists(st.booleans(), min_size=9, max_size=9),
+)
+@example(data=b'a,"""x"\n"y', cuts=[4, 6], ways=[True] * 9)
+@example(data=b'a"\n,"b\n"', cuts=[1], ways=[True] * 9)
+@example(data=b'"a""b\n"\n', cuts=[3], ways=[True, False] * 5)
+def test_passing_over_a_block_leads_where_reading_it_leads(data, cuts, ways):
+    plain, mixed = QuoteScanner(b","), QuoteScanner(b",")
+    for block, passed in zip(pieces(data, cuts, LONGEST_RECORD), ways, strict=False):
+        outside = plain.outside(block)
+        ends = [at + 1 for one in outside for at in range(*one) if block[at : at + 1] == b"\n"]
+        if passed:
+            assert mixed.pass_over(block) == (ends[-1] if ends else 0)
+        else:
+            assert mixed.outside(block) == outside
+        assert mixed.inside_quotes == plain.inside_quotes
+
+
+@pytest.mark.parametrize("stray", [False, True])
+def test_a_block_that_is_not_as_its_first_bytes_are(stray):
+    """Whether it has many quotes is judged by the first ones only."""
+    rows = [b"a,b\n" * 3000, b'"a","b\n"\n' * 3000, b'5" a,b\n' * stray]
+    for block in (b"".join(rows), b"".join(reversed(rows))):
+        scanner = QuoteScanner(b",")
+        assert scanner.pass_over(block + b'c,"\n') == len(block)
+        assert scanner.inside_quotes
+        assert scanner.pass_over(b'"",\n') == 0
+        assert scanner.pass_over(b'"\nd') == 2
 
 
 @pytest.mark.parametrize(

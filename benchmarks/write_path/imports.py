@@ -1,0 +1,29 @@
+"""How long a fresh process takes to import write_chunk's handler, and boto3 alone.
+
+python -m benchmarks.write_path.imports MODULE
+"""
+
+import importlib
+import json
+import statistics
+import sys
+import time
+
+from benchmarks.write_path.processes import run_module
+
+MODULES = ("handlers.write_chunk", "boto3")
+
+
+def measure(rounds: int) -> dict[str, float]:
+    """Wall milliseconds, medians of interleaved rounds, byte code compiled before, by module."""
+    runs: dict[str, list[float]] = {module: [] for module in MODULES}
+    for _ in range(rounds + 1):
+        for module in MODULES:
+            runs[module].append(float(run_module("imports", module)))
+    return {module: statistics.median(found[1:]) for module, found in runs.items()}
+
+
+if __name__ == "__main__":
+    before = time.perf_counter()
+    importlib.import_module(sys.argv[1])
+    print(json.dumps((time.perf_counter() - before) * 1000))

@@ -1,0 +1,180 @@
+"""What a load costs on AWS, by chunk size: a model, with everything that it assumes stated.
+
+Measured are the writer's speed and the import time; counted are state transitions (in the
+definition itself) and memory sizes (in the template); assumed is what ASSUMPTIONS says.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from benchmarks.write_path.settings import function_memory, parameter_default
+from ops.definition import load
+
+WHERE = "at the on-demand list prices of us-east-1, without free tiers"
+DYNAMODB_WRITE = 0.625e-6  # one item of up to 1 KB
+DYNAMODB_READ = 0.125e-6  # one consistent read of up to 4 KB
+TRANSITION = 25e-6
+GB_SECOND = {"arm64": 0.0000133334, "x86-64": 0.0000166667}
+INVOCATION = 0.2e-6
+S3_PUT = 5e-6
+S3_GET = 0.4e-6
+SQS_REQUEST = 0.4e-6
+EVENT = 1e-6  # to EventBridge
+
+VCPU_MB = 1769  # of memory, with which a function has one whole vCPU: "Lambda quotas"
+CHUNK_SIZES = [2**20, 4 * 2**20, 16 * 2**20, 64 * 2**20]
+
+CALL_SECONDS = 0.15
+"""What a call of write_chunk takes besides writing: the ledger's calls and S3's first byte."""
+OTHER_CALL_SECONDS = 0.3
+COLD_START_SECONDS = 0.2
+"""Of Lambda's own, besides importing."""
+SPLIT_MB_PER_SECOND = 75.0
+OTHER_FUNCTIONS = ("StartExecution", "ValidateFile", "TakeTurn", "Reconcile")
+
+# A chunk takes and gives back a lease and writes its entry; it looks for its entry and the claim.
+LEDGER_WRITES_PER_CHUNK, LEDGER_READS_PER_CHUNK = 3, 3
+LEDGER_WRITES_PER_LOAD, LEDGER_READS_PER_LOAD = 10, 10
+# A load's plan, report and Map results; the same read, the head of the file, and its ranges.
+PUTS_PER_LOAD, GETS_PER_LOAD = 8, 15
+SQS_REQUESTS_PER_LOAD = 3
+
+ASSUMPTIONS = f"""\
+Assumed: one write unit a row; every chunk is one call of write_chunk, which takes {CALL_SECONDS} s
+besides writing; the other functions take {OTHER_CALL_SECONDS} s a call, and Split File as long as
+reading at {SPLIT_MB_PER_SECOND:.0f} MB/s takes; every function starts cold once, write_chunk once
+for each writer, which takes {COLD_START_SECONDS} s besides importing; a writer reads S3 as fast as
+it writes. Per chunk {LEDGER_WRITES_PER_CHUNK} writes and {LEDGER_READS_PER_CHUNK} reads of the
+ledger and one GET; per load {LEDGER_WRITES_PER_LOAD} writes, {LEDGER_READS_PER_LOAD} reads,
+{PUTS_PER_LOAD} PUTs, {GETS_PER_LOAD} GETs, {SQS_REQUESTS_PER_LOAD} SQS requests, one event.
+Not in it: storage, logs, traces, alarms, failed attempts."""
+
+
+class Measured(NamedTuple):
+    rows_per_s: float
+    """Of one writer on a whole vCPU."""
+    import_seconds: float
+    bytes_per_row: float
+
+
+class Pace(NamedTuple):
+    """How fast a load goes: so many writers share a table that takes so many rows a second."""
+
+    writers: int
+    table_rows_per_s: float
+
+
+class Cost(NamedTuple):
+    """Dollars of one load."""
+
+    chunks: int
+    transitions: int
+    dynamodb: float
+    step_functions: float
+    functions: float
+    requests: float
+    """S3, SQS, EventBridge and the ledger."""
+
+    @property
+    def overhead(self) -> float:
+        """Everything but the table's own price."""
+        return self.step_functions + self.functions + self.requests
+
+    @property
+    def overhead_percent(self) -> float:
+        return self.overhead / self.dynamodb * 100
+
+
+def cost(
+    rows: int, chunk_size: int, pace: Pace, measured: Measured, architecture: str = "arm64"
+) -> Cost:
+    size = rows * measured.bytes_per_row
+    chunks = max(1, -(-int(size) // chunk_size))
+    transitions_of_parent, transitions_of_child = transitions()
+    writers = min(pace.writers, chunks)
+    share_of_vcpu = min(1.0, function_memory("WriteChunk") / VCPU_MB)
+    writing = rows / min(writers * measured.rows_per_s * share_of_vcpu, pace.table_rows_per_s)
+    cold = COLD_START_SECONDS + measured.import_seconds
+    gb_seconds = _gb("WriteChunk") * (writers * (writing + cold) + chunks * CALL_SECONDS)
+    gb_seconds += _gb("SplitFile") * (size / 1e6 / SPLIT_MB_PER_SECOND + cold)
+    gb_seconds += sum(map(_gb, OTHER_FUNCTIONS)) * (OTHER_CALL_SECONDS + cold)
+    transitions_ = transitions_of_parent + chunks * transitions_of_child
+    writes = LEDGER_WRITES_PER_LOAD + chunks * LEDGER_WRITES_PER_CHUNK
+    reads = LEDGER_READS_PER_LOAD + chunks * LEDGER_READS_PER_CHUNK
+    return Cost(
+        chunks,
+        transitions_,
+        rows * DYNAMODB_WRITE,
+        transitions_ * TRANSITION,
+        gb_seconds * GB_SECOND[architecture] + (chunks + 1 + len(OTHER_FUNCTIONS)) * INVOCATION,
+        PUTS_PER_LOAD * S3_PUT
+        + (GETS_PER_LOAD + chunks) * S3_GET
+        + SQS_REQUESTS_PER_LOAD * SQS_REQUEST
+        + EVENT
+        + writes * DYNAMODB_WRITE
+        + reads * DYNAMODB_READ,
+    )
+
+
+def _gb(function: str) -> float:
+    return function_memory(function) / 1024
+
+
+def transitions() -> tuple[int, int]:
+    """States that a load that succeeds at once enters: the parent's, and those of each chunk."""
+    definition = load()
+    states = definition["States"]
+    parent = _path(states, definition["StartAt"], "Write Chunks")
+    parent += _path(states, states["Write Chunks"]["Next"], "Loaded")
+    processor = states["Write Chunks"]["ItemProcessor"]
+    return len(parent), len(_path(processor["States"], processor["StartAt"], "Chunk Written"))
+
+
+def _path(states: dict[str, Any], start: str, end: str) -> list[str]:
+    """The shortest way from one state to another, both ends in it, without any Catch."""
+    ways = deque([[start]])
+    while ways:
+        way = ways.popleft()
+        if way[-1] == end:
+            return way
+        ways.extend([*way, next_] for next_ in _next(states[way[-1]]) if next_ not in way)
+    raise ValueError(f"No way leads from {start} to {end}.")
+
+
+def _next(state: dict[str, Any]) -> Iterator[str]:
+    yield from (choice["Next"] for choice in state.get("Choices", []))
+    yield from (state[name] for name in ("Next", "Default") if name in state)
+
+
+def print_model(measured: Measured, rows: int = 1_000_000) -> None:
+    """A table for each pace."""
+    concurrency = parameter_default("MapConcurrency")
+    print(
+        f"Dollars for {rows:,} rows of {measured.bytes_per_row:.0f} bytes, {WHERE}.\n"
+        f"Measured: a writer writes {measured.rows_per_s:,.0f} rows a second and takes "
+        f"{measured.import_seconds * 1000:.0f} ms to import; write_chunk has "
+        f"{function_memory('WriteChunk')} MB.\n{ASSUMPTIONS}"
+    )
+    paces = {
+        f"the table takes whatever {concurrency} writers write": Pace(concurrency, float("inf")),
+        "the table takes 40,000 rows/s, one writer": Pace(1, 40_000),
+        f"the table takes 40,000 rows/s, {concurrency} writers": Pace(concurrency, 40_000),
+        f"the table takes 4,000 rows/s, {concurrency} writers": Pace(concurrency, 4_000),
+    }
+    for name, pace in paces.items():
+        print(
+            f"\n{name[0].upper()}{name[1:]}:\n\n"
+            "| Chunk | Chunks | Transitions | DynamoDB | Step Functions | Lambda (arm64) | "
+            "Requests | Overhead, arm64 | x86-64 |\n"
+            "|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+        )
+        for chunk_size in CHUNK_SIZES:
+            one = cost(rows, chunk_size, pace, measured)
+            other = cost(rows, chunk_size, pace, measured, "x86-64")
+            print(
+                f"| {chunk_size // 2**20} MiB | {one.chunks} | {one.transitions} | "
+                f"{one.dynamodb:.4f} | {one.step_functions:.5f} | {one.functions:.5f} | "
+                f"{one.requests:.5f} | {one.overhead_percent:.2f} % | "
+                f"{other.overhead_percent:.2f} % |"
+            )

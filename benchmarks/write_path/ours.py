@@ -1,0 +1,110 @@
+"""Write Chunk as it ships: the classes of functions/ingestion; only S3 and the ledger are replaced.
+
+The table is the stub in C, which the writer finds by AWS_ENDPOINT_URL_DYNAMODB, as it would any
+other endpoint. S3 and the ledger answer from this process's memory.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+
+from benchmarks.stubs import DynamoDBStub, Meter, S3Stub, Source
+from benchmarks.write_path.worker import Job, serve
+from ingestion.chunks import Chunk
+from ingestion.claims import Claims
+from ingestion.ledger import Ledger
+from ingestion.transport import Transport, dynamodb_transport
+from ingestion.turns import Turns
+from ingestion.validation import Validator
+from ingestion.writing import ChunkWriter
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+LAMBDA_SECONDS = 900.0  # write_chunk's timeout in template.yaml
+
+
+class FileInMemory:
+    """A file that is there whole, for S3Stub."""
+
+    etag = "0" * 32
+
+    def __init__(self, data: bytes) -> None:
+        self._data = memoryview(data)
+        self.size = len(data)
+
+    def blocks(self, start: int, end: int, block_size: int) -> Iterator[bytes]:
+        for position in range(start, end, block_size):
+            yield bytes(self._data[position : min(position + block_size, end)])
+
+
+class Load:
+    """A file that has been validated, and the writer that writes chunks of it."""
+
+    def __init__(self, folder: Path, source: Source, endpoint: str, in_flight: int) -> None:
+        meter = Meter()
+        s3 = cast("Any", S3Stub(folder, source, meter))
+        ledger_client = cast("Any", DynamoDBStub(folder))
+        ledger = Ledger(ledger_client, "ledger")
+        turns = Turns(s3, Claims(ledger_client, "ledger"))
+        request = {"bucket": "uploads", "key": "tickets.csv"}
+        verdict = Validator(s3, ledger, turns).validate(request, "arn:bench")
+        if verdict.file is None or verdict.load_id is None:
+            raise ValueError(verdict.summary)
+        self._file, self._load_id = verdict.file, verdict.load_id
+        self._writer = chunk_writer(s3, ledger, turns, endpoint, in_flight)
+        self._index = 0
+
+    @property
+    def data_start(self) -> int:
+        return int(self._file["data_start"])
+
+    def write(self, start: int, end: int, rows: int) -> None:
+        """Write a chunk. Raises RuntimeError if it has not so many rows, all of them written."""
+        file = self._file
+        chunk = Chunk(self._index, file["bucket"], file["key"], file["version_id"], start, end)
+        self._index += 1
+        progress = self._writer.write(self._load_id, file, chunk, 1, LAMBDA_SECONDS).progress
+        if not progress.finished or progress.rows_written != rows:
+            raise RuntimeError(f"{progress.rows_written} of {rows} rows were written.")
+
+
+def chunk_writer(
+    s3: Any, ledger: Ledger, turns: Turns, endpoint: str, in_flight: int
+) -> ChunkWriter:
+    """As handlers/write_chunk.py makes it."""
+    client, transport = _client(endpoint)
+    return ChunkWriter(
+        s3,
+        client,
+        transport,
+        ledger,
+        turns,
+        table="Tickets",
+        work_bucket="work",
+        in_flight=in_flight,
+    )
+
+
+@cache
+def _client(endpoint: str) -> tuple["DynamoDBClient", Transport]:
+    os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = endpoint
+    client = boto3.client("dynamodb")
+    return client, dynamodb_transport(client)
+
+
+def prepare(folder: Path, job: Job) -> Callable[[], None]:
+    with Path(job.path).open("rb") as file:
+        source = FileInMemory(file.read(job.size))
+    load = Load(folder, source, job.endpoint, job.in_flight)
+    return lambda: load.write(load.data_start, source.size, job.rows)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        serve(partial(prepare, Path(folder)))

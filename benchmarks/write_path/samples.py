@@ -1,0 +1,82 @@
+"""The files that are written, and what the stub must have been told once all their rows came.
+
+What is expected is read from the file by Python's csv module, with nothing of ``ingestion``.
+"""
+
+import csv
+import io
+import zlib
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.ticket_file import TILE_ROWS, Mixture, TicketFile
+
+COLUMNS = ("ticket_id", "product", "basket_id", "timestamp", "category", "quantity", "store")
+_KINDS = {name: b"N" if name == "quantity" else b"S" for name in COLUMNS}
+_MASK = 2**64 - 1
+
+
+class Expected(NamedTuple):
+    """What GET /stats of stub.c says after some rows have come exactly once."""
+
+    rows: int
+    hash: int
+    """As ``item_hash``, summed over all items, modulo 2^64."""
+
+
+class Sample:
+    """A file on disk, at most as large as one chunk. Any number of its tiles of 1,000 rows may be
+    written: the first ``sizes[tiles]`` bytes hold them."""
+
+    def __init__(self, path: Path, mixture: Mixture, size: int) -> None:
+        self.path = path
+        # A file ends with the tile that reaches the size; a chunk must not be larger than it.
+        made = TicketFile(size, mixture)
+        self.tiles = made.tiles - 1
+        self._made = made
+        path.write_bytes(b"".join(made.blocks(0, made.size_of(self.tiles), 2**20)))
+        self._expected = list(_expected(path, self.tiles))
+
+    @property
+    def bytes_per_row(self) -> float:
+        return self._made.tile_size / TILE_ROWS
+
+    def size(self, tiles: int) -> int:
+        return self._made.size_of(tiles)
+
+    def expected(self, tiles: int) -> Expected:
+        return self._expected[tiles]
+
+
+def _expected(path: Path, tiles: int) -> Iterator[Expected]:
+    """For 0, 1, 2, ... tiles."""
+    total = 0
+    with io.TextIOWrapper(path.open("rb"), encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file)
+        yield Expected(0, 0)
+        for count, row in enumerate(rows, 1):
+            total = (total + item_hash(row)) & _MASK
+            if count % TILE_ROWS == 0:
+                yield Expected(count, total)
+    if count != tiles * TILE_ROWS:
+        raise ValueError(f"{path} has {count} rows instead of {tiles * TILE_ROWS}.")
+
+
+def item_hash(row: dict[str, str]) -> int:
+    """The hash of the item that a row stands for, as stub.c takes it."""
+    return _mixed(sum(_attribute_hash(name, row[name]) for name in COLUMNS) & _MASK)
+
+
+@lru_cache(maxsize=4096)  # most values come again and again
+def _attribute_hash(name: str, value: str) -> int:
+    value_crc = zlib.crc32(value.encode(), _KINDS[name][0])
+    return _mixed(zlib.crc32(name.encode()) << 32 | value_crc)
+
+
+def _mixed(value: int) -> int:
+    """The finaliser of splitmix64 (Steele, Lea and Flood, 2014)."""
+    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 & _MASK
+    value = (value ^ value >> 27) * 0x94D049BB133111EB & _MASK
+    return value ^ value >> 31

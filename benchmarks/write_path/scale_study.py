@@ -1,0 +1,122 @@
+"""`make scale-study`: how a load behaves when the table is too slow, and when chunks are many.
+
+What can't be measured here, 10,000 chunks and a billion rows, is reckoned from what was measured
+and from AWS's own limits, which are named.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.ticket_file import NO_QUOTES, TILE_ROWS, TicketFile
+from benchmarks.write_path import map_study, money, throttling
+from benchmarks.write_path.native import running_stub
+from benchmarks.write_path.settings import ENVIRONMENT, parameter_default
+
+CAPACITIES = {1_000: 20, 4_000: 15, 40_000: 8}
+"""Writes a second that a table takes (one partition; a new on-demand table; the default quota of a
+table), and for how many seconds it is written."""
+CHUNKS = [10, 100, 1_000]
+ENGINE_CONCURRENCY = 2  # every running chunk is a process here
+
+# "Step Functions service quotas" and "Lambda quotas", Developer Guides.
+MOST_HISTORY_EVENTS = 25_000
+CHILDREN_STARTED_PER_S = 100
+MOST_CHUNKS = 10_000  # of a plan, see ingestion/planning.py
+LAMBDA_SECONDS = 900
+
+
+def print_throttling() -> None:
+    in_flight = parameter_default("BatchesInFlight")
+    concurrency = parameter_default("MapConcurrency")
+    print(
+        f"A table that takes so many writes a second, answering in {throttling.LATENCY_MS} ms; "
+        f"each writer has up to {in_flight} requests in flight.\n\n"
+        "| Table, writes/s | Writers | Rows | Rows/s reached | Time lost | Requests | "
+        "Refused whole | Rows given back |\n|---:|---:|---:|---:|---:|---:|---:|---:|"
+    )
+    cpus = sorted(os.sched_getaffinity(0))
+    with running_stub(cpu=cpus[-1]) as stub:
+        for capacity, seconds in CAPACITIES.items():
+            for writers in (1, concurrency):
+                one = throttling.measure(stub, capacity, writers, seconds, in_flight)
+                print(
+                    f"| {capacity:,} | {writers} | {one.rows:,} | {one.rows_per_s:,.0f} | "
+                    f"{one.lost_percent:.1f} % | {one.requests:,} | {one.throttled:,} | "
+                    f"{one.unprocessed:,} |",
+                    flush=True,
+                )
+
+
+def print_map(folder: Path, counts: list[int], seconds: float) -> None:
+    print(
+        f"\nThe Map on the embedded engine, {ENGINE_CONCURRENCY} chunks at a time, one row a chunk."
+        "\n\n| Chunks | Events of the load's execution | Map, s | ms a chunk | Upload to end, s |\n"
+        "|---:|---:|---:|---:|---:|"
+    )
+    runs = map_study.measure(folder, counts, ENGINE_CONCURRENCY, seconds)
+    for one in runs:
+        print(
+            f"| {one.chunks:,} | {one.events} | {one.map_seconds:.1f} | "
+            f"{one.map_seconds / one.chunks * 1000:.0f} | {one.load_seconds:.1f} |",
+            flush=True,
+        )
+    events = sorted({one.events for one in runs})
+    print(
+        f"\nThe load's execution has {' or '.join(map(str, events))} events in its history, of at "
+        f"most {MOST_HISTORY_EVENTS:,}; a chunk's are in a history of its own."
+    )
+
+
+def print_reckoning() -> None:
+    """Arithmetic from AWS's limits and the template's defaults; nothing in it is measured."""
+    bytes_per_row = TicketFile(0, NO_QUOTES).tile_size / TILE_ROWS
+    default = parameter_default("ChunkSizeBytes")
+    concurrency = parameter_default("MapConcurrency")
+    parent, child = money.transitions()
+    print(
+        f"\nReckoned: rows of {bytes_per_row:.0f} bytes, {concurrency} chunks at a time. A chunk "
+        "grows with the file\nonce there would be more than "
+        f"{MOST_CHUNKS:,}. Starting children: {CHILDREN_STARTED_PER_S} a second.\n\n"
+        "| Rows | File | Chunk | Chunks | Rows a chunk | Transitions | Starting children | "
+        "Table at 4,000/s | At 40,000/s | A chunk's time then |\n"
+        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    )
+    for rows in (1_000_000, 100_000_000, 1_000_000_000, 10_000_000_000):
+        size = rows * bytes_per_row
+        chunk_size = max(default, -(-int(size) // MOST_CHUNKS))
+        chunks = -(-int(size) // chunk_size)
+        per_chunk = rows / chunks
+        # Its share of the table while as many others are written.
+        seconds = per_chunk * min(chunks, concurrency) / 40_000
+        rounds = -(-int(seconds) // LAMBDA_SECONDS) if seconds > LAMBDA_SECONDS else 1
+        calls = f", {rounds} calls" if rounds > 1 else ""
+        print(
+            f"| {rows:,} | {size / 1e9:,.2f} GB | {chunk_size / 2**20:.0f} MiB | {chunks:,} | "
+            f"{per_chunk:,.0f} | {parent + chunks * child:,} | "
+            f"{chunks / CHILDREN_STARTED_PER_S:,.1f} s | {rows / 4_000 / 3600:,.2f} h | "
+            f"{rows / 40_000 / 3600:,.2f} h | {seconds:,.0f} s{calls} |"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="make scale-study", description=__doc__)
+    parser.add_argument(
+        "--chunks", type=int, nargs="*", default=CHUNKS, help="of the loads on the engine"
+    )
+    parser.add_argument("--seconds", type=float, default=900, help="one of them may take at most")
+    options = parser.parse_args(arguments)
+    os.environ.update(ENVIRONMENT)
+    print_throttling()
+    with tempfile.TemporaryDirectory(prefix="tickets-study-") as folder:
+        if options.chunks:
+            print_map(Path(folder), options.chunks, options.seconds)
+    print_reckoning()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

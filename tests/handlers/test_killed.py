@@ -1,0 +1,480 @@
+"""A handler that is killed after any one of its calls, and called again, leaves what an undisturbed
+one leaves: table, ledger, refused rows, plan, report, executions and answer.
+
+The handlers run in processes of their own and are killed (SIGKILL) when moto has carried a call out
+and has not answered, or when it has not carried it out. The calls of each are written down by hand
+below, so that no test passes because nothing was there to kill.
+"""
+
+import gzip
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from moto.backends import get_backend
+
+from ingestion.turns import LEASE_MARGIN_SECONDS
+from ingestion.writing import CHECKPOINT_SECONDS
+from tests.handlers.conftest import EVENTS, EXECUTIONS, Cloud, forget_clients
+from tests.handlers.handler_process import HandlerProcess
+from tests.handlers.one_key import HEADER, KEY
+from tests.handlers.wire import Answer, Call, serve
+
+pytestmark = pytest.mark.timeout(300)
+
+TIMES = {
+    *("started_at", "finished_at", "updated_at", "planned_at", "reconciled_at"),
+    *("rounds", "rows_per_second", "throttles"),
+}
+ONE_CHUNK = "1000000"
+
+
+def row(at, product="Tea", quantity=None):
+    return f"T{at:03d},{product},B1,2025-11-23T08:00:00Z,Drinks,{quantity or at},Lyon\n".encode()
+
+
+def good_and_bad_rows(count):
+    """Every seventh key comes twice, every eleventh row is bad."""
+    rows = b""
+    for at in range(count):
+        if at % 7 == 6:
+            rows += row(at - 5, quantity="99")
+        if at % 11 == 10:
+            rows += row(at, quantity="some")
+        rows += row(at)
+    return HEADER + rows
+
+
+FILE = good_and_bad_rows(60)  # 73 rows: 60 keys, 8 superseded, 5 refused
+
+
+@dataclass(frozen=True)
+class Case:
+    """A handler's call. ``prepare`` brings the cloud to where it is due and returns the event."""
+
+    handler: str
+    prepare: Callable[[Any], Any]
+    calls: list[str]
+    """All that the handler asks of AWS, in all its rounds; the order of concurrent ones is free."""
+    answer: dict[str, Any]
+    """Some of what it answers."""
+    environment: dict[str, str] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    rounds: int = 1
+
+
+# ---------------------------------------------------------------- What is due
+
+
+def two_uploads(cloud):
+    text = (EVENTS / "start_execution" / "broken_record_between_good_ones.json").read_text()
+    event = json.loads(text)
+    del event["Records"][1]
+    return event
+
+
+def upload(cloud, body, version="v1"):
+    return cloud.put(body, KEY, version_id=version)
+
+
+def to_validate(request):
+    return {"execution_arn": EXECUTIONS + "first", "input": request}
+
+
+def good_file(cloud):
+    return to_validate(upload(cloud, FILE))
+
+
+def bad_file(cloud):
+    return to_validate(upload(cloud, b"ticket_id,product\n"))
+
+
+def same_bytes_again(cloud):
+    cloud.load(upload(cloud, FILE))
+    return to_validate(upload(cloud, FILE, "v2"))
+
+
+def accepted(cloud, body=FILE, version="v1"):
+    state = cloud.validate(upload(cloud, body, version))
+    return {name: state[name] for name in ("load_id", "file")}
+
+
+def packed(cloud):
+    return accepted(cloud, gzip.compress(FILE, mtime=0))
+
+
+def packed_and_large(cloud):
+    """Unpacked it has 13 MB, of which the SDK makes two parts."""
+    return accepted(cloud, gzip.compress(HEADER + b"".join(map(row, range(1000))) * 250, mtime=0))
+
+
+def planned(cloud, *arguments):
+    state = accepted(cloud, *arguments)
+    return {**state, "plan": cloud.call("split_file", state)}
+
+
+def first_turn(cloud):
+    return planned(cloud)
+
+
+def later_version(cloud):
+    assert cloud.take_turn(planned(cloud)) == "mine"
+    return planned(cloud, HEADER + row(1), "v2")
+
+
+def overtaken(cloud):
+    state = planned(cloud)
+    assert cloud.take_turn(planned(cloud, HEADER + row(1), "v2")) == "mine"
+    return state
+
+
+def one_chunk(cloud):
+    state = planned(cloud)
+    assert cloud.take_turn(state) == "mine"
+    [chunk] = json.loads(cloud.read(state["plan"]["bucket"], state["plan"]["key"]))
+    return {"load_id": state["load_id"], "file": state["file"], "chunk": chunk}
+
+
+def finished_chunk(cloud):
+    event = one_chunk(cloud)
+    cloud.call("write_chunk", event)
+    return event
+
+
+def written(cloud, without=()):
+    state, chunks = cloud.plan(upload(cloud, FILE))
+    assert len(chunks) == 3
+    assert cloud.take_turn(state) == "mine"
+    for chunk in chunks:
+        if chunk["index"] not in without:
+            assert cloud.write(state, chunk)["finished"]
+    return {name: state[name] for name in ("load_id", "file", "plan")}
+
+
+def short(cloud):
+    return written(cloud, without=[2])
+
+
+# ---------------------------------------------------------------- What each handler calls
+
+LEASE = ["PutItem", "GetItem"]  # take it, look whether somebody has claimed the object since
+TOTALS = {"rows_read": 73, "rows_written": 60, "rows_superseded": 8, "rows_refused": 5}
+WRITTEN = TOTALS | {"finished": True, "overtaken": False}
+THREE_CHUNKS = {"CHUNK_SIZE_BYTES": "1200"}  # no key is in two of them, each has refused rows
+
+CASES = {
+    "uploads start executions": Case(
+        "start_execution", two_uploads, ["StartExecution"] * 2, {"batchItemFailures": []}
+    ),
+    "a good file is accepted": Case(
+        "validate_file",
+        good_file,
+        ["HeadObject", "GetObject", "GetItem", "GetItem", "UpdateItem"],
+        {"verdict": "accepted"},
+    ),
+    "a bad file is refused": Case(
+        "validate_file",
+        bad_file,
+        ["HeadObject", "GetObject", "GetItem", "GetItem", "UpdateItem", "UpdateItem"],
+        {"verdict": "refused"},
+    ),
+    "the same bytes move the claim": Case(
+        "validate_file",
+        same_bytes_again,
+        ["HeadObject", "GetObject", *["GetItem"] * 3, "ListObjectVersions", "PutItem"],
+        {"verdict": "already_loaded"},
+    ),
+    "a file is planned": Case(
+        "split_file",
+        accepted,
+        ["UpdateItem", "GetObject", "PutObject", "UpdateItem"],
+        {"chunks": 3},
+        THREE_CHUNKS,
+    ),
+    "a packed file is unpacked": Case(
+        "split_file",
+        packed,
+        ["UpdateItem", "GetObject", "PutObject", "PutObject", "UpdateItem"],
+        {"chunks": 1},
+    ),
+    "a large packed file is unpacked in parts": Case(
+        "split_file",
+        packed_and_large,
+        [
+            *["UpdateItem", "GetObject", "CreateMultipartUpload", "UploadPart", "UploadPart"],
+            *["CompleteMultipartUpload", "PutObject", "UpdateItem"],
+        ],
+        {"chunks": 13},
+        {"CHUNK_SIZE_BYTES": "1000000"},
+    ),
+    "the first version takes its turn": Case(
+        "take_turn", first_turn, ["GetItem", "PutItem", "Query"], {"turn": "mine"}
+    ),
+    "a later version takes its turn": Case(
+        "take_turn",
+        later_version,
+        ["GetItem", "ListObjectVersions", "PutItem", "Query"],
+        {"turn": "mine"},
+    ),
+    "an older version is overtaken": Case(
+        "take_turn",
+        overtaken,
+        ["GetItem", "ListObjectVersions", "UpdateItem"],
+        {"turn": "overtaken"},
+    ),
+    "a chunk is written in one round": Case(
+        "write_chunk",
+        one_chunk,
+        [
+            *["GetItem", *LEASE, "DescribeTable", "GetObject", *["BatchWriteItem"] * 3],
+            *["DeleteItem", "PutObject", "PutItem"],
+        ],
+        WRITTEN,
+        {"CHUNK_SIZE_BYTES": ONE_CHUNK},
+    ),
+    "a chunk is written in three rounds": Case(
+        "write_chunk",
+        one_chunk,
+        [
+            # With every sixth record it looks again whether somebody has claimed the object.
+            *["GetItem", *LEASE, "DescribeTable", "GetObject", "BatchWriteItem", *["GetItem"] * 5],
+            *["DeleteItem", "PutObject", "PutItem"],
+            # A later round reads what is before its checkpoint once more, for the keys.
+            *["GetItem", *LEASE, "DescribeTable", "GetObject", "GetObject", "BatchWriteItem"],
+            *[*["GetItem"] * 5, "DeleteItem", "PutObject", "PutItem"],
+            *["GetItem", *LEASE, "DescribeTable", "GetObject", "GetObject", "BatchWriteItem"],
+            *[*["GetItem"] * 2, "DeleteItem", "PutObject", "PutItem"],
+        ],
+        WRITTEN,
+        {"CHUNK_SIZE_BYTES": ONE_CHUNK, "BATCHES_IN_FLIGHT": "1"},
+        {"ticking": True, "seconds": CHECKPOINT_SECONDS + 35},
+        rounds=3,
+    ),
+    "a finished chunk is answered": Case(
+        "write_chunk", finished_chunk, ["GetItem"], WRITTEN, {"CHUNK_SIZE_BYTES": ONE_CHUNK}
+    ),
+    "a load is reconciled": Case(
+        "reconcile",
+        written,
+        [
+            *["Query", "GetItem", *["GetObject"] * 3, "PutObject"],  # the refused rows
+            *["GetItem", "PutObject", "UpdateItem"],  # the report, and the ledger
+        ],
+        TOTALS | {"complete": True},
+        THREE_CHUNKS,
+    ),
+    "a load that is short of a chunk fails": Case(
+        "reconcile",
+        short,
+        [
+            *["Query", "GetItem", *["GetObject"] * 2, "PutObject"],
+            *["GetItem", "PutObject", "UpdateItem"],
+        ],
+        {"complete": False, "chunks_finished": 2},
+        THREE_CHUNKS,
+    ),
+}
+QUICK = {
+    "uploads start executions",
+    "a bad file is refused",
+    "a file is planned",
+    "a later version takes its turn",
+    "a chunk is written in one round",
+    "a load is reconciled",
+}
+SETTINGS = (
+    *("LEDGER_TABLE", "WORK_BUCKET", "DYNAMODB_TABLE"),
+    *("CHUNK_SIZE_BYTES", "BATCHES_IN_FLIGHT", "MOST_REFUSED_PERCENT"),
+)
+
+
+# ---------------------------------------------------------------- Running and killing them
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """The process that forks, started once: its import of boto3 takes a second."""
+    process = HandlerProcess(
+        {
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+    )
+    yield process
+    process.close()
+
+
+class Rig:
+    """One case on an empty cloud."""
+
+    seconds = 900.0  # that a function has, unless the case says otherwise
+
+    def __init__(self, case, wire, processes, monkeypatch):
+        self.case, self.wire, self._processes = case, wire, processes
+        for name, value in case.environment.items():
+            monkeypatch.setenv(name, value)
+        forget_clients()
+        self.cloud = Cloud()
+        self._environment = {name: os.environ[name] for name in SETTINGS} | {
+            "AWS_ENDPOINT_URL": wire.url,
+            "STATE_MACHINE_ARN": self.cloud.state_machine_arn,
+        }
+        self.event = case.prepare(self.cloud)
+
+    def call(self, handler, event, **options):
+        options = {"environment": self._environment, "seconds": self.seconds, **options}
+        return self._processes.call(handler, event, **options)
+
+    def call_once(self):
+        return self.call(self.case.handler, self.event, **self.case.options)
+
+    def finish(self):
+        """Call the handler until it has finished, as the state machine does; its last answer,
+        apart from times."""
+        self.wire.expect()
+        for _ in range(self.case.rounds):
+            answer = self.call_once()
+            if answer.get("finished") is not False:
+                return without_times(answer)
+        raise AssertionError("it does not finish")
+
+    def kill_at(self, number, landed):
+        """Call the handler, and kill it at its call ``number``, counted over all rounds. Whatever
+        else it has under way has landed, or never will."""
+        killed = []
+
+        def rule(call: Call) -> Answer:
+            if killed:
+                raise ConnectionError
+            if call.number < number:
+                return call.forward()
+            killed.append(call.operation)
+            if landed:
+                call.forward()
+            self._processes.kill()
+            raise ConnectionError
+
+        self.wire.expect(rule)
+        answers = []
+        while None not in answers and len(answers) < self.case.rounds:
+            answers.append(self.call_once())
+        assert answers[-1] is None, f"it made only {self.wire.operations}"
+
+    def left(self):
+        """All that can be seen afterwards, apart from times and from the leases of the dead."""
+        objects = {}
+        for one in self.cloud.s3.list_objects_v2(Bucket=self.cloud.work).get("Contents", []):
+            body = self.cloud.read(self.cloud.work, one["Key"])
+            is_report = one["Key"].startswith("reports/")
+            objects[one["Key"]] = without_times(json.loads(body)) if is_report else body
+        return {
+            "table": {item["ticket_id"]: item for item in self.cloud.items()},
+            "ledger": {
+                (entry["load_id"], entry["entry"]): without_times(entry)
+                for entry in self.cloud.items(self.cloud.ledger_table)
+                if not entry["entry"].startswith("writer#")
+            },
+            "objects": objects,
+            "executions": self.cloud.executions(),
+        }
+
+
+def without_times(values):
+    return {name: value for name, value in values.items() if name not in TIMES}
+
+
+@pytest.fixture(scope="module")
+def wire():
+    with serve() as wire:
+        yield wire
+
+
+@pytest.fixture
+def rig(cloud, wire, processes, monkeypatch):
+    """Makes a case due, each time on an empty cloud."""
+
+    def make(name):
+        for service in ("s3", "dynamodb", "stepfunctions"):
+            get_backend(service).reset()
+        return Rig(CASES[name], wire, processes, monkeypatch)
+
+    return make
+
+
+UNDISTURBED: dict[str, Any] = {}
+
+
+@pytest.fixture
+def undisturbed(rig):
+    """What a case answers and leaves if nothing happens: every run starts from the same objects,
+    versions and names, so it is found out once."""
+
+    def find_out(name):
+        if name not in UNDISTURBED:
+            due = rig(name)
+            answer = due.finish()
+            UNDISTURBED[name] = answer, due.left()
+        return UNDISTURBED[name]
+
+    return find_out
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_undisturbed_it_makes_these_calls(rig, name):
+    due = rig(name)
+    answer = due.finish()
+    assert sorted(due.wire.operations) == sorted(due.case.calls)
+    assert {name: answer[name] for name in due.case.answer} == due.case.answer
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.exhaustive) for name in CASES],
+)
+def test_called_twice(rig, undisturbed, name):
+    answer, left = undisturbed(name)
+    due = rig(name)
+    assert [due.finish(), due.finish()] == [answer] * 2
+    assert due.left() == left
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "landed"),
+    [
+        pytest.param(name, number, landed, marks=() if is_quick else pytest.mark.exhaustive)
+        for name, case in CASES.items()
+        for number in range(1, len(case.calls) + 1)
+        for landed in (True, False)
+        for is_quick in [landed and name in QUICK]
+    ],
+)
+def test_killed_at_a_call_and_called_again(rig, undisturbed, name, number, landed):
+    answer, left = undisturbed(name)
+    due = rig(name)
+    due.kill_at(number, landed)
+    assert due.finish() == answer
+    assert due.left() == left
+
+
+def test_behind_a_killed_writer_only_a_later_version_waits_until_its_lease_has_run_out(rig):
+    """The killed one's last batch may be on its way until then."""
+    due = rig("a chunk is written in one round")
+    own = {name: due.event[name] for name in ("load_id", "file")}
+    later = planned(due.cloud, HEADER + row(1), "v2")
+    due.kill_at(due.case.calls.index("BatchWriteItem") + 1, landed=True)
+    due.wire.expect()
+    lease = due.seconds + LEASE_MARGIN_SECONDS
+
+    def turn(load, after=0.0):
+        return due.call("take_turn", load, later=after)["turn"]
+
+    assert turn(own) == "mine"
+    assert [turn(later), turn(later, lease - 60), turn(later, lease + 1)] == [
+        "wait",
+        "wait",
+        "mine",
+    ]

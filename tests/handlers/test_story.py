@@ -1,0 +1,189 @@
+"""What a load tells about itself: a line for each step, and the metrics of its end."""
+
+import ast
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from ingestion import story
+
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
+GOOD = b"marked-T%d,marked-tea,marked-B,2026-01-01T10:00,marked-drinks,2,marked-S\n"
+BAD = b"marked-X,marked-tea,marked-B,marked-never,marked-drinks,2,marked-S\n"
+
+
+def metrics(printed):
+    """The one record in embedded metric format that was printed: (record, its directive)."""
+    [record] = [json.loads(line) for line in printed.splitlines() if '"_aws"' in line]
+    [directive] = record["_aws"]["CloudWatchMetrics"]
+    return record, directive
+
+
+def values(record, directive):
+    # The format gives each metric as a list of its values.
+    return {one["Name"]: record[one["Name"]] for one in directive["Metrics"]}
+
+
+def test_a_load_that_succeeds_measures_itself_once(cloud, capsys):
+    body = HEADER + GOOD % 1 + GOOD % 1 + GOOD % 2 + BAD
+    cloud.load(cloud.put(body))
+    record, directive = metrics(capsys.readouterr().out)
+    assert directive["Namespace"] == "TicketLoader"
+    assert [sorted(one) for one in directive["Dimensions"]] == [["Outcome", "service"]]
+    assert (record["service"], record["Outcome"]) == ("tickets", "Succeeded")
+    found = values(record, directive)
+    [seconds] = found.pop("Duration")
+    assert seconds > 0
+    assert found.pop("Throttles", [0]) == [0]
+    assert found == {
+        "RowsRead": [4],
+        "RowsWritten": [2],
+        "RowsSuperseded": [1],
+        "RowsRefused": [1],
+        "Bytes": [len(body)],
+    }
+
+
+def test_a_metric_has_its_unit(cloud, capsys):
+    cloud.load(cloud.put(HEADER + GOOD % 1))
+    _, directive = metrics(capsys.readouterr().out)
+    units = {one["Name"]: one["Unit"] for one in directive["Metrics"]}
+    assert (units.pop("Bytes"), units.pop("Duration")) == ("Bytes", "Seconds")
+    assert set(units.values()) == {"Count"}
+
+
+def test_the_duration_is_that_of_the_execution(cloud, capsys, monkeypatch):
+    class Clock(story.datetime):
+        @classmethod
+        def now(cls, zone):
+            return cls(2025, 11, 24, 9, 1, 5, 118_000, zone)
+
+    monkeypatch.setattr(story, "datetime", Clock)
+    cloud.load(cloud.put(HEADER + GOOD % 1))  # started at 9:00:05.118, see conftest.py
+    record, _ = metrics(capsys.readouterr().out)
+    assert record["Duration"] == [60]
+
+
+def test_an_execution_that_began_before_an_update_of_the_stack_is_not_failed_by_its_story(
+    cloud, monkeypatch, capsys, caplog
+):
+    """Its definition is the old one, which says neither its name nor when it began; its functions
+    are the new ones."""
+    caplog.set_level(logging.INFO, "ingestion.story")
+    monkeypatch.setattr("tests.handlers.conftest.OF_THE_EXECUTION", {})
+    state = cloud.load(cloud.put(HEADER + GOOD % 1))
+    assert state["result"]["complete"]
+    record, directive = metrics(capsys.readouterr().out)
+    assert record["RowsWritten"] == [1]
+    assert "Duration" not in values(record, directive)
+    assert {one.load_id for one in caplog.records} == {state["load_id"]}
+
+
+def test_a_load_that_fails_says_so(cloud, capsys):
+    cloud.load(cloud.put(HEADER + GOOD % 1 + BAD))
+    record, _ = metrics(capsys.readouterr().out)
+    assert (record["Outcome"], record["RowsRead"], record["RowsRefused"]) == ("Failed", [2], [1])
+
+
+def test_a_load_that_is_overtaken_says_so(cloud, capsys):
+    older, chunks = cloud.plan(cloud.put(HEADER + GOOD % 1))
+    newer, _ = cloud.plan(cloud.put(HEADER + GOOD % 2))
+    assert cloud.take_turn(older) == cloud.take_turn(newer) == "mine"
+    assert cloud.write(older, chunks[0])["overtaken"]
+    cloud.reconcile(older)
+    record, _ = metrics(capsys.readouterr().out)
+    assert record["Outcome"] == "Overtaken"
+
+
+def test_every_step_tells_its_execution_and_its_load_in_one_line(cloud, caplog):
+    caplog.set_level(logging.INFO, "ingestion.story")
+    state = cloud.load(cloud.put(HEADER + GOOD % 1))
+    lines = [one for one in caplog.records if one.name == "ingestion.story"]
+    steps = [one for one in lines if one.message != "Write Chunk"]
+    assert [one.message for one in steps] == [
+        "Validate File",
+        "Split File",
+        "Take Turn",
+        "Reconcile",
+    ]
+    for one in lines:
+        assert (one.levelname, one.execution) == ("INFO", "by-hand")
+        assert one.load_id == state["load_id"]
+    facts = [steps[0].verdict, steps[1].chunks, steps[2].turn, steps[3].outcome]
+    assert facts == ["accepted", 1, "mine", "Succeeded"]
+    assert (steps[3].RowsRead, steps[3].RowsWritten) == (1, 1)
+
+
+def test_an_upload_tells_which_execution_it_started(cloud, caplog):
+    caplog.set_level(logging.INFO, "ingestion.story")
+    path = Path(__file__).parents[2] / "events" / "start_execution" / "s3_put.json"
+    event = json.loads(path.read_text(encoding="utf-8"))
+    cloud.call("start_execution", event)
+    [line] = [one for one in caplog.records if one.name == "ingestion.story"]
+    [started] = cloud.executions()
+    assert (line.message, line.execution) == ("Start Execution", started["name"])
+    assert line.message_id == event["Records"][0]["messageId"]
+
+
+def test_a_refused_file_tells_its_verdict(cloud, caplog):
+    caplog.set_level(logging.INFO, "ingestion.story")
+    cloud.validate(cloud.put(b"marked,columns\n"))
+    [line] = [one for one in caplog.records if one.name == "ingestion.story"]
+    assert line.verdict == "refused"
+
+
+def test_nothing_that_is_told_holds_a_rows_value(cloud, caplog, capsys):
+    """At every level and of every logger, botocore's aside: a function logs from INFO on."""
+    caplog.set_level(logging.INFO)
+    cloud.load(cloud.put(HEADER + GOOD % 1 + GOOD % 1 + BAD))
+    told = [str(vars(one)) for one in caplog.records]
+    printed = capsys.readouterr()
+    assert "RowsRead" in printed.out
+    assert told
+    assert "marked" not in printed.out + printed.err + "".join(told)
+
+
+def importing(name):
+    """Files of functions/ that import a package."""
+    found = set()
+    for path in FUNCTIONS.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if any(one.split(".")[0] == name for one in names):
+                found.add(path.relative_to(FUNCTIONS).as_posix())
+    return found
+
+
+def test_powertools_is_imported_where_metrics_are_sent_and_nowhere_else():
+    """It costs every cold start that imports it some 50 ms."""
+    assert importing("aws_lambda_powertools") == {"handlers/reconcile.py"}
+
+
+def pins(path, comment="#"):
+    lines = (Path(__file__).parents[2] / path).read_text(encoding="utf-8").splitlines()
+    pinned = (line.split(comment)[0].split(";")[0].strip() for line in lines)
+    return {line for line in pinned if "==" in line}
+
+
+def test_lambda_gets_exactly_what_the_tests_run_with():
+    assert pins("functions/requirements.txt")
+    assert pins("functions/requirements.txt") <= pins("requirements.lock")
+
+
+@pytest.mark.parametrize("handler", ["split_file", "take_turn", "reconcile"])
+def test_every_fact_of_a_line_has_a_name_that_logging_leaves_free(handler):
+    """`extra` with a name of LogRecord's own raises KeyError, at INFO only."""
+    taken = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+    tree = ast.parse((FUNCTIONS / "handlers" / f"{handler}.py").read_text(encoding="utf-8"))
+    told = [
+        keyword.arg
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "tell"
+        for keyword in node.keywords
+    ]
+    assert told
+    assert not taken & set(told)
