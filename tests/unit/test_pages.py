@@ -503,6 +503,7 @@ def test_a_page_is_what_the_plain_implementation_makes_of_it(
 
 
 @pytest.mark.exhaustive
+@pytest.mark.timeout(600)
 @given(files(most=80), st.sampled_from([40, 200, 10_000]))
 @settings(deadline=None, max_examples=3_000)
 def test_any_page_at_length(file: tuple[Header, bytes], block: int) -> None:

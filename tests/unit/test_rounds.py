@@ -200,6 +200,7 @@ def test_however_often_it_is_interrupted_no_row_is_lost(records, answers, takes,
 
 
 @pytest.mark.exhaustive
+@pytest.mark.timeout(600)
 @given(RECORDS, ANSWERS, st.sampled_from([0.1, 0.5, 3, 30]), st.integers(1, 9))
 @settings(deadline=None, max_examples=2_000)
 def test_however_often_it_is_interrupted_at_length(records, answers, takes, in_flight):
