@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingestion import pages
-from ingestion.pages import Page, PageReader
+from ingestion.pages import PAGE_SIZE, Page, PageReader
 from ingestion.records import DELIMITERS, Record, WholeRecords, read_records
 from ingestion.refused import RefusedRow, refused_row
 from ingestion.rows import COLUMNS, Key, Refusal, Row, RowReader
@@ -355,6 +355,19 @@ def test_the_limits_of_dynamodb(changed: dict[str, str], fits: bool) -> None:
     page = check(Header(), lines(*many(9), good(1, **changed), *many(9)))
     assert len(page.requests) == 18 + fits
     assert [row.reason for row in page.refused] == ([] if fits else ["value_too_long"])
+
+
+def test_a_page_makes_no_batch_of_more_than_16_megabytes() -> None:
+    """BatchWriteItem's limit, counted as sent: JSON has six bytes for a control character."""
+    odd = "\x01" * 50
+    small, large = good(1, category=odd, store=odd), good(2, category="\x01" * ROOM)
+    data = lines(*[small] * 500, *[large] * 2, *[small] * 1000, large)
+    blocks = [data[at : at + PAGE_SIZE] for at in range(0, len(data), PAGE_SIZE)]
+    reader = Header().reader()
+    pages = [reader.read(text) for text in WholeRecords(blocks, b",")]
+    assert sum(len(page.requests) for page in pages) == 1503
+    largest = max(sum(sorted(map(len, page.requests))[-25:]) for page in pages)
+    assert 6 * ROOM < largest < 16_000_000 / 4
 
 
 def test_columns_that_are_left_out_do_not_count_towards_an_item() -> None:
