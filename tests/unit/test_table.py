@@ -507,6 +507,7 @@ def test_whatever_the_table_answers_the_last_value_wins_and_the_mark_is_true(
 
 
 @pytest.mark.exhaustive
+@pytest.mark.timeout(600)
 @given(
     st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=6), min_size=1, max_size=60),
     st.lists(ANSWERS, max_size=80),
