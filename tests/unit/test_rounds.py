@@ -51,6 +51,7 @@ class SlowTable(TableInMemory):
         super().__init__()
         self.now = 0.0
         self.batches_taken = 0
+        self.sent_at: list[float] = []
         self._takes = takes
         self._answers = given
 
@@ -58,6 +59,7 @@ class SlowTable(TableInMemory):
         return self.now
 
     def send(self, tag: object, body: bytes) -> None:
+        self.sent_at.append(self.now)
         answer = self._answers.pop(0) if self._answers else 0
         if isinstance(answer, tuple):
             self._replies.append(Reply(tag, *answer))
@@ -131,6 +133,7 @@ def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkP
     at = 0
     rounds = 0
     while True:
+        began = table.now
         try:
             progress = writer.write("a", file, chunk, 1, CHECKPOINT_SECONDS + budget).progress
         except NoProgress:
@@ -139,12 +142,20 @@ def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkP
         except TableUnreachable:  # the task is tried again
             continue
         rounds += 1
+        # Half of what is kept back is for batches that are in flight then, half for the checkpoint.
+        in_time = began + budget + CHECKPOINT_SECONDS / 2
+        assert all(at <= in_time for at in table.sent_at)
         assert progress == ledger.progress[0]
         assert len(progress.rounds) == rounds
         accounted = progress.rows_written + progress.rows_superseded + progress.rows_refused
         assert progress.rows_read == accounted
         assert progress.lines == rows.text[: progress.next_byte].count(b"\n")
         if progress.finished:
+            sent = len(table.sent_at)
+            assert (
+                writer.write("a", file, chunk, 1, CHECKPOINT_SECONDS + budget).progress == progress
+            )
+            assert len(table.sent_at) == sent, "a finished chunk is not written again"
             break
         assert progress.next_byte > at
         at = progress.next_byte
@@ -262,3 +273,11 @@ def test_going_back_forgets_the_refused_rows_behind_the_place_and_no_others():
     assert [row.line for row in tally.listed([])] == [12, 14]
     row = len(b"T2,Tea,B1,2026-01-31T00:00,,1,Lyon\n")
     assert tally.reached == Reached(100 + len(first.text) + row, 15, 1, 5, 7)
+
+
+def test_a_table_that_throttles_is_given_up_in_time_for_the_checkpoint():
+    rows = Rows([(f"T{at},Tea,B1,2026-01-31T00:00,,1,", True) for at in range(30)])
+    table = SlowTable(1, [0, *[THROTTLED] * 40])
+    progress = write(rows, table, 5.0, in_flight=2)
+    assert len(progress.rounds) >= 2
+    assert max(table.sent_at) > CHECKPOINT_SECONDS
