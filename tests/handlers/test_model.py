@@ -778,6 +778,20 @@ def explore(stack, examples, steps):
     )
 
 
+def test_a_batch_that_lands_after_its_writers_crash(stack):
+    """One way by hand, since it is rarely come across: a later version must have waited for it."""
+    loads = Loads(stack)
+    loads._upload(Content("a.csv", "s000", 40, seed=0), is_delivered=True)
+    late = Fault("late", ("BatchWriteItem", 1), loads)
+    loads._step(*loads._bring_to_writing(0), late, gives_up=True)
+    assert loads.late
+    loads._upload(Content("a.csv", "s001", 40, seed=3), is_delivered=True)
+    if writing := loads._bring_to_writing(0):
+        loads._step(*writing)
+    loads.teardown()
+    assert stack.seen["take_turn wait"]
+
+
 @pytest.mark.timeout(600)  # to make a failure small takes longer than to find it
 def test_whatever_happens_table_and_ledger_are_right_in_the_end(stack):
     explore(stack, 15, 20)
