@@ -34,8 +34,8 @@ def watch(
             for progress in follow(stack, arn, timeout):
                 done = progress.chunks_done + progress.chunks_failed
                 if progress.chunks is None:
-                    waiting = progress.state == "Wait For Older Version"
-                    words = "waiting for an older version" if waiting else "reading the file"
+                    waiting = progress.state == "Wait For Earlier Writers"
+                    words = "waiting for earlier writers" if waiting else "reading the file"
                     bar.update(task, numbers=words)
                     continue
                 rate = meter.rate(bar.get_time(), progress.rows)

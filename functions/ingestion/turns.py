@@ -8,10 +8,13 @@ landing after a newer one's. The ledger keeps them apart instead:
 - A writer first takes a lease (an entry that runs out a little after its function must have ended),
   then looks at the newest claim, and looks again every few seconds. A load that has been overtaken
   stops.
-- A newer load first claims the object, then waits until no older load holds a lease.
+- A newer load first claims the object, then waits until nobody holds a lease.
 
 Lease before look, claim before wait: whichever of the two comes first, one of them sees the other.
 A crash leaves nothing to release, since leases run out by themselves.
+
+An execution waits for the writers of an earlier execution of the same load as well, which may go on
+after it was stopped: of rows with equal keys, the earlier one must not land after the later one.
 """
 
 import time
@@ -72,12 +75,9 @@ class Turns:
             return True
         return self._is_later(wanted, held) and self._claims.move(held, wanted)
 
-    def older_writers(self, claim: Claim) -> int:
-        """How many writers of other loads of the object may still be writing."""
-        return sum(
-            lease.load_id != claim.load_id and lease.until > self._now()
-            for lease in self._claims.leases(claim.object_url)
-        )
+    def writers(self, object_url: str) -> int:
+        """How many writers may still be writing rows of any version of the object."""
+        return sum(lease.until > self._now() for lease in self._claims.leases(object_url))
 
     def lease(self, object_url: str, load_id: str, seconds: float) -> "WriterLease":
         """Take a writer's lease for at most ``seconds`` of its function's time."""
@@ -105,13 +105,14 @@ class Turns:
 
 
 def take_turn(turns: Turns, ledger: Ledger, load_id: str, file: Mapping[str, Any]) -> str:
-    """The task Take Turn: ``"mine"`` (write now), ``"wait"`` (an older version's writers may still
-    be writing) or ``"overtaken"`` (a later version has claimed the object)."""
+    """The task Take Turn: ``"mine"`` (write now), ``"wait"`` (writers of an older version, or of an
+    earlier execution, may still be writing) or ``"overtaken"`` (a later version has claimed the
+    object). An execution has no writers of its own yet."""
     claim = Claim(file["bucket"], file["key"], file["version_id"], load_id)
     if not turns.claim(claim):
         ledger.close_load(load_id, "OVERTAKEN", {"summary": OVERTAKEN})
         return "overtaken"
-    return "wait" if turns.older_writers(claim) else "mine"
+    return "wait" if turns.writers(claim.object_url) else "mine"
 
 
 class WriterLease:

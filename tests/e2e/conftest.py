@@ -8,11 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from ops.local import local_stack
-
-# Before the import: otherwise a failed assertion of these modules shows no values.
-pytest.register_assert_rewrite("tests.e2e.accounts", "tests.e2e.running_stack", "tests.faults.wire")
-
-from tests.e2e.running_stack import RunningStack  # noqa: E402 - see above
+from tests.e2e.running_stack import RunningStack
 
 # Small, so that a small file has several chunks.
 CHUNK_SIZE = 65_536

@@ -7,22 +7,13 @@ import boto3
 import pytest
 
 from ops.local import local_stack
-
-# Before the import: otherwise a failed assertion of these modules shows no values.
-pytest.register_assert_rewrite(
-    "tests.e2e.accounts",
-    "tests.e2e.running_stack",
-    "tests.faults.burst",
-    "tests.faults.tasks",
-)
-
-from tests.e2e.running_stack import RunningStack  # noqa: E402 - see above
-from tests.faults.burst import Burst  # noqa: E402
-from tests.faults.matrix import KINDS, Kind  # noqa: E402
-from tests.faults.tasks import CHUNK_SIZE, LEDGER, TABLE, WORK, Tasks  # noqa: E402
-from tests.faults.wire import Wire  # noqa: E402
-from tests.handlers.conftest import forget_clients  # noqa: E402
-from tests.moto_tables import dynamodb_server  # noqa: E402
+from tests.e2e.running_stack import RunningStack
+from tests.faults.burst import Burst
+from tests.faults.matrix import KINDS, Kind
+from tests.faults.tasks import CHUNK_SIZE, LEDGER, TABLE, WORK, Tasks
+from tests.faults.wire import Wire
+from tests.handlers.conftest import forget_clients
+from tests.moto_tables import dynamodb_server
 
 STACK_CHUNK_SIZE = 65_536
 WAIT_SCALE = 0.02

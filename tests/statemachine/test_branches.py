@@ -153,7 +153,7 @@ def test_take_turn_keeps_everything_and_adds_the_turn(
     ("turn", "goes_to"),
     [
         ("my_turn", "Write Chunks"),
-        ("waiting", "Wait For Older Version"),
+        ("waiting", "Wait For Earlier Writers"),
         ("late", "Overtaken"),
     ],
 )
@@ -170,7 +170,7 @@ def test_after_the_wait_the_turn_is_taken_anew(
     run: Test, answers: Answers, loading: dict[str, Any]
 ) -> None:
     state_input = {**loading, "turn": answers.waiting}
-    tested = run("Wait For Older Version", state_input)
+    tested = run("Wait For Earlier Writers", state_input)
     assert (tested["status"], tested["nextState"]) == ("SUCCEEDED", "Take Turn")
     assert tested["output"] == state_input
     again = run("Take Turn", tested["output"], payload=invoked(answers.my_turn))

@@ -123,15 +123,15 @@ def test_nothing_is_written_without_a_turn() -> None:
     """Each arrow by hand: Write Chunks is entered from the answer "mine" and from nowhere else."""
     assert ways_into("Write Chunks") == {"Whose Turn?"}
     assert ways_into("Whose Turn?") == {"Take Turn"}
-    assert ways_into("Take Turn") == {"Anything To Write?", "Wait For Older Version"}
-    assert ways_into("Wait For Older Version") == {"Whose Turn?"}
+    assert ways_into("Take Turn") == {"Anything To Write?", "Wait For Earlier Writers"}
+    assert ways_into("Wait For Earlier Writers") == {"Whose Turn?"}
     mine = {"Variable": "$.turn.turn", "StringEquals": "mine", "Next": "Write Chunks"}
     assert mine in STATES["Whose Turn?"]["Choices"]
-    assert STATES["Whose Turn?"]["Default"] == "Wait For Older Version"
+    assert STATES["Whose Turn?"]["Default"] == "Wait For Earlier Writers"
 
 
 def test_waiting_for_an_older_version_is_a_wait_state_and_holds_no_function() -> None:
-    waiting = STATES["Wait For Older Version"]
+    waiting = STATES["Wait For Earlier Writers"]
     assert (waiting["Type"], waiting["Next"]) == ("Wait", "Take Turn")
     # Not often, for a crashed writer's lease lasts 16 minutes; not seldom, for one that is alive
     # looks every 5 seconds.

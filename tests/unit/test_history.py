@@ -149,7 +149,7 @@ def words(visits: list[tuple[str, str, Any]]) -> dict[str, str]:
 
 
 def test_a_load_that_waits_for_its_turn_has_one_line_for_each_kind_of_visit() -> None:
-    waited = [*turn_visits("wait"), ("Wait", "Wait For Older Version", {})]
+    waited = [*turn_visits("wait"), ("Wait", "Wait For Earlier Writers", {})]
     visits = [*waited, *waited[4:], *waited[4:], *loaded_visits()[4:]]
     step_functions = StepFunctions()
     step_functions.add("a", visits=visits)
@@ -157,8 +157,8 @@ def test_a_load_that_waits_for_its_turn_has_one_line_for_each_kind_of_visit() ->
     lines = condensed(states, results(states, COUNTS))
     assert [(line.run.state, line.result, line.times, line.seconds) for line in lines[4:9]] == [
         ("Take Turn", "an older version is being written", 3, 3.0),
-        ("Whose Turn?", "-> Wait For Older Version", 3, 3.0),
-        ("Wait For Older Version", "waited", 3, 3.0),
+        ("Whose Turn?", "-> Wait For Earlier Writers", 3, 3.0),
+        ("Wait For Earlier Writers", "waited", 3, 3.0),
         ("Take Turn", "its turn", 1, 1.0),
         ("Whose Turn?", "-> Write Chunks", 1, 1.0),
     ]
@@ -169,9 +169,9 @@ def test_the_sum_of_a_line_is_not_known_while_a_visit_lasts() -> None:
     states = list(
         read_states(
             history(
-                entered("Wait", "Wait For Older Version"),
-                exited("Wait", "Wait For Older Version"),
-                entered("Wait", "Wait For Older Version"),
+                entered("Wait", "Wait For Earlier Writers"),
+                exited("Wait", "Wait For Earlier Writers"),
+                entered("Wait", "Wait For Earlier Writers"),
             )
         )
     )

@@ -187,7 +187,7 @@ class LookBeforeLease(Loads):
 class WaitBeforeClaim(Loads):
     def take_turn(self, turns, version):
         claim = Claim("uploads", "a.csv", version, f"load-{version}")
-        if turns.older_writers(claim):
+        if turns.writers(claim.object_url):
             return "wait"
         return "mine" if turns.claim(claim) else "overtaken"
 
