@@ -100,10 +100,9 @@ def test_deploy_load_fail_replay_and_remove_as_documented(project: Project, engi
     stack = deployed(engine)
     assert (stack.ledger_size(), len(stack.all_items())) == (ledger, items)
     assert_same_items(stack, first)
-    variables = stack.functions.get_function_configuration(
-        FunctionName=stack.names.outputs["WriteChunkFunctionName"]
-    )["Environment"]["Variables"]
-    assert variables["MAX_ROWS_PER_SECOND"] == "400"
+    assert stack.variables("WriteChunk")["MAX_ROWS_PER_SECOND"] == "400"
+    # What is not named stays as it was.
+    assert stack.variables("Reconcile")["MOST_REFUSED_PERCENT"] == "6"
 
     stop_and_replay(reader, stack)
     remove(reader, stack, first)
@@ -113,9 +112,9 @@ def test_deploy_load_fail_replay_and_remove_as_documented(project: Project, engi
 
 def deploy_for_the_first_time(reader: Reader) -> None:
     names = parameters()
-    assert names[-1] == "EmbeddedEngine"
     answers = ["", ""]  # stack's name and region, as they are
-    answers += [""] * (len(names) - 1) + ["true"]
+    set_by_hand = {"MostRefusedPercent": "6", "EmbeddedEngine": "true"}
+    answers += [set_by_hand.get(name, "") for name in names]
     # Ask before a change, roles may be made, roll back, keep the answers in the usual place.
     answers += ["y", "y", "n", "y", "", ""]
     answers += ["y"]  # the change set, after it was shown
@@ -271,6 +270,8 @@ def remove(reader: Reader, stack: "SamStack", first: TicketFile) -> None:
     assert "Successfully created" in reader.run(again, ["y"]).output
     second = deployed(stack.local.engine)
     assert second.names.table == "Tickets"
+    # A new stack has the defaults of whatever is not named, as the page warns.
+    assert second.variables("Reconcile")["MOST_REFUSED_PERCENT"] == "5"
     # The engine makes a table's name from the stack's, always the same one, and makes the ledger
     # anew over the kept one. On AWS the second ledger has another name and the first one stays.
     assert second.names.upload_bucket != stack.names.upload_bucket
@@ -305,6 +306,11 @@ class SamStack(RunningStack):
 
     def all_items(self) -> Items:
         return {(one["ticket_id"], one["product"]): one for one in self._scan("Tickets")}
+
+    def variables(self, function: str) -> dict[str, str]:
+        name = self.names.outputs[f"{function}FunctionName"]
+        about = self.functions.get_function_configuration(FunctionName=name)
+        return dict(about["Environment"]["Variables"])
 
     def ledger_size(self) -> int:
         return sum(1 for _ in self._scan(self.names.ledger_table))
