@@ -31,6 +31,7 @@ RUNTIME_PATH = $(shell for version in "" $$(pyenv versions --bare 2>/dev/null | 
 	PYENV_VERSION=$$version $(RUNTIME) -c \
 	"import os, sys; print(os.path.dirname(sys.executable))" 2>/dev/null && break; done)
 SAM_BUILD    = PATH="$(RUNTIME_PATH):$$PATH" $(SAM) build
+LOOK_INTO_BUILD = $(BIN)/python -m ops.artifact .aws-sam/build
 export SAM_CLI_TELEMETRY ?= 0
 
 .DEFAULT_GOAL := help
@@ -58,7 +59,7 @@ test: $(VENV)/.dev ## Run the quick tests, a few minutes [ARGS="tests/unit -x"]
 	$(PYTEST) -m "not exhaustive" $(ARGS)
 
 .PHONY: test-all
-test-all: $(VENV)/.dev ## Run every test, the exhaustive ones too [ARGS=...]
+test-all: $(VENV)/.dev $(VENV)/.sam ## Run every test, the exhaustive ones too [ARGS=...]
 	$(PYTEST) $(ARGS)
 
 .PHONY: fuzz
@@ -127,14 +128,24 @@ clean: ## Remove everything that make installed or built
 ##@ Deploy it (the AWS SAM CLI is installed at first use)
 
 .PHONY: sam-validate
-sam-validate: $(VENV)/.sam ## Let SAM validate, lint and build the template, without AWS
+sam-validate: $(VENV)/.runtime $(VENV)/.sam ## Let SAM validate, lint and build, without AWS; look into what it built
 	$(SAM) validate --lint
-	@$(if $(RUNTIME_PATH),$(SAM_BUILD),echo "Skipped sam build: there is no $(RUNTIME) on PATH or in pyenv.")
+	@$(if $(RUNTIME_PATH),$(SAM_BUILD) && $(LOOK_INTO_BUILD),echo "Skipped sam build: there is no $(RUNTIME) on PATH or in pyenv.")
 
 .PHONY: build
-build: $(VENV)/.sam ## sam build
+build: $(VENV)/.runtime $(VENV)/.sam ## sam build
 	@$(if $(RUNTIME_PATH),,echo "make build: there is no $(RUNTIME) on PATH or in pyenv; install it first." >&2; exit 1)
 	$(SAM_BUILD)
+	$(LOOK_INTO_BUILD)
+
+.PHONY: sam-deploy
+sam-deploy: $(VENV)/.dev $(VENV)/.sam ## Deploy, load, fail, replay, remove on the engine, as the documentation prints it
+	$(PYTEST) tests/deploy $(ARGS)
+
+# For the tests, so that there is one way to find it.
+.PHONY: runtime-path
+runtime-path:
+	@echo "$(RUNTIME_PATH)"
 
 # A guided deployment leaves its answers, the region among them, in samconfig.toml.
 .PHONY: deploy

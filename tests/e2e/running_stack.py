@@ -15,6 +15,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from ops.local import LocalStack
 from ops.waiting import DeadlinePassed, polls
 from tests.e2e.independent import Items, Note
+from tests.template.deployed import as_list
 
 Found = TypeVar("Found")
 
@@ -250,14 +251,51 @@ class RunningStack(LoadRecords):
         role = self.functions.get_function_configuration(FunctionName=name)["Role"]
         return str(role).rsplit("/", 1)[-1]
 
+    def resource_of(self, function: str, sid: str, place: int) -> str:
+        """The ARN at that place of the statement's resources, as it is deployed."""
+        _, document = self._policy(self.role_of(function))
+        [statement] = [one for one in document["Statement"] if one["Sid"] == sid]
+        return str(as_list(statement["Resource"])[place])
+
     @contextlib.contextmanager
     def without_statement(self, function: str, sid: str) -> Iterator[str]:
         """The function's role lacks one statement; yields the role's name."""
+        with self._policy_changed(function, sid, lambda statement: []) as role:
+            yield role
+
+    @contextlib.contextmanager
+    def without_action(self, function: str, sid: str, action: str, place: int) -> Iterator[str]:
+        """The function's role lacks one action of a statement for one of its resources; yields the
+        role's name."""
+
+        def left(statement: dict[str, Any]) -> list[dict[str, Any]]:
+            actions, resources = as_list(statement["Action"]), as_list(statement["Resource"])
+            others = [one for one in resources if one != resources[place]]
+            parts = [
+                ([one for one in actions if one != action], resources),
+                ([action], others),
+            ]
+            return [
+                {**statement, "Sid": f"{sid}{n}", "Action": some, "Resource": where}
+                for n, (some, where) in enumerate(parts)
+                if some and where
+            ]
+
+        with self._policy_changed(function, sid, left) as role:
+            yield role
+
+    @contextlib.contextmanager
+    def _policy_changed(
+        self, function: str, sid: str, change: Callable[[dict[str, Any]], list[dict[str, Any]]]
+    ) -> Iterator[str]:
         role = self.role_of(function)
-        [policy] = self.iam.list_role_policies(RoleName=role)["PolicyNames"]
-        whole = self.iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
-        left = [statement for statement in whole["Statement"] if statement["Sid"] != sid]
-        assert len(left) == len(whole["Statement"]) - 1, f"{role} has no statement {sid}"
+        policy, whole = self._policy(role)
+        left = [
+            one
+            for statement in whole["Statement"]
+            for one in (change(statement) if statement["Sid"] == sid else [statement])
+        ]
+        assert left != whole["Statement"], f"{role} has no statement {sid}"
         if left:
             self._put_policy(role, policy, {**whole, "Statement": left})
         else:
@@ -266,6 +304,11 @@ class RunningStack(LoadRecords):
             yield role
         finally:
             self._put_policy(role, policy, whole)
+
+    def _policy(self, role: str) -> tuple[str, dict[str, Any]]:
+        """Name and document of the role's one inline policy."""
+        [name] = self.iam.list_role_policies(RoleName=role)["PolicyNames"]
+        return name, self.iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
 
     @contextlib.contextmanager
     def function_changed(self, function: str, **changes: Any) -> Iterator[None]:

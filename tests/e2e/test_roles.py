@@ -46,9 +46,11 @@ def test_a_chunk_needs_its_functions_role(stack: RunningStack, sid: str, action:
     ("function", "sid", "state", "action"),
     [
         ("ValidateFile", "RecordLoads", "validate_file", "dynamodb:GetItem"),
+        ("SplitFile", "ReadUploads", "split_file", "s3:GetObjectVersion"),
         ("SplitFile", "WritePlans", "split_file", "s3:PutObject"),
         ("SplitFile", "RecordPlans", "split_file", "dynamodb:UpdateItem"),
         ("TakeTurn", "ClaimObjects", "take_turn", "dynamodb:GetItem"),
+        ("Reconcile", "JoinRefusedRows", "reconcile", "s3:GetObject"),
         ("Reconcile", "WriteReports", "reconcile", "s3:PutObject"),
         ("Reconcile", "ReadAndCloseLoads", "reconcile", "dynamodb:Query"),
     ],
@@ -56,9 +58,10 @@ def test_a_chunk_needs_its_functions_role(stack: RunningStack, sid: str, action:
 def test_a_state_needs_its_functions_role(
     stack: RunningStack, function: str, sid: str, state: str, action: str
 ) -> None:
-    file = TicketFile(f"role-{sid}").rows(20)
+    file = TicketFile(f"role-{function}-{sid}").rows(30)
+    file.refused("{}-b,Soap,B1,2026-03-01T12:00:00Z,Home,two,Lyon", "quantity", "bad_quantity")
     with stack.without_statement(function, sid) as role:
-        execution = stack.load(f"roles/{sid}.csv", file.body)
+        execution = stack.load(f"roles/{function}-{sid}.csv", file.body)
     assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")
     [letter] = stack.all_dead_letters(execution["executionArn"])
     assert letter["error"] == "StateFailed"

@@ -1,0 +1,136 @@
+"""A copy of this project beside an engine of its own, and commands run in it as a reader would.
+
+What a reader's machine would have otherwise, and this one does not:
+
+- AWS is the engine: `AWS_ENDPOINT_URL`, region and credentials, as README prints them.
+- `tickets`, `sam` and `aws` are on PATH. `sam` is a script that calls the AWS SAM CLI and does two
+  things more. After `sam build` it removes pycurl from what was built: that one is for arm64 and
+  Python 3.13, the engine runs functions in this project's own interpreter, and what is in the
+  package comes before what is installed here. (Building for this machine instead is no way out: for
+  Python 3.11 SAM takes wheels for glibc 2.26 only, and there is none of pycurl.) And `sam deploy
+  --parameter-overrides …` gets `EmbeddedEngine=true` added: a new stack has no other values of
+  before than those that are named. `aws` is version 1, which PyPI has; it does without version 2's
+  `--cli-binary-format`, which is taken out.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops.engine import Engine
+
+ROOT = Path(__file__).parents[2]
+VENV = Path(sys.executable).parent.parent
+# Longer than any command here takes, so that a hanging one is ended and named.
+COMMAND_SECONDS = 240
+
+SAM_ON_THE_ENGINE = """#!/bin/sh
+set -e
+if [ "$1 $2" = "deploy --parameter-overrides" ]; then set -- "$@" EmbeddedEngine=true; fi
+{sam} "$@"
+if [ "$1" = build ]; then rm -rf .aws-sam/build/*/pycurl .aws-sam/build/*/pycurl.libs; fi
+"""
+
+AWS_OF_VERSION_1 = """#!/bin/sh
+set -e
+for word do
+    shift
+    case "$word" in --cli-binary-format|raw-in-base64-out) ;; *) set -- "$@" "$word" ;; esac
+done
+exec {aws} "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    output: str  # both streams, as a terminal shows them
+
+
+@dataclass(frozen=True)
+class Project:
+    folder: Path
+    environment: dict[str, str]
+
+    @classmethod
+    def copy(cls, into: Path, engine: Engine, runtime: str) -> "Project":
+        """runtime: the folder of the functions' own Python, which `sam build` needs."""
+        folder, programs, home = into / "project", into / "bin", into / "home"
+        for one in (programs, home):
+            one.mkdir()
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        for name in filter(None, listed.stdout.decode().split("\0")):
+            if (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / name)
+        (folder / ".venv").symlink_to(VENV)
+        for name, script in {"sam": SAM_ON_THE_ENGINE, "aws": AWS_OF_VERSION_1}.items():
+            installed = shlex.quote(str(VENV / "sam/bin" / name))
+            (programs / name).write_text(script.format(**{name: installed}))
+            (programs / name).chmod(0o755)
+        (programs / "tickets").symlink_to(VENV / "bin/tickets")
+        return cls(
+            folder,
+            {
+                "PATH": os.pathsep.join([str(programs), runtime, os.environ["PATH"]]),
+                "HOME": str(home),
+                "LANG": "C.UTF-8",
+                "COLUMNS": "250",  # no line of the output is folded
+                "AWS_ENDPOINT_URL": engine.endpoint_url,
+                "AWS_REGION": engine.region,
+                "AWS_DEFAULT_REGION": engine.region,  # what the AWS SAM CLI asks for
+                "AWS_ACCESS_KEY_ID": engine.access_key_id,
+                "AWS_SECRET_ACCESS_KEY": engine.secret_access_key,
+                "AWS_PAGER": "",
+                "SAM_CLI_TELEMETRY": "0",
+                "SAM_CLI_POLL_DELAY": "1",
+            },
+        )
+
+    def run(self, command: str, answers: list[str] | None = None, code: int | None = 0) -> Ran:
+        """Run a command in the shell, as it is printed.
+
+        answers: lines for what it asks. code: the exit code that it must have; None for any.
+        """
+        ended = subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd=self.folder,
+            env=self.environment,
+            input="".join(f"{line}\n" for line in answers or []),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,  # the exit code is looked at below
+        )
+        assert code in (None, ended.returncode), f"{command} ended so:\n{ended.stdout}"
+        return Ran(ended.returncode, ended.stdout)
+
+
+def runtime_folder() -> str:
+    """Where the functions' own Python is, as the Makefile finds it; empty if it is nowhere."""
+    found = subprocess.run(
+        ["make", "--no-print-directory", "-s", "runtime-path"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return found.stdout.strip()
+
+
+def parameters() -> list[str]:
+    """The template's parameters, in the order in which `--guided` asks for them."""
+    text = (ROOT / "template.yaml").read_text(encoding="utf-8")
+    section = text.split("\nParameters:\n")[1].split("\nConditions:\n")[0]
+    return re.findall(r"^  (\w+):$", section, re.MULTILINE)

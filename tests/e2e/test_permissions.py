@@ -1,0 +1,281 @@
+"""Each action that a function's role allows is needed for a call, and sufficient for it.
+
+The cases come from the transformed template: one for each action and resource of each statement.
+The call is made under the role's own credentials, with the role as it is deployed, and with that
+one action taken away for that one resource. A new statement is a new case by itself; a new action
+needs its call in CALLS, or its case fails.
+
+That the functions' code makes these calls, and fails without them, is shown in `test_roles.py`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from ops.stack import make_client
+from tests.e2e.running_stack import RunningStack
+from tests.template.deployed import as_list, deploy, statements
+
+BASIC = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+TRACING = "arn:aws:iam::aws:policy/AWSXrayWriteOnlyAccess"
+SQS_POLLING = "arn:aws:iam::aws:policy/service-role/AWSLambdaSQSQueueExecutionRole"
+# What no call under the role's credentials can show here. `tests/template` holds them statically.
+WITHOUT_A_CALL = {
+    "UseKey": "S3, SQS and DynamoDB use the key in the role's name; the engine encrypts nothing.",
+    BASIC: "Lambda itself writes the logs; the engine does so outside IAM.",
+    TRACING: "Lambda itself sends the traces; the engine makes none.",
+    SQS_POLLING: "Lambda itself polls the queue; the engine does so outside IAM.",
+}
+
+OWNER = "permissions"  # of the ledger entries and items that these tests write
+
+
+@dataclass(frozen=True)
+class Case:
+    function: str
+    sid: str
+    action: str
+    # Which one of the statement's resources.
+    place: int
+
+    def __str__(self) -> str:
+        return f"{self.function}-{self.sid}-{self.action}-{self.place}"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who makes the call (boto3 clients under one role) and who prepares it (the root's)."""
+
+    role: Callable[[str], Any]
+    root: RunningStack
+
+
+def parts_of_roles() -> dict[str, list[str]]:
+    """The parts of each function's role: Sids of its statements, ARNs of its managed policies."""
+    stack = deploy(CustomerKey="true")
+    return {
+        name: [one["Sid"] for one in statements(stack, f"{name}Role")]
+        + stack.properties(f"{name}Role")["ManagedPolicyArns"]
+        for name in stack.of_type("AWS::Lambda::Function")
+    }
+
+
+def cases() -> list[Case]:
+    stack = deploy(EmbeddedEngine="true")
+    return [
+        Case(name, statement["Sid"], action, place)
+        for name in stack.of_type("AWS::Lambda::Function")
+        for statement in statements(stack, f"{name}Role")
+        for action in as_list(statement["Action"])
+        for place in range(len(as_list(statement["Resource"])))
+    ]
+
+
+CASES = cases()
+
+
+# --- one call for each action; `arn` is the resource that the statement names
+
+
+def get_object(caller: Caller, arn: str) -> None:
+    bucket, key = _object(arn)
+    caller.root.s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    caller.role("s3").get_object(Bucket=bucket, Key=key)
+
+
+def get_object_version(caller: Caller, arn: str) -> None:
+    bucket, key = _object(arn)
+    version = caller.root.s3.put_object(Bucket=bucket, Key=key, Body=b"x")["VersionId"]
+    caller.role("s3").get_object(Bucket=bucket, Key=key, VersionId=version)
+
+
+def put_object(caller: Caller, arn: str) -> None:
+    bucket, key = _object(arn)
+    caller.role("s3").put_object(Bucket=bucket, Key=key, Body=b"x")
+
+
+def abort_multipart_upload(caller: Caller, arn: str) -> None:
+    bucket, key = _object(arn)
+    upload = caller.root.s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+    caller.role("s3").abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+
+
+def list_bucket(caller: Caller, arn: str) -> None:
+    caller.role("s3").list_objects_v2(Bucket=_bucket(arn), MaxKeys=1)
+
+
+def list_bucket_versions(caller: Caller, arn: str) -> None:
+    caller.role("s3").list_object_versions(Bucket=_bucket(arn), MaxKeys=1)
+
+
+def get_item(caller: Caller, arn: str) -> None:
+    caller.role("dynamodb").get_item(TableName=_table(arn), Key=_ledger_key())
+
+
+def put_item(caller: Caller, arn: str) -> None:
+    caller.role("dynamodb").put_item(TableName=_table(arn), Item=_ledger_key())
+
+
+def update_item(caller: Caller, arn: str) -> None:
+    caller.role("dynamodb").update_item(
+        TableName=_table(arn),
+        Key=_ledger_key(),
+        UpdateExpression="SET seen = :one",
+        ExpressionAttributeValues={":one": {"N": "1"}},
+    )
+
+
+def delete_item(caller: Caller, arn: str) -> None:
+    caller.role("dynamodb").delete_item(TableName=_table(arn), Key=_ledger_key())
+
+
+def query(caller: Caller, arn: str) -> None:
+    caller.role("dynamodb").query(
+        TableName=_table(arn),
+        KeyConditionExpression="load_id = :owner",
+        ExpressionAttributeValues={":owner": {"S": OWNER}},
+    )
+
+
+def describe_table(caller: Caller, arn: str) -> None:
+    caller.role("dynamodb").describe_table(TableName=_table(arn))
+
+
+def batch_write_item(caller: Caller, arn: str) -> None:
+    item = {"ticket_id": {"S": OWNER}, "product": {"S": "x"}}
+    caller.role("dynamodb").batch_write_item(
+        RequestItems={_table(arn): [{"PutRequest": {"Item": item}}]}
+    )
+
+
+def start_execution(caller: Caller, arn: str) -> None:
+    caller.role("stepfunctions").start_execution(
+        stateMachineArn=arn, input='{"bucket": "no-such-bucket", "key": "permissions"}'
+    )
+
+
+CALLS: dict[str, Callable[[Caller, str], None]] = {
+    "s3:GetObject": get_object,
+    "s3:GetObjectVersion": get_object_version,
+    "s3:PutObject": put_object,
+    "s3:AbortMultipartUpload": abort_multipart_upload,
+    "s3:ListBucket": list_bucket,
+    "s3:ListBucketVersions": list_bucket_versions,
+    "dynamodb:GetItem": get_item,
+    "dynamodb:PutItem": put_item,
+    "dynamodb:UpdateItem": update_item,
+    "dynamodb:DeleteItem": delete_item,
+    "dynamodb:Query": query,
+    "dynamodb:DescribeTable": describe_table,
+    "dynamodb:BatchWriteItem": batch_write_item,
+    "states:StartExecution": start_execution,
+}
+
+
+def _object(arn: str) -> tuple[str, str]:
+    assert arn.endswith("/*"), f"{arn} is no prefix"
+    bucket, _, prefix = arn.removeprefix("arn:aws:s3:::").removesuffix("*").partition("/")
+    return bucket, f"{prefix}permissions.txt"  # no suffix that starts a load
+
+
+def _bucket(arn: str) -> str:
+    return arn.removeprefix("arn:aws:s3:::")
+
+
+def _table(arn: str) -> str:
+    return arn.rpartition(":table/")[2]
+
+
+def _ledger_key() -> dict[str, Any]:
+    return {"load_id": {"S": OWNER}, "entry": {"S": "x"}}
+
+
+# --- the cases
+
+
+class Roles:
+    """boto3 clients under the functions' roles, each made once."""
+
+    def __init__(self, stack: RunningStack) -> None:
+        self._stack = stack
+        self._engine = stack.local.engine
+        self._sts = self._engine.client("sts")
+        self._clients: dict[tuple[str, str], Any] = {}
+
+    def client(self, function: str, service: str) -> Any:
+        if (function, service) not in self._clients:
+            issued = self._sts.assume_role(
+                RoleArn=f"arn:aws:iam::000000000000:role/{self._stack.role_of(function)}",
+                RoleSessionName="permissions",
+            )["Credentials"]
+            session = boto3.Session(
+                issued["AccessKeyId"],
+                issued["SecretAccessKey"],
+                issued["SessionToken"],
+                region_name=self._engine.region,
+            )
+            self._clients[function, service] = make_client(
+                session, service, self._engine.endpoint_url
+            )
+        return self._clients[function, service]
+
+
+@pytest.fixture(scope="module")
+def roles(stack: RunningStack) -> Roles:
+    return Roles(stack)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_call_passes_with_its_action_and_fails_without_it(
+    stack: RunningStack, roles: Roles, case: Case
+) -> None:
+    assert case.action in CALLS, f"{case}: write down a call that needs it"
+    call = CALLS[case.action]
+    caller = Caller(lambda service: roles.client(case.function, service), stack)
+    arn = stack.resource_of(case.function, case.sid, case.place)
+
+    call(caller, arn)
+    with (
+        stack.without_action(case.function, case.sid, case.action, case.place) as role,
+        pytest.raises(ClientError) as refused,
+    ):
+        call(caller, arn)
+    call(caller, arn)
+
+    assert refused.value.response["Error"]["Code"] in ("AccessDenied", "AccessDeniedException")
+    message = refused.value.response["Error"]["Message"]
+    assert f":assumed-role/{role}/" in message
+    assert f"no identity-based policy allows the {case.action} action" in message
+
+
+def test_every_part_of_a_role_has_a_case_or_a_reason_for_none() -> None:
+    """In a template with a customer key, which has every statement there is."""
+    with_a_case = {(case.function, case.sid) for case in CASES}
+    for function, parts in parts_of_roles().items():
+        for part in parts:
+            has_case = (function, part) in with_a_case
+            assert has_case != (part in WITHOUT_A_CALL), f"{function}: {part}"
+
+
+def test_no_reason_and_no_call_is_left_over() -> None:
+    assert {part for parts in parts_of_roles().values() for part in parts} >= WITHOUT_A_CALL.keys()
+    assert {case.action for case in CASES} == CALLS.keys()
+
+
+def test_a_new_statement_is_a_new_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fault that the above exist for: a role gains a statement that nobody has a call for."""
+    import tests.template.deployed as deployed
+
+    grown = deployed.transformed()
+    [policy] = grown["Resources"]["TakeTurnRole"]["Properties"]["Policies"]
+    policy["PolicyDocument"]["Statement"].append(
+        {"Sid": "New", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "arn:aws:sqs:q"}
+    )
+    monkeypatch.setattr(deployed, "_transformed", lambda: grown)
+    [new] = set(cases()) - set(CASES)
+    assert new == Case("TakeTurn", "New", "sqs:SendMessage", 0)
+    assert new.action not in CALLS
