@@ -18,6 +18,9 @@ BENCH := $(addprefix build/bench/,stub floor cert.pem)
 # of the time.
 INSTALL := -m pip install -q --disable-pip-version-check --no-deps --no-compile
 
+# A file's tests share what they set up, such as an engine, so they stay together.
+PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 \
 	--custom-compile-command "make lock"
 
@@ -52,11 +55,11 @@ install: $(VENV)/.runtime ## Install the command, .venv/bin/tickets
 
 .PHONY: test
 test: $(VENV)/.dev ## Run the quick tests, a few minutes [ARGS="tests/unit -x"]
-	$(BIN)/pytest -m "not exhaustive" $(ARGS)
+	$(PYTEST) -m "not exhaustive" $(ARGS)
 
 .PHONY: test-all
 test-all: $(VENV)/.dev ## Run every test, the exhaustive ones too [ARGS=...]
-	$(BIN)/pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 .PHONY: fuzz
 fuzz: $(VENV)/.dev ## Cut and load 10,000 made and 10,000 mutilated files, minutes [FILES=...] [SEED=...]

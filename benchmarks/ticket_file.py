@@ -47,6 +47,7 @@ class Mixture(NamedTuple):
 EVERYTHING = Mixture(5, True, 1)
 NO_QUOTES = Mixture(0, False, 0)
 QUOTED = Mixture(5, False, 0)
+QUOTED_AND_INCHES = Mixture(5, True, 0)
 
 
 class TicketFile:

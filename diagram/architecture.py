@@ -22,6 +22,7 @@ INK, MUTED, RED, PINK, PURPLE = "#24292f", "#57606a", "#cf222e", "#bf4080", "#82
 STORED, FILES, FAILED = 4.75, 2.75, 0.75  # heights of the three rows
 SOURCE, UPLOADS, START = 0.75, 2.55, 4.3  # columns
 VALIDATE, SPLIT, TURN, WRITE, RECONCILE = 6.15, 7.6, 8.95, 10.5, 12.15
+ANNOUNCED = 14.6
 
 ICON = 0.78  # an icon's edge
 
@@ -103,6 +104,9 @@ def add_everything() -> None:
     rule = icon(Eventbridge, RECONCILE, FAILED)
     caption("EventBridge rule", RECONCILE, FAILED)
 
+    bus = icon(Eventbridge, ANNOUNCED, FILES)
+    caption("Event bus", ANNOUNCED, FILES, "for other systems")
+
     # The way of a file.
     arrow(source, uploads)
     text("CSV file", (SOURCE + UPLOADS) / 2, STORED + 0.16)
@@ -114,6 +118,8 @@ def add_everything() -> None:
     arrow(split, turn)
     arrow(turn, point(WRITE - 0.78, FILES))
     arrow(point(WRITE + 0.78, FILES), reconcile)
+    arrow(point(right, FILES), bus)
+    text("loaded\nor failed", (right + ANNOUNCED - ICON / 2) / 2, FILES + 0.3)
 
     # What is read and written.
     corner = point(VALIDATE, STORED)

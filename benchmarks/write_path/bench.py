@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.ticket_file import NO_QUOTES, QUOTED, TILE_ROWS
+from benchmarks.ticket_file import NO_QUOTES, QUOTED, QUOTED_AND_INCHES, TILE_ROWS, Mixture
 from benchmarks.write_path import imports, memory, money, split_scan
 from benchmarks.write_path.native import Behaviour, Stats, Stub, running_stub
 from benchmarks.write_path.processes import Processes
@@ -31,16 +31,20 @@ TUNED_THREADS = 8
 FAULTS = Behaviour(unprocessed=0.05, throttled=0.03)
 
 
+FILES = {
+    NO_QUOTES: "0 % quoted",
+    QUOTED: "5 % quoted",
+    QUOTED_AND_INCHES: "5 % quoted, inch marks in 12 %",
+}
+
+
 class Condition(NamedTuple):
     latency_ms: int
     tls: bool
-    quoted: bool
+    file: Mixture
 
     def __str__(self) -> str:
-        return (
-            f"{self.latency_ms} ms, {'TLS' if self.tls else 'plain'}, "
-            f"{QUOTED.quoted_percent if self.quoted else 0} % quoted"
-        )
+        return f"{self.latency_ms} ms, {'TLS' if self.tls else 'plain'}, {FILES[self.file]}"
 
 
 class Case(NamedTuple):
@@ -51,10 +55,11 @@ class Case(NamedTuple):
     in_flight: int = IN_FLIGHT
 
 
-PLAIN = Condition(0, False, False)
-TLS = Condition(0, True, False)
-WITH_QUOTES = Condition(0, False, True)
-SLOW_TABLE = Condition(5, False, False)
+PLAIN = Condition(0, False, NO_QUOTES)
+TLS = Condition(0, True, NO_QUOTES)
+WITH_QUOTES = Condition(0, False, QUOTED)
+DOUBTFUL_ROWS = Condition(0, False, QUOTED_AND_INCHES)
+SLOW_TABLE = Condition(5, False, NO_QUOTES)
 
 WAYS = ("floor", "ours", "tuned", "batch_writer", "put_csv")
 LABELS = {
@@ -82,12 +87,14 @@ QUICK_CASES = [
 def all_cases() -> Iterator[Case]:
     for latency_ms in (0, 5):
         for tls in (False, True):
-            for quoted in (False, True):
-                condition = Condition(latency_ms, tls, quoted)
+            for file in (NO_QUOTES, QUOTED):
+                condition = Condition(latency_ms, tls, file)
                 for way in WAYS:
                     yield Case(way, condition, TUNED_THREADS if way == "tuned" else IN_FLIGHT)
                 if latency_ms:
                     yield Case("tuned", condition, IN_FLIGHT)
+    for way in ("floor", "ours", "batch_writer"):
+        yield Case(way, DOUBTFUL_ROWS)
 
 
 class Scope(NamedTuple):
@@ -129,7 +136,7 @@ class Bench:
     """Runs cases on one stub."""
 
     def __init__(
-        self, stub: Stub, processes: Processes, samples: dict[bool, Sample], scope: Scope
+        self, stub: Stub, processes: Processes, samples: dict[Mixture, Sample], scope: Scope
     ) -> None:
         self._stub = stub
         self._processes = processes
@@ -148,7 +155,7 @@ class Bench:
 
     def _fitting_tiles(self, case: Case) -> int:
         """As many as a run may take, told from a first run, which also opens the connections."""
-        most = self._samples[case.condition.quoted].tiles
+        most = self._samples[case.condition.file].tiles
         tiles = 1
         while True:
             result, _ = self._run(case, tiles)
@@ -158,7 +165,7 @@ class Bench:
             tiles = min(most, 4 * tiles)
 
     def _run(self, case: Case, tiles: int) -> tuple[Result, Stats]:
-        sample = self._samples[case.condition.quoted]
+        sample = self._samples[case.condition.file]
         self._stub.reset(Behaviour(latency_ms=case.condition.latency_ms))
         result = self._processes.run(case.way, sample, tiles, case.condition.tls, case.in_flight)
         stats = self._stub.stats()
@@ -168,7 +175,7 @@ class Bench:
 
     def rows_lost(self) -> tuple[int, Stats]:
         """Rows lost, doubled or altered by ours while the table takes not everything."""
-        sample = self._samples[True]
+        sample = self._samples[QUOTED]
         tiles = min(sample.tiles, self._scope.fault_rows // TILE_ROWS)
         self._stub.reset(FAULTS)
         self._processes.run("ours", sample, tiles, False, IN_FLIGHT)
@@ -255,10 +262,10 @@ def run(scope: Scope, stub: Stub, folder: Path) -> dict[str, float]:
     """Measure and print everything; returns the main figures."""
     chunk_size = parameter_default("ChunkSizeBytes")
     samples = {
-        quoted: Sample(folder / f"{quoted}.csv", QUOTED if quoted else NO_QUOTES, chunk_size)
-        for quoted in (False, True)
+        file: Sample(folder / f"{number}.csv", file, chunk_size)
+        for number, file in enumerate({case.condition.file: None for case in scope.cases})
     }
-    bytes_per_row = samples[False].bytes_per_row
+    bytes_per_row = samples[NO_QUOTES].bytes_per_row
     print(f"A row has {bytes_per_row:.1f} bytes. Medians of {scope.rounds} rounds.\n", flush=True)
     with Processes(stub) as processes:
         bench = Bench(stub, processes, samples, scope)

@@ -20,7 +20,9 @@ INVOCATION = 0.2e-6
 S3_PUT = 5e-6
 S3_GET = 0.4e-6
 SQS_REQUEST = 0.4e-6
+EVENT = 1e-6  # to EventBridge
 
+VCPU_MB = 1769  # of memory, with which a function has one whole vCPU: "Lambda quotas"
 CHUNK_SIZES = [2**20, 4 * 2**20, 16 * 2**20, 64 * 2**20]
 
 CALL_SECONDS = 0.15
@@ -45,7 +47,7 @@ reading at {SPLIT_MB_PER_SECOND:.0f} MB/s takes; every function starts cold once
 for each writer, which takes {COLD_START_SECONDS} s besides importing; a writer reads S3 as fast as
 it writes. Per chunk {LEDGER_WRITES_PER_CHUNK} writes and {LEDGER_READS_PER_CHUNK} reads of the
 ledger and one GET; per load {LEDGER_WRITES_PER_LOAD} writes, {LEDGER_READS_PER_LOAD} reads,
-{PUTS_PER_LOAD} PUTs, {GETS_PER_LOAD} GETs and {SQS_REQUESTS_PER_LOAD} SQS requests.
+{PUTS_PER_LOAD} PUTs, {GETS_PER_LOAD} GETs, {SQS_REQUESTS_PER_LOAD} SQS requests, one event.
 Not in it: storage, logs, traces, alarms, failed attempts."""
 
 
@@ -72,7 +74,7 @@ class Cost(NamedTuple):
     step_functions: float
     functions: float
     requests: float
-    """S3, SQS and the ledger."""
+    """S3, SQS, EventBridge and the ledger."""
 
     @property
     def overhead(self) -> float:
@@ -91,7 +93,8 @@ def cost(
     chunks = max(1, -(-int(size) // chunk_size))
     transitions_of_parent, transitions_of_child = transitions()
     writers = min(pace.writers, chunks)
-    writing = rows / min(writers * measured.rows_per_s, pace.table_rows_per_s)
+    share_of_vcpu = min(1.0, function_memory("WriteChunk") / VCPU_MB)
+    writing = rows / min(writers * measured.rows_per_s * share_of_vcpu, pace.table_rows_per_s)
     cold = COLD_START_SECONDS + measured.import_seconds
     gb_seconds = _gb("WriteChunk") * (writers * (writing + cold) + chunks * CALL_SECONDS)
     gb_seconds += _gb("SplitFile") * (size / 1e6 / SPLIT_MB_PER_SECOND + cold)
@@ -108,6 +111,7 @@ def cost(
         PUTS_PER_LOAD * S3_PUT
         + (GETS_PER_LOAD + chunks) * S3_GET
         + SQS_REQUESTS_PER_LOAD * SQS_REQUEST
+        + EVENT
         + writes * DYNAMODB_WRITE
         + reads * DYNAMODB_READ,
     )
@@ -149,7 +153,8 @@ def print_model(measured: Measured, rows: int = 1_000_000) -> None:
     print(
         f"Dollars for {rows:,} rows of {measured.bytes_per_row:.0f} bytes, {WHERE}.\n"
         f"Measured: a writer writes {measured.rows_per_s:,.0f} rows a second and takes "
-        f"{measured.import_seconds * 1000:.0f} ms to import.\n{ASSUMPTIONS}"
+        f"{measured.import_seconds * 1000:.0f} ms to import; write_chunk has "
+        f"{function_memory('WriteChunk')} MB.\n{ASSUMPTIONS}"
     )
     paces = {
         f"the table takes whatever {concurrency} writers write": Pace(concurrency, float("inf")),

@@ -25,7 +25,6 @@ ENGINE_CONCURRENCY = 2  # every running chunk is a process here
 # "Step Functions service quotas" and "Lambda quotas", Developer Guides.
 MOST_HISTORY_EVENTS = 25_000
 CHILDREN_STARTED_PER_S = 100
-MOST_PARALLEL_CHILDREN = 10_000
 MOST_CHUNKS = 10_000  # of a plan, see ingestion/planning.py
 LAMBDA_SECONDS = 900
 
@@ -58,12 +57,18 @@ def print_map(folder: Path, counts: list[int], seconds: float) -> None:
         "\n\n| Chunks | Events of the load's execution | Map, s | ms a chunk | Upload to end, s |\n"
         "|---:|---:|---:|---:|---:|"
     )
-    for one in map_study.measure(folder, counts, ENGINE_CONCURRENCY, seconds):
+    runs = map_study.measure(folder, counts, ENGINE_CONCURRENCY, seconds)
+    for one in runs:
         print(
             f"| {one.chunks:,} | {one.events} | {one.map_seconds:.1f} | "
             f"{one.map_seconds / one.chunks * 1000:.0f} | {one.load_seconds:.1f} |",
             flush=True,
         )
+    events = sorted({one.events for one in runs})
+    print(
+        f"\nThe load's execution has {' or '.join(map(str, events))} events in its history, of at "
+        f"most {MOST_HISTORY_EVENTS:,}; a chunk's are in a history of its own."
+    )
 
 
 def print_reckoning() -> None:

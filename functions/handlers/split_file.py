@@ -23,5 +23,5 @@ def _planner() -> Planner:
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     plan = _planner().plan(event["load_id"], event["file"])
-    tell("Split File", event["execution"], event["load_id"], chunks=plan["chunks"])
+    tell("Split File", event.get("execution"), event["load_id"], chunks=plan["chunks"])
     return plan

@@ -24,5 +24,5 @@ def _ledger() -> Ledger:
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     turn = take_turn(_turns(), _ledger(), event["load_id"], event["file"])
-    tell("Take Turn", event["execution"], event["load_id"], turn=turn)
+    tell("Take Turn", event.get("execution"), event["load_id"], turn=turn)
     return {"turn": turn}

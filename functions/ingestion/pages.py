@@ -54,7 +54,7 @@ class Page:
     @property
     def lines(self) -> int:
         """Those that the text has; the last one of a file may have no end."""
-        return self.text.count(b"\n") + (not self.text.endswith(b"\n"))
+        return self.text.count(b"\n") + (self.text[-1:] not in (b"", b"\n"))
 
 
 class PageReader:

@@ -231,7 +231,8 @@ def _totals(chunks: Sequence[ChunkProgress]) -> dict[str, int]:
 
 def rows_per_second(chunks: Sequence[ChunkProgress]) -> int | None:
     """Rows written for each second in which a chunk was being written, over all executions of the
-    load; None if that was no measurable time."""
+    load; None if that was no measurable time. Chunks of an earlier release, which noted no times,
+    do not count."""
     seconds = 0.0
     until = datetime.min.replace(tzinfo=UTC)
     for began, ended in sorted(times for chunk in chunks for times in chunk.rounds):
@@ -239,7 +240,7 @@ def rows_per_second(chunks: Sequence[ChunkProgress]) -> int | None:
         if last > until:
             seconds += (last - max(first, until)).total_seconds()
             until = last
-    written = sum(chunk.rows_written for chunk in chunks)
+    written = sum(chunk.rows_written for chunk in chunks if chunk.rounds)
     return round(written / seconds) if seconds else None
 
 

@@ -46,8 +46,8 @@ class Signer:
         self._key = b""
 
     def headers(self, body: bytes) -> list[str]:
-        """The request's headers, signed, as lines ``Name: value``; without ``Host``, which the
-        HTTP client adds."""
+        """The request's headers, signed, as lines ``name: value``. ``host`` is among them, for an
+        HTTP client may write it otherwise than it is signed: libcurl keeps an URL's capitals."""
         credentials = self._credentials.get_frozen_credentials()
         second = int(self._clock())
         if second != self._second:
@@ -70,7 +70,7 @@ class Signer:
         key = self._signing_key(str(credentials.secret_key), scope)
         signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
         return [
-            *[f"{name}: {value}" for name, value in headers if name != "host"],
+            *[f"{name}: {value}" for name, value in headers],
             f"authorization: {_ALGORITHM} Credential={credentials.access_key}/{scope}, "
             f"SignedHeaders={names}, Signature={signature}",
         ]
@@ -85,7 +85,7 @@ class Signer:
 
 
 def _host(url: str) -> str:
-    """The Host header that an HTTP client sends: no user, and no port where it is the default."""
+    """The Host header as botocore signs it: small letters, and no port where it is the default."""
     parts = urlsplit(url)
     default = {"http": 80, "https": 443}.get(parts.scheme)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else str(parts.hostname)

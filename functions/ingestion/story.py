@@ -5,6 +5,7 @@ Counts, line numbers, names and S3 keys only, never a row's values.
 
 import logging
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 _log = logging.getLogger(__name__)
@@ -23,13 +24,14 @@ UNITS = {"Bytes": "Bytes", "Duration": "Seconds"}
 
 
 def tell(
-    step: str, execution: str, load_id: str | None, **facts: float | str | bool | None
+    step: str, execution: str | None, load_id: str | None, **facts: float | str | bool | None
 ) -> None:
     """Log that a step is done, at INFO.
 
-    ``execution`` (its name) and ``load_id`` tell lines of different loads apart; the facts become
-    fields of their own. Lambda's JSON format writes fields of ``extra`` beside the message, see
-    "Using structured JSON logs with Python" in the Lambda Developer Guide.
+    ``execution`` (its name) and ``load_id`` tell lines of different loads apart; an execution that
+    began before an update of the stack may not say its name. The facts become fields of their own.
+    Lambda's JSON format writes fields of ``extra`` beside the message, see "Using structured JSON
+    logs with Python" in the Lambda Developer Guide.
     """
     _log.info(step, extra={"execution": execution, "load_id": load_id, **facts})
 
@@ -42,11 +44,16 @@ def outcome(result: Mapping[str, Any]) -> str:
 
 
 def measures(
-    file: Mapping[str, Any], result: Mapping[str, Any], seconds: float
+    file: Mapping[str, Any], result: Mapping[str, Any], started_at: str | None
 ) -> dict[str, float]:
     """The metrics of a reconciled load by their names, in the units of UNITS or else counts.
 
-    ``seconds`` are those of this execution so far; a replay does not count the time before it.
+    ``started_at`` is when this execution began, so a replay does not count the time before it. An
+    execution that began before an update of the stack may not say it, and has no Duration.
     """
     rows = {metric: result[name] for name, metric in MEASURES.items() if name in result}
-    return {**rows, "Bytes": file["size"], "Duration": seconds}
+    measured = {**rows, "Bytes": file["size"]}
+    if started_at:
+        took = datetime.now(UTC) - datetime.fromisoformat(started_at)
+        measured["Duration"] = took.total_seconds()
+    return measured

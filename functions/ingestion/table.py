@@ -109,7 +109,6 @@ class BatchWriter(Generic[Mark]):
         self._sent: deque[_Batch[Mark]] = deque()  # in order, up to the first not acknowledged
         self._open_keys: set[EncodedKey] = set()  # of all items on their way
         self._waiting: list[tuple[float, _Batch[Mark]]] = []  # to be sent again, and when
-        self._stopped = False
         self.acknowledged: Mark | None = None
         self.items_written = 0
         """Items acknowledged; of equal keys in one batch only the last was sent."""
@@ -124,7 +123,6 @@ class BatchWriter(Generic[Mark]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stopped = True
         while self._sender.under_way:
             self._sender.replies(_LONGEST_WAIT)
 
@@ -157,7 +155,6 @@ class BatchWriter(Generic[Mark]):
     def stop(self) -> None:
         """Let what is in flight finish, retry nothing, and move ``acknowledged`` as far as it goes.
         Raises nothing."""
-        self._stopped = True
         while self._sender.under_way:
             for reply in self._sender.replies(_LONGEST_WAIT):
                 try:
@@ -205,8 +202,7 @@ class BatchWriter(Generic[Mark]):
         if answer.throttled:
             self.throttles += 1
             self._pressure.throttled(self._clock())
-        if not self._stopped:
-            self._wait_with(batch, answer, reply)
+        self._wait_with(batch, answer, reply)
 
     def _wait_with(self, batch: _Batch[Mark], answer: Answer, reply: Reply) -> None:
         batch.patience = batch.patience or Patience()

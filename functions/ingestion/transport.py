@@ -21,6 +21,9 @@ _CONNECT_SECONDS = 5
 _REPLY_SECONDS = 10
 """DynamoDB answers in milliseconds; a request that takes so long is sent again."""
 _WHILE_RESOLVING_SECONDS = 0.005
+_STARTED_TOGETHER = 8
+"""Requests that are given to libcurl before it is told to begin: it looks at all that are under way
+each time, and the table should have work while the next rows are read."""
 
 
 class Reply(NamedTuple):
@@ -45,6 +48,7 @@ class Transport:
         self._multi = pycurl.CurlMulti()
         self._idle: list[Any] = []
         self._busy: dict[Any, tuple[Any, list[bytes]]] = {}
+        self._not_begun = 0
 
     @property
     def under_way(self) -> int:
@@ -52,7 +56,7 @@ class Transport:
         return len(self._busy)
 
     def send(self, tag: object, body: bytes) -> None:
-        """Start a request; its reply will carry ``tag``. Does not wait."""
+        """Take a request, whose reply will carry ``tag``. Does not wait."""
         curl = self._idle.pop() if self._idle else self._new()
         received: list[bytes] = []
         # An empty "Expect" keeps libcurl from asking before it sends a large body.
@@ -61,6 +65,9 @@ class Transport:
         curl.setopt(pycurl.WRITEFUNCTION, received.append)
         self._busy[curl] = tag, received
         self._multi.add_handle(curl)
+        self._not_begun += 1
+        if self._not_begun == _STARTED_TOGETHER:
+            self._perform()
 
     def replies(self, seconds: float) -> list[Reply]:
         """The replies that have come in; waits for one for at most ``seconds``.
@@ -72,13 +79,19 @@ class Transport:
             return []
         until = time.monotonic() + seconds
         while True:
-            self._multi.perform()
+            self._perform()
             replies = self._collect()
             left = until - time.monotonic()
             if replies or left <= 0:
                 return replies
-            if self._multi.select(left) < 0:  # no socket yet: the host's name is looked up
-                time.sleep(min(left, _WHILE_RESOLVING_SECONDS))
+            own = self._multi.timeout()  # ms to when libcurl itself has to act; select is not told
+            wait = left if own < 0 else min(left, own / 1000)
+            if self._multi.select(wait) < 0:  # no socket yet: the host's name is looked up
+                time.sleep(min(wait, _WHILE_RESOLVING_SECONDS))
+
+    def _perform(self) -> None:
+        self._not_begun = 0
+        self._multi.perform()
 
     def _collect(self) -> list[Reply]:
         replies = []
@@ -104,8 +117,8 @@ class Transport:
         curl.setopt(pycurl.POST, 1)
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         curl.setopt(pycurl.CAINFO, self._ca_file)
-        curl.setopt(pycurl.CONNECTTIMEOUT, _CONNECT_SECONDS)
-        curl.setopt(pycurl.TIMEOUT, _REPLY_SECONDS)
+        curl.setopt(pycurl.CONNECTTIMEOUT_MS, int(_CONNECT_SECONDS * 1000))
+        curl.setopt(pycurl.TIMEOUT_MS, int(_REPLY_SECONDS * 1000))
         curl.setopt(pycurl.NOSIGNAL, 1)
         curl.setopt(pycurl.USERAGENT, "ticket-loader")
         return curl

@@ -5,11 +5,11 @@ import json
 from typing import Any
 
 from tests.e2e.independent import TicketFile
-from tests.e2e.running_stack import RunningStack
+from tests.e2e.running_stack import LoadRecords
 
 
 def assert_loaded(
-    stack: RunningStack, execution: dict[str, Any], file: TicketFile, at_least_chunks: int = 1
+    stack: LoadRecords, execution: dict[str, Any], file: TicketFile, at_least_chunks: int = 1
 ) -> dict[str, Any]:
     """The execution has loaded exactly the file, and all accounts say so. Returns the report."""
     assert execution["status"] == "SUCCEEDED", execution
@@ -38,7 +38,19 @@ def assert_loaded(
     return report
 
 
-def assert_same_items(stack: RunningStack, file: TicketFile) -> None:
+def assert_accounted(stack: LoadRecords, load_id: str, file: TicketFile) -> None:
+    """What must hold of a load that has not got to its end: the table has nothing that the file has
+    not, and all that the ledger calls written."""
+    entries = stack.chunk_entries(load_id)  # first, since a chunk may still be going on
+    found = stack.items(file.name)
+    assert found.items() <= file.expected().items.items()
+    for entry in entries:
+        counted = entry["rows_written"] + entry["rows_superseded"] + entry["rows_refused"]
+        assert entry["rows_read"] == counted, entry
+    assert len(found) >= sum(entry["rows_written"] for entry in entries)
+
+
+def assert_same_items(stack: LoadRecords, file: TicketFile) -> None:
     """The table holds the file's items, each attribute of its value and type, and no others."""
     found, wanted = stack.items(file.name), file.expected().items
     assert found.keys() == wanted.keys()
@@ -47,7 +59,7 @@ def assert_same_items(stack: RunningStack, file: TicketFile) -> None:
         assert {n: type(v) for n, v in found[key].items()} == {n: type(v) for n, v in item.items()}
 
 
-def assert_ledger(stack: RunningStack, load_id: str, file: TicketFile, chunks: int) -> None:
+def assert_ledger(stack: LoadRecords, load_id: str, file: TicketFile, chunks: int) -> None:
     expected = file.expected()
     load = stack.ledger(load_id)["load"]
     assert load["status"] == "SUCCEEDED"

@@ -35,14 +35,66 @@ class Upload:
     version_id: str
 
 
-class RunningStack:
+class LoadRecords:
+    """What loads leave in the tables and in the work bucket."""
+
+    def __init__(self, s3: Any, dynamodb: Any, table: str, ledger_table: str) -> None:
+        self.s3 = s3
+        self.dynamodb = dynamodb
+        self.table = table
+        self.ledger_table = ledger_table
+
+    def items(self, name: str) -> Items:
+        """The table's items of one file, by their keys, as DynamoDB's types say."""
+        return {
+            (item["ticket_id"], item["product"]): item
+            for item in self._scan(self.table)
+            if item["ticket_id"].startswith(f"{name}-")
+        }
+
+    def ledger(self, load_id: str) -> dict[str, dict[str, Any]]:
+        """A load's entries by their names."""
+        return {
+            entry["entry"]: entry
+            for entry in self._scan(self.ledger_table)
+            if entry["load_id"] == load_id
+        }
+
+    def chunk_entries(self, load_id: str) -> list[dict[str, Any]]:
+        ledger = self.ledger(load_id)
+        return [ledger[entry] for entry in sorted(ledger) if entry.startswith("chunk#")]
+
+    def object(self, url: str) -> bytes:
+        bucket, key = url.removeprefix("s3://").split("/", 1)
+        return bytes(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+
+    def refused_rows(self, url: str | None) -> list[Note]:
+        if url is None:
+            return []
+        text = self.object(url).decode()
+        rows = csv.DictReader(io.StringIO(text, newline=""))
+        return [Note(int(row["line"]), row["column"], row["reason"]) for row in rows]
+
+    def _scan(self, table: str) -> Iterator[dict[str, Any]]:
+        deserialize = TypeDeserializer().deserialize
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+        for page in pages:
+            for item in page["Items"]:
+                yield {name: deserialize(value) for name, value in item.items()}
+
+
+class RunningStack(LoadRecords):
     def __init__(self, local: LocalStack) -> None:
         self.local = local
         self.names = local.stack
-        self.s3 = local.stack.client("s3")
+        super().__init__(
+            local.stack.client("s3"),
+            local.stack.client("dynamodb"),
+            local.stack.table,
+            local.stack.ledger_table,
+        )
         self.sqs = local.stack.client("sqs")
         self.states = local.stack.client("stepfunctions")
-        self.dynamodb = local.stack.client("dynamodb")
         self.functions = local.stack.client("lambda")
         self.iam = local.stack.client("iam")
         self._inputs: dict[str, dict[str, Any]] = {}
@@ -124,46 +176,6 @@ class RunningStack:
             for run in runs
             for child in self.states.list_executions(mapRunArn=run["mapRunArn"])["executions"]
         ]
-
-    # --- what a load leaves
-
-    def items(self, name: str) -> Items:
-        """The table's items of one file, by their keys, as DynamoDB's types say."""
-        return {
-            (item["ticket_id"], item["product"]): item
-            for item in self._scan(self.names.table)
-            if item["ticket_id"].startswith(f"{name}-")
-        }
-
-    def ledger(self, load_id: str) -> dict[str, dict[str, Any]]:
-        """A load's entries by their names."""
-        return {
-            entry["entry"]: entry
-            for entry in self._scan(self.names.ledger_table)
-            if entry["load_id"] == load_id
-        }
-
-    def chunk_entries(self, load_id: str) -> list[dict[str, Any]]:
-        ledger = self.ledger(load_id)
-        return [ledger[entry] for entry in sorted(ledger) if entry.startswith("chunk#")]
-
-    def object(self, url: str) -> bytes:
-        bucket, key = url.removeprefix("s3://").split("/", 1)
-        return bytes(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-
-    def refused_rows(self, url: str | None) -> list[Note]:
-        if url is None:
-            return []
-        text = self.object(url).decode()
-        rows = csv.DictReader(io.StringIO(text, newline=""))
-        return [Note(int(row["line"]), row["column"], row["reason"]) for row in rows]
-
-    def _scan(self, table: str) -> Iterator[dict[str, Any]]:
-        deserialize = TypeDeserializer().deserialize
-        pages = self.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
-        for page in pages:
-            for item in page["Items"]:
-                yield {name: deserialize(value) for name, value in item.items()}
 
     # --- queues
 
@@ -254,6 +266,23 @@ class RunningStack:
             yield role
         finally:
             self._put_policy(role, policy, whole)
+
+    @contextlib.contextmanager
+    def function_changed(self, function: str, **changes: Any) -> Iterator[None]:
+        """The function has another configuration, as Lambda's UpdateFunctionConfiguration takes
+        it; variables of `Environment` are added to those that it has."""
+        name = self.names.outputs[f"{function}FunctionName"]
+        before = self.functions.get_function_configuration(FunctionName=name)
+        if "Environment" in changes:
+            variables = before["Environment"]["Variables"] | changes["Environment"]["Variables"]
+            changes = {**changes, "Environment": {"Variables": variables}}
+        self.functions.update_function_configuration(FunctionName=name, **changes)
+        try:
+            yield
+        finally:
+            self.functions.update_function_configuration(
+                FunctionName=name, **{setting: before[setting] for setting in changes}
+            )
 
     @contextlib.contextmanager
     def definition_changed(self, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:

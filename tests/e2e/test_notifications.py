@@ -1,4 +1,4 @@
-"""The events on finished loads, as a consumer's own rule and queue get them."""
+"""What a load tells the world at its end: an event for a consumer's own rule, and its metrics."""
 
 import json
 from collections.abc import Iterator
@@ -95,3 +95,21 @@ def test_a_load_whose_announcement_fails_ends_as_it_would_have(stack: RunningSta
     assert (bad["status"], bad["error"]) == ("FAILED", "LoadFailed")
     [letter] = stack.all_dead_letters(bad["executionArn"])
     assert letter["cause"] == "The file is empty; a file needs at least a header."
+
+
+def test_the_metrics_of_a_load_are_in_the_log_of_its_stack(stack: RunningStack) -> None:
+    """CloudWatch makes metrics of such a line; the engine keeps it as it is."""
+    body = TicketFile("measured").rows(40).body
+    execution = stack.load("notified/measured.csv", body)
+    logs = stack.names.client("logs")
+    group = f"/aws/lambda/{stack.names.name}/reconcile"
+    since = int(execution["startDate"].timestamp()) * 1000
+
+    def look() -> list[dict[str, Any]]:
+        events = logs.filter_log_events(logGroupName=group, startTime=since)["events"]
+        records = [json.loads(one["message"]) for one in events if '"_aws"' in one["message"]]
+        return [one for one in records if one["Bytes"] == [len(body)]]
+
+    [record] = until(look, "the metrics in the log")
+    assert (record["service"], record["Outcome"]) == (stack.names.name, "Succeeded")
+    assert (record["RowsRead"], record["RowsWritten"]) == ([40], [40])

@@ -2,6 +2,7 @@
 with the `tickets` command only."""
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +13,10 @@ from ops import commands, dead_letters, failure_commands
 from tests.e2e.accounts import assert_loaded
 from tests.e2e.independent import TicketFile
 from tests.e2e.running_stack import RunningStack, until
+from tests.faults.wire import Wire
 
 TIME = "2026-03-01T12:00:00Z"
+BATCH = "BatchWriteItem"
 
 
 @pytest.fixture(autouse=True)
@@ -48,13 +51,45 @@ def failure_of(name: str) -> dict[str, Any] | None:
     return found[0] if found else None
 
 
-def test_a_failed_load_is_seen_and_replayed_without_writing_twice(stack: RunningStack) -> None:
-    file = TicketFile("operator").rows(1500)
+@pytest.fixture
+def wire(stack: RunningStack) -> Iterator[Wire]:
+    """Between Write Chunk and DynamoDB, to count what is sent."""
+    with Wire.before(stack.local.engine.endpoint_url) as wire:
+        variables = {"AWS_ENDPOINT_URL_DYNAMODB": wire.url}
+        with stack.function_changed("WriteChunk", Environment={"Variables": variables}):
+            yield wire
+
+
+def fail_one_chunk(stack: RunningStack, name: str) -> tuple[TicketFile, dict[str, Any]]:
+    """A load of several chunks of which one fails: the one with a bad row."""
+    file = TicketFile(name).rows(1500)
     file.refused(f"{{}}-b01,Soap,B1,{TIME},Home,two,Lyon", "quantity", "bad_quantity").rows(1000)
     with stack.without_statement("WriteChunk", "KeepRefusedRows"):
-        execution = stack.load("operator/failed.csv", file.body)
-    name = execution["name"]
+        execution = stack.load(f"operator/{name}.csv", file.body)
     assert execution["status"] == "FAILED"
+    return file, execution
+
+
+def assert_only_unfinished_written(
+    stack: RunningStack, wire: Wire, load_id: str, finished: list[dict[str, Any]]
+) -> None:
+    """By a count of the batches since, and of the items in them."""
+    batches = [call.json["RequestItems"] for call in wire.calls if call.operation == BATCH]
+    entries = stack.chunk_entries(load_id)
+    [missing] = [one for one in entries if one["index"] not in {one["index"] for one in finished}]
+    rows = int(missing["rows_written"])
+    assert sum(len(batch[stack.names.table]) for batch in batches) == rows
+    # At most one batch in ten is not full.
+    assert math.ceil(rows / 25) <= len(batches) <= math.ceil(rows / 25 * 1.1)
+    assert [one for one in entries if one != missing] == finished
+
+
+def test_a_failed_load_is_seen_and_replayed_without_writing_twice(
+    stack: RunningStack, wire: Wire
+) -> None:
+    file, execution = fail_one_chunk(stack, "failed")
+    name = execution["name"]
+    assert wire.count(BATCH) >= 100, "all chunks, the failed one as often as it was tried"
 
     tickets("dead-letters")
     failure = failure_of(name)
@@ -71,25 +106,42 @@ def test_a_failed_load_is_seen_and_replayed_without_writing_twice(stack: Running
     assert (would["execution"], would["outcome"]) == (f"{name}-r1", "would_start")
     assert stack.executions("operator/failed.csv") == [execution["executionArn"]]
 
-    # Whoever wrote a finished chunk again would bring this item back.
-    expected = file.expected().items
-    key = next(iter(stack.items(file.name)))
-    table = stack.names.session.resource(
-        "dynamodb", endpoint_url=stack.local.engine.endpoint_url
-    ).Table(stack.names.table)
-    table.delete_item(Key={"ticket_id": key[0], "product": key[1]})
+    finished = stack.chunk_entries(name)
+    wire.calls.clear()
     tickets("replay", "--all")
 
     replayed = stack.ended(f"{execution['executionArn']}-r1")
     assert failure_of(name) is None, "the message is gone"
-    assert stack.items(file.name) == {k: item for k, item in expected.items() if k != key}
-    table.put_item(Item=expected[key])
     report = assert_loaded(stack, replayed, file, at_least_chunks=4)
     assert len(report["executions"]) == 2
+    assert_only_unfinished_written(stack, wire, name, finished)
 
     [again] = lines("replay", name)
     assert (again["execution"], again["outcome"]) == (f"{name}-r1", "loaded")
     assert len(stack.executions("operator/failed.csv")) == 2
+
+
+@pytest.mark.exhaustive
+def test_an_expired_plan_is_made_again_at_the_recorded_chunk_size(
+    stack: RunningStack, wire: Wire
+) -> None:
+    file, execution = fail_one_chunk(stack, "expired")
+    name = execution["name"]
+    failure = failure_of(name)
+    assert failure is not None
+    plan, finished = stack.object(failure["plan"]), stack.chunk_entries(name)
+    bucket, key = failure["plan"].removeprefix("s3://").split("/", 1)
+    stack.s3.delete_object(Bucket=bucket, Key=key)
+    wire.calls.clear()
+
+    variables = {"CHUNK_SIZE_BYTES": "1000000"}  # of which the whole file would be one chunk
+    with stack.function_changed("SplitFile", Environment={"Variables": variables}):
+        tickets("replay", name)
+        replayed = stack.ended(f"{execution['executionArn']}-r1")
+    assert stack.object(failure["plan"]) == plan
+    assert_loaded(stack, replayed, file, at_least_chunks=4)
+    assert_only_unfinished_written(stack, wire, name, finished)
+    assert failure_of(name) is None
 
 
 def test_a_stopped_load_is_seen_and_replayed(stack: RunningStack) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ingestion import story
+
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 GOOD = b"marked-T%d,marked-tea,marked-B,2026-01-01T10:00,marked-drinks,2,marked-S\n"
@@ -54,17 +56,30 @@ def test_a_metric_has_its_unit(cloud, capsys):
 
 
 def test_the_duration_is_that_of_the_execution(cloud, capsys, monkeypatch):
-    import handlers.reconcile as module
-
-    class Clock(module.datetime):
+    class Clock(story.datetime):
         @classmethod
         def now(cls, zone):
             return cls(2025, 11, 24, 9, 1, 5, 118_000, zone)
 
-    monkeypatch.setattr(module, "datetime", Clock)
+    monkeypatch.setattr(story, "datetime", Clock)
     cloud.load(cloud.put(HEADER + GOOD % 1))  # started at 9:00:05.118, see conftest.py
     record, _ = metrics(capsys.readouterr().out)
     assert record["Duration"] == [60]
+
+
+def test_an_execution_that_began_before_an_update_of_the_stack_is_not_failed_by_its_story(
+    cloud, monkeypatch, capsys, caplog
+):
+    """Its definition is the old one, which says neither its name nor when it began; its functions
+    are the new ones."""
+    caplog.set_level(logging.INFO, "ingestion.story")
+    monkeypatch.setattr("tests.handlers.conftest.OF_THE_EXECUTION", {})
+    state = cloud.load(cloud.put(HEADER + GOOD % 1))
+    assert state["result"]["complete"]
+    record, directive = metrics(capsys.readouterr().out)
+    assert record["RowsWritten"] == [1]
+    assert "Duration" not in values(record, directive)
+    assert {one.load_id for one in caplog.records} == {state["load_id"]}
 
 
 def test_a_load_that_fails_says_so(cloud, capsys):

@@ -15,6 +15,11 @@ KEPT = {
     "reports/": "ReportDays",
 }
 TABLES = ["Table", "LedgerTable"]
+SAMPLES = {
+    "TableName": "Purchases",
+    "UploadBucketName": "uploads",
+    "WorkBucketName": "work-of-mine",
+}
 
 
 def expiry(stack: Stack) -> dict[str, Any]:
@@ -61,6 +66,19 @@ def test_the_table_is_named_and_keyed_by_the_parameter_ticket_and_product(stack:
         {"AttributeName": "product", "KeyType": "RANGE"},
     ]
     assert sorted(one["AttributeType"] for one in table["AttributeDefinitions"]) == ["S", "S"]
+
+
+def test_no_parameter_changes_a_key_under_the_same_name(stack: Stack) -> None:
+    """CloudFormation would have to replace the table by an empty one, which can't have its name."""
+    for name, parameter in source()["Parameters"].items():
+        values = [parameter.get("MinValue"), parameter.get("MaxValue")]
+        values += [*parameter.get("AllowedValues", []), SAMPLES.get(name)]
+        for value in values:
+            changed = deploy(None, **{name: value}) if value is not None else stack
+            for table in changed.of_type("AWS::DynamoDB::Table"):
+                for part in ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes"):
+                    before = stack.properties(table).get(part)
+                    assert changed.properties(table).get(part) == before, f"{name}={value}"
 
 
 def test_the_ledger_is_keyed_by_load_and_entry(stack: Stack) -> None:

@@ -2,13 +2,16 @@
 
 import csv
 import os
+import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
+from moto.sqs.models import Message
 
 from ops import commands, dead_letters, failure_commands
 from ops.stack import Stack
@@ -111,8 +114,17 @@ def stack(
 
 @pytest.fixture
 def empty_queues(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing waits, and nobody waits for something to come."""
+    """Nothing waits, and nobody waits for something to come. Each message that is sent is a
+    millisecond younger than the one before, so that the order of their times is known."""
     monkeypatch.setattr(dead_letters, "_WAIT_SECONDS", 0)
+    times = count(int(time.time() * 1000))
+    mark_sent = Message.mark_sent
+
+    def mark_sent_later(message: Message, *arguments: Any, **options: Any) -> None:
+        mark_sent(message, *arguments, **options)
+        message.sent_timestamp = next(times)
+
+    monkeypatch.setattr(Message, "mark_sent", mark_sent_later)
     for name in ("UploadQueueUrl", "UploadDeadLetterQueueUrl", "FailedExecutionsQueueUrl"):
         url = stack.outputs[name]
         stack.client("sqs").delete_queue(QueueUrl=url)

@@ -92,6 +92,7 @@ def test_the_transitions_are_those_of_the_way_to_a_loaded_file() -> None:
 
 def test_the_cost_of_a_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(money, "function_memory", lambda name: 1024)
+    monkeypatch.setattr(money, "transitions", lambda: (10, 3))
     measured = money.Measured(rows_per_s=50_000, import_seconds=0.3, bytes_per_row=100)
     pace = money.Pace(writers=4, table_rows_per_s=10_000)
     cost = money.cost(1_000_000, 10_000_000, pace, measured)
@@ -102,8 +103,8 @@ def test_the_cost_of_a_load(monkeypatch: pytest.MonkeyPatch) -> None:
     # 0.15 s; 100 MB at 75 MB/s; five other cold starts and four other calls of 0.3 s.
     seconds = 4 * 100.5 + 1.5 + 100 / 75 + 5 * 0.5 + 4 * 0.3
     assert cost.functions == pytest.approx(seconds * 0.0000133334 + 15 * 0.2e-6)
-    # 8 PUTs, 25 GETs, 3 messages, 40 writes and 40 reads of the ledger.
-    assert cost.requests == pytest.approx(40e-6 + 10e-6 + 1.2e-6 + 25e-6 + 5e-6)
+    # 8 PUTs, 25 GETs, 3 messages, an event, 40 writes and 40 reads of the ledger.
+    assert cost.requests == pytest.approx(40e-6 + 10e-6 + 1.2e-6 + 1e-6 + 25e-6 + 5e-6)
 
 
 @pytest.fixture(scope="module")

@@ -149,6 +149,17 @@ def test_of_two_deliveries_the_one_further_on_is_kept_and_answered(ledger, recor
     assert ledger.chunk(LOAD, 3) == kept
 
 
+def test_an_entry_of_an_earlier_release_is_read_without_what_that_did_not_note(ledger):
+    entry = CHUNK.as_json() | {"noted_by_a_later_one": "x"}
+    del entry["throttles"], entry["rounds"], entry["unread"]
+    ledger._entries.put(LOAD, "chunk#000003", entry)
+    assert ledger.chunk(LOAD, 3) == CHUNK
+    assert (CHUNK.throttles, CHUNK.rounds, CHUNK.unread) == (0, [], None)
+    later = replace(DONE, throttles=3, rounds=[["2026-01-01T00:00:00Z", "2026-01-01T00:00:05Z"]])
+    assert ledger.save_chunk(LOAD, later) == later
+    assert list(ledger.chunks(LOAD)) == [later]
+
+
 def test_another_error_than_the_condition_is_raised(ledger, monkeypatch):
     throttled = ClientError({"Error": {"Code": "ThrottlingException"}}, "PutItem")
 

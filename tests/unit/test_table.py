@@ -322,7 +322,7 @@ def test_why_the_table_was_unreachable_is_told():
     for fault, why in [(UNAVAILABLE, "status 503"), (RESET, "curl 56: .*reset by peer")]:
         with writer_for(ScriptedTable(*[fault] * 7)) as writer:
             put(writer, [1])
-            with pytest.raises(TableUnreachable, match=why):
+            with pytest.raises(TableUnreachable, match=f"batch: {why}"):
                 writer.drain()
 
 

@@ -1,0 +1,106 @@
+"""Faults of the functions' processes: out of time, ended from outside, or killed."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.accounts import assert_loaded
+from tests.e2e.independent import TicketFile
+from tests.e2e.running_stack import RunningStack, until
+from tests.faults.matrix import Kind
+from tests.faults.tasks import Tasks, assert_ended
+from tests.faults.wire import Call, Hold, Wire, is_chunk_entry, names, slowly
+
+READS_PROC = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads /proc")
+# Half a minute of a round is kept back for its end, so this leaves it three seconds to write.
+FUNCTION_TIMEOUT_SECONDS = 33
+
+
+def process_at(port: int) -> int:
+    """The process whose end of a connection on the loopback has this port."""
+    sockets = set()
+    for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+        local, inode = line.split()[1], line.split()[9]
+        if int(local.rpartition(":")[2], 16) == port:
+            sockets.add(f"socket:[{inode}]")
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        try:
+            if sockets & {os.readlink(one) for one in (entry / "fd").iterdir()}:
+                return int(entry.name)
+        except OSError:  # it has ended meanwhile, or closed one
+            continue
+    pytest.fail(f"nobody is at port {port}")
+
+
+def parent_of(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(status.partition("PPid:")[2].split()[0])
+
+
+def tries(stack: RunningStack, arn: str) -> int:
+    """How often the chunks of an execution have been given to a function."""
+    scheduled = [
+        event
+        for child in stack.children(arn)
+        for event in stack.history(child["executionArn"])
+        if event["type"] in ("TaskScheduled", "LambdaFunctionScheduled")
+    ]
+    return len(scheduled)
+
+
+def test_time_runs_out(kind: Kind, tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHUNK_SIZE_BYTES", "1000000")
+    file = TicketFile("out-of-time").rows(700)
+    with tasks.wire.fault("BatchWriteItem", slowly(piece=1000, pause=0.15)):
+        ended = tasks.run(tasks.upload(file), seconds=30.5)
+    entries = [call for call in tasks.wire.calls if is_chunk_entry(call)]
+    states = [call.json["Item"]["finished"]["BOOL"] for call in entries]
+    assert states.count(False) >= 1, "a checkpoint"
+    assert states[-1] is True
+    assert_ended(ended, kind)
+    tasks.assert_loaded(ended, file)
+
+
+@READS_PROC
+def test_worker_killed(kind: Kind, stack: RunningStack, wire: Wire) -> None:
+    file = TicketFile("killed").rows(700)
+    hold = Hold()
+    with wire.fault("BatchWriteItem", hold, where=names("killed-000100"), times=1) as fault:
+        upload = stack.upload("workers/killed.csv", file.body)
+        arn = stack.execution_of(upload)
+        until(hold.reached.is_set, "a batch in the middle of the chunk")
+        assert 0 < len(stack.items(file.name)) < 700, "in the middle"
+        worker = process_at(fault.fired[0].peer_port)
+        assert parent_of(worker) == stack.local.engine.pid
+        os.kill(worker, signal.SIGKILL)
+        ended = stack.ended(arn)
+        hold.let_go.set()  # the dead worker's batch lands after all
+    assert stack.states_entered(arn)[-1] == kind.ending
+    assert tries(stack, arn) == len(stack.children(arn)) + 1
+    assert_loaded(stack, ended, file)
+
+
+@pytest.mark.timeout(180)
+def test_worker_timed_out(kind: Kind, stack: RunningStack, wire: Wire) -> None:
+    file = TicketFile("timed-out").rows(300)
+    hold = Hold()
+
+    def is_mine(call: Call) -> bool:
+        return is_chunk_entry(call) and b"timed-out-csv" in call.body
+
+    with (
+        stack.function_changed("WriteChunk", Timeout=FUNCTION_TIMEOUT_SECONDS),
+        wire.fault("PutItem", hold, where=is_mine, times=1),
+    ):
+        arn = stack.execution_of(stack.upload("workers/timed-out.csv", file.body))
+        until(hold.reached.is_set, "all of the chunk in the table")
+        assert stack.items(file.name) == file.expected().items
+        ended = stack.ended(arn, seconds=120)
+        hold.let_go.set()
+    assert stack.states_entered(arn)[-1] == kind.ending
+    assert tries(stack, arn) == 2
+    assert_loaded(stack, ended, file)

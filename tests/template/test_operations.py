@@ -1,0 +1,137 @@
+"""docs/operations.md: its arithmetic is right, and what it says of the template is so."""
+
+import re
+from typing import Any
+
+import pytest
+
+from ops import definition
+from tests.template.deployed import ROOT, Stack, source
+
+PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+ROWS = [1_000_000, 100_000_000, 1_000_000_000]
+BYTES_A_ROW = 84
+CHUNK_SIZE = 16 * 2**20
+ROWS_A_SECOND_OF_ONE_CHUNK = 4_000  # the page's assumption
+SECONDS = {"s": 1, "min": 60, "h": 3600}
+BYTES = {"MB": 10**6, "GB": 10**9}
+
+
+def table_row(start: str) -> list[str]:
+    """The cells behind the first of the one row of a table that begins so."""
+    [row] = re.findall(rf"^\| {re.escape(start)}.*$", PAGE, re.MULTILINE)
+    return [cell.strip() for cell in row.strip("|").split("|")[1:]]
+
+
+def chunks(rows: int) -> int:
+    return -(-rows * BYTES_A_ROW // CHUNK_SIZE)
+
+
+def quantity(cell: str, units: dict[str, int]) -> tuple[float, float]:
+    """A number with its unit, and half of its last digit."""
+    found = re.match(r"([\d.]+) (\w+)", cell)
+    assert found, cell
+    number, unit = found[1], units[found[2]]
+    digits = len(number.partition(".")[2])
+    return float(number) * unit, 0.5 * 10**-digits * unit
+
+
+def test_the_columns_are_for_these_numbers_of_rows() -> None:
+    heads = re.findall(r"^\| \| ([\d,]+) rows \| ([\d,]+) rows \| ([\d,]+) rows \|$", PAGE, re.M)
+    assert len(heads) == 2  # time and cost
+    for head in heads:
+        assert [int(one.replace(",", "")) for one in head] == ROWS
+
+
+def test_files_and_chunks_are_as_large_as_their_rows() -> None:
+    for rows, cell in zip(ROWS, table_row("File |"), strict=True):
+        found, error = quantity(cell, BYTES)
+        assert found == pytest.approx(rows * BYTES_A_ROW, abs=error)
+    counted = [int(cell.replace(",", "")) for cell in table_row("Chunks of 16 MiB")]
+    assert counted == [chunks(rows) for rows in ROWS]
+    assert source()["Parameters"]["ChunkSizeBytes"]["Default"] == CHUNK_SIZE
+
+
+@pytest.mark.parametrize("pace", [4_000, 40_000, 200_000])
+def test_times_are_rows_by_the_tables_pace(pace: int) -> None:
+    for rows, cell in zip(ROWS, table_row(f"At {pace:,} writes/s"), strict=True):
+        found, error = quantity(cell, SECONDS)
+        assert found == pytest.approx(rows / pace, abs=error)
+
+
+def dollars(start: str) -> list[float]:
+    return [float(cell.removeprefix("$")) for cell in table_row(start)]
+
+
+def test_costs_are_numbers_by_prices(stack: Stack) -> None:
+    assert dollars("DynamoDB, $0.625") == [
+        pytest.approx(rows * 0.625 / 1e6, abs=0.0051) for rows in ROWS
+    ]
+    gigabytes = stack.properties("WriteChunk")["MemorySize"] / 1024
+    assert f"Lambda, {gigabytes:.2f} GB" in PAGE
+    assert dollars("Lambda, ") == [
+        pytest.approx(rows / ROWS_A_SECOND_OF_ONE_CHUNK * gigabytes * 0.0000133334, abs=0.0051)
+        for rows in ROWS
+    ]
+    loads = [1, 1, 2]  # as the page has it: two files
+    assert dollars("Step Functions, ") == [
+        pytest.approx((chunks(rows) * 4 + one * 12) * 25 / 1e6, abs=0.0051)
+        for rows, one in zip(ROWS, loads, strict=True)
+    ]
+
+
+def way(machine: dict[str, Any], name: str | None) -> int:
+    """States entered when the first rule of every Choice holds."""
+    count = 0
+    while name:
+        state = machine["States"][name]
+        name = state["Choices"][0]["Next"] if "Choices" in state else state.get("Next")
+        count += 1
+    return count
+
+
+def test_transitions_are_those_of_the_definition() -> None:
+    """The start of an execution counted as one."""
+    machine = definition.load()
+    chunk = machine["States"]["Write Chunks"]["ItemProcessor"]
+    assert way(machine, machine["StartAt"]) + 1 == 12
+    assert way(chunk, chunk["StartAt"]) + 1 == 4
+
+
+def test_what_provisioned_writes_cost() -> None:
+    """$0.00065 for a write unit and hour."""
+    million = 0.00065 / 3600 * 1e6
+    assert f"${million:.2f} provisioned" in PAGE
+    assert f"below {million / 0.625:.0%}".replace("%", " %") in PAGE
+
+
+def test_alarms_are_counted_as_they_are_paid(stack: Stack) -> None:
+    count = len(stack.of_type("AWS::CloudWatch::Alarm"))
+    assert f"{count} alarms (${count * 0.10:.2f})" in " ".join(PAGE.split())
+
+
+def test_times_of_keeping_are_those_of_the_template() -> None:
+    parameters = source()["Parameters"]
+    for name in ("ReportDays", "OldVersionDays", "PlanDays", "LogRetentionDays"):
+        assert f"`{name}` ({parameters[name]['Default']})" in PAGE
+
+
+def test_what_outlives_the_stack_is_what_the_page_says(stack: Stack) -> None:
+    kept = {name for name, one in stack.resources.items() if one.get("DeletionPolicy") == "Retain"}
+    assert kept == {"UploadBucket", "WorkBucket", "Table", "LedgerTable"}
+    assert "both buckets, the table, the ledger, and the key if there is one" in PAGE
+
+
+def test_every_link_leads_to_a_heading() -> None:
+    headings = {
+        re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-")
+        for one in re.findall(r"^#+ (.*)$", PAGE, re.MULTILINE)
+    }
+    links = set(re.findall(r"\]\(#([^)]+)\)", PAGE))
+    assert links
+    assert links <= headings
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!#|http)([^)#]+)", PAGE))))
+def test_every_link_leads_to_a_file(link: str) -> None:
+    assert (ROOT / "docs" / link).exists()

@@ -1,0 +1,507 @@
+"""Pages against the plain implementation: each record read by ``read_records`` and ``RowReader``,
+each request read back by ``json.loads``. What a row means has its own tests, in ``test_rows``."""
+
+import io
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from ingestion import pages
+from ingestion.pages import Page, PageReader
+from ingestion.records import DELIMITERS, Record, WholeRecords, read_records
+from ingestion.refused import RefusedRow, refused_row
+from ingestion.rows import COLUMNS, Key, Refusal, Row, RowReader
+
+KEY = ("ticket_id", "product")
+
+
+class Header(NamedTuple):
+    """How a file is laid out: ``fields`` are its header's, None where a column is unknown."""
+
+    fields: Sequence[str | None] = COLUMNS
+    delimiter: bytes = b","
+    key: Sequence[str] = KEY
+
+    def arguments(self) -> tuple[dict[str, int], int, bytes, Sequence[str]]:
+        columns = {name: at for at, name in enumerate(self.fields) if name}
+        return columns, len(self.fields), self.delimiter, self.key
+
+    def reader(self) -> PageReader:
+        return PageReader(*self.arguments())
+
+
+class Plain:
+    """A text as the plain implementation reads it."""
+
+    def __init__(self, header: Header, text: bytes) -> None:
+        rows = RowReader(*header.arguments())
+        self.items: list[Any] = []
+        self.keys: list[Key] = []
+        self.records: list[Record] = []
+        self.refused: list[RefusedRow] = []
+        self.blank_lines = 0
+        for record in read_records([text], header.delimiter):
+            if not record.raw:
+                self.blank_lines += 1
+                continue
+            outcome = rows.read(record)
+            if isinstance(outcome, Row):
+                self.items.append(outcome.item)
+                self.keys.append(outcome.key)
+                self.records.append(record)
+            else:
+                assert isinstance(outcome, Refusal)
+                self.refused.append(
+                    refused_row(record.line, outcome.column, outcome.reason, record.raw)
+                )
+
+
+def items(page: Page) -> list[Any]:
+    """What DynamoDB would read in the page's requests."""
+    found = []
+    for request in page.requests:
+        put = json.loads(request, object_pairs_hook=_no_name_twice)
+        assert list(put) == ["PutRequest"]
+        assert list(put["PutRequest"]) == ["Item"]
+        found.append(put["PutRequest"]["Item"])
+    return found
+
+
+def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    assert len({name for name, _ in pairs}) == len(pairs)
+    return dict(pairs)
+
+
+def keys(page: Page) -> list[Key]:
+    return [tuple(json.loads(b'"%b"' % value) for value in key) for key in page.keys]
+
+
+def check(header: Header, text: bytes) -> Page:
+    """A page must be what the plain implementation makes of its text."""
+    reader = header.reader()
+    page, plain = reader.read(text), Plain(header, text)
+    assert items(page) == plain.items
+    assert keys(page) == plain.keys
+    # Equal keys are equal, and different ones are not, whichever way each was read.
+    assert len(set(page.keys)) == len(set(plain.keys)) == len(set(zip(page.keys, plain.keys)))  # noqa: B905
+    assert page.refused == plain.refused
+    assert page.blank_lines == plain.blank_lines
+    assert page.text == text
+    assert page.lines == len(io.BytesIO(text).readlines())
+    assert list(reader.accepted(page)) == list(zip(plain.records, page.keys, strict=True))
+    for accepted in {0, 1, len(plain.records) // 2, len(plain.records)}:
+        if accepted <= len(plain.records):
+            part = reader.part(page, accepted)
+            end = plain.records[accepted - 1].end if accepted else 0
+            assert part.text == text[:end]
+            assert (part.requests, part.keys) == (page.requests[:accepted], page.keys[:accepted])
+            before = part.text.count(b"\n")
+            assert part.refused == [row for row in page.refused if row.line <= before]
+    return page
+
+
+# ---------------------------------------------------------------- by hand
+
+GOOD = ("T{n}", "Tea", "B1", "2026-01-31T23:59:59Z", "Drinks", "2", "Lyon")
+
+
+def good(n: int = 1, **changed: str) -> bytes:
+    values = dict(zip(COLUMNS, GOOD, strict=True)) | {"ticket_id": f"T{n}"} | changed
+    return ",".join(values.values()).encode()
+
+
+def lines(*records: bytes, end: bytes = b"\n") -> bytes:
+    return b"".join(record + end for record in records)
+
+
+def many(count: int = 30) -> list[bytes]:
+    return [good(n) for n in range(count)]
+
+
+@pytest.fixture
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The records that were not read by the page."""
+    seen = []
+    read = RowReader.read
+
+    def noted(self: RowReader, record: Record) -> Row | Refusal:
+        seen.append(record.raw)
+        return read(self, record)
+
+    monkeypatch.setattr(RowReader, "read", noted)
+    return seen
+
+
+def test_a_page_of_good_rows_as_they_are() -> None:
+    page = Header().reader().read(lines(good(1), good(2, category="", store="Café 😀\u2028")))
+    assert page.requests == [
+        b'{"PutRequest":{"Item":{"ticket_id":{"S":"T1"},"product":{"S":"Tea"},"basket_id":{"S":"B1"'
+        b'},"timestamp":{"S":"2026-01-31T23:59:59Z"},"category":{"S":"Drinks"},"quantity":{"N":"2"}'
+        b',"store":{"S":"Lyon"}}}}',
+        '{"PutRequest":{"Item":{"ticket_id":{"S":"T2"},"product":{"S":"Tea"},"basket_id":{"S":"B1"'
+        '},"timestamp":{"S":"2026-01-31T23:59:59Z"},"category":{"S":""},"quantity":{"N":"2"}'
+        ',"store":{"S":"Café 😀\u2028"}}}}'.encode(),
+    ]
+    assert page.keys == [(b"T1", b"Tea"), (b"T2", b"Tea")]
+    assert (page.refused, page.blank_lines, page.lines) == ([], 0, 2)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_good_rows_are_read_by_the_page(one_by_one: list[bytes], end: bytes) -> None:
+    rows = [*many(), good(1, product='"Tea, green"'), good(2, store='"a\n""b"""')]
+    page = Header().reader().read(lines(*rows, end=end))
+    assert one_by_one == []
+    assert len(page.requests) == 32
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        good(0, quantity="x"),
+        good(0, quantity="+5"),
+        good(0, timestamp="2026-02-29T00:00"),
+        good(0, basket_id=""),
+        good(0, product='5" pipe'),
+        good(0, store="a\\b"),
+        good(0, store="a\rb"),
+        b"",
+        b"a,b",
+    ],
+)
+@pytest.mark.parametrize("place", [0, 500, 999])
+def test_few_rows_beside_an_odd_one_are_read_one_by_one(
+    one_by_one: list[bytes], odd: bytes, place: int
+) -> None:
+    """The page is halved until few are left, so a bad row does not make its page slow."""
+    rows = many(999)
+    Header().reader().read(lines(*rows[:place], odd, *rows[place:]))
+    assert len(one_by_one) <= 8
+    assert odd in one_by_one or not odd
+
+
+BAD = [
+    (good(0, quantity=""), ("quantity", "missing_value")),
+    (good(0, ticket_id=""), ("ticket_id", "missing_value")),
+    (good(0, product=""), ("product", "missing_value")),
+    (good(0, basket_id=""), ("basket_id", "missing_value")),
+    (good(0, timestamp=""), ("timestamp", "missing_value")),
+    (good(0, quantity="1.5"), ("quantity", "bad_quantity")),
+    (good(0, quantity="9" * 39), ("quantity", "bad_quantity")),
+    (good(0, quantity=" 1"), ("quantity", "bad_quantity")),
+    (good(0, quantity="\u0665"), ("quantity", "bad_quantity")),
+    (good(0, quantity='"1\n"'), ("quantity", "bad_quantity")),
+    (good(0, quantity='"1\n2"'), ("quantity", "bad_quantity")),
+    (good(0, timestamp="2026-13-01T00:00"), ("timestamp", "bad_timestamp")),
+    (good(0, timestamp="2026-02-30T00:00"), ("timestamp", "bad_timestamp")),
+    (good(0, timestamp="0000-01-01T00:00"), ("timestamp", "bad_timestamp")),
+    (good(0, timestamp="2026-01-01T24:00"), ("timestamp", "bad_timestamp")),
+    (good(0, timestamp="2026-01-01"), ("timestamp", "bad_timestamp")),
+    (good(0, timestamp='"2026-01-01T00:00\n"'), ("timestamp", "bad_timestamp")),
+    (good(0).rpartition(b",")[0], ("", "too_few_fields")),
+    (good(0) + b",", ("", "too_many_fields")),
+    (b" ", ("", "too_few_fields")),
+    (good(0, store='"Lyon" 2'), ("store", "malformed_quote")),
+    (good(0).replace(b"Lyon", b"L\xffon"), ("store", "not_utf8")),
+    (good(0).replace(b"Tea", b"\xc3"), ("product", "not_utf8")),
+    (good(0).replace(b"Tea", b"\xed\xa0\x80"), ("product", "not_utf8")),
+    (good(0, ticket_id="x" * 2049), ("ticket_id", "value_too_long")),
+    (good(0, product="é" * 513), ("product", "value_too_long")),
+    (good(0, product='"' + "x" * 1025 + '"'), ("product", "value_too_long")),
+]
+
+
+@pytest.mark.parametrize(("bad", "why"), BAD)
+@pytest.mark.parametrize("place", [0, 13, 29])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_bad_row_among_good_ones(bad: bytes, why: tuple[str, str], place: int, end: bytes):
+    rows = [*many(place), bad, *many(29 - place)]
+    page = check(Header(), lines(*rows, end=end))
+    [refused] = page.refused
+    raw = bad if len(bad) <= 2000 else bad[:2000]
+    assert refused == (place + 1, *why, raw.decode(errors="backslashreplace"))
+    assert len(page.requests) == 29
+
+
+def test_fields_that_a_row_lacks_are_not_taken_from_the_next_one() -> None:
+    """Together the two have as many fields as two good ones."""
+    short, long = good(1).rpartition(b",")[0], good(2) + b",Nice"
+    for rows in ([short, long], [long, short]):
+        page = check(Header(), lines(*many(5), *rows, *many(5)))
+        assert [row.reason for row in page.refused] == [
+            "too_few_fields" if row == short else "too_many_fields" for row in rows
+        ]
+        assert len(page.requests) == 10
+
+
+def test_a_row_that_ends_with_a_delimiter_does_not_run_into_the_next_one() -> None:
+    assert items(check(Header(), lines(good(1, store=""), good(2))))[0]["store"] == {"S": ""}
+    page = check(Header(), lines(good(1), b"," * 6, good(2)))
+    assert page.refused == [(2, "ticket_id", "missing_value", "," * 6)]
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [("+5", "5"), ("-0", "-0"), ("007", "007"), ("-" + "9" * 38, "-" + "9" * 38), ('"3"', "3")],
+)
+def test_quantities(given: str, stored: str) -> None:
+    page = check(Header(), lines(*many(9), good(9, quantity=given), *many(9)))
+    assert items(page)[9]["quantity"] == {"N": stored}
+
+
+@pytest.mark.parametrize("quoted", [False, True])
+def test_what_json_escapes_is_stored_as_given(quoted: bool) -> None:
+    """In a plain field, and in a quoted one among plain rows."""
+    for character in [*map(chr, range(1, 32)), "\\", '"', "\x7f", "\u2028", "\ufeff", "😀"]:
+        if character == "\n" and not quoted:
+            continue
+        value = f"a{character}b"
+        field = '"{}"'.format(value.replace('"', '""')) if quoted else value
+        page = check(Header(), lines(*many(9), good(9, product=field, store=field), *many(9)))
+        assert (items(page)[9]["product"], items(page)[9]["store"]) == ({"S": value}, {"S": value})
+        assert keys(page)[9] == ("T9", value)
+
+
+@pytest.mark.parametrize("delimiter", DELIMITERS)
+def test_every_delimiter_also_as_data(delimiter: bytes) -> None:
+    others = [one.decode() for one in DELIMITERS if one != delimiter]
+    row = delimiter.join(good(1).split(b","))
+    quoted = row.replace(b"Lyon", b'"a' + delimiter + b'b"')
+    plain = row.replace(b"Lyon", "".join(others).encode())
+    page = check(Header(delimiter=delimiter), lines(row, quoted, plain, row))
+    stores = [item["store"]["S"] for item in items(page)]
+    assert stores == ["Lyon", f"a{delimiter.decode()}b", "".join(others), "Lyon"]
+
+
+def test_a_row_that_is_given_in_two_ways_has_one_key() -> None:
+    """Plain and by the page; quoted; and one by one beside a bad row."""
+    rows = [*many(20), good(7, ticket_id='"T7"'), good(7, quantity="+7"), good(7, product='"Tea"')]
+    page = check(Header(), lines(*rows))
+    assert page.keys.count((b"T7", b"Tea")) == 4
+
+
+def test_blank_lines_are_counted_wherever_they_are() -> None:
+    for end in (b"\n", b"\r\n"):
+        page = check(Header(), lines(b"", *many(20), b"", b"", *many(20), b"", end=end))
+        assert (page.blank_lines, page.lines, len(page.requests)) == (4, 44, 40)
+    page = check(Header(), lines(b"", b"", b""))
+    assert (page.blank_lines, page.lines, page.requests, page.refused) == (3, 3, [], [])
+
+
+def test_the_last_record_may_have_no_end() -> None:
+    for last in (good(9), good(9, store='"Lyon"'), good(9) + b"\r"):
+        page = check(Header(), lines(*many(20)) + last)
+        assert (len(page.requests), page.lines) == (21, 21)
+        assert items(page)[20]["store"] == {"S": "Lyon\r" if last.endswith(b"\r") else "Lyon"}
+
+
+def test_no_text_is_no_page() -> None:
+    page = check(Header(), b"")
+    assert (page.requests, page.refused, page.blank_lines, page.lines) == ([], [], 0, 0)
+
+
+def test_lines_within_quotes_count() -> None:
+    rows = [*many(9), good(1, store='"a\nb\r\nc"'), good(2, quantity="x"), *many(9)]
+    page = check(Header(), lines(*rows))
+    assert (page.lines, page.refused[0].line) == (22, 13)
+
+
+# The names of an item's attributes count, too: 55 bytes.
+ROOM = 400 * 1024 - 55 - len("T1TeaB12026-01-31T23:59:59Z2Lyon")
+
+
+@pytest.mark.parametrize(
+    ("changed", "fits"),
+    [
+        ({"ticket_id": "x" * 2048}, True),
+        ({"ticket_id": "x" * 2049}, False),
+        ({"ticket_id": "é" * 1024}, True),
+        ({"ticket_id": "é" * 1024 + "x"}, False),
+        ({"product": "x" * 1024}, True),
+        ({"product": "x" * 1025}, False),
+        ({"product": '"' + '""' * 1024 + '"'}, True),  # escaped in JSON it is over the limit
+        ({"product": '"' + '""' * 1025 + '"'}, False),
+        ({"product": "\x01" * 1024}, True),
+        ({"basket_id": "x" * 2049}, True),
+        ({"category": "x" * ROOM}, True),
+        ({"category": "x" * (ROOM + 1)}, False),
+        ({"category": "\x01" * ROOM}, True),
+        ({"category": '"' + '""' * 99 + "x" * (ROOM - 99) + '"'}, True),
+        ({"category": '"' + '""' * 99 + "x" * (ROOM - 98) + '"'}, False),
+    ],
+)
+def test_the_limits_of_dynamodb(changed: dict[str, str], fits: bool) -> None:
+    page = check(Header(), lines(*many(9), good(1, **changed), *many(9)))
+    assert len(page.requests) == 18 + fits
+    assert [row.reason for row in page.refused] == ([] if fits else ["value_too_long"])
+
+
+def test_columns_that_are_left_out_do_not_count_towards_an_item() -> None:
+    header = Header(fields=[*COLUMNS, None])
+    page = check(header, lines(*[good(1) + b"," + b"x" * (500 * 1024)]))
+    assert len(page.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "limits"),
+    [
+        (("product",), {"product": 2048}),
+        (("store", "ticket_id"), {"store": 2048, "ticket_id": 1024}),
+    ],
+)
+def test_the_keys_limits_are_those_of_their_place(
+    key: Sequence[str], limits: dict[str, int]
+) -> None:
+    for column, longest in limits.items():
+        for size in (longest, longest + 1):
+            rows = [good(1), good(2, **{column: "x" * size}), good(3)]
+            page = check(Header(key=key), lines(*rows))
+            assert len(page.requests) == 2 + (size <= longest)
+            assert [len(one) for one in page.keys] == [len(key)] * len(page.keys)
+
+
+def test_a_value_that_must_not_be_empty_may_be_one_of_the_key_and_others_may_be_empty() -> None:
+    """An empty store is a value; as a key it would be none that DynamoDB takes."""
+    page = check(Header(), lines(good(1, store="", category=""), good(2)))
+    assert len(page.requests) == 2
+
+
+# ---------------------------------------------------------------- generated
+
+TEXTS = st.sampled_from(
+    [
+        *(
+            b"",
+            b"a",
+            b"0",
+            b" ",
+            b"%",
+            b"%b",
+            b"%%s",
+            b"'",
+            b"\\",
+            b"\\n",
+            b'\\"',
+            b'"',
+            b'""',
+            b'"""',
+        ),
+        *(b'5" pipe', b'"a', b"\x00", b"\x01", b"\x1f", b"\x7f", b"\r", b"a\rb", b"\n", b"a\r\nb"),
+        *(b",", b";", b"\t", b"|", b"+5", b"-0", b"1.5", b"9" * 38, b"9" * 39, b"+" + b"9" * 38),
+        *(b"2026-02-28T23:59", b"2026-02-29T23:59", b"2026-01-01 00:00:00.5+01:00", b"2026-01-01"),
+        *("é".encode(), "\u2028".encode(), "😀".encode(), "\u00a0".encode(), "\ufeff".encode()),
+        *(b"\xff", b"\xc3", b"\x80", b"\xed\xa0\x80", b"\xf0\x9f\x98"),
+        *(b"x" * 1024, b"x" * 1025, b"x" * 2048, b"x" * 2049, b"\xc3\xa9" * 513),
+    ]
+)
+PLAIN_VALUES = {
+    "ticket_id": [b"T1", b"T2", "Té".encode()],
+    "product": [b"Tea", b"Coffee", "😀".encode()],
+    "basket_id": [b"B1"],
+    "timestamp": [b"2026-01-31T23:59:59Z", b"2024-02-29 00:00", b"2026-12-31T01:02:03.4-05:00"],
+    "category": [b"", b"Drinks"],
+    "quantity": [b"1", b"-3", b"007"],
+    "store": [b"", b"Lyon"],
+    None: [b"", b"left out", b"\t"],
+}
+
+
+def _quoted(value: bytes) -> bytes:
+    return b'"' + value.replace(b'"', b'""') + b'"'
+
+
+QUOTINGS = [
+    lambda value: value,
+    _quoted,
+    lambda value: b'"' + value + b'"',
+    lambda value: _quoted(value) + b"x",
+    lambda value: b" " + _quoted(value),
+]
+
+
+@st.composite
+def headers(draw: st.DrawFn) -> Header:
+    unknown = draw(st.integers(0, 2))
+    fields = draw(st.permutations([*COLUMNS, *[None] * unknown]))
+    key = draw(st.sampled_from([KEY, ("ticket_id",), ("product", "ticket_id"), ("store",)]))
+    return Header(fields, draw(st.sampled_from(DELIMITERS)), key)
+
+
+@st.composite
+def records(draw: st.DrawFn, header: Header) -> bytes:
+    """Mostly a good row; perhaps with an odd value, a quoted one, or not even the right fields."""
+    kind = draw(
+        st.sampled_from(["good"] * 4 + ["quoted", "odd", "odd", "fields", "bytes", "blank"])
+    )
+    if kind == "blank":
+        return b""
+    if kind == "bytes":
+        alphabet = [b'"', b"\r", b"\\", b"a", b"1", b"\xff", header.delimiter, b"\n"]
+        return b"".join(draw(st.lists(st.sampled_from(alphabet), max_size=12)))
+    fields = [draw(st.sampled_from(PLAIN_VALUES[name])) for name in header.fields]
+    if kind == "quoted":
+        for at in draw(st.sets(st.integers(0, len(fields) - 1), max_size=3)):
+            value = fields[at] + draw(st.sampled_from([b"", b'"', b"\n", header.delimiter, b"\\"]))
+            fields[at] = _quoted(value)
+    if kind == "odd":
+        at = draw(st.integers(0, len(fields) - 1))
+        fields[at] = draw(st.sampled_from(QUOTINGS))(draw(TEXTS))
+    if kind == "fields":
+        fields = draw(st.sampled_from([fields[:-1], [*fields, b""], [*fields, b"x"], fields[1:]]))
+    return header.delimiter.join(fields)
+
+
+@st.composite
+def files(draw: st.DrawFn, most: int) -> tuple[Header, bytes]:
+    header = draw(headers())
+    ends = draw(st.sampled_from([[b"\n"], [b"\r\n"], [b"\n", b"\r\n"], [b"\n", b"\r\r\n"]]))
+    rows = draw(st.lists(records(header), max_size=most))
+    text = b"".join(row + draw(st.sampled_from(ends)) for row in rows)
+    return header, text[: len(text) - draw(st.sampled_from([0, 0, 0, 1]))]
+
+
+def check_file(header: Header, data: bytes, block: int) -> None:
+    """By the pages that its blocks make, as the writer gets them."""
+    texts = WholeRecords(
+        [data[at : at + block] for at in range(0, len(data), block)], header.delimiter
+    )
+    read = b""
+    for text in texts:
+        check(header, text)
+        read += text
+    assert read + texts.rest == data
+
+
+@given(files(most=25), st.sampled_from([40, 200, 10_000]))
+@settings(deadline=None)
+@example((Header(), lines(*many(12), b",,,,,", b",,,,,,,", *many(12))), 10_000)
+def test_a_page_is_what_the_plain_implementation_makes_of_it(
+    file: tuple[Header, bytes], block: int
+) -> None:
+    check_file(*file, block)
+
+
+@pytest.mark.exhaustive
+@given(files(most=80), st.sampled_from([40, 200, 10_000]))
+@settings(deadline=None, max_examples=3_000)
+def test_any_page_at_length(file: tuple[Header, bytes], block: int) -> None:
+    check_file(*file, block)
+
+
+@given(st.binary(max_size=120), st.sampled_from(DELIMITERS), st.sampled_from([1, 7, 1_000]))
+@settings(deadline=None, max_examples=50)
+def test_any_bytes_at_all(data: bytes, delimiter: bytes, block: int) -> None:
+    check_file(Header(delimiter=delimiter), data, block)
+
+
+@given(files(most=40), st.integers(1, 4))
+@settings(deadline=None, max_examples=50)
+def test_how_many_rows_are_read_one_by_one_makes_no_difference(
+    file: tuple[Header, bytes], few: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pages, "_FEW_ROWS", few)
+        check_file(*file, 10_000)

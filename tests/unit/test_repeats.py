@@ -1,0 +1,213 @@
+"""Superseded rows against a dictionary of all rows.
+
+The writer's part: keys are noted in order, and texts of all rounds are read once more if a digest
+occurs twice. Python's hash of a key is taken as it is, or made so small that digests collide.
+"""
+
+from collections import defaultdict
+from itertools import pairwise
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingestion import repeats
+from ingestion.pages import PageReader
+from ingestion.refused import RefusedRow
+from ingestion.repeats import KeyDigests, superseded_rows
+from ingestion.rows import COLUMNS
+
+READER = PageReader(
+    {name: at for at, name in enumerate(COLUMNS)}, len(COLUMNS), b",", ("ticket_id", "product")
+)
+
+
+class Line(NamedTuple):
+    """A record of a made-up chunk, and the key that it has; a refused one has none."""
+
+    raw: str
+    key: str | None
+    lines: int = 1
+
+
+def good(key: str, store: str = "Lyon") -> Line:
+    return Line(f"{key},Tea,B1,2026-01-31T00:00,,1,{store}", key)
+
+
+def many_lines(key: str) -> Line:
+    return Line(f'{key},Tea,B1,2026-01-31T00:00,,1,"a\n\nb"', key, 3)
+
+
+BLANK = Line("", None)
+REFUSED = Line("x,y", None)
+
+
+def text_of(lines: list[Line]) -> bytes:
+    return "".join(line.raw + "\n" for line in lines).encode()
+
+
+def by_dictionary(lines: list[Line], first: int) -> list[tuple[int, str]]:
+    """The rows, as line and text, whose key a line with index ``first`` or later has again, without
+    those that were superseded already before that."""
+    rows = defaultdict(list)
+    at = 1
+    for index, line in enumerate(lines):
+        if line.key is not None:
+            rows[line.key].append((index, at, line.raw))
+        at += line.lines
+    found = []
+    for same in rows.values():
+        for (_, at, raw), (next_index, _, _) in pairwise(same):
+            if next_index >= first:
+                found.append((at, raw))
+    return sorted(found)
+
+
+def by_digests(lines: list[Line], first: int, page: int) -> list[RefusedRow]:
+    """As the writer does it, in pages of so many lines; the first ones are of earlier rounds."""
+    digests = KeyDigests()
+    texts = [text_of(lines[at : at + page]) for at in range(0, len(lines), page)]
+    for text in texts:
+        digests.add(READER.read(text).keys)
+    repeated = digests.repeated()
+    lines_before = sum(line.lines for line in lines[:first])
+    return list(superseded_rows(texts, READER, repeated, lines_before))
+
+
+def check(lines: list[Line], first: int = 0, page: int = 1_000) -> list[RefusedRow]:
+    found = by_digests(lines, first, page)
+    assert sorted((row.line, row.raw) for row in found) == by_dictionary(lines, first)
+    assert {(row.column, row.reason) for row in found} <= {("", "superseded")}
+    return found
+
+
+@pytest.fixture
+def collisions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Digests of which there are five, negative ones too."""
+    monkeypatch.setattr(repeats, "hash", lambda key: hash(key) % 5 - 2, raising=False)
+
+
+# ---------------------------------------------------------------- by hand
+
+
+def test_no_row_is_superseded_by_another_key() -> None:
+    assert check([good(f"T{at}") for at in range(200)]) == []
+
+
+def test_the_earlier_rows_are_superseded_with_their_line_and_text() -> None:
+    lines = [good("A", "1"), good("B"), many_lines("C"), BLANK, REFUSED, good("A", "2"), good("A")]
+    assert [(row.line, row.raw) for row in check(lines)] == [(1, lines[0].raw), (8, lines[5].raw)]
+
+
+def test_rows_with_lines_of_their_own_and_rows_of_other_pages() -> None:
+    lines = [good("A"), many_lines("B"), good("C"), many_lines("B"), good("A")]
+    for page in (1, 2, 3, 5):
+        assert sorted(row.line for row in check(lines, page=page)) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("first", "listed"), [(0, [1, 2]), (1, [1, 2]), (2, [2]), (3, []), (4, [])]
+)
+def test_what_an_earlier_round_has_listed_is_not_listed_again(
+    first: int, listed: list[int]
+) -> None:
+    lines = [good("A", "1"), good("A", "2"), good("A", "3"), good("B")]
+    assert [row.line for row in check(lines, first)] == listed
+
+
+def test_keys_are_compared_not_digests(collisions: None) -> None:
+    lines = [good(f"T{at}") for at in range(50)]
+    assert check(lines) == []
+    assert [row.line for row in check([*lines, good("T7")])] == [8]
+
+
+def test_a_quoted_key_is_the_same_as_a_plain_one() -> None:
+    quoted = Line('"A",Tea,B1,2026-01-31T00:00,,+1,', "A")
+    assert [row.line for row in check([good("A"), quoted, good("A")])] == [1, 2]
+
+
+def test_keys_whose_parts_join_to_the_same_text_are_not_equal() -> None:
+    lines = [
+        Line("AB,C,B1,2026-01-31T00:00,,1,", "AB|C"),
+        Line("A,BC,B1,2026-01-31T00:00,,1,", "A|BC"),
+    ]
+    assert check(lines) == []
+
+
+# ---------------------------------------------------------------- digests
+
+
+def digests_of(keys: list[str]) -> KeyDigests:
+    digests = KeyDigests()
+    digests.add([(key.encode(),) for key in keys])
+    return digests
+
+
+def hashes(keys: str) -> set[int]:
+    return {hash((key.encode(),)) for key in keys}
+
+
+def test_digests_of_keys_that_occur_twice_are_told() -> None:
+    assert digests_of(list("abcdefgh")).repeated() == set()
+    assert digests_of(list("abcdefghag")).repeated() == hashes("ag")
+    assert digests_of([*"aaa", *map(str, range(500))]).repeated() == hashes("a")
+
+
+def test_every_digest_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever its last bits and its sign: the parts in which they are compared are all of them."""
+    monkeypatch.setattr(repeats, "hash", lambda key: int(key[0]), raising=False)
+    edges = [-(2**63), -(2**62), -9, *range(-8, 8), 2**31, 2**62, 2**63 - 1]
+    for one in edges:
+        others = [two for two in edges if two != one]
+        assert digests_of([str(two) for two in [one, *others, one]]).repeated() == {one}
+
+
+def test_keys_behind_a_place_can_be_forgotten() -> None:
+    digests = digests_of(list("abca"))
+    assert len(digests) == 4
+    digests.keep(3)
+    assert (len(digests), digests.repeated()) == (3, set())
+    digests.add([(b"b",)])
+    assert digests.repeated() == hashes("b")
+
+
+# ---------------------------------------------------------------- generated
+
+LINES = st.lists(
+    st.one_of(
+        st.builds(good, st.sampled_from("ABCDE"), st.sampled_from(["", "Lyon"])),
+        st.builds(good, st.integers(0, 99).map("T{}".format)),
+        st.builds(many_lines, st.sampled_from("ABCDE")),
+        st.sampled_from([BLANK, REFUSED]),
+    ),
+    max_size=40,
+)
+
+
+@given(LINES, st.integers(0, 40), st.integers(1, 12))
+@settings(deadline=None)
+def test_a_dictionary_of_all_rows_says_the_same(lines: list[Line], first: int, page: int) -> None:
+    check(lines, min(first, len(lines)), page)
+
+
+@given(LINES, st.integers(0, 40), st.integers(1, 12), st.integers(1, 9))
+@settings(deadline=None)
+def test_also_when_digests_collide(lines: list[Line], first: int, page: int, most: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(repeats, "hash", lambda key: hash(key) % most - 4, raising=False)
+        check(lines, min(first, len(lines)), page)
+
+
+@given(LINES, st.lists(st.integers(0, 40), max_size=3), st.integers(1, 12))
+@settings(deadline=None)
+def test_over_all_rounds_each_superseded_row_is_listed_once(
+    lines: list[Line], cuts: list[int], page: int
+) -> None:
+    """Each round sees the lines up to its own end."""
+    ends = [*sorted(min(cut, len(lines)) for cut in cuts), len(lines)]
+    listed = []
+    for first, end in zip([0, *ends], ends, strict=False):
+        listed += [row.line for row in check(lines[:end], first, page)]
+    assert len(set(listed)) == len(listed)
+    assert sorted(listed) == [line for line, _ in by_dictionary(lines, 0)]
