@@ -15,7 +15,8 @@ Read = Callable[[str, str], bytes]
 class Flow:
     """An execution, or a child of its Map. It stands before a Task or a Wait, or has ended.
 
-    ``dead_letters`` are the messages that it has sent. ``read`` gives an object of S3.
+    ``dead_letters`` are the messages that it has sent to the queue, ``events`` those to the event
+    bus, ``data`` is its state's. ``read`` gives an object of S3.
     """
 
     def __init__(self, machine: Mapping[str, Any], data: Any, context: Any, read: Read) -> None:
@@ -23,6 +24,7 @@ class Flow:
         self.error = ""
         self.ended_in = ""
         self.dead_letters: list[Any] = []
+        self.events: list[Any] = []
         self.children: list[Flow] = []
         self._states = machine["States"]
         self._at = machine["StartAt"]
@@ -37,6 +39,10 @@ class Flow:
         if self.status != "RUNNING":
             return []
         return [one for one in self.children if one.status == "RUNNING"] or [self]
+
+    @property
+    def data(self) -> Any:
+        return self._data
 
     @property
     def state(self) -> str:
@@ -97,10 +103,16 @@ class Flow:
                 self._end({"Succeed": "SUCCEEDED", "Fail": "FAILED"}[kind], state.get("Error", ""))
                 return
             if kind == "Task":
-                self.dead_letters.append(self._filled_in(state["Parameters"])["MessageBody"])
+                self._send(self._filled_in(state["Parameters"]))
             elif kind == "Pass":
                 self._keep(state, self._filled_in(state["Parameters"]))
             self._at = self._choose(state) if kind == "Choice" else state["Next"]
+
+    def _send(self, parameters: Any) -> None:
+        if "Entries" in parameters:
+            self.events += parameters["Entries"]
+        else:
+            self.dead_letters.append(parameters["MessageBody"])
 
     def _end(self, status: str, error: str) -> None:
         self.status, self.error, self.ended_in = status, error, self._at
@@ -143,6 +155,8 @@ class Flow:
         place[last] = result
 
     def _filled_in(self, template: Any, data: Any = None, context: Any = None) -> Any:
+        if isinstance(template, list):
+            return [self._filled_in(one, data, context) for one in template]
         if not isinstance(template, dict):
             return template
         return {
