@@ -52,7 +52,7 @@ def test_a_failed_load_tells_no_value_of_its_rows(stack: RunningStack, consumer:
             lambda group=group: str(logs.filter_log_events(logGroupName=group)["events"]),
             f"the log of {handler}",
         )
-    assert load_id in told["the log of reconcile"]
+    assert "RowsRefused" in told["the log of reconcile"]
     bucket = stack.names.work_bucket
     pages = stack.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
     inside = ""
