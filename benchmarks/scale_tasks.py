@@ -31,7 +31,7 @@ from ingestion.writing import ChunkWriter
 
 # As template.yaml has them.
 CHUNK_SIZE = 16 * 1024 * 1024
-BATCHES_IN_FLIGHT = 8
+BATCHES_IN_FLIGHT = 16
 MOST_REFUSED_PERCENT = 5.0
 LAMBDA_SECONDS = 900.0
 

@@ -19,6 +19,8 @@ from benchmarks.write_path.settings import ENVIRONMENT, parameter_default
 CAPACITIES = {1_000: 20, 4_000: 15, 40_000: 8}
 """Writes a second that a table takes (one partition; a new on-demand table; the default quota of a
 table), and for how many seconds it is written."""
+IN_FLIGHT = (8, 16, 32)
+"""Tried on the fastest table, besides the default."""
 CHUNKS = [10, 100, 1_000]
 ENGINE_CONCURRENCY = 2  # every running chunk is a process here
 
@@ -33,22 +35,25 @@ def print_throttling() -> None:
     in_flight = parameter_default("BatchesInFlight")
     concurrency = parameter_default("MapConcurrency")
     print(
-        f"A table that takes so many writes a second, answering in {throttling.LATENCY_MS} ms; "
-        f"each writer has up to {in_flight} requests in flight.\n\n"
-        "| Table, writes/s | Writers | Rows | Rows/s reached | Time lost | Requests | "
-        "Refused whole | Rows given back |\n|---:|---:|---:|---:|---:|---:|---:|---:|"
+        f"A table that takes so many writes a second, answering in {throttling.LATENCY_MS} ms.\n\n"
+        "| Table, writes/s | Writers | In flight, each | Rows | Rows/s reached | Time lost | "
+        "Requests | Refused whole | Rows given back |\n"
+        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     )
+    cases = [
+        (capacity, writers, in_flight) for capacity in CAPACITIES for writers in (1, concurrency)
+    ]
+    cases += [(max(CAPACITIES), 1, most) for most in IN_FLIGHT if most != in_flight]
     cpus = sorted(os.sched_getaffinity(0))
     with running_stub(cpu=cpus[-1]) as stub:
-        for capacity, seconds in CAPACITIES.items():
-            for writers in (1, concurrency):
-                one = throttling.measure(stub, capacity, writers, seconds, in_flight)
-                print(
-                    f"| {capacity:,} | {writers} | {one.rows:,} | {one.rows_per_s:,.0f} | "
-                    f"{one.lost_percent:.1f} % | {one.requests:,} | {one.throttled:,} | "
-                    f"{one.unprocessed:,} |",
-                    flush=True,
-                )
+        for capacity, writers, most in sorted(cases):
+            one = throttling.measure(stub, capacity, writers, CAPACITIES[capacity], most)
+            print(
+                f"| {capacity:,} | {writers} | {most} | {one.rows:,} | {one.rows_per_s:,.0f} | "
+                f"{one.lost_percent:.1f} % | {one.requests:,} | {one.throttled:,} | "
+                f"{one.unprocessed:,} |",
+                flush=True,
+            )
 
 
 def print_map(folder: Path, counts: list[int], seconds: float) -> None:

@@ -2,7 +2,8 @@
 
 python -m benchmarks.write_path.throttling ENDPOINT IN_FLIGHT FIRST_TILE LAST_TILE
 
-is one writer: it writes the tiles of one file from the first to before the last.
+is one writer: it writes the tiles of one file from the first to before the last. It says so when
+it is ready, and begins when its standard input ends, so that several begin together.
 """
 
 import subprocess
@@ -55,10 +56,24 @@ def measure(stub: Stub, capacity: int, writers: int, seconds: int, in_flight: in
     command = [sys.executable, "-m", "benchmarks.write_path.throttling"]
     command += [stub.endpoint(False), str(in_flight)]
     started = [
-        subprocess.Popen([*command, str(writer * tiles), str((writer + 1) * tiles)])
+        subprocess.Popen(
+            [*command, str(writer * tiles), str((writer + 1) * tiles)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         for writer in range(writers)
     ]
-    codes = [process.wait() for process in started]
+    for process in started:
+        assert process.stdout
+        process.stdout.readline()  # ready, or ended
+    for process in started:
+        assert process.stdin
+        process.stdin.close()
+    codes = []
+    for process in started:
+        with process:
+            codes.append(process.wait())
     if any(codes):
         raise RuntimeError(f"Writers ended with {codes}.")
     stats = stub.stats()
@@ -75,6 +90,8 @@ def _write(endpoint: str, in_flight: int, first: int, last: int) -> None:
     source = TicketFile(_MOST_TILES * tile_size, NO_QUOTES)
     with tempfile.TemporaryDirectory() as folder:
         load = Load(Path(folder), source, endpoint, in_flight)
+        print("ready", flush=True)
+        sys.stdin.read()
         load.write(source.size_of(first), source.size_of(last), (last - first) * TILE_ROWS)
 
 

@@ -24,7 +24,7 @@ from ingestion.rows import (
     is_date,
 )
 
-PAGE_SIZE = 128 * 1024
+PAGE_SIZE = 64 * 1024
 """Bytes to read at a time: few enough to stay in the processor's cache."""
 
 _FEW_ROWS = 8
@@ -68,8 +68,9 @@ class PageReader:
         self._width = width
         self._step = width + 1  # fields a record, with the LF at its end as one
         self._line_end = delimiter + b"\n" + delimiter
-        # Each LF in a text of plain records ends one; no delimiter is left in a field.
-        self._to_escape = TO_ESCAPE.translate(None, b"\n" + delimiter)
+        # What a plain text must be free of. Each LF in it ends a record, no delimiter is left in a
+        # field, and quotes and backslashes are escaped beforehand.
+        self._to_escape = TO_ESCAPE.translate(None, b'\n"\\' + delimiter)
         self._key = [columns[name] for name in key]
         self._longest_key = dict(zip(self._key, LONGEST_KEY, strict=False))
         self._required = [columns[name] for name in COLUMNS if name not in MAY_BE_EMPTY]
@@ -143,6 +144,8 @@ class PageReader:
         done = 0
         for start, end in [*quoted, (len(text), len(text))]:
             plain = text[done:start].replace(b"\r\n", b"\n")
+            # No field is quoted here, so a quote is data, and escaped as ``escape`` would.
+            plain = plain.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
             if len(plain.translate(None, self._to_escape)) < len(plain):
                 return None
             records += plain.count(b"\n")
@@ -156,9 +159,9 @@ class PageReader:
                 fields += map(escape, values)
                 fields.append(b"\n")
             done = end
-        # An LF stands only behind a record's last field: in a value it would be escaped.
-        line_ends = fields[self._width :: self._step]
-        if len(fields) != records * self._step or line_ends != [b"\n"] * records:
+        # There is one LF for each record, and none in a value, where it would be escaped. If each
+        # is where a record of the right width has it, then all records are of that width.
+        if fields[self._width :: self._step] != [b"\n"] * records:
             return None
         return fields
 

@@ -55,6 +55,7 @@ class Reconciler:
             "overtaken": overtaken,
             "summary": OVERTAKEN if overtaken else missing or _summary(totals),
             **{name: totals[name] for name in totals if name != "blank_lines"},
+            "throttles": sum(chunk.throttles for chunk in chunks),
             "chunks": plan["chunks"],
             "chunks_finished": sum(chunk.finished for chunk in chunks),
             "refused_rows": refused_rows,
@@ -67,7 +68,6 @@ class Reconciler:
             "unread": _unread(chunks, plan, file["header_lines"]),
             "first_error": first_error,
             "rows_per_second": rows_per_second(chunks),
-            "throttles": sum(chunk.throttles for chunk in chunks),
             # Rows that only this earlier load had stay in the table.
             "replaces": newest.replaces if newest and newest.load_id == load_id else None,
         }

@@ -36,6 +36,24 @@ def tell(
     _log.info(step, extra={"execution": execution, "load_id": load_id, **facts})
 
 
+CHUNK_FACTS = (
+    "finished",
+    "overtaken",
+    "rows_read",
+    "rows_written",
+    "rows_superseded",
+    "rows_refused",
+    "throttles",
+)
+"""Of the answer of Write Chunk, what its line says."""
+
+
+def tell_chunk(execution: str | None, load_id: str, answer: Mapping[str, Any]) -> None:
+    """Log that a round of Write Chunk is done, with the chunk's index and its numbers so far."""
+    facts = {name: answer[name] for name in CHUNK_FACTS}
+    tell("Write Chunk", execution, load_id, chunk=answer["index"], **facts)
+
+
 def outcome(result: Mapping[str, Any]) -> str:
     """``Succeeded``, ``Failed`` or ``Overtaken``: what became of a reconciled load."""
     if result["overtaken"]:

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 BATCH_ITEMS = 25
-"""BatchWriteItem's limit. Its other one, 16 MB, is out of reach: no item is over 400 KB."""
+"""BatchWriteItem's limit. Its other one, 16 MB, is out of reach: a batch is of one page, so of one
+item of up to 400 KB and ``pages.PAGE_SIZE`` bytes of others, and JSON makes six of a byte at most.
+"""
 
 _MOST_UNACKNOWLEDGED = 8
 """Times the batches in flight: so many may be sent behind one that is still to be sent again, and

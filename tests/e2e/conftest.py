@@ -10,7 +10,7 @@ import pytest
 from ops.local import local_stack
 
 # Before the import: otherwise a failed assertion of these modules shows no values.
-pytest.register_assert_rewrite("tests.e2e.accounts", "tests.e2e.running_stack")
+pytest.register_assert_rewrite("tests.e2e.accounts", "tests.e2e.running_stack", "tests.faults.wire")
 
 from tests.e2e.running_stack import RunningStack  # noqa: E402 - see above
 

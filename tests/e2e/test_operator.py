@@ -62,7 +62,7 @@ def wire(stack: RunningStack) -> Iterator[Wire]:
 
 def fail_one_chunk(stack: RunningStack, name: str) -> tuple[TicketFile, dict[str, Any]]:
     """A load of several chunks of which one fails: the one with a bad row."""
-    file = TicketFile(name).rows(1500)
+    file = TicketFile(f"operator-{name}").rows(1500)
     file.refused(f"{{}}-b01,Soap,B1,{TIME},Home,two,Lyon", "quantity", "bad_quantity").rows(1000)
     with stack.without_statement("WriteChunk", "KeepRefusedRows"):
         execution = stack.load(f"operator/{name}.csv", file.body)

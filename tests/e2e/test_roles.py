@@ -5,9 +5,16 @@ the role, and after the statement is back a replay loads the file.
 """
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
+import botocore.httpsession
 import pytest
+from botocore.credentials import Credentials
 
+from ingestion.bodies import batch_body, put_request
+from ingestion.signature import Signer
+from ingestion.transport import Reply, Transport
 from tests.e2e.accounts import assert_loaded
 from tests.e2e.independent import TicketFile
 from tests.e2e.running_stack import RunningStack, until
@@ -88,3 +95,60 @@ def _start_execution_has_logged(stack: RunningStack, role: str) -> bool:
         and "states:StartExecution" in event["message"]
         for event in events
     )
+
+
+@pytest.fixture
+def writer_keys(stack: RunningStack) -> Iterator[Credentials]:
+    """A session's keys of a role that may put items into the table and nothing else."""
+    name = "signature-test"
+    identity = stack.names.client("sts").get_caller_identity()
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {}}
+    statement["Principal"] = {"AWS": f"arn:aws:iam::{identity['Account']}:root"}
+    trust: dict[str, Any] = {"Version": "2012-10-17", "Statement": [statement]}
+    role = stack.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]
+    allowed = {"Effect": "Allow", "Action": "dynamodb:BatchWriteItem", "Resource": "*"}
+    stack.iam.put_role_policy(
+        RoleName=name,
+        PolicyName="write",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}),
+    )
+    sts = stack.names.client("sts")
+    keys = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="test")["Credentials"]
+    yield Credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+    stack.iam.delete_role_policy(RoleName=name, PolicyName="write")
+    stack.iam.delete_role(RoleName=name)
+
+
+def put_by_ourselves(stack: RunningStack, keys: Credentials, ticket: str) -> Reply:
+    """The engine's reply to a batch of one item that the writer's own signer has signed."""
+    url = stack.local.engine.endpoint_url
+    signer = Signer(
+        keys,
+        endpoint_url=url,
+        region=stack.names.region,
+        service="dynamodb",
+        target="DynamoDB_20120810.BatchWriteItem",
+    )
+    sender = Transport(url, signer.headers, ca_file=str(botocore.httpsession.get_cert_path(True)))
+    item = {"ticket_id": {"S": ticket}, "product": {"S": "Thé"}, "quantity": {"N": "1"}}
+    sender.send(ticket, batch_body(stack.names.table, [put_request(item)]))
+    while not (replies := sender.replies(10)):
+        pass
+    [reply] = replies
+    return reply
+
+
+def test_our_own_signature_is_believed_and_one_by_a_wrong_secret_is_not(
+    stack: RunningStack, writer_keys: Credentials
+) -> None:
+    """The engine verifies the signatures of keys that it has issued itself."""
+    assert put_by_ourselves(stack, writer_keys, "signed-1").status == 200
+    wrong_secret = (
+        f"{writer_keys.secret_key[:-1]}{'a' if writer_keys.secret_key[-1] != 'a' else 'b'}"
+    )
+    for keys in (
+        Credentials(writer_keys.access_key, wrong_secret, writer_keys.token),
+        Credentials(writer_keys.access_key, writer_keys.secret_key, f"{writer_keys.token}x"),
+    ):
+        assert put_by_ourselves(stack, keys, "signed-2").status in (400, 403)
+    assert stack.items("signed").keys() == {("signed-1", "Thé")}

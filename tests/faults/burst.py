@@ -19,6 +19,13 @@ from tests.faults.wire import Wire
 
 HOST = "127.0.0.1"
 _START_DEADLINE_SECONDS = 30.0
+# Its standard input ends however this process ends, and it ends with it.
+_MICROBURST = """
+import os, sys, threading
+from microburst.cli import main
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+main()
+"""
 
 Fired = list[dict[str, Any]]
 
@@ -32,9 +39,10 @@ class Burst:
     def before(cls, upstream: str) -> Iterator["Burst"]:
         """A microburst to the server at a URL, ended when the block is left."""
         port = _free_port()
-        command = [sys.executable, "-m", "microburst", "--host", HOST, "--port", str(port)]
+        arguments = ["--host", HOST, "--port", str(port), "--upstream", upstream]
         with subprocess.Popen(
-            [*command, "--upstream", upstream],
+            [sys.executable, "-c", _MICROBURST, *arguments],
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ) as process:

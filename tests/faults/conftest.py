@@ -14,7 +14,6 @@ pytest.register_assert_rewrite(
     "tests.e2e.running_stack",
     "tests.faults.burst",
     "tests.faults.tasks",
-    "tests.faults.wire",
 )
 
 from tests.e2e.running_stack import RunningStack  # noqa: E402 - see above

@@ -36,6 +36,7 @@ NAMED = {"execution": "by-hand"}
 OF_THE_EXECUTION = {
     "split_file": NAMED,
     "take_turn": NAMED,
+    "write_chunk": NAMED,
     "reconcile": NAMED | {"started_at": "2025-11-24T09:00:05.118Z"},
 }
 NOW = "2025-11-24T09:00:07.000Z"

@@ -40,7 +40,8 @@ class Counts:
 class Content:
     """What is uploaded under a key. ``name`` stands in each row, so an item tells where it is from.
 
-    Keys come more than once, but never in two chunks: which of them stays is not defined yet.
+    Keys come more than once (but for every third seed), and never in two chunks: which of them
+    stays is not defined then.
     """
 
     key: str
@@ -50,6 +51,10 @@ class Content:
     bad: float = 0.1
     header: bytes = HEADER
 
+    @property
+    def is_distinct(self) -> bool:
+        return self.seed % 3 == 0
+
     @cached_property
     def chunks(self) -> list[list[Made]]:
         rng = random.Random(self.seed)
@@ -57,7 +62,7 @@ class Content:
         for first in range(0, self.rows, CHUNK_ROWS):
             chunks.append([])
             for at in range(first, min(first + CHUNK_ROWS, self.rows)):
-                number = rng.randrange(CHUNK_ROWS * 2)
+                number = at - first if self.is_distinct else rng.randrange(CHUNK_ROWS * 2)
                 ticket = f"{self.key[0]}{first // CHUNK_ROWS}-{number:02d}"
                 quantity = "some" if rng.random() < self.bad else f"{at:04d}"
                 chunks[-1].append(self._row(ticket, at + 2, quantity))

@@ -15,8 +15,8 @@ Read = Callable[[str, str], bytes]
 class Flow:
     """An execution, or a child of its Map. It stands before a Task or a Wait, or has ended.
 
-    ``dead_letters`` are the messages that it has sent to the queue, ``events`` those to the event
-    bus, ``data`` is its state's. ``read`` gives an object of S3.
+    ``dead_letters`` are the messages that it has sent, ``events`` those to the event bus and
+    ``announced`` their kinds, ``data`` is its state's. ``read`` gives an object of S3.
     """
 
     def __init__(self, machine: Mapping[str, Any], data: Any, context: Any, read: Read) -> None:
@@ -24,6 +24,7 @@ class Flow:
         self.error = ""
         self.ended_in = ""
         self.dead_letters: list[Any] = []
+        self.announced: list[str] = []
         self.events: list[Any] = []
         self.children: list[Flow] = []
         self._states = machine["States"]
@@ -108,11 +109,12 @@ class Flow:
                 self._keep(state, self._filled_in(state["Parameters"]))
             self._at = self._choose(state) if kind == "Choice" else state["Next"]
 
-    def _send(self, parameters: Any) -> None:
-        if "Entries" in parameters:
-            self.events += parameters["Entries"]
-        else:
+    def _send(self, parameters: Mapping[str, Any]) -> None:
+        if "MessageBody" in parameters:
             self.dead_letters.append(parameters["MessageBody"])
+        else:
+            self.events += parameters["Entries"]
+            self.announced += [entry["DetailType"] for entry in parameters["Entries"]]
 
     def _end(self, status: str, error: str) -> None:
         self.status, self.error, self.ended_in = status, error, self._at
@@ -156,7 +158,7 @@ class Flow:
 
     def _filled_in(self, template: Any, data: Any = None, context: Any = None) -> Any:
         if isinstance(template, list):
-            return [self._filled_in(one, data, context) for one in template]
+            return [self._filled_in(value, data, context) for value in template]
         if not isinstance(template, dict):
             return template
         return {

@@ -87,8 +87,8 @@ class HandlerProcess:
 # --- In the process that forks
 
 
-def _tell(**what: Any) -> None:
-    os.write(1, (json.dumps(what) + "\n").encode())
+def _tell(to: int, **what: Any) -> None:
+    os.write(to, (json.dumps(what) + "\n").encode())
 
 
 def _answer(
@@ -97,16 +97,16 @@ def _answer(
     environment: Mapping[str, str],
     seconds: float = 900.0,
     later: float = 0.0,
-    ticking: bool = False,
+    tick: float = 0.0,
 ) -> Any:
     """Call a handler that has ``seconds`` left. ``later``: seconds by which the clock that leases
-    go by is fast. ``ticking``: a second passes with each look at the clock of a chunk's round."""
+    go by is fast. ``tick``: seconds that pass with each look at the clock of a chunk's round."""
     os.environ.update(environment)
     module = importlib.import_module(f"handlers.{handler}")
     if later:
         module._turns()._now = lambda: time.time() + later
-    if ticking:
-        module._chunk_writer()._clock = itertools.count().__next__
+    if tick:
+        module._chunk_writer()._clock = itertools.count(0, tick).__next__
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: int(seconds * 1000))
     return module.handler(event, context)
 
@@ -114,23 +114,23 @@ def _answer(
 def _serve() -> None:
     import boto3
 
+    test = os.dup(1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # handlers write their metrics there
     boto3.setup_default_session()
     for service in ("s3", "dynamodb", "stepfunctions"):
         boto3.client(service)  # the session keeps the models, which take a second to read
-    for handler in ("start_execution", "validate_file", "split_file"):
-        importlib.import_module(f"handlers.{handler}")
-    for handler in ("take_turn", "write_chunk", "reconcile"):
-        importlib.import_module(f"handlers.{handler}")
+    for file in (ROOT / "functions" / "handlers").glob("[a-z]*.py"):
+        importlib.import_module(f"handlers.{file.stem}")
     for line in sys.stdin:
         pid = os.fork()
         if not pid:
             try:
-                _tell(answer=_answer(**json.loads(line)))
+                _tell(test, answer=_answer(**json.loads(line)))
             except BaseException:
-                _tell(error=traceback.format_exc(limit=-8)[-3000:])
+                _tell(test, error=traceback.format_exc(limit=-8)[-3000:])
             os._exit(0)
-        _tell(pid=pid)
-        _tell(ended=os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        _tell(test, pid=pid)
+        _tell(test, ended=os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from moto.backends import get_backend
 
 from ingestion.turns import LEASE_MARGIN_SECONDS
 from ingestion.writing import CHECKPOINT_SECONDS
-from tests.handlers.conftest import EVENTS, EXECUTIONS, Cloud, forget_clients
+from tests.handlers.conftest import EVENTS, EXECUTIONS, OF_THE_EXECUTION, Cloud, forget_clients
 from tests.handlers.handler_process import HandlerProcess
 from tests.handlers.one_key import HEADER, KEY
 from tests.handlers.wire import Answer, Call, serve
@@ -229,8 +229,8 @@ CASES = {
         "write_chunk",
         one_chunk,
         [
-            *["GetItem", *LEASE, "DescribeTable", "GetObject", *["BatchWriteItem"] * 3],
-            *["DeleteItem", "PutObject", "PutItem"],
+            *["GetItem", "DescribeTable", *LEASE, "GetObject", *["BatchWriteItem"] * 3],
+            *["DeleteItem", "GetObject", "PutObject", "PutItem"],  # a look for superseded rows
         ],
         WRITTEN,
         {"CHUNK_SIZE_BYTES": ONE_CHUNK},
@@ -239,18 +239,18 @@ CASES = {
         "write_chunk",
         one_chunk,
         [
-            # With every sixth record it looks again whether somebody has claimed the object.
-            *["GetItem", *LEASE, "DescribeTable", "GetObject", "BatchWriteItem", *["GetItem"] * 5],
-            *["DeleteItem", "PutObject", "PutItem"],
+            # Before each batch it looks again whether somebody has claimed the object.
+            *["GetItem", "DescribeTable", *LEASE, "GetObject", "GetItem", "BatchWriteItem"],
+            *["DeleteItem", "GetObject", "PutObject", "PutItem"],
             # A later round reads what is before its checkpoint once more, for the keys.
-            *["GetItem", *LEASE, "DescribeTable", "GetObject", "GetObject", "BatchWriteItem"],
-            *[*["GetItem"] * 5, "DeleteItem", "PutObject", "PutItem"],
-            *["GetItem", *LEASE, "DescribeTable", "GetObject", "GetObject", "BatchWriteItem"],
-            *[*["GetItem"] * 2, "DeleteItem", "PutObject", "PutItem"],
+            *["GetItem", "DescribeTable", *LEASE, "GetObject", "GetObject", "GetItem"],
+            *["BatchWriteItem", "DeleteItem", "GetObject", "PutObject", "PutItem"],
+            *["GetItem", "DescribeTable", *LEASE, "GetObject", "GetObject", "GetItem"],
+            *["BatchWriteItem", "DeleteItem", "GetObject", "PutObject", "PutItem"],
         ],
         WRITTEN,
         {"CHUNK_SIZE_BYTES": ONE_CHUNK, "BATCHES_IN_FLIGHT": "1"},
-        {"ticking": True, "seconds": CHECKPOINT_SECONDS + 35},
+        {"tick": 12.0, "seconds": CHECKPOINT_SECONDS + 35},
         rounds=3,
     ),
     "a finished chunk is answered": Case(
@@ -288,6 +288,7 @@ QUICK = {
 SETTINGS = (
     *("LEDGER_TABLE", "WORK_BUCKET", "DYNAMODB_TABLE"),
     *("CHUNK_SIZE_BYTES", "BATCHES_IN_FLIGHT", "MOST_REFUSED_PERCENT"),
+    *("MAP_CONCURRENCY", "MAX_ROWS_PER_SECOND", "STACK_NAME"),
 )
 
 
@@ -327,6 +328,7 @@ class Rig:
 
     def call(self, handler, event, **options):
         options = {"environment": self._environment, "seconds": self.seconds, **options}
+        event = OF_THE_EXECUTION.get(handler, {}) | event
         return self._processes.call(handler, event, **options)
 
     def call_once(self):

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -41,8 +41,12 @@ FUNCTION_SECONDS = 900.0
 FOR_EVER = 2_000.0  # seconds after which every lease has run out
 FEW_SECONDS = CHECKPOINT_SECONDS + 35
 KEYS = ("a.csv", "b.csv")
+STARTED_AT = "2025-11-24T09:00:05.118Z"
 INDEX = st.integers(0, 7)
-FAULTS = ("late", "crash after", "crash before", "reply lost", "partly", "throttled", "refused")
+FAULTS = (
+    *("late", "crash after", "crash before"),
+    *("request lost", "reply lost", "partly", "throttled", "refused"),
+)
 FAULT = st.sampled_from(FAULTS)
 DISTURBANCES = ("same bytes", "bad file", "by hand", "forced", "marker", "deleted")
 ANY_CALL = st.tuples(st.just(""), st.integers(1, 8))
@@ -185,7 +189,7 @@ class Loads(RuleBasedStateMachine):
 
     @rule(
         key=st.sampled_from(KEYS),
-        rows=st.one_of(st.integers(1, 100), st.sampled_from([0, 25, 40, 41, 80])),
+        rows=st.sampled_from([80, 40, 41, 65, 100, 26, 25, 3, 0]),  # chunks have 40, batches 25
         seed=st.integers(0, 999),
         bad=st.sampled_from([0.1, 0.0, 0.7]),
         is_delivered=st.booleans(),
@@ -198,7 +202,7 @@ class Loads(RuleBasedStateMachine):
     def overwrite(self, which, is_delivered):
         """With other rows, many of which have the same keys."""
         old = self._pick(self.versions, which).content
-        content = Content(old.key, self._new_name(), max(old.rows, 30), old.seed + 1)
+        content = Content(old.key, self._new_name(), max(old.rows, 40), old.seed + 1)
         self._upload(content, is_delivered)
 
     @precondition(lambda self: self.versions)
@@ -253,7 +257,7 @@ class Loads(RuleBasedStateMachine):
     def _start(self, name, given):
         arn = EXECUTIONS + name
         context = {
-            "Execution": {"Id": arn, "Name": name, "Input": given, "StartTime": ""},
+            "Execution": {"Id": arn, "Name": name, "Input": given, "StartTime": STARTED_AT},
             "State": {"EnteredTime": ""},
         }
         given = json.loads(json.dumps(given))
@@ -270,9 +274,6 @@ class Loads(RuleBasedStateMachine):
             for flow in execution.flow.due
         ]
 
-    def writing(self):
-        return [one for one in self.due() if one[1].state == "Write Chunk"]
-
     @precondition(lambda self: self.due())
     @rule(turns=st.lists(INDEX, min_size=1, max_size=5))
     def step(self, turns):
@@ -280,13 +281,14 @@ class Loads(RuleBasedStateMachine):
             if self.due():
                 self._step(*self._pick(self.due(), which))
 
-    @precondition(lambda self: self.due())
-    @rule(which=INDEX)
-    def step_until_it_writes(self, which):
+    def _bring_to_writing(self, which):
+        """An execution and a chunk that it is about to write, or None if it does not come to it."""
         execution, _ = self._pick(self.due(), which)
         for _ in range(3):
             if execution.flow.due and not execution.flow.children:
                 self._step(execution, execution.flow)
+        chunks = [one for one in execution.flow.due if one.state == "Write Chunk"]
+        return (execution, chunks[-1]) if chunks else None
 
     @precondition(lambda self: self.due())
     @rule(which=INDEX, fault=FAULT, at=ANY_CALL, gives_up=st.booleans())
@@ -299,24 +301,42 @@ class Loads(RuleBasedStateMachine):
     def step_while_others_make_steps(self, which, at, other, turns):
         """Between a call and its answer."""
         execution, flow = self._pick(self.due(), which)
-        self._step(execution, flow, Meanwhile(at, other, turns, self, flow))
+        key = execution.input["key"]
+        self._step(execution, flow, Meanwhile(at, other, turns, self, key, flow))
 
-    @precondition(lambda self: self.writing())
-    @rule(which=INDEX, tick=st.sampled_from([1.0, 12.0]))
-    def write_with_little_time(self, which, tick):
-        self._step(*self._pick(self.writing(), which), tick=tick)
+    @precondition(lambda self: self.due())
+    @rule(
+        which=INDEX,
+        fault=st.sampled_from(["", *FAULTS]),
+        at=CALL_OF_A_WRITER,
+        tick=st.sampled_from([0.0, 12.0]),
+        gives_up=st.booleans(),
+    )
+    def write_with_a_fault(self, which, fault, at, tick, gives_up):
+        """Or with little time, or both."""
+        if writing := self._bring_to_writing(which):
+            on_the_wire = Fault(fault, at, self) if fault else wires.carry_out
+            self._step(*writing, on_the_wire, tick, gives_up)
 
-    @precondition(lambda self: self.writing())
-    @rule(which=INDEX, fault=FAULT, at=CALL_OF_A_WRITER, gives_up=st.booleans())
-    def write_with_a_fault(self, which, fault, at, gives_up):
-        execution, flow = self._pick(self.writing(), which)
-        self._step(execution, flow, Fault(fault, at, self), gives_up=gives_up)
-
-    @precondition(lambda self: self.writing() and len(self.due()) > 1)
+    @precondition(lambda self: len(self.due()) > 1)
     @rule(which=INDEX, at=CALL_OF_A_WRITER, other=INDEX, turns=st.integers(1, 6))
     def write_while_others_make_steps(self, which, at, other, turns):
-        execution, flow = self._pick(self.writing(), which)
-        self._step(execution, flow, Meanwhile(at, other, turns, self, flow))
+        if writing := self._bring_to_writing(which):
+            execution, flow = writing
+            key = execution.input["key"]
+            self._step(execution, flow, Meanwhile(at, other, turns, self, key, flow))
+
+    @precondition(lambda self: self.due())
+    @rule(which=INDEX, tick=st.sampled_from([12.0, 0.0]))
+    def write_a_chunk_twice_at_a_time(self, which, tick):
+        """The function of a stopped execution goes on beside its replay's. (With equal keys in the
+        chunk the earlier row may stay then.)"""
+        if writing := self._bring_to_writing(which):
+            execution, flow = writing
+            load = self.stack.ledger()[flow.event["load_id"]]["load"]
+            if self._content_of(load).is_distinct:
+                twin = Twin(("BatchWriteItem", 1), self, flow)
+                self._step(execution, flow, twin, tick=tick)
 
     @precondition(lambda self: self.failed())
     @rule(which=INDEX)
@@ -367,11 +387,12 @@ class Loads(RuleBasedStateMachine):
         execution.flow.resume()
 
     def _answered(self, flow, answer):
-        self.stack.seen[f"{flow.handler} {answer.get('turn', '')}"] += 1
-        if answer.get("overtaken"):
-            self.stack.seen["overtaken while writing"] += 1
-        if answer.get("finished") is False and not answer["overtaken"]:
-            self.stack.seen["checkpoint"] += 1
+        seen = self.stack.seen
+        if flow.handler == "take_turn":
+            seen[f"take_turn {answer['turn']}"] += 1
+        if flow.handler == "write_chunk":
+            seen["overtaken while writing"] += answer["overtaken"]
+            seen["checkpoint"] += not answer["finished"] and not answer["overtaken"]
         flow.succeed(answer)
 
     def step_within(self, execution, flow):
@@ -453,7 +474,7 @@ class Loads(RuleBasedStateMachine):
         assert {name: entry[name] for name in asdict(content.counts(index, rows))} == asdict(
             content.counts(index, rows)
         )
-        assert entry["finished"] == (rows == size) or rows == size
+        assert rows == size or not entry["finished"]
         if before:
             assert before <= (entry["next_byte"], entry["finished"]), "a chunk went back"
 
@@ -474,12 +495,12 @@ class Loads(RuleBasedStateMachine):
     def run_to_the_end(self):
         """Nothing goes wrong any more: all events are delivered, everything runs to its end, and
         what has failed is replayed, once."""
-        self._land_late_batches()
         for version in self.versions:
             if not version.delivered:
                 self._deliver(version)
                 assert version.delivered
         self._run()
+        self._land_late_batches()
         healed = [self._replay(execution) for execution in self.failed()]
         self._run()
         for execution in healed:
@@ -491,6 +512,7 @@ class Loads(RuleBasedStateMachine):
             if not due:
                 return
             if any(flow.is_waiting for _, flow in due):
+                self._land_late_batches()
                 self.stack.now += 200.0
             for execution, flow in due:
                 if flow.status == "RUNNING" and execution.flow.status == "RUNNING":
@@ -511,6 +533,8 @@ class Loads(RuleBasedStateMachine):
         assert told == ([EXECUTIONS + execution.name] if flow.status == "FAILED" else [])
         assert flow.status in ("SUCCEEDED", "FAILED")
         assert flow.error in ("", "LoadFailed")
+        announced = {"Loaded": ["Load Succeeded"], "Load Failed": ["Load Failed"]}
+        assert flow.announced == announced.get(flow.ended_in, [])
         assert "2025-11-23" not in json.dumps(flow.dead_letters)
 
     def _check_table(self, versions, entries):
@@ -658,12 +682,11 @@ class Fault(Once):
         raise ConnectionError
 
 
-class Meanwhile(Once):
-    """Others make steps after a call has been carried out and before it is answered."""
+class Within(Once):
+    """Something happens after a call has been carried out and before it is answered."""
 
-    def __init__(self, at, other, turns, loads, outer):
+    def __init__(self, at, loads, outer):
         super().__init__(at)
-        self._other, self._turns = other, turns
         self._loads, self._outer = loads, outer
         self.broken = None
 
@@ -671,20 +694,49 @@ class Meanwhile(Once):
         answer = call.forward()
         if self.is_now(call):
             try:
-                for _ in range(self._turns):
-                    self._make_a_step()
+                self._happen()
             except BaseException as error:
                 self.broken = error
         return answer
 
+    def _happen(self):
+        raise NotImplementedError
+
+
+class Twin(Within):
+    """Another call for the same chunk, with all the time it needs."""
+
+    def __init__(self, at, loads, outer):
+        super().__init__(at, loads, outer)
+        self._event = outer.event
+
+    def _happen(self):
+        self._loads.stack.seen["twin"] += 1
+        self._loads.stack.call("write_chunk", self._event)
+        self._loads.chunks_only_get_on_and_count_right()
+
+
+class Meanwhile(Within):
+    """Others make steps."""
+
+    def __init__(self, at, other, turns, loads, key, outer):
+        super().__init__(at, loads, outer)
+        self._other, self._turns, self._key = other, turns, key
+
+    def _happen(self):
+        for _ in range(self._turns):
+            self._make_a_step()
+
     def _make_a_step(self):
+        """One of the same object's, if there are any: those can get into each other's way."""
         loads = self._loads
         others = [one for one in loads.due() if self._may_overlap(one[1])]
+        rivals = [one for one in others if one[0].input["key"] == self._key]
         if others:
-            loads.step_within(*loads._pick(others, self._other))
+            loads.step_within(*loads._pick(rivals or others, self._other))
 
     def _may_overlap(self, flow):
-        """Two calls for the same chunk are not under way at a time: Step Functions makes one."""
+        """A task is not called twice at a time: Step Functions makes one call."""
         if flow is self._outer:
             return False
         return flow.is_waiting or flow.event != self._outer.event
@@ -718,19 +770,28 @@ def explore(stack, examples, steps):
             derandomize=True,
             deadline=None,
             database=None,
+            # To explain a failure takes minutes, to make it small takes enough of them.
+            phases=[Phase.generate, Phase.shrink],
+            report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
         ),
     )
 
 
-@pytest.mark.timeout(300)  # to make a failure small takes longer than to find it
+@pytest.mark.timeout(600)  # to make a failure small takes longer than to find it
 def test_whatever_happens_table_and_ledger_are_right_in_the_end(stack):
-    explore(stack, 15, 25)
-    print(stack.seen)
+    explore(stack, 15, 20)
+    assert stack.seen.keys() >= {"Loaded", "Load Failed", "Overtaken"}
 
 
 @pytest.mark.exhaustive
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 def test_whatever_happens_in_many_more_ways(stack):
-    explore(stack, 100, 40)
-    print(stack.seen)
+    explore(stack, 120, 40)
+    happened = {name for name, times in stack.seen.items() if times}
+    assert happened >= {
+        *("Loaded", "Load Failed", "Overtaken", "Already Loaded"),
+        *("take_turn wait", "checkpoint", "late batch", "overtaken while writing", "twin"),
+        *("partly: BatchWriteItem", "reply lost: BatchWriteItem", "crash after: BatchWriteItem"),
+        *("write_chunk within another call", "take_turn within another call"),
+    }

@@ -116,7 +116,7 @@ def forget_clients() -> None:
 
 
 def call(task: str, **event: Any) -> Answer:
-    if task in ("split_file", "take_turn", "reconcile"):
+    if task in ("split_file", "take_turn", "write_chunk", "reconcile"):
         event = {"execution": "by-hand", **event}
     if task == "reconcile":
         event = {"started_at": "2026-01-01T10:00:00.000Z", **event}

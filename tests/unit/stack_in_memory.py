@@ -128,9 +128,10 @@ class AlwaysMyTurn:
 
 
 class StackInMemory:
-    """One load of one file. Afterwards the attributes hold all that it has left."""
+    """One load of one file. Afterwards the attributes hold all that it has left. ``writing`` are
+    more arguments of the ChunkWriter."""
 
-    def __init__(self, chunk_size: int) -> None:
+    def __init__(self, chunk_size: int, **writing: Any) -> None:
         self.buckets = BucketsInMemory()
         self.table = TableInMemory()
         self.ledger = LedgerInMemory()
@@ -138,6 +139,7 @@ class StackInMemory:
         self.chunks: list[dict[str, Any]] = []
         self.result: dict[str, Any] | None = None
         self._chunk_size = chunk_size
+        self._writing = writing
 
     def load(self, body: bytes) -> None:
         self.buckets.objects[UPLOADS, "a.csv"] = body
@@ -161,6 +163,7 @@ class StackInMemory:
             table="Tickets",
             work_bucket=WORK,
             in_flight=1,
+            **self._writing,
         )
         for chunk in self.chunks:
             round_ = writer.write(load_id, file, Chunk(**chunk), len(self.chunks), 900)

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestion.pressure import InFlightLimit, RateLimit, share_of_rate
+from ingestion.rows import COLUMNS
 from ingestion.table import WritingStopped
 from tests.unit.scripted_table import THROTTLED, ScriptedTable, put, put_all, writer_for
+from tests.unit.stack_in_memory import StackInMemory, TableInMemory
 
 # ---------------------------------------------------------------- batches in flight
 
@@ -148,3 +150,80 @@ def test_a_slow_table_makes_no_burst_afterwards():
     new = [one for one, call in enumerate(table.calls) if call.values not in table.sent[:one]]
     for one, two in pairwise(new):
         assert times[two] - times[one] >= 0.5 - 1e-9
+
+
+@pytest.mark.parametrize("rows", [1, 3, 30, 260])
+def test_many_small_chunks_together_are_no_faster_than_the_load_may_be(rows):
+    """Eight of them at a time, and as many as there are begin at once."""
+    for chunks in (1, 3, 8):
+        sent = []
+        for _ in range(chunks):
+            table = ScriptedTable()
+            rate = share_of_rate(400, chunks, at_a_time=8)
+            with writer_for(table, in_flight=4, rate=rate) as writer:
+                put_all(writer, range(rows))
+                writer.drain()
+            sent += [(call.at, len(call.values)) for call in table.calls]
+        total = 0
+        for at, items in sorted(sent):
+            total += items
+            assert total <= 400 * at * (1 + 1e-9)
+        assert total == chunks * rows
+        assert max(at for at, _ in sent) == pytest.approx(total / 400)
+
+
+class TableWithAClock(TableInMemory):
+    """Time passes only while somebody waits for it. It notes when it was asked, and for how many
+    items."""
+
+    def __init__(self):
+        super().__init__()
+        self.now = 0.0
+        self.asked = []
+
+    def send(self, tag, body):
+        self.asked.append((self.now, body.count(b"PutRequest")))
+        super().send(tag, body)
+
+    def replies(self, seconds):
+        replies = super().replies(seconds)
+        if not replies:
+            self.now += seconds
+        return replies
+
+
+@pytest.mark.parametrize(
+    ("cap", "at_a_time", "rate"),
+    [
+        (50, 1, 50),
+        (50, 4, 12.5),
+        (50, 100, 5),  # there are ten chunks
+        (1, 1, 1),
+        (0.5, 1, 0.5),
+    ],
+)
+def test_a_chunk_is_written_at_its_share_of_the_loads_rate(cap, at_a_time, rate):
+    table = TableWithAClock()
+    stack = StackInMemory(
+        chunk_size=700, rows_per_second=cap, at_a_time=at_a_time, clock=lambda: table.now
+    )
+    stack.table = table
+    rows = [f"T{at:03},Tea,B1,2026-01-31T00:00,,1,Lyon" for at in range(180)]
+    stack.load("\n".join([",".join(COLUMNS), *rows, ""]).encode())
+    assert len(stack.chunks) == 10
+    assert len(table.items) == 180
+    # In this stack one chunk is written after the other, so all is at the rate of one.
+    assert table.now == pytest.approx(180 / rate, rel=0.001)
+    total = 0
+    for at, items in table.asked:
+        total += items
+        assert total <= rate * at * (1 + 1e-9)
+
+
+def test_without_a_cap_no_time_is_lost():
+    table = TableWithAClock()
+    stack = StackInMemory(chunk_size=700, clock=lambda: table.now)
+    stack.table = table
+    row = "T1,Tea,B1,2026-01-31T00:00,,1,Lyon"
+    stack.load("\n".join([",".join(COLUMNS), *[row] * 180, ""]).encode())
+    assert table.now == 0

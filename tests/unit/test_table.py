@@ -266,6 +266,17 @@ def test_pauses_are_jittered_from_none_to_the_longest(monkeypatch):
     assert pauses(table) == [0.025, 0.05]
 
 
+def test_what_is_due_first_is_sent_again_first(longest_pauses):
+    table = ScriptedTable(FAULT, FAULT._replace(takes=0.08), FAULT)
+    with writer_for(table, in_flight=2) as writer:
+        put(writer, [1])
+        put(writer, [2])
+        writer.drain()
+    # The first fails at 0.01 and 0.07, and is to wait for 0.1 then; the second fails at 0.08.
+    assert table.sent == [[1], [2], [1], [2], [1]]
+    assert [call.at for call in table.calls] == pytest.approx([0, 0, 0.06, 0.13, 0.17])
+
+
 def test_each_batch_has_pauses_of_its_own(longest_pauses):
     table = ScriptedTable(FAULT, FAULT, FAULT, TAKEN, TAKEN, FAULT)
     with writer_for(table) as writer:
@@ -507,6 +518,7 @@ def test_whatever_the_table_answers_the_last_value_wins_and_the_mark_is_true(
 
 
 @pytest.mark.exhaustive
+@pytest.mark.timeout(600)
 @given(
     st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=6), min_size=1, max_size=60),
     st.lists(ANSWERS, max_size=80),

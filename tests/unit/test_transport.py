@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from ingestion import transport
 from ingestion.transport import Reply, Transport, dynamodb_transport
+from ops.waiting import polls
 from tests.unit.http_server import Hang, http_server, taken
 from tests.unit.test_signature import by_botocore
 
@@ -161,6 +162,17 @@ def test_replies_come_in_the_order_of_the_answers(server):
     second_is_read.set()
     [reply] = sender.replies(PATIENCE)
     assert (reply.tag, sender.under_way) == ("first", 0)
+
+
+def test_some_requests_are_begun_before_anybody_waits_for_a_reply(server):
+    """So that the table has work while the next rows are read."""
+    sender = to(server.url)
+    for tag in range(16):
+        sender.send(tag, b"{}")
+    for _ in polls(0.01, PATIENCE):
+        if server.connections == 16:
+            break
+    assert set(replies_of(sender, 16)) == set(range(16))
 
 
 def test_with_nothing_under_way_waiting_passes_the_time(monkeypatch):
