@@ -218,6 +218,23 @@ OWN_RULES = [
         "test_an_alarm_says_what_is_wrong_and_names_its_page[UploadsWaitingAlarm]",
         ("docs/operations.md has no page #uploads-wait",),
     ),
+    Fault(
+        "a value in the log",
+        "functions/ingestion/refused.py",
+        "    end = LONGEST_RAW\n",
+        "    print(raw)\n    end = LONGEST_RAW\n",
+        "tests/handlers/test_values_stay_inside.py::"
+        "test_no_value_of_a_file_is_told[a malformed quote]",
+        ("A row's value is told outside, in", "what is printed"),
+    ),
+    Fault(
+        "a check that is gone",
+        "docs/security.md",
+        "`make check-security`",
+        "`make check-safety`",
+        "tests/gates/test_security_page.py",
+        ("make check-safety",),
+    ),
 ]
 
 
