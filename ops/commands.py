@@ -40,6 +40,7 @@ from ops.progress import watch
 from ops.sample import write_sample
 from ops.show import execution_json, print_execution
 from ops.stack import Stack
+from ops.terminal import harmless
 
 _SHOWN_ROWS = 50
 
@@ -91,7 +92,7 @@ def demo(
     if as_json_:
         print_json(as_json(outcome))
         if failure is not None:
-            print(failure, file=sys.stderr)
+            print(harmless(failure), file=sys.stderr)
     _exit(outcome)
 
 
@@ -198,7 +199,7 @@ def ingest(
         if as_json_:
             print_json(as_json(outcome))
             if execution.failure:
-                print(f"{start.uri}: {execution.failure}", file=sys.stderr)
+                print(harmless(f"{start.uri}: {execution.failure}"), file=sys.stderr)
         else:
             out.print(Text(start.uri, style="bold"), soft_wrap=True)
             print_load(out, execution, outcome)

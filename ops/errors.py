@@ -12,6 +12,7 @@ import botocore.exceptions
 import typer
 
 from ops import OpsError
+from ops.terminal import harmless
 
 LOADED = 0
 LOAD_FAILED = 1
@@ -42,7 +43,7 @@ def one_sentence() -> Iterator[None]:
         sentence = _sentence(error)
         if sentence is None:
             raise
-        print(sentence, file=sys.stderr)
+        print(harmless(sentence), file=sys.stderr)
         code = error.exit_code if isinstance(error, CommandError) else WRONG_USE
         raise typer.Exit(code) from error
 

@@ -28,6 +28,7 @@ from ops.replay import (
 from ops.replay import replay as replay_one
 from ops.replay import stop as stop_execution
 from ops.stack import Stack
+from ops.terminal import harmless
 
 app = typer.Typer()
 
@@ -116,7 +117,7 @@ def replay(
             try:
                 done = replay_one(stack, name, letters, dry_run=dry_run, may_redrive=redrive)
             except CommandError as error:  # the others are replayed all the same
-                print(error, file=sys.stderr)
+                print(harmless(str(error)), file=sys.stderr)
                 code = error.exit_code
                 continue
             _print_replay(done, as_json_, redrive)

@@ -5,21 +5,33 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from ops.executions import Execution, Listed, Outcome
 from ops.history import ALREADY_LOADED, OVERTAKEN, condensed
 from ops.rejects import RefusedRow
+from ops.terminal import harmless
 
 _WIDTH_WITHOUT_TERMINAL = 110
 _STYLES = {"SUCCEEDED": "green", "RUNNING": "cyan"}
 
 
+class _HarmlessConsole(Console):
+    """Sends a terminal its own control characters only, and none from what it shows."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=harmless(segment.text))
+
+
 def console() -> Console:
     """Standard output for people. Made when needed, so that it is the stream of that moment."""
-    found = Console(highlight=False)
+    found = _HarmlessConsole(highlight=False)
     if not found.is_terminal:
         found.width = _WIDTH_WITHOUT_TERMINAL
     return found

@@ -19,6 +19,17 @@ _THROTTLED = {
     "RequestLimitExceeded",
     "LimitExceededException",
 }
+_TELLING_NO_VALUES = {
+    "AccessDeniedException",
+    "ExpiredTokenException",
+    "IncompleteSignatureException",
+    "InvalidSignatureException",
+    "MissingAuthenticationTokenException",
+    "ResourceNotFoundException",
+    "UnrecognizedClientException",
+}
+"""Errors whose texts are about who asks, or for which table. All others may quote what was sent."""
+
 _FIRST_PAUSE = 0.05  # seconds
 _LONGEST_PAUSE = 5.0
 _MOST_FAULTS = 6  # server faults or broken connections in a row
@@ -56,11 +67,13 @@ def read_answer(status: int, body: bytes, requests: Sequence[bytes], table: str)
 
 
 def _error(status: int, code: str, answer: dict[str, object]) -> ClientError:
-    # A validation's text may quote a value, and no error text holds values of rows.
-    text = "" if code == "ValidationException" else answer.get("message", answer.get("Message", ""))
+    # A validation's text may quote a value, and no error text of ours holds values of rows.
+    text = ""
+    if code in _TELLING_NO_VALUES:
+        text = str(answer.get("message", answer.get("Message", "")))
     return ClientError(
         {
-            "Error": {"Code": code or str(status), "Message": str(text)},
+            "Error": {"Code": code or str(status), "Message": text},
             "ResponseMetadata": {"HTTPStatusCode": status},  # type: ignore[typeddict-item]
         },
         "BatchWriteItem",

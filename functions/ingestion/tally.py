@@ -11,6 +11,11 @@ from ingestion.records import Record, line_of_problem
 from ingestion.refused import RefusedRow, refused_row
 from ingestion.repeats import KeyDigests
 
+MOST_REFUSED = 1_000_000
+"""Refused rows after which a round gives up the rest of its chunk. They are held in memory, some
+300 bytes each with their text and their line of the part; a row that can be written has 27 bytes
+at least, so a chunk of 16 MiB has fewer unless it is made to do harm."""
+
 
 class Reached(NamedTuple):
     """What is accounted for of a chunk, over all its rounds, up to the end of some record."""
@@ -71,6 +76,11 @@ class Tally:
             self._refused.append(row._replace(line=self.reached.lines + row.line))
         self.keys.add(page.keys)
         self.reached = self.reached.after(page)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more refused rows can be held."""
+        return len(self._refused) >= MOST_REFUSED
 
     def go_back(self, place: Place, part: Page) -> None:
         """Count nothing behind a place. ``part`` is its page up to there."""

@@ -56,7 +56,7 @@ def read_notification(body: str) -> Iterator[Upload]:
         for record in message["Records"]:
             if record["eventName"].removeprefix("s3:").startswith("ObjectCreated:"):
                 yield _upload(record)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UnreadableNotification(
             f"The message is not an S3 event notification ({type(error).__name__})."
         ) from error

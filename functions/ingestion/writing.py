@@ -161,10 +161,13 @@ class ChunkWriter:
                 place = tally.place(page, last)
                 writer.put(page.keys[first:last], page.requests[first:last], place)
             tally.count(page)
-        if texts.problem:
+            if tally.is_full:
+                break
+        problem = "too_many_refused" if tally.is_full else texts.problem
+        if problem and tally.reached.next_byte < before.end:
             left = pages.blocks(tally.reached.next_byte, before.end)
             lines = sum(block.count(b"\n") for block in left)
-            tally.give_up(texts.rest, texts.problem, before.end, pages.delimiter, lines)
+            tally.give_up(texts.rest, problem, before.end, pages.delimiter, lines)
 
     def _write_part(
         self, load_id: str, tally: Tally, superseded: Sequence[RefusedRow]

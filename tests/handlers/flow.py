@@ -15,8 +15,8 @@ Read = Callable[[str, str], bytes]
 class Flow:
     """An execution, or a child of its Map. It stands before a Task or a Wait, or has ended.
 
-    ``dead_letters`` are the messages that it has sent, ``announced`` the kinds of its events.
-    ``read`` gives an object of S3.
+    ``dead_letters`` are the messages that it has sent, ``events`` those to the event bus and
+    ``announced`` their kinds, ``data`` is its state's. ``read`` gives an object of S3.
     """
 
     def __init__(self, machine: Mapping[str, Any], data: Any, context: Any, read: Read) -> None:
@@ -25,6 +25,7 @@ class Flow:
         self.ended_in = ""
         self.dead_letters: list[Any] = []
         self.announced: list[str] = []
+        self.events: list[Any] = []
         self.children: list[Flow] = []
         self._states = machine["States"]
         self._at = machine["StartAt"]
@@ -39,6 +40,10 @@ class Flow:
         if self.status != "RUNNING":
             return []
         return [one for one in self.children if one.status == "RUNNING"] or [self]
+
+    @property
+    def data(self) -> Any:
+        return self._data
 
     @property
     def state(self) -> str:
@@ -108,6 +113,7 @@ class Flow:
         if "MessageBody" in parameters:
             self.dead_letters.append(parameters["MessageBody"])
         else:
+            self.events += parameters["Entries"]
             self.announced += [entry["DetailType"] for entry in parameters["Entries"]]
 
     def _end(self, status: str, error: str) -> None:
