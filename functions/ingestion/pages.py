@@ -14,7 +14,6 @@ from ingestion.bodies import TO_ESCAPE, EncodedKey, escape, put_request, put_req
 from ingestion.records import MalformedField, Record, quoted_records, read_records, split_fields
 from ingestion.refused import RefusedRow, refused_row
 from ingestion.rows import (
-    COLUMNS,
     LARGEST_ITEM,
     LONGEST_KEY,
     MAY_BE_EMPTY,
@@ -73,7 +72,9 @@ class PageReader:
         self._to_escape = TO_ESCAPE.translate(None, b'\n"\\' + delimiter)
         self._key = [columns[name] for name in key]
         self._longest_key = dict(zip(self._key, LONGEST_KEY, strict=False))
-        self._required = [columns[name] for name in COLUMNS if name not in MAY_BE_EMPTY]
+        # Those of numbers and times can't be empty: what they must look like says so.
+        texts = ("ticket_id", "product", "basket_id", "category", "store")
+        self._required = [columns[name] for name in texts if name not in MAY_BE_EMPTY]
         self._quantity = columns["quantity"]
         self._timestamp = columns["timestamp"]
         names: list[str | None] = [None] * (width + 1)  # the last field is the LF

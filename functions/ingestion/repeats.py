@@ -12,9 +12,6 @@ from ingestion.bodies import EncodedKey
 from ingestion.pages import PageReader
 from ingestion.refused import RefusedRow, refused_row
 
-_PARTS = 4
-"""The digests are compared in so many parts, to need less memory at a time. A power of two."""
-
 
 class KeyDigests:
     """Python's hashes of keys, 64 bits that mean nothing in another process, in order."""
@@ -34,12 +31,15 @@ class KeyDigests:
 
     def repeated(self) -> set[int]:
         """The digests that occur more than once: equal keys have them, and hardly any others."""
-        repeated: set[int] = set()
-        for part in range(_PARTS):
-            digests = [digest for digest in self._digests if digest & (_PARTS - 1) == part]
-            if len(set(digests)) < len(digests):
-                repeated.update(one for one, times in Counter(digests).items() if times > 1)
-        return repeated
+        # One half of them at a time, to need less memory at once.
+        below = _more_than_once([digest for digest in self._digests if digest < 0])
+        return below | _more_than_once([digest for digest in self._digests if digest >= 0])
+
+
+def _more_than_once(digests: list[int]) -> set[int]:
+    if len(set(digests)) == len(digests):
+        return set()
+    return {digest for digest, times in Counter(digests).items() if times > 1}
 
 
 def superseded_rows(

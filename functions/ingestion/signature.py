@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from botocore.credentials import Credentials
+    from botocore.credentials import Credentials, ReadOnlyCredentials
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _CONTENT_TYPE = "application/x-amz-json-1.0"
@@ -40,9 +40,12 @@ class Signer:
         self._scope = f"{region}/{service}/aws4_request"
         self._target = target
         self._clock = clock
-        self._second = -1
-        self._time = ""
-        self._key_for = ("", "")
+        self._made_for: tuple[int, object] | None = None
+        """The second and the credentials that what follows is for: all but the body's hash."""
+        self._headers: list[str] = []
+        self._authorization = ""
+        self._request = sha256()
+        self._to_sign = b""
         self._key = b""
 
     def headers(self, body: bytes) -> list[str]:
@@ -50,38 +53,35 @@ class Signer:
         HTTP client may write it otherwise than it is signed: libcurl keeps an URL's capitals."""
         credentials = self._credentials.get_frozen_credentials()
         second = int(self._clock())
-        if second != self._second:
-            self._time = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
-            self._second = second
-        scope = f"{self._time[:8]}/{self._scope}"
+        if self._made_for != (second, credentials):
+            self._prepare(second, credentials)
+            self._made_for = second, credentials
+        request = self._request.copy()
+        request.update(sha256(body).hexdigest().encode())
+        to_sign = self._to_sign + request.hexdigest().encode()
+        signature = hmac.digest(self._key, to_sign, "sha256").hex()
+        return [*self._headers, self._authorization + signature]
+
+    def _prepare(self, second: int, credentials: "ReadOnlyCredentials") -> None:
+        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+        scope = f"{moment[:8]}/{self._scope}"
         # In the alphabetical order that the signature asks for.
-        headers = [
-            ("content-type", _CONTENT_TYPE),
-            ("host", self._host),
-            ("x-amz-date", self._time),
-        ]
+        headers = [("content-type", _CONTENT_TYPE), ("host", self._host), ("x-amz-date", moment)]
         if credentials.token:
             headers.append(("x-amz-security-token", credentials.token))
         headers.append(("x-amz-target", self._target))
         names = ";".join([name for name, _ in headers])
         lines = "".join([f"{name}:{value}\n" for name, value in headers])
-        request = f"POST\n/\n\n{lines}\n{names}\n{sha256(body).hexdigest()}"
-        to_sign = f"{_ALGORITHM}\n{self._time}\n{scope}\n{sha256(request.encode()).hexdigest()}"
-        key = self._signing_key(str(credentials.secret_key), scope)
-        signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
-        return [
-            *[f"{name}: {value}" for name, value in headers],
+        self._request = sha256(f"POST\n/\n\n{lines}\n{names}\n".encode())
+        self._to_sign = f"{_ALGORITHM}\n{moment}\n{scope}\n".encode()
+        self._key = f"AWS4{credentials.secret_key}".encode()
+        for part in scope.split("/"):
+            self._key = hmac.digest(self._key, part.encode(), "sha256")
+        self._headers = [f"{name}: {value}" for name, value in headers]
+        self._authorization = (
             f"authorization: {_ALGORITHM} Credential={credentials.access_key}/{scope}, "
-            f"SignedHeaders={names}, Signature={signature}",
-        ]
-
-    def _signing_key(self, secret: str, scope: str) -> bytes:
-        if self._key_for != (secret, scope):  # another day, or refreshed credentials
-            key = f"AWS4{secret}".encode()
-            for part in scope.split("/"):
-                key = hmac.digest(key, part.encode(), "sha256")
-            self._key_for, self._key = (secret, scope), key
-        return self._key
+            f"SignedHeaders={names}, Signature="
+        )
 
 
 def _host(url: str) -> str:
