@@ -11,11 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from botocore.httpsession import get_cert_path
-
 from ingestion.bodies import batch_body, put_request
-from ingestion.signature import Signer
-from ingestion.transport import Transport
+from ingestion.transport import dynamodb_transport
 from ops.ingest import local_file, start_load
 from ops.local import local_stack
 from ops.progress import watch
@@ -27,29 +24,13 @@ IN_FLIGHT = 16
 SEED = 7
 
 
-def transport(stack: Stack) -> Transport:
-    client = stack.client("dynamodb")
-    credentials = stack.session.get_credentials()
-    if credentials is None:
-        raise RuntimeError("The local stack's session has no credentials.")
-    signer = Signer(
-        credentials,
-        endpoint_url=client.meta.endpoint_url,
-        region=client.meta.region_name,
-        service="dynamodb",
-        target="DynamoDB_20120810.BatchWriteItem",
-    )
-    ca_file = str(get_cert_path(True))
-    return Transport(client.meta.endpoint_url, signer.headers, ca_file=ca_file)
-
-
 def engine_rows_per_second(stack: Stack, name: str, rows: int) -> float:
     """What BatchWriteItem takes. Raises RuntimeError for any answer but that all was taken."""
     requests = [put_request(_item(f"{name}-{row:06d}")) for row in range(rows)]
     bodies = [
         batch_body(stack.table, requests[first : first + BATCH]) for first in range(0, rows, BATCH)
     ]
-    sender = transport(stack)
+    sender = dynamodb_transport(stack.client("dynamodb"), stack.session.get_credentials())
     began = time.perf_counter()
     while bodies or sender.under_way:
         while bodies and sender.under_way < IN_FLIGHT:

@@ -15,6 +15,7 @@ from botocore.session import get_session
 from ingestion.signature import Signer
 
 if TYPE_CHECKING:
+    from botocore.credentials import Credentials
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _CONNECT_SECONDS = 5
@@ -124,12 +125,14 @@ class Transport:
         return curl
 
 
-def dynamodb_transport(client: "DynamoDBClient") -> Transport:
+def dynamodb_transport(
+    client: "DynamoDBClient", credentials: "Credentials | None" = None
+) -> Transport:
     """A transport for BatchWriteItem to where ``client`` sends its requests, with the credentials
-    of botocore's chain: so that profiles, ``AWS_ENDPOINT_URL``, FIPS endpoints and
-    ``AWS_CA_BUNDLE`` mean what they mean to the client."""
+    of botocore's chain unless others are given: so that profiles, ``AWS_ENDPOINT_URL``, FIPS
+    endpoints and ``AWS_CA_BUNDLE`` mean what they mean to the client."""
     session = get_session()
-    credentials = session.get_credentials()
+    credentials = credentials or session.get_credentials()
     if credentials is None:
         raise NoCredentialsError
     url = client.meta.endpoint_url

@@ -8,13 +8,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import botocore.httpsession
 import pytest
 from botocore.credentials import Credentials
 
 from ingestion.bodies import batch_body, put_request
-from ingestion.signature import Signer
-from ingestion.transport import Reply, Transport
+from ingestion.transport import Reply, dynamodb_transport
 from tests.e2e.accounts import assert_loaded
 from tests.e2e.independent import TicketFile
 from tests.e2e.running_stack import RunningStack, until
@@ -124,15 +122,7 @@ def writer_keys(stack: RunningStack) -> Iterator[Credentials]:
 
 def put_by_ourselves(stack: RunningStack, keys: Credentials, ticket: str) -> Reply:
     """The engine's reply to a batch of one item that the writer's own signer has signed."""
-    url = stack.local.engine.endpoint_url
-    signer = Signer(
-        keys,
-        endpoint_url=url,
-        region=stack.names.region,
-        service="dynamodb",
-        target="DynamoDB_20120810.BatchWriteItem",
-    )
-    sender = Transport(url, signer.headers, ca_file=str(botocore.httpsession.get_cert_path(True)))
+    sender = dynamodb_transport(stack.names.client("dynamodb"), keys)
     item = {"ticket_id": {"S": ticket}, "product": {"S": "Thé"}, "quantity": {"N": "1"}}
     sender.send(ticket, batch_body(stack.names.table, [put_request(item)]))
     while not (replies := sender.replies(10)):
