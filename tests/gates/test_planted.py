@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NOT_COPIED = {".git", ".venv", ".tickets", "build", "__pycache__", ".hypothesis", ".ruff_cache"}
+NOT_COPIED = {
+    *(".git", ".venv", ".tickets", ".aws-sam", "build", "__pycache__"),
+    *(".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache"),
+}
 # What is installed is the project's own, and is not installed again from the copy.
 INSTALLED = (".created", ".runtime", ".dev", ".gates")
 
