@@ -246,7 +246,7 @@ def test_nothing_outlives_tickets_local_start(number: signal.Signals, tmp_path: 
 def test_nothing_outlives_tickets_demo_at_any_moment(
     number: signal.Signals, milliseconds: int, tmp_path: Path
 ) -> None:
-    with driving([TICKETS, "demo", "--json", "--rows", "100000"], tmp_path) as driver:
+    with driving([TICKETS, "demo", "--json", "--rows", "400000"], tmp_path) as driver:
         with pytest.raises(subprocess.TimeoutExpired):
             driver.process.wait(milliseconds / 1000)
         driver.end(number)

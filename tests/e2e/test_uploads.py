@@ -12,7 +12,7 @@ from tests.e2e.running_stack import RunningStack, until
 
 
 def test_a_repeated_event_starts_nothing_new(stack: RunningStack) -> None:
-    file = TicketFile("repeated").rows(2400)
+    file = TicketFile("repeated").rows(24_000)
     url = stack.names.upload_queue_url
     with stack.uploads_held():
         upload = stack.upload("uploads/repeated.csv", file.body)
