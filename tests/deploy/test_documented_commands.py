@@ -142,7 +142,7 @@ def load_a_file(reader: Reader, stack: "SamStack") -> TicketFile:
     assert "SUCCEEDED" in reader.run(".venv/bin/tickets executions").output
     execution = stack.newest("week-47.csv")
     shown = reader.run(
-        ".venv/bin/tickets rejects week-47-csv-9e80cdce2ac86ca7", execution=execution
+        ".venv/bin/tickets rejects week-47-csv-e85228e2ee0a5c60", execution=execution
     )
     assert len(re.findall(r" (superseded|bad_\w+|missing_\w+|too_\w+|malformed_\w+|value_\w+) ",
                           shown.output)) == 10  # fmt: skip
@@ -174,13 +174,13 @@ def mend_and_replay(reader: Reader, stack: "SamStack") -> None:
     file = failing_load(reader, stack, "week-47", "WriteChunk", "KeepRefusedRows")
     execution = stack.newest("week-47.csv")
     assert "chunks are not finished" in reader.run("tickets dead-letters").output
-    shown = reader.run("tickets show week-47-csv-0b442b928e671180", execution=execution)
+    shown = reader.run("tickets show week-47-csv-a8926b1b4bf6f821", execution=execution)
     assert "s3:PutObject" in shown.output
     would = reader.run("tickets replay --all --dry-run").output
     assert f"{execution}: Would start {execution}-r1." in would
     assert f"{execution}: Started {execution}-r1." in reader.run("tickets replay --all").output
     assert_loaded(stack, stack.ended_by_name(f"{execution}-r1"), file)
-    again = reader.run("tickets replay week-47-csv-0b442b928e671180", execution=execution)
+    again = reader.run("tickets replay week-47-csv-a8926b1b4bf6f821", execution=execution)
     assert f"Loaded already by {execution}-r1: nothing to start." in again.output
 
     # A state that keeps failing.
