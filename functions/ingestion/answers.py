@@ -74,6 +74,7 @@ def _error(status: int, code: str, answer: dict[str, object]) -> ClientError:
     return ClientError(
         {
             "Error": {"Code": code or str(status), "Message": text},
+            # botocore's type wants the other metadata as well, which nobody reads.
             "ResponseMetadata": {"HTTPStatusCode": status},  # type: ignore[typeddict-item]
         },
         "BatchWriteItem",

@@ -4,12 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_WAY_OF_WRITING = {"ensure_ascii": False, "separators": (",", ":")}
-
 
 def encode(value: Any) -> bytes:
     """A JSON value. Every string that is valid UTF-8 comes out right."""
-    return json.dumps(value, **_WAY_OF_WRITING).encode()  # type: ignore[arg-type]
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 EncodedKey = tuple[bytes, ...]

@@ -14,7 +14,7 @@ from moto import mock_aws
 from tests.catalogue.expectations import MOST_REFUSED_PERCENT, Tickets
 from tests.catalogue.kinds import ALL_KINDS, Kind
 from tests.catalogue.outcomes import Places, outcome_of
-from tests.moto_tables import dynamodb_server
+from tests.moto_tables import create_table, dynamodb_server
 
 UPLOADS, WORK, TABLE, LEDGER = "uploads", "work", "Tickets", "Ledger"
 TASKS = ("validate_file", "split_file", "take_turn", "write_chunk", "reconcile")
@@ -29,8 +29,8 @@ class Tasks:
             s3.create_bucket(Bucket=bucket)
         s3.put_bucket_versioning(Bucket=UPLOADS, VersioningConfiguration={"Status": "Enabled"})
         self.places = Places(s3, dynamodb, WORK, TABLE, LEDGER)
-        self._create_table(TABLE, "ticket_id", "product")
-        self._create_table(LEDGER, "load_id", "entry")
+        create_table(self.places.dynamodb, TABLE, "ticket_id", "product")
+        create_table(self.places.dynamodb, LEDGER, "load_id", "entry")
 
     def load(self, key: str, body: bytes) -> str:
         """Load a file; the answer is its load's id."""
@@ -59,7 +59,7 @@ class Tasks:
 
     def empty_table(self) -> None:
         self.places.dynamodb.delete_table(TableName=TABLE)
-        self._create_table(TABLE, "ticket_id", "product")
+        create_table(self.places.dynamodb, TABLE, "ticket_id", "product")
 
     def _chunks(self, plan: dict[str, Any]) -> list[dict[str, Any]]:
         body = self.places.s3.get_object(Bucket=plan["bucket"], Key=plan["key"])["Body"].read()
@@ -73,17 +73,6 @@ class Tasks:
         module = importlib.import_module(f"handlers.{task}")
         answer = module.handler(json.loads(json.dumps(event)), context)
         return dict(json.loads(json.dumps(answer)))
-
-    def _create_table(self, name: str, *key: str) -> None:
-        self.places.dynamodb.create_table(
-            TableName=name,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": one, "AttributeType": "S"} for one in key],
-            KeySchema=[
-                {"AttributeName": one, "KeyType": kind}
-                for one, kind in zip(key, ("HASH", "RANGE"), strict=True)
-            ],
-        )
 
 
 @pytest.fixture(scope="module")

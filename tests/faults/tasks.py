@@ -23,6 +23,7 @@ from tests.e2e.independent import TicketFile
 from tests.e2e.running_stack import LoadRecords
 from tests.faults.matrix import FAILED, LOADED, OVERTAKEN, Kind
 from tests.faults.wire import Wire
+from tests.moto_tables import create_table
 
 ACCOUNT = "123456789012"  # moto's
 UPLOADS, UNVERSIONED, WORK = "ticket-uploads", "tills-without-versions", "ticket-work"
@@ -77,15 +78,7 @@ class Tasks(LoadRecords):
         )["stateMachineArn"]
 
     def create_table(self, name: str, *key: str) -> None:
-        self.dynamodb.create_table(
-            TableName=name,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": one, "AttributeType": "S"} for one in key],
-            KeySchema=[
-                {"AttributeName": one, "KeyType": kind}
-                for one, kind in zip(key, ("HASH", "RANGE"), strict=True)
-            ],
-        )
+        create_table(self.dynamodb, name, *key)
 
     def upload(self, file: TicketFile, key: str | None = None, bucket: str = UPLOADS) -> Any:
         """Put a file; the answer is the input of the execution that the upload starts."""

@@ -13,7 +13,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from moto import mock_aws
 from moto.s3.models import s3_backends
 
-from tests.moto_tables import dynamodb_server
+from tests.moto_tables import create_table, dynamodb_server
 
 EVENTS = Path(__file__).parents[2] / "events"
 HANDLERS = (
@@ -65,15 +65,7 @@ class Cloud:
         )["stateMachineArn"]
 
     def create_table(self, name, *key):
-        self.dynamodb.create_table(
-            TableName=name,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": one, "AttributeType": "S"} for one in key],
-            KeySchema=[
-                {"AttributeName": one, "KeyType": kind}
-                for one, kind in zip(key, ("HASH", "RANGE"), strict=False)
-            ],
-        )
+        create_table(self.dynamodb, name, *key)
 
     def put(self, body, key="store-12/a.csv", bucket=UPLOADS, version_id=None):
         """Upload an object, a second after the one before; the answer is the input of the execution

@@ -17,7 +17,7 @@ import pytest
 from moto import mock_aws
 
 from ingestion.claims import Claims, Lease
-from tests.moto_tables import dynamodb_server
+from tests.moto_tables import create_table, dynamodb_server
 
 UPLOADS, WORK = "uploads", "work"
 EXECUTION_ARN = "arn:aws:states:us-east-1:123456789012:execution:Ingest:by-hand"
@@ -92,15 +92,7 @@ def cloud() -> Iterator[None]:
         for key, body in FILES.items():
             s3.put_object(Bucket=UPLOADS, Key=key, Body=body)
         for table, *key in (("Tickets", "ticket_id", "product"), ("Ledger", "load_id", "entry")):
-            dynamodb.create_table(
-                TableName=table,
-                BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in key],
-                KeySchema=[
-                    {"AttributeName": key[0], "KeyType": "HASH"},
-                    {"AttributeName": key[1], "KeyType": "RANGE"},
-                ],
-            )
+            create_table(dynamodb, table, *key)
         try:
             yield
         finally:
