@@ -12,6 +12,7 @@ import contextlib
 import errno
 import http.client
 import json
+import math
 import os
 import secrets
 import select
@@ -36,6 +37,9 @@ REGION = "us-east-1"
 LOG_NAME = "engine.log"
 START_DEADLINE_SECONDS = 60.0
 STOP_DEADLINE_SECONDS = 10.0
+# Python runs a signal's handler between two bytecodes. A signal that comes after the last one
+# before `select`, or in another thread, is heard when `select` returns; so no wait is endless.
+LONGEST_WAIT_SECONDS = 0.5
 PORT_ATTEMPTS = 5
 # A state that can't succeed waits about a minute in its retries; scaled, a load has failed in a few
 # seconds. Retries still come in the order and number of the definition.
@@ -147,12 +151,9 @@ class Engine:
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Block until the engine has ended by itself; None when the seconds are over before."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while self._exit_code is None:
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                break
-            self._read_events(left)
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while self._exit_code is None and (left := deadline - time.monotonic()) > 0:
+            self._read_events(min(left, LONGEST_WAIT_SECONDS))
         return self._exit_code
 
     @property
@@ -262,7 +263,7 @@ class Engine:
         except (OSError, http.client.HTTPException, ValueError, AttributeError):
             return False  # not yet, or not ours
 
-    def _read_events(self, timeout: float | None) -> None:
+    def _read_events(self, timeout: float) -> None:
         """Take in what the guard says, waiting at most `timeout` seconds for a word.
 
         Raises EngineError when there will be no engine any more.

@@ -39,6 +39,21 @@ with local_stack(on_step=lambda step: print(step, flush=True)) as local:
     print("ready", flush=True)
     local.engine.wait()
 """
+# Hears SIGTERM in a thread, so that it does not interrupt the wait of the main thread: as when it
+# comes just before the main thread's system call, which cannot be timed from outside.
+DRIVER_WITH_A_THREAD = """
+import signal, threading
+from ops.engine import Engine
+from ops.errors import stop_on_signals
+stop_on_signals()
+with Engine.start() as engine:
+    waiting = threading.Timer(
+        1, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+    )
+    waiting.start()
+    print("ready", flush=True)
+    engine.wait()
+"""
 # A function that is stubborn and never ends. It says so in a file of the engine's folder.
 DRIVER_OF_A_FUNCTION = """
 import io, json, zipfile
@@ -238,6 +253,13 @@ def test_nothing_outlives_tickets_local_start(number: signal.Signals, tmp_path: 
         assert_nothing_is_left(driver)
         assert driver.process.stdout is not None
         assert driver.process.stdout.read() == ""  # nothing follows the one object
+
+
+def test_a_signal_that_does_not_interrupt_the_wait_is_heard_all_the_same(tmp_path: Path) -> None:
+    with driving(python(DRIVER_WITH_A_THREAD), tmp_path) as driver:
+        ready(driver)
+        assert_nothing_is_left(driver)
+    assert "Terminated" in (tmp_path / "stderr").read_text()
 
 
 @pytest.mark.exhaustive
