@@ -21,3 +21,12 @@ def stack() -> Iterator[RunningStack]:
     parameters = {"ChunkSizeBytes": str(CHUNK_SIZE)}
     with local_stack(parameters=parameters, wait_scale=WAIT_SCALE) as local:
         yield RunningStack(local)
+
+
+@pytest.fixture
+def rows_capped(stack: RunningStack) -> Iterator[None]:
+    """Every load takes a second for 1,000 rows, so that a test can act in the middle of one however
+    fast the machine is."""
+    variables = {"MAX_ROWS_PER_SECOND": "1000"}
+    with stack.function_changed("WriteChunk", Environment={"Variables": variables}):
+        yield

@@ -137,8 +137,9 @@ def test_a_failed_chunk_leaves_the_others_written_and_is_replayed(stack: Running
     assert stack.all_dead_letters(replayed["executionArn"]) == []
 
 
+@pytest.mark.usefixtures("rows_capped")
 def test_an_aborted_execution_is_reported_by_the_rule_and_replayed(stack: RunningStack) -> None:
-    file = TicketFile("aborted").rows(15_000)
+    file = TicketFile("aborted").rows(6000)
     upload = stack.upload("endings/aborted.csv", file.body)
     arn = stack.execution_of(upload)
     load_id = arn.rsplit(":", 1)[-1]  # an upload's execution has its load's name

@@ -16,8 +16,9 @@ LISTENING = "0A"
 LOOPBACK = "0100007F"  # 127.0.0.1 as /proc/net/tcp writes it on little-endian machines
 
 
+@pytest.mark.usefixtures("rows_capped")
 def test_a_running_load_listens_on_loopback_only(stack: RunningStack) -> None:
-    file = TicketFile("network").rows(3000)
+    file = TicketFile("network").rows(6000)
     arn = stack.execution_of(stack.upload("network/load.csv", file.body))
     until(lambda: stack.chunk_entries(arn.rsplit(":", 1)[-1]), "the first finished chunk")
     assert stack.local.engine.pid is not None

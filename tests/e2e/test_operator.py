@@ -144,8 +144,9 @@ def test_an_expired_plan_is_made_again_at_the_recorded_chunk_size(
     assert failure_of(name) is None
 
 
+@pytest.mark.usefixtures("rows_capped")
 def test_a_stopped_load_is_seen_and_replayed(stack: RunningStack) -> None:
-    file = TicketFile("stopped").rows(15_000)
+    file = TicketFile("stopped").rows(6000)
     upload = stack.upload("operator/stopped.csv", file.body)
     arn = stack.execution_of(upload)
     name = arn.rpartition(":")[2]

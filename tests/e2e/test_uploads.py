@@ -11,8 +11,9 @@ from tests.e2e.independent import TicketFile
 from tests.e2e.running_stack import RunningStack, until
 
 
+@pytest.mark.usefixtures("rows_capped")
 def test_a_repeated_event_starts_nothing_new(stack: RunningStack) -> None:
-    file = TicketFile("repeated").rows(24_000)
+    file = TicketFile("repeated").rows(6000)
     url = stack.names.upload_queue_url
     with stack.uploads_held():
         upload = stack.upload("uploads/repeated.csv", file.body)

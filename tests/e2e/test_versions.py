@@ -63,8 +63,9 @@ def leases(stack: RunningStack, upload: Upload) -> list[dict[str, Any]]:
     return [one for name, one in stack.ledger(url).items() if name.startswith("writer#")]
 
 
+@pytest.mark.usefixtures("rows_capped")
 def test_a_newer_version_uploaded_meanwhile_overtakes_and_wins(stack: RunningStack) -> None:
-    older, newer = two_versions("meanwhile", 12_000)
+    older, newer = two_versions("meanwhile", 6000)
     key = "versions/meanwhile.csv"
     first = in_the_middle(stack, stack.upload(key, older.body))
     upload = stack.upload(key, newer.body)
@@ -87,7 +88,7 @@ def test_a_newer_version_uploaded_meanwhile_overtakes_and_wins(stack: RunningSta
     assert_newer_wins(found, older, newer)
     # What the older one says to have written is there, the newer one's version of it or its own.
     only_older = [item for item in found.values() if item["store"] == "older"]
-    assert 0 < len(only_older) <= told["rows_written"] < 12_000
+    assert 0 < len(only_older) <= told["rows_written"] < 6000
     report = json.loads(stack.object(result(loaded)["report"]))
     assert (report["status"], report["replaces"]) == ("SUCCEEDED", load_of(stack, first))
     assert leases(stack, upload) == []
@@ -169,9 +170,10 @@ def test_after_a_crash_a_newer_version_waits_for_the_lease_to_run_out(stack: Run
 
 
 @pytest.mark.exhaustive
+@pytest.mark.usefixtures("rows_capped")
 def test_a_newer_version_wins_over_an_aborted_one_whose_chunks_go_on(stack: RunningStack) -> None:
     """The engine leaves children running; on AWS it is the function that goes on."""
-    older, newer = two_versions("aborted-version", 12_000)
+    older, newer = two_versions("aborted-version", 6000)
     key = "versions/aborted.csv"
     first = in_the_middle(stack, stack.upload(key, older.body))
     stack.states.stop_execution(executionArn=first, cause="the test says so")

@@ -68,12 +68,16 @@ def let_leases_run_out(stack: RunningStack) -> None:
             )
 
 
+SEVERAL_SECONDS = {"ChunkSizeBytes": "65536", "MaxRowsPerSecond": "1000"}
+"""What a load must take, for an engine to be stopped in the middle of it."""
+
+
 @pytest.mark.timeout(240)
 def test_engine_restarted(kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LastingEngine, "state", tmp_path, raising=False)
     file = TicketFile("restarted").rows(6000)
     with LastingEngine.start(wait_scale=WAIT_SCALE) as engine:
-        names_ = deploy(engine, {**LOCAL_PARAMETERS, "ChunkSizeBytes": "65536"})
+        names_ = deploy(engine, {**LOCAL_PARAMETERS, **SEVERAL_SECONDS})
         stack = RunningStack(LocalStack(names_, engine))
         arn = stack.execution_of(stack.upload("engine/restarted.csv", file.body))
         load_id = arn.rpartition(":")[2]
