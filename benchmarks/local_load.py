@@ -47,13 +47,12 @@ def engine_rows_per_second(stack: Stack, keys: Credentials, name: str, rows: int
 
 def write_chunks_keys(stack: Stack) -> Credentials:
     """A session's keys of the role that the function write_chunk has on the stack."""
-    resource = stack.client("cloudformation").describe_stack_resource(
-        StackName=stack.name, LogicalResourceId="WriteChunk"
-    )["StackResourceDetail"]
-    function = stack.client("lambda").get_function(FunctionName=resource["PhysicalResourceId"])
-    keys = stack.client("sts").assume_role(
-        RoleArn=function["Configuration"]["Role"], RoleSessionName="local-load"
-    )["Credentials"]
+    function = stack.client("lambda").get_function_configuration(
+        FunctionName=stack.outputs["WriteChunkFunctionName"]
+    )
+    keys = stack.client("sts").assume_role(RoleArn=function["Role"], RoleSessionName="local-load")[
+        "Credentials"
+    ]
     return Credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
 
 

@@ -47,10 +47,7 @@ from ops.engine import Engine
 from ops.errors import stop_on_signals
 stop_on_signals()
 with Engine.start() as engine:
-    waiting = threading.Timer(
-        1, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
-    )
-    waiting.start()
+    threading.Timer(1, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()
     print("ready", flush=True)
     engine.wait()
 """
@@ -257,7 +254,7 @@ def test_nothing_outlives_tickets_local_start(number: signal.Signals, tmp_path: 
 
 def test_a_signal_that_does_not_interrupt_the_wait_is_heard_all_the_same(tmp_path: Path) -> None:
     with driving(python(DRIVER_WITH_A_THREAD), tmp_path) as driver:
-        ready(driver)
+        driver.wait_for_line("ready")
         assert_nothing_is_left(driver)
     assert "Terminated" in (tmp_path / "stderr").read_text()
 

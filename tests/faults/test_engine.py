@@ -69,7 +69,7 @@ def let_leases_run_out(stack: RunningStack) -> None:
 
 
 SEVERAL_SECONDS = {"ChunkSizeBytes": "65536", "MaxRowsPerSecond": "1000"}
-"""What a load must take, for an engine to be stopped in the middle of it."""
+"""Parameters by which a load takes so long that its engine can be stopped in the middle of it."""
 
 
 @pytest.mark.timeout(240)
