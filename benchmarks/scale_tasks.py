@@ -18,21 +18,21 @@ from typing import Any, cast
 
 from benchmarks.stubs import DynamoDBStub, Fingerprint, Meter, S3Stub, SenderStub
 from benchmarks.ticket_file import BAD_QUANTITY, TicketFile
-from ingestion.chunks import Chunk
-from ingestion.claims import Claims
-from ingestion.ledger import Ledger
-from ingestion.planning import Planner
-from ingestion.reconciliation import Reconciler
-from ingestion.rows import COLUMNS
-from ingestion.streams import file_object
-from ingestion.turns import Turns
-from ingestion.validation import Validator
-from ingestion.writing import ChunkWriter
+from ingestion.contracts import Chunk
+from ingestion.csv_files.rows import COLUMNS
+from ingestion.ledger.claims import Claims
+from ingestion.ledger.loads import Ledger
+from ingestion.ledger.versions import Turns
+from ingestion.s3.streams import file_object
+from ingestion.tasks.reconcile import Reconciler
+from ingestion.tasks.split_file import Planner
+from ingestion.tasks.validate_file import Validator
+from ingestion.tasks.write_chunk import ChunkWriter
 
 # As template.yaml has them.
 CHUNK_SIZE = 16 * 1024 * 1024
 BATCHES_IN_FLIGHT = 16
-MOST_REFUSED_PERCENT = 5.0
+MAX_REFUSED_PERCENT = 5.0
 LAMBDA_SECONDS = 900.0
 
 _WORK = "work"
@@ -75,13 +75,13 @@ class Tasks:
             self._ledger,
             self._turns,
             work_bucket=_WORK,
-            most_refused_percent=MOST_REFUSED_PERCENT,
+            max_refused_percent=MAX_REFUSED_PERCENT,
         )
         state = self._state
         return reconciler.reconcile(state["load_id"], state["file"], state["plan"])
 
     def expect(self) -> Any:
-        """What the csv module finds in the whole file, with nothing of ``ingestion.records``."""
+        """What the csv module finds in the whole file, without the product's code."""
         fingerprint, refused = Fingerprint(), 0
         blocks = self.source.blocks(0, self.source.size, S3Stub.BLOCK_SIZE)
         text = io.TextIOWrapper(file_object(blocks), encoding="utf-8", newline="")

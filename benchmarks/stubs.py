@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from ingestion.rows import COLUMNS
-from ingestion.transport import Reply
+from ingestion.csv_files.rows import COLUMNS
+from ingestion.dynamodb.transport import Reply
 
 
 class Meter:

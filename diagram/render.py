@@ -37,7 +37,7 @@ def main() -> int:
     import architecture
 
     import statemachine
-    from ops.definition import load
+    from tools.definition import load
 
     architecture.draw(HERE / "architecture.png")
     statemachine.draw(load(), HERE / "statemachine.svg")

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.write_path.samples import COLUMNS
-from ops.history import read_states
-from ops.ingest import local_file, start_load
-from ops.local import local_stack
-from ops.progress import watch
-from ops.stack import Stack
+from tickets.cli.progress import watch
+from tickets.local.deployment import local_stack
+from tickets.runs.history import read_states
+from tickets.runs.ingest import local_file, start_load
+from tickets.runs.stack import Stack
 
 SMALLEST_CHUNK = 65_536  # ChunkSizeBytes, in template.yaml
 

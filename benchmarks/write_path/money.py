@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from benchmarks.write_path.settings import function_memory, parameter_default
-from ops.definition import load
+from tools.definition import load
 
 WHERE = "at the on-demand list prices of us-east-1, without free tiers"
 DYNAMODB_WRITE = 0.625e-6  # one item of up to 1 KB

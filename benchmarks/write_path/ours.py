@@ -15,13 +15,13 @@ import boto3
 
 from benchmarks.stubs import DynamoDBStub, Meter, S3Stub, Source
 from benchmarks.write_path.worker import Job, serve
-from ingestion.chunks import Chunk
-from ingestion.claims import Claims
-from ingestion.ledger import Ledger
-from ingestion.transport import Transport, dynamodb_transport
-from ingestion.turns import Turns
-from ingestion.validation import Validator
-from ingestion.writing import ChunkWriter
+from ingestion.contracts import Chunk
+from ingestion.dynamodb.transport import Transport, dynamodb_transport
+from ingestion.ledger.claims import Claims
+from ingestion.ledger.loads import Ledger
+from ingestion.ledger.versions import Turns
+from ingestion.tasks.validate_file import Validator
+from ingestion.tasks.write_chunk import ChunkWriter
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -27,7 +27,7 @@ ENGINE_CONCURRENCY = 2  # every running chunk is a process here
 # "Step Functions service quotas" and "Lambda quotas", Developer Guides.
 MOST_HISTORY_EVENTS = 25_000
 CHILDREN_STARTED_PER_S = 100
-MOST_CHUNKS = 10_000  # of a plan, see ingestion/planning.py
+MAX_CHUNKS = 10_000  # of a plan, see ingestion/planning.py
 LAMBDA_SECONDS = 900
 
 
@@ -85,14 +85,14 @@ def print_reckoning() -> None:
     print(
         f"\nReckoned: rows of {bytes_per_row:.0f} bytes, {concurrency} chunks at a time. A chunk "
         "grows with the file\nonce there would be more than "
-        f"{MOST_CHUNKS:,}. Starting children: {CHILDREN_STARTED_PER_S} a second.\n\n"
+        f"{MAX_CHUNKS:,}. Starting children: {CHILDREN_STARTED_PER_S} a second.\n\n"
         "| Rows | File | Chunk | Chunks | Rows a chunk | Transitions | Starting children | "
         "Table at 4,000/s | At 40,000/s | A chunk's time then |\n"
         "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     )
     for rows in (1_000_000, 100_000_000, 1_000_000_000, 10_000_000_000):
         size = rows * bytes_per_row
-        chunk_size = max(default, -(-int(size) // MOST_CHUNKS))
+        chunk_size = max(default, -(-int(size) // MAX_CHUNKS))
         chunks = -(-int(size) // chunk_size)
         per_chunk = rows / chunks
         # Its share of the table while as many others are written.

@@ -3,7 +3,7 @@
 import re
 
 from benchmarks.write_path.native import CERTIFICATE
-from ops import TEMPLATE
+from tickets import TEMPLATE
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "bench",

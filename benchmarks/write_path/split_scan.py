@@ -10,8 +10,8 @@ import time
 
 from benchmarks.ticket_file import NO_QUOTES, QUOTED, QUOTED_AND_INCHES, Mixture, TicketFile
 from benchmarks.write_path.processes import run_module
-from ingestion.chunks import Cutter
-from ingestion.objects import BLOCK_SIZE
+from ingestion.csv_files.chunks import Cutter
+from ingestion.s3.objects import BLOCK_SIZE
 
 MIXTURES = {
     "without quotes": NO_QUOTES,

@@ -7,11 +7,11 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.metrics import Metrics
 
-from ingestion.claims import Claims
-from ingestion.ledger import Ledger
-from ingestion.reconciliation import Reconciler
-from ingestion.story import UNITS, measures, outcome, tell
-from ingestion.turns import Turns
+from ingestion.ledger.claims import Claims
+from ingestion.ledger.loads import Ledger
+from ingestion.ledger.versions import Turns
+from ingestion.tasks.reconcile import Reconciler
+from ingestion.telemetry import UNITS, log_step, measures, outcome
 
 
 @cache
@@ -19,10 +19,10 @@ def _reconciler() -> Reconciler:
     s3, dynamodb = boto3.client("s3"), boto3.client("dynamodb")
     ledger = os.environ["LEDGER_TABLE"]
     turns = Turns(s3, Claims(dynamodb, ledger))
-    allowed = float(os.environ["MOST_REFUSED_PERCENT"])
+    allowed = float(os.environ["MAX_REFUSED_PERCENT"])
     bucket = os.environ["WORK_BUCKET"]
     return Reconciler(
-        s3, Ledger(dynamodb, ledger), turns, work_bucket=bucket, most_refused_percent=allowed
+        s3, Ledger(dynamodb, ledger), turns, work_bucket=bucket, max_refused_percent=allowed
     )
 
 
@@ -34,5 +34,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     for name, value in measured.items():
         metrics.add_metric(name, UNITS.get(name, "Count"), value)
     metrics.flush_metrics()
-    tell("Reconcile", event.get("execution"), event["load_id"], outcome=outcome(result), **measured)
+    log_step(
+        "Reconcile", event.get("execution"), event["load_id"], outcome=outcome(result), **measured
+    )
     return result

@@ -6,9 +6,9 @@ from typing import Any
 
 import boto3
 
-from ingestion.ledger import Ledger
-from ingestion.planning import Planner
-from ingestion.story import tell
+from ingestion.ledger.loads import Ledger
+from ingestion.tasks.split_file import Planner
+from ingestion.telemetry import log_step
 
 
 @cache
@@ -23,5 +23,5 @@ def _planner() -> Planner:
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     plan = _planner().plan(event["load_id"], event["file"])
-    tell("Split File", event.get("execution"), event["load_id"], chunks=plan["chunks"])
+    log_step("Split File", event.get("execution"), event["load_id"], chunks=plan["chunks"])
     return plan

@@ -9,9 +9,9 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ingestion.errors import UnreadableNotification
-from ingestion.executions import start_execution
-from ingestion.story import tell
-from ingestion.uploads import read_notification
+from ingestion.s3.notifications import read_notification
+from ingestion.tasks.start_execution import start_execution
+from ingestion.telemetry import log_step
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -31,7 +31,9 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         try:
             for upload in read_notification(record["body"]):
                 start_execution(_step_functions(), os.environ["STATE_MACHINE_ARN"], upload)
-                tell("Start Execution", upload.execution_name, None, message_id=record["messageId"])
+                log_step(
+                    "Start Execution", upload.execution_name, None, message_id=record["messageId"]
+                )
         except (UnreadableNotification, BotoCoreError, ClientError) as error:
             log.error("Message %s was not started: %s", record["messageId"], error)
             failures.append({"itemIdentifier": record["messageId"]})

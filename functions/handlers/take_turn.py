@@ -6,10 +6,11 @@ from typing import Any
 
 import boto3
 
-from ingestion.claims import Claims
-from ingestion.ledger import Ledger
-from ingestion.story import tell
-from ingestion.turns import Turns, take_turn
+from ingestion.ledger.claims import Claims
+from ingestion.ledger.loads import Ledger
+from ingestion.ledger.versions import Turns
+from ingestion.tasks.take_turn import take_turn
+from ingestion.telemetry import log_step
 
 
 @cache
@@ -24,5 +25,5 @@ def _ledger() -> Ledger:
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     turn = take_turn(_turns(), _ledger(), event["load_id"], event["file"])
-    tell("Take Turn", event.get("execution"), event["load_id"], turn=turn)
+    log_step("Take Turn", event.get("execution"), event["load_id"], turn=turn)
     return {"turn": turn}

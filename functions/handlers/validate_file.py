@@ -6,11 +6,11 @@ from typing import Any
 
 import boto3
 
-from ingestion.claims import Claims
-from ingestion.ledger import Ledger
-from ingestion.story import tell
-from ingestion.turns import Turns
-from ingestion.validation import Validator
+from ingestion.ledger.claims import Claims
+from ingestion.ledger.loads import Ledger
+from ingestion.ledger.versions import Turns
+from ingestion.tasks.validate_file import Validator
+from ingestion.telemetry import log_step
 
 
 @cache
@@ -24,5 +24,5 @@ def _validator() -> Validator:
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     verdict = _validator().validate(event["input"], event["execution_arn"])
     execution = event["execution_arn"].rpartition(":")[2]
-    tell("Validate File", execution, verdict.load_id, verdict=verdict.verdict)
+    log_step("Validate File", execution, verdict.load_id, verdict=verdict.verdict)
     return verdict.as_json()

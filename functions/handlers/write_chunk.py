@@ -6,13 +6,13 @@ from typing import Any
 
 import boto3
 
-from ingestion.chunks import Chunk
-from ingestion.claims import Claims
-from ingestion.ledger import Ledger
-from ingestion.story import tell_chunk
-from ingestion.transport import dynamodb_transport
-from ingestion.turns import Turns
-from ingestion.writing import ChunkWriter
+from ingestion.contracts import Chunk
+from ingestion.dynamodb.transport import dynamodb_transport
+from ingestion.ledger.claims import Claims
+from ingestion.ledger.loads import Ledger
+from ingestion.ledger.versions import Turns
+from ingestion.tasks.write_chunk import ChunkWriter
+from ingestion.telemetry import log_chunk
 
 
 @cache
@@ -36,5 +36,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     seconds = context.get_remaining_time_in_millis() / 1000
     chunk, chunks = Chunk(**event["chunk"]), event.get("chunks", 1)  # 1: begun before an update
     done = _chunk_writer().write(event["load_id"], event["file"], chunk, chunks, seconds).as_json()
-    tell_chunk(event.get("execution"), event["load_id"], done)
+    log_chunk(event.get("execution"), event["load_id"], done)
     return done

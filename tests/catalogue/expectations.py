@@ -18,7 +18,7 @@ USUAL = {
     "quantity": "2",
     "store": "Lyon",
 }
-MOST_REFUSED_PERCENT = 50
+MAX_REFUSED_PERCENT = 50
 """What the stack is set to for the catalogue, so that small files may have bad rows."""
 
 ONE_CHUNK = (65_536,)

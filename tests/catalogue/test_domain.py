@@ -11,7 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.catalogue.expectations import MOST_REFUSED_PERCENT, Tickets
+from tests.catalogue.expectations import MAX_REFUSED_PERCENT, Tickets
 from tests.catalogue.kinds import ALL_KINDS, Kind
 from tests.catalogue.outcomes import Places, outcome_of
 from tests.moto_tables import create_table, dynamodb_server
@@ -86,7 +86,7 @@ def tasks() -> Iterator[Tasks]:
         "MAP_CONCURRENCY": "1",
         "MAX_ROWS_PER_SECOND": "0",
         "DYNAMODB_TABLE": TABLE,
-        "MOST_REFUSED_PERCENT": str(MOST_REFUSED_PERCENT),
+        "MAX_REFUSED_PERCENT": str(MAX_REFUSED_PERCENT),
         "STACK_NAME": "tickets",
     }
     with pytest.MonkeyPatch.context() as patch, mock_aws(), dynamodb_server() as url:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from ingestion.uploads import execution_name
-from ops.local import LocalStack, local_stack
-from ops.waiting import DeadlinePassed, polls
-from tests.catalogue.expectations import MOST_REFUSED_PERCENT, ONE_CHUNK, Tickets
+from ingestion.names import execution_name
+from tests.catalogue.expectations import MAX_REFUSED_PERCENT, ONE_CHUNK, Tickets
 from tests.catalogue.kinds import ALL_KINDS, Kind
 from tests.catalogue.outcomes import Places, outcome_of
+from tickets.local.deployment import LocalStack, local_stack
+from tickets.runs.waiting import DeadlinePassed, polls
 
 STATUS = {"refused": "FAILED", "failed": "FAILED", "loaded": "SUCCEEDED"}
 # One of each ending, in `make test`.
@@ -55,7 +55,7 @@ class Engine:
 def engine() -> Iterator[Engine]:
     parameters = {
         "ChunkSizeBytes": str(ONE_CHUNK[0]),
-        "MostRefusedPercent": str(MOST_REFUSED_PERCENT),
+        "MaxRefusedPercent": str(MAX_REFUSED_PERCENT),
     }
     with local_stack(parameters=parameters, wait_scale=0.02) as local:
         yield Engine(local)

@@ -156,7 +156,7 @@ def an_item_over_400_kb(t: Tickets) -> Made:
 
 @kind()
 def formulas(t: Tickets) -> Made:
-    """Data here; only the file of refused rows makes them harmless."""
+    """Data here; only the file of refused rows makes them sanitize."""
     products = ["=1+1", "+1", "-1", "@SUM(A1)", "=HYPERLINK(0)", "\"=cmd|'/c calc'!A1,x\""]
     lines = [t.line(1, product=product) for product in products]
     rows = [t.row(1, product=product.strip('"')) for product in products]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.engine import Engine
+from tickets.local.engine import Engine
 
 # Before the import: otherwise a failed assertion of these modules shows no values.
 pytest.register_assert_rewrite(

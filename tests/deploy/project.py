@@ -22,7 +22,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops.engine import Engine
+from tickets.local.engine import Engine
 
 ROOT = Path(__file__).parents[2]
 VENV = Path(sys.executable).parent.parent

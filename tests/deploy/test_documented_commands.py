@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from ops.engine import Engine
-from ops.local import LocalStack
-from ops.stack import Stack
 from tests.deploy.documentation import commands, commands_of
 from tests.deploy.project import Project, Ran, parameters
 from tests.e2e.accounts import assert_loaded, assert_same_items
 from tests.e2e.independent import Items, TicketFile
 from tests.e2e.running_stack import RunningStack, until
+from tickets.local.deployment import LocalStack
+from tickets.local.engine import Engine
+from tickets.runs.stack import Stack
 
 NOT_RUN = {
     "make": "lists the targets; changes nothing",
@@ -102,7 +102,7 @@ def test_deploy_load_fail_replay_and_remove_as_documented(project: Project, engi
     assert_same_items(stack, first)
     assert stack.variables("WriteChunk")["MAX_ROWS_PER_SECOND"] == "400"
     # What is not named stays as it was.
-    assert stack.variables("Reconcile")["MOST_REFUSED_PERCENT"] == "6"
+    assert stack.variables("Reconcile")["MAX_REFUSED_PERCENT"] == "6"
 
     stop_and_replay(reader, stack)
     remove(reader, stack, first)
@@ -113,7 +113,7 @@ def test_deploy_load_fail_replay_and_remove_as_documented(project: Project, engi
 def deploy_for_the_first_time(reader: Reader) -> None:
     names = parameters()
     answers = ["", ""]  # stack's name and region, as they are
-    set_by_hand = {"MostRefusedPercent": "6", "EmbeddedEngine": "true"}
+    set_by_hand = {"MaxRefusedPercent": "6", "EmbeddedEngine": "true"}
     answers += [set_by_hand.get(name, "") for name in names]
     # Ask before a change, roles may be made, roll back, keep the answers in the usual place.
     answers += ["y", "y", "n", "y", "", ""]
@@ -271,7 +271,7 @@ def remove(reader: Reader, stack: "SamStack", first: TicketFile) -> None:
     second = deployed(stack.local.engine)
     assert second.names.table == "Tickets"
     # A new stack has the defaults of whatever is not named, as the page warns.
-    assert second.variables("Reconcile")["MOST_REFUSED_PERCENT"] == "5"
+    assert second.variables("Reconcile")["MAX_REFUSED_PERCENT"] == "5"
     # The engine makes a table's name from the stack's, always the same one, and makes the ledger
     # anew over the kept one. On AWS the second ledger has another name and the first one stays.
     assert second.names.upload_bucket != stack.names.upload_bucket

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ops.local import local_stack
 from tests.e2e.running_stack import RunningStack
+from tickets.local.deployment import local_stack
 
 # Small, so that a small file has several chunks.
 CHUNK_SIZE = 65_536

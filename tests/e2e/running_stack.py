@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
 
-from ops.local import LocalStack
-from ops.waiting import DeadlinePassed, polls
 from tests.e2e.independent import Items, Note
 from tests.template.deployed import as_list
+from tickets.local.deployment import LocalStack
+from tickets.runs.waiting import DeadlinePassed, polls
 
 Found = TypeVar("Found")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import boto3
 import pytest
 
-from ops import local
-from ops.engine import Engine
-from ops.local import ARTIFACTS_BUCKET, DeploymentError, deploy, local_stack
-from ops.stack import Stack, StackNotFound, StackNotUsable
+from tickets.local import deployment
+from tickets.local.deployment import ARTIFACTS_BUCKET, DeploymentError, deploy, local_stack
+from tickets.local.engine import Engine
+from tickets.runs.stack import Stack, StackNotFound, StackNotUsable
 
 KEYS = [
     "endpoint_url", "region", "access_key_id", "secret_access_key", "stack_name", "upload_bucket",
@@ -28,7 +28,7 @@ def session_of(description: dict[str, str]) -> boto3.Session:
 def test_another_process_finds_the_stack_by_its_description(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(local, "TEMPLATE_BODY_LIMIT", 0)  # so by TemplateURL
+    monkeypatch.setattr(deployment, "TEMPLATE_BODY_LIMIT", 0)  # so by TemplateURL
     steps: list[str] = []
     with local_stack(on_step=steps.append, parameters={"TableName": "Mine"}) as running:
         description = running.description()

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from ops import commands, dead_letters, failure_commands
 from tests.e2e.accounts import assert_loaded
 from tests.e2e.independent import TicketFile
 from tests.e2e.running_stack import RunningStack, until
 from tests.faults.wire import Wire
+from tickets.cli import commands, failure_commands
+from tickets.runs import dead_letters
 
 TIME = "2026-03-01T12:00:00Z"
 BATCH = "BatchWriteItem"

@@ -16,9 +16,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from ops.stack import make_client
 from tests.e2e.running_stack import RunningStack
 from tests.template.deployed import as_list, deploy, statements
+from tickets.runs.stack import make_client
 
 BASIC = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
 TRACING = "arn:aws:iam::aws:policy/AWSXrayWriteOnlyAccess"

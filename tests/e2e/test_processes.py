@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from ops import ROOT, engine
-from ops.engine import Engine, EngineError, PortTaken
+from tickets import ROOT
+from tickets.local import engine
+from tickets.local.engine import Engine, EngineError, PortTaken
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads /proc")
 
@@ -28,13 +29,13 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
 
 # Says each step on standard output, then waits for its end.
 DRIVER_OF_THE_ENGINE = """
-from ops.engine import Engine
+from tickets.local.engine import Engine
 with Engine.start() as engine:
     print("ready", flush=True)
     engine.wait()
 """
 DRIVER_OF_THE_STACK = """
-from ops.local import local_stack
+from tickets.local.deployment import local_stack
 with local_stack(on_step=lambda step: print(step, flush=True)) as local:
     print("ready", flush=True)
     local.engine.wait()
@@ -43,8 +44,8 @@ with local_stack(on_step=lambda step: print(step, flush=True)) as local:
 # comes just before the main thread's system call, which cannot be timed from outside.
 DRIVER_WITH_A_THREAD = """
 import signal, threading
-from ops.engine import Engine
-from ops.errors import stop_on_signals
+from tickets.local.engine import Engine
+from tickets.cli.errors import stop_on_signals
 stop_on_signals()
 with Engine.start() as engine:
     threading.Timer(1, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()
@@ -54,7 +55,7 @@ with Engine.start() as engine:
 # A function that is stubborn and never ends. It says so in a file of the engine's folder.
 DRIVER_OF_A_FUNCTION = """
 import io, json, zipfile
-from ops.engine import Engine
+from tickets.local.engine import Engine
 CODE = '''
 import os, signal
 def handler(event, context):

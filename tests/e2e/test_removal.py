@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from ops import ROOT
-from ops.local import LOCAL_PARAMETERS, LocalStack, deploy, local_stack
 from tests.e2e.independent import TicketFile
 from tests.e2e.running_stack import RunningStack, until
+from tickets import ROOT
+from tickets.local.deployment import LOCAL_PARAMETERS, LocalStack, deploy, local_stack
 
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from botocore.credentials import Credentials
 
-from ingestion.bodies import batch_body, put_request
-from ingestion.transport import Reply, dynamodb_transport
+from ingestion.csv_files.item_json import put_request
+from ingestion.dynamodb.requests import batch_body
+from ingestion.dynamodb.transport import Reply, dynamodb_transport
 from tests.e2e.accounts import assert_loaded
 from tests.e2e.independent import TicketFile
 from tests.e2e.running_stack import RunningStack, until

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ingestion.uploads import manual_execution_name
+from ingestion.names import manual_execution_name
 from tests.e2e.accounts import assert_loaded, assert_same_items
 from tests.e2e.independent import TicketFile
 from tests.e2e.running_stack import RunningStack, until

@@ -13,9 +13,9 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
-from ops.engine import _free_port
-from ops.waiting import polls
 from tests.faults.wire import Wire
+from tickets.local.engine import _free_port
+from tickets.runs.waiting import polls
 
 HOST = "127.0.0.1"
 _START_DEADLINE_SECONDS = 30.0

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import boto3
 import pytest
 
-from ops.local import local_stack
 from tests.e2e.running_stack import RunningStack
 from tests.faults.burst import Burst
 from tests.faults.matrix import KINDS, Kind
@@ -14,6 +13,7 @@ from tests.faults.tasks import CHUNK_SIZE, LEDGER, TABLE, WORK, Tasks
 from tests.faults.wire import Wire
 from tests.handlers.conftest import forget_clients
 from tests.moto_tables import dynamodb_server
+from tickets.local.deployment import local_stack
 
 STACK_CHUNK_SIZE = 65_536
 WAIT_SCALE = 0.02
@@ -79,7 +79,7 @@ def tasks(
             "BATCHES_IN_FLIGHT": "4",
             "MAP_CONCURRENCY": "1",
             "MAX_ROWS_PER_SECOND": "0",
-            "MOST_REFUSED_PERCENT": "5",
+            "MAX_REFUSED_PERCENT": "5",
             "STACK_NAME": "tickets",
             "DYNAMODB_TABLE": TABLE,
         }.items():

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from ops import dead_letters
-from ops.dead_letters import FailedExecution, held_dead_letters
-from ops.replay import Replay, replay
 from tests.e2e.running_stack import RunningStack, until
+from tickets.runs import dead_letters
+from tickets.runs.dead_letters import FailedExecution, held_dead_letters
+from tickets.runs.replay import Replay, replay
 
 
 class Operator:

@@ -17,7 +17,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from ingestion.uploads import read_notification
+from ingestion.s3.notifications import read_notification
 from tests.e2e.accounts import assert_loaded
 from tests.e2e.independent import TicketFile
 from tests.e2e.running_stack import LoadRecords

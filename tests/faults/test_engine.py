@@ -9,15 +9,15 @@ from typing import ClassVar
 
 import pytest
 
-from ops.engine import Engine
-from ops.local import LOCAL_PARAMETERS, LocalStack, deploy
-from ops.stack import Stack
 from tests.e2e.accounts import assert_accounted, assert_loaded
 from tests.e2e.independent import TicketFile
 from tests.e2e.running_stack import RunningStack, until
 from tests.faults.matrix import Kind
 from tests.faults.operating import Operator
 from tests.faults.wire import Hold, Wire, names
+from tickets.local.deployment import LOCAL_PARAMETERS, LocalStack, deploy
+from tickets.local.engine import Engine
+from tickets.runs.stack import Stack
 
 WAIT_SCALE = 0.02
 # The engine saves its state service by service when it is told to end; this is its last word.

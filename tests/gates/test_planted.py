@@ -224,8 +224,8 @@ OWN_RULES = [
     Fault(
         "a value in the log",
         "functions/ingestion/refused.py",
-        "    end = LONGEST_RAW\n",
-        "    print(raw)\n    end = LONGEST_RAW\n",
+        "    end = MAX_RAW_BYTES\n",
+        "    print(raw)\n    end = MAX_RAW_BYTES\n",
         "tests/handlers/test_values_stay_inside.py::"
         "test_no_value_of_a_file_is_told[a malformed quote]",
         ("A row's value is told outside, in", "what is printed"),

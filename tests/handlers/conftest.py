@@ -29,7 +29,7 @@ UPLOADS = f"ticket-uploads-{ACCOUNT}-1a2b3c4d"
 UNVERSIONED = "tills-without-versions"
 WORK = f"ticket-work-{ACCOUNT}-1a2b3c4d"
 CHUNK_SIZE = 300  # bytes, so that a file one can read has several chunks
-MOST_REFUSED_PERCENT = 40  # so that bad rows of all kinds need few good ones beside them
+MAX_REFUSED_PERCENT = 40  # so that bad rows of all kinds need few good ones beside them
 EXECUTIONS = f"arn:aws:states:us-east-1:{ACCOUNT}:execution:Ingest:"
 # What the state machine adds to a task's input from its context.
 NAMED = {"execution": "by-hand"}
@@ -198,7 +198,7 @@ def cloud(monkeypatch, session, dynamodb_url):
         "BATCHES_IN_FLIGHT": "4",
         "MAP_CONCURRENCY": "1",
         "MAX_ROWS_PER_SECOND": "0",
-        "MOST_REFUSED_PERCENT": str(MOST_REFUSED_PERCENT),
+        "MAX_REFUSED_PERCENT": str(MAX_REFUSED_PERCENT),
         "STACK_NAME": "tickets",
         "DYNAMODB_TABLE": Cloud.table,
         "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_url,
@@ -206,7 +206,7 @@ def cloud(monkeypatch, session, dynamodb_url):
         monkeypatch.setenv(name, value)
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("ingestion.ledger._now", lambda: NOW)
+    monkeypatch.setattr("ingestion.ledger.loads._now", lambda: NOW)
     with mock_aws():
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
         forget_clients()

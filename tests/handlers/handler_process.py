@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from ops import ROOT
+from tickets import ROOT
 
 STARTED_WITHIN_SECONDS = 10
 

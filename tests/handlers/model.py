@@ -14,14 +14,14 @@ from hypothesis.stateful import (
     rule,
 )
 
-from ops import definition
 from tests.handlers import wire as wires
 from tests.handlers.conftest import EXECUTIONS
 from tests.handlers.contents import CHUNK_SIZE, HEADER, ROW_BYTES, Content
 from tests.handlers.flow import Flow
 from tests.handlers.happenings import FAULTS, Fault, Late, Meanwhile, Twin
+from tools import definition
 
-MOST_REFUSED_PERCENT = 40
+MAX_REFUSED_PERCENT = 40
 FOR_EVER = 2_000.0  # seconds after which every lease has run out
 KEYS = ("a.csv", "b.csv")
 STARTED_AT = "2025-11-24T09:00:05.118Z"
@@ -529,7 +529,7 @@ class Loads(RuleBasedStateMachine):
 
 
 def too_bad(content):
-    return content.totals.rows_refused * 100 > content.rows * MOST_REFUSED_PERCENT
+    return content.totals.rows_refused * 100 > content.rows * MAX_REFUSED_PERCENT
 
 
 def is_load_of(version, entries):

@@ -8,7 +8,7 @@ from typing import Any
 
 from moto.backends import get_backend
 
-from ingestion.writing import CHECKPOINT_SECONDS
+from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
 from tests.handlers.conftest import Cloud
 
 FUNCTION_SECONDS = 900.0

@@ -2,7 +2,7 @@
 
 import json
 
-from ingestion.claims import Claims
+from ingestion.ledger.claims import Claims
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 KEY = "store-12/a.csv"

@@ -10,9 +10,9 @@ import tracemalloc
 
 import pytest
 
-from ingestion import tally as tallies
-from ingestion.facts import examine
-from ingestion.pages import PageReader
+from ingestion.csv_files.fast_rows import PageReader
+from ingestion.csv_files.header import examine
+from ingestion.tasks import accounting as tallies
 from tests.handlers.conftest import WORK
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
@@ -30,8 +30,8 @@ def report(cloud, result):
 def test_a_chunk_of_refused_rows_is_given_up_before_they_fill_the_memory(cloud, monkeypatch, good):
     """Two bytes a row: 16 MiB of them would take 2 GB. What was read is listed all the same."""
     monkeypatch.setenv("CHUNK_SIZE_BYTES", str(MIB))
-    monkeypatch.setenv("MOST_REFUSED_PERCENT", "100")
-    monkeypatch.setattr(tallies, "MOST_REFUSED", 50_000)
+    monkeypatch.setenv("MAX_REFUSED_PERCENT", "100")
+    monkeypatch.setattr(tallies, "MAX_REFUSED_ROWS", 50_000)
     rows = b"".join(GOOD % number for number in range(good))
     body = HEADER + rows + b"x\n" * 400_000
     state = cloud.load(cloud.put(body))
@@ -51,8 +51,8 @@ def test_a_chunk_of_refused_rows_is_given_up_before_they_fill_the_memory(cloud, 
 
 
 def test_a_chunk_with_exactly_as_many_refused_rows_is_read_whole(cloud, monkeypatch):
-    monkeypatch.setenv("MOST_REFUSED_PERCENT", "100")
-    monkeypatch.setattr(tallies, "MOST_REFUSED", 60)
+    monkeypatch.setenv("MAX_REFUSED_PERCENT", "100")
+    monkeypatch.setattr(tallies, "MAX_REFUSED_ROWS", 60)
     result = cloud.load(cloud.put(HEADER + b"x\n" * 60))["result"]
     assert (result["complete"], result["rows_refused"]) == (True, 60)
     assert report(cloud, result)["unread"] is None
@@ -64,11 +64,11 @@ def test_a_million_refused_rows_fit_into_the_memory_of_write_chunk():
     reader = PageReader(columns, 7, b",", ("ticket_id", "product"))
     tracemalloc.start()
     try:
-        page = reader.read(b"x\n" * (tallies.MOST_REFUSED // 20))
+        page = reader.read(b"x\n" * (tallies.MAX_REFUSED_ROWS // 20))
         held = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
-    assert len(page.refused) == tallies.MOST_REFUSED // 20
+    assert len(page.refused) == tallies.MAX_REFUSED_ROWS // 20
     assert held * 20 < 1769 * 10**6 / 4
 
 
@@ -118,7 +118,7 @@ HOSTILE_KEYS = {
 def test_a_hostile_key_makes_harmless_names_and_its_rows_are_loaded(cloud, caplog, name):
     key = HOSTILE_KEYS[name]
     assert len(key.encode()) <= 1024  # S3 takes no longer one
-    caplog.set_level(logging.INFO, "ingestion.story")
+    caplog.set_level(logging.INFO, "ingestion.telemetry")
     request = cloud.put(HEADER + GOOD % 1 + b"bad\n" + GOOD % 2 * 3, key)
     cloud.call("start_execution", event(request))
     [started] = cloud.executions()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ops import definition
+from tools import definition
 
 EVENTS = Path(__file__).parents[2] / "events"
 EXPECTED = ".expected.json"

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from moto.backends import get_backend
 
-from ingestion.turns import LEASE_MARGIN_SECONDS
-from ingestion.writing import CHECKPOINT_SECONDS
+from ingestion.ledger.versions import LEASE_MARGIN_SECONDS
+from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
 from tests.handlers.conftest import EVENTS, EXECUTIONS, OF_THE_EXECUTION, Cloud, forget_clients
 from tests.handlers.handler_process import HandlerProcess
 from tests.handlers.one_key import HEADER, KEY
@@ -287,7 +287,7 @@ QUICK = {
 }
 SETTINGS = (
     *("LEDGER_TABLE", "WORK_BUCKET", "DYNAMODB_TABLE"),
-    *("CHUNK_SIZE_BYTES", "BATCHES_IN_FLIGHT", "MOST_REFUSED_PERCENT"),
+    *("CHUNK_SIZE_BYTES", "BATCHES_IN_FLIGHT", "MAX_REFUSED_PERCENT"),
     *("MAP_CONCURRENCY", "MAX_ROWS_PER_SECOND", "STACK_NAME"),
 )
 

@@ -15,7 +15,7 @@ from hypothesis.stateful import (
 from tests.handlers.conftest import forget_clients
 from tests.handlers.contents import CHUNK_SIZE, Content
 from tests.handlers.happenings import FAULTS, Fault
-from tests.handlers.model import MOST_REFUSED_PERCENT, Loads
+from tests.handlers.model import MAX_REFUSED_PERCENT, Loads
 from tests.handlers.model_stack import Stack
 from tests.handlers.wire import serve
 
@@ -29,7 +29,7 @@ def stack(cloud, monkeypatch):
             "AWS_MAX_ATTEMPTS": "1",
             "BATCHES_IN_FLIGHT": "1",  # so that a call's number always means the same call
             "CHUNK_SIZE_BYTES": str(CHUNK_SIZE),
-            "MOST_REFUSED_PERCENT": str(MOST_REFUSED_PERCENT),
+            "MAX_REFUSED_PERCENT": str(MAX_REFUSED_PERCENT),
         }.items():
             monkeypatch.setenv(name, value)
         forget_clients()

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from ingestion.records import LONGEST_RECORD
+from ingestion.csv_files.records import MAX_RECORD_BYTES
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 GOOD = "T{:04d},Tea,B1,2025-11-23T08:00:00Z,Drinks,1,Lyon\n"
@@ -15,7 +15,7 @@ BAD = "T{:04d},Tea,B1,2025-11-23T08:00:00Z,Drinks,one,Lyon\n"
 @pytest.fixture
 def most_refused(monkeypatch, fresh_clients):
     def most_refused(percent):
-        monkeypatch.setenv("MOST_REFUSED_PERCENT", percent)
+        monkeypatch.setenv("MAX_REFUSED_PERCENT", percent)
         fresh_clients()
 
     return most_refused
@@ -137,7 +137,7 @@ def test_an_unclosed_quote_is_reported_where_it_opened_whatever_share_is_allowed
 
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_a_record_beyond_the_cap_is_reported_with_its_bytes(cloud, quote):
-    long = f"T0,{quote}{'x' * (LONGEST_RECORD + 10)}".encode()
+    long = f"T0,{quote}{'x' * (MAX_RECORD_BYTES + 10)}".encode()
     body = file_of(2, 0) + long
     result = cloud.load(cloud.put(body))["result"]
     assert result["complete"] is False
@@ -152,9 +152,9 @@ def test_a_record_beyond_the_cap_is_reported_with_its_bytes(cloud, quote):
 @pytest.mark.parametrize(
     ("size", "newlines", "chunk_size"),
     [
-        (LONGEST_RECORD + 10, 0, 300),
-        (2 * LONGEST_RECORD + 10, 5, 300),  # newlines in what was not read any more
-        (LONGEST_RECORD + 10, 0, LONGEST_RECORD + 200),  # rows behind it in the same chunk
+        (MAX_RECORD_BYTES + 10, 0, 300),
+        (2 * MAX_RECORD_BYTES + 10, 5, 300),  # newlines in what was not read any more
+        (MAX_RECORD_BYTES + 10, 0, MAX_RECORD_BYTES + 200),  # rows behind it in the same chunk
     ],
 )
 def test_rows_in_chunks_behind_a_record_beyond_the_cap_keep_their_lines(

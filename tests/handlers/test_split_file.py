@@ -101,7 +101,7 @@ def test_a_plan_written_but_not_recorded_is_written_again(cloud):
 
 @pytest.mark.parametrize("most", [3, 5])
 def test_chunks_grow_with_the_file_rather_than_become_too_many(cloud, monkeypatch, most):
-    monkeypatch.setattr("ingestion.planning.MOST_CHUNKS", most)
+    monkeypatch.setattr("ingestion.tasks.split_file.MAX_CHUNKS", most)
     _, chunks = cloud.plan(cloud.put(awkward_file()))
     assert 1 < len(chunks) <= most
 
@@ -114,7 +114,7 @@ def test_the_plan_is_the_same_whatever_is_asked_of_s3_at_a_time(cloud, monkeypat
     split_file._planner()._s3.meta.events.register(
         "before-call.s3.GetObject", lambda params, **_: reads.append(params["headers"]["Range"])
     )
-    monkeypatch.setattr("ingestion.planning.RANGE_SIZE", range_size)
+    monkeypatch.setattr("ingestion.tasks.split_file.RANGE_SIZE", range_size)
     _, same = cloud.plan(cloud.put(body, key="another.csv"))
     places = [(chunk["start"], chunk["end"]) for chunk in chunks]
     assert [(chunk["start"], chunk["end"]) for chunk in same] == places

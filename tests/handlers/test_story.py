@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion import story
+from ingestion import telemetry
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
@@ -56,12 +56,12 @@ def test_a_metric_has_its_unit(cloud, capsys):
 
 
 def test_the_duration_is_that_of_the_execution(cloud, capsys, monkeypatch):
-    class Clock(story.datetime):
+    class Clock(telemetry.datetime):
         @classmethod
         def now(cls, zone):
             return cls(2025, 11, 24, 9, 1, 5, 118_000, zone)
 
-    monkeypatch.setattr(story, "datetime", Clock)
+    monkeypatch.setattr(telemetry, "datetime", Clock)
     cloud.load(cloud.put(HEADER + GOOD % 1))  # started at 9:00:05.118, see conftest.py
     record, _ = metrics(capsys.readouterr().out)
     assert record["Duration"] == [60]
@@ -72,7 +72,7 @@ def test_an_execution_that_began_before_an_update_of_the_stack_is_not_failed_by_
 ):
     """Its definition is the old one, which says neither its name nor when it began; its functions
     are the new ones."""
-    caplog.set_level(logging.INFO, "ingestion.story")
+    caplog.set_level(logging.INFO, "ingestion.telemetry")
     monkeypatch.setattr("tests.handlers.conftest.OF_THE_EXECUTION", {})
     state = cloud.load(cloud.put(HEADER + GOOD % 1))
     assert state["result"]["complete"]
@@ -99,9 +99,9 @@ def test_a_load_that_is_overtaken_says_so(cloud, capsys):
 
 
 def test_every_step_tells_its_execution_and_its_load_in_one_line(cloud, caplog):
-    caplog.set_level(logging.INFO, "ingestion.story")
+    caplog.set_level(logging.INFO, "ingestion.telemetry")
     state = cloud.load(cloud.put(HEADER + GOOD % 1))
-    lines = [one for one in caplog.records if one.name == "ingestion.story"]
+    lines = [one for one in caplog.records if one.name == "ingestion.telemetry"]
     assert [one.message for one in lines] == [
         "Validate File",
         "Split File",
@@ -119,20 +119,20 @@ def test_every_step_tells_its_execution_and_its_load_in_one_line(cloud, caplog):
 
 
 def test_an_upload_tells_which_execution_it_started(cloud, caplog):
-    caplog.set_level(logging.INFO, "ingestion.story")
+    caplog.set_level(logging.INFO, "ingestion.telemetry")
     path = Path(__file__).parents[2] / "events" / "start_execution" / "s3_put.json"
     event = json.loads(path.read_text(encoding="utf-8"))
     cloud.call("start_execution", event)
-    [line] = [one for one in caplog.records if one.name == "ingestion.story"]
+    [line] = [one for one in caplog.records if one.name == "ingestion.telemetry"]
     [started] = cloud.executions()
     assert (line.message, line.execution) == ("Start Execution", started["name"])
     assert line.message_id == event["Records"][0]["messageId"]
 
 
 def test_a_refused_file_tells_its_verdict(cloud, caplog):
-    caplog.set_level(logging.INFO, "ingestion.story")
+    caplog.set_level(logging.INFO, "ingestion.telemetry")
     cloud.validate(cloud.put(b"marked,columns\n"))
-    [line] = [one for one in caplog.records if one.name == "ingestion.story"]
+    [line] = [one for one in caplog.records if one.name == "ingestion.telemetry"]
     assert line.verdict == "refused"
 
 
@@ -172,7 +172,7 @@ def pins(path, comment="#"):
 
 def test_lambda_gets_exactly_what_the_tests_run_with():
     assert pins("functions/requirements.txt")
-    assert pins("functions/requirements.txt") <= pins("requirements.lock")
+    assert pins("functions/requirements.txt") <= pins("requirements/runtime.lock")
 
 
 @pytest.mark.parametrize("handler", ["split_file", "take_turn", "reconcile"])
@@ -183,7 +183,7 @@ def test_every_fact_of_a_line_has_a_name_that_logging_leaves_free(handler):
     told = [
         keyword.arg
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "tell"
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "log_step"
         for keyword in node.keywords
     ]
     assert told

@@ -61,7 +61,7 @@ def test_a_bad_file_is_refused_with_its_reasons(cloud, body, expected):
 def test_the_largest_file_is_accepted_and_a_larger_one_refused(
     cloud, monkeypatch, largest, verdict
 ):
-    monkeypatch.setattr("ingestion.validation.LARGEST_FILE", largest)
+    monkeypatch.setattr("ingestion.tasks.validate_file.MAX_FILE_BYTES", largest)
     answer = cloud.validate(cloud.put(HEADER + ROW))
     assert answer["verdict"] == verdict
     if verdict == "refused":

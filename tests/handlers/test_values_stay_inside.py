@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from ops import definition
 from tests.handlers.conftest import EXECUTIONS
 from tests.handlers.flow import Flow
 from tests.handlers.wire import Answer, serve
+from tools import definition
 
 # In every value of every row, as text or as a number; in no name of ours.
 MARK = "Zq7x"
@@ -306,8 +306,8 @@ def wire(cloud, monkeypatch, fresh_clients):
 @pytest.mark.parametrize("name", one_of_each(FAILURES, QUICK_FAILURES))
 def test_no_value_is_told_by_a_failure(story, cloud, wire, name, monkeypatch):
     # A round ends soon, even if nothing is ever acknowledged.
-    monkeypatch.setattr("ingestion.writing.CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr("ingestion.answers._LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr("ingestion.tasks.write_chunk.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("ingestion.dynamodb.responses._MAX_PAUSE_SECONDS", 0.01)
     story.seconds = 3
     wire.expect(FAILURES[name])
     story.run(cloud.put(HEAD + GOOD + row(9, quantity=MARK)))
@@ -352,7 +352,7 @@ def test_no_value_is_told_by_a_message_that_is_no_event(story, cloud):
 def test_a_value_that_is_told_is_found(telling, cloud, place, where):
     """Written here to each of the places that are searched."""
     if place == "log":
-        logging.getLogger("ingestion.story").info("a row: %s", f"{MARK}T1")
+        logging.getLogger("ingestion.telemetry").info("a row: %s", f"{MARK}T1")
     elif place == "print":
         os.write(1, MARK.encode())
     elif place == "error":

@@ -6,8 +6,8 @@ import itertools
 import pytest
 
 from handlers import take_turn, write_chunk
-from ingestion.claims import Claim, Lease
-from ingestion.turns import LOOK_SECONDS, OVERTAKEN
+from ingestion.ledger.claims import Claim, Lease
+from ingestion.ledger.versions import LOOK_SECONDS, OVERTAKEN
 from tests.handlers.one_key import KEY, A, B, claims, report, rows, stores, url
 from tests.handlers.watched_sender import watch
 

@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 from botocore.exceptions import ClientError
 
+from ingestion.csv_files.records import MAX_RECORD_BYTES
 from ingestion.errors import AccountingError, KeySchemaNotSupported, NoProgress
-from ingestion.records import LONGEST_RECORD
-from ingestion.writing import CHECKPOINT_SECONDS
+from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
 from tests.handlers.watched_sender import unwatch, watch
 
 COLUMNS = ["ticket_id", "product", "basket_id", "timestamp", "category", "quantity", "store"]
@@ -193,7 +193,7 @@ def checkpoint_file():
 
 @pytest.mark.parametrize("page_size", [100, 700, 4000, 128 * 1024])
 def test_in_rounds_as_in_one_go(cloud, monkeypatch, page_size):
-    monkeypatch.setattr("ingestion.reading.PAGE_SIZE", page_size)
+    monkeypatch.setattr("ingestion.tasks.chunk_rows.PAGE_SIZE", page_size)
     body = checkpoint_file()
     state, chunk = plan(cloud, body)
     whole = cloud.write(state, chunk)
@@ -268,7 +268,7 @@ def test_what_is_behind_an_unclosed_quote_is_one_refused_row_and_said_to_be_unre
 
 
 def test_what_is_behind_a_record_that_was_given_up_is_not_written_and_said_to_be_unread(cloud):
-    rest = b'T2,"' + b"x" * LONGEST_RECORD + b'",B1,2025-11-23T08:00:00Z,,1,\r\n'
+    rest = b'T2,"' + b"x" * MAX_RECORD_BYTES + b'",B1,2025-11-23T08:00:00Z,,1,\r\n'
     rest += b"T3,Tea,B1,2025-11-23T08:00:00Z,,1,\r\n"
     state, chunk = plan(cloud, file_of([row(1, "Tea")]) + rest)
     answer = cloud.write(state, chunk)

@@ -2,7 +2,7 @@
 with each, does something in the middle, or answers in the table's stead."""
 
 from handlers import write_chunk
-from ingestion.transport import Reply
+from ingestion.dynamodb.transport import Reply
 
 
 class WatchedSender:

@@ -16,7 +16,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from ingestion.claims import Claims, Lease
+from ingestion.ledger.claims import Claims, Lease
 from tests.moto_tables import create_table, dynamodb_server
 
 UPLOADS, WORK = "uploads", "work"
@@ -33,7 +33,7 @@ ENVIRONMENT = {
     "BATCHES_IN_FLIGHT": "2",
     "MAP_CONCURRENCY": "1",
     "MAX_ROWS_PER_SECOND": "0",
-    "MOST_REFUSED_PERCENT": "50",
+    "MAX_REFUSED_PERCENT": "50",
     "STACK_NAME": "tickets",
 }
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from ops import definition
-from ops.engine import Engine
 from tests.statemachine.answers import Answers, collect
+from tickets.local.engine import Engine
+from tools import definition
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from ops import definition
 from tests.statemachine.answers import Answers
 from tests.statemachine.states import all_states
+from tools import definition
 
 STATES = all_states(definition.load())
 INPUT = {"bucket": "uploads", "key": "tickets.csv"}

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from ops import definition
 from tests.statemachine.answers import Answers
 from tests.statemachine.paths import Shape, unproven
 from tests.statemachine.states import State, all_states, machines
+from tools import definition
 
 DEFINITION = definition.load()
 STATES = all_states(DEFINITION)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ops import definition
 from tests.statemachine.states import State, all_states, machines, targets
+from tools import definition
 
 HANDLERS = Path(__file__).parents[2] / "functions" / "handlers"
 DEFINITION = definition.load()

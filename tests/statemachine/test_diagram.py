@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ops.definition import load
+from tools.definition import load
 
 PICTURE = Path(__file__).parents[2] / "diagram" / "statemachine.svg"
 SVG = "{http://www.w3.org/2000/svg}"

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from ops import definition
 from tests.statemachine.answers import Answers
 from tests.statemachine.states import State, targets
+from tools import definition
 
 SAMPLES = Path(__file__).parents[2] / "events" / "notifications"
 STATES = definition.load()["States"]

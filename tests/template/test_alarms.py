@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ops import definition
 from tests.statemachine.states import all_states
 from tests.template.deployed import ROOT, Stack, deploy
+from tools import definition
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:on-call"
 FUNCTIONS = ["StartExecution", "ValidateFile", "SplitFile", "TakeTurn", "WriteChunk", "Reconcile"]

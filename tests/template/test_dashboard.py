@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ingestion.story import MEASURES, UNITS
+from ingestion.telemetry import MEASURES, UNITS
 from tests.template.deployed import REGION, ROOT, Stack, deploy
 from tests.template.test_alarms import SENT_BY_AWS, alarms, watched
 
@@ -79,7 +79,9 @@ def test_what_an_operator_asks_first_is_seen_at_a_glance(stack: Stack, title: st
 def test_the_namespace_and_the_outcomes_are_those_of_the_code() -> None:
     handler = (ROOT / "functions" / "handlers" / "reconcile.py").read_text(encoding="utf-8")
     assert 'namespace="TicketLoader"' in handler
-    story = ast.parse((ROOT / "functions" / "ingestion" / "story.py").read_text(encoding="utf-8"))
+    story = ast.parse(
+        (ROOT / "functions" / "ingestion" / "telemetry.py").read_text(encoding="utf-8")
+    )
     [outcome] = [one for one in story.body if getattr(one, "name", "") == "outcome"]
     returned = {
         node.value
@@ -137,7 +139,7 @@ def test_the_saved_query_reads_every_log_of_the_stack(stack: Stack) -> None:
 
 
 def test_the_saved_query_finds_a_load_by_the_fields_that_are_written(stack: Stack) -> None:
-    """`execution` by ingestion.story, `execution_arn` and `type` by Step Functions."""
+    """`execution` by ingestion.telemetry, `execution_arn` and `type` by Step Functions."""
     [query] = stack.of_type("AWS::Logs::QueryDefinition").values()
     fields, where, order, limit = re.split(r"\n\| ", query["QueryString"].strip())
     assert where == "filter coalesce(execution, execution_arn) like /NAME/"

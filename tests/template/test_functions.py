@@ -95,7 +95,7 @@ def test_the_variables_name_what_the_stack_deploys() -> None:
         BatchesInFlight=3,
         MaxRowsPerSecond=900,
         TableName="Purchases",
-        MostRefusedPercent=2.5,
+        MaxRefusedPercent=2.5,
     )
     expected = {
         "STATE_MACHINE_ARN": stack.arn("Ingest"),
@@ -106,7 +106,7 @@ def test_the_variables_name_what_the_stack_deploys() -> None:
         "MAP_CONCURRENCY": 7,
         "MAX_ROWS_PER_SECOND": 900,
         "DYNAMODB_TABLE": "Purchases",
-        "MOST_REFUSED_PERCENT": 2.5,
+        "MAX_REFUSED_PERCENT": 2.5,
         "STACK_NAME": "Tickets-Prod",
     }
     for name, one in stack.of_type("AWS::Lambda::Function").items():

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ops.stack import REQUIRED_OUTPUTS
 from tests.template.deployed import Stack, dependencies, deploy, source, transformed
+from tickets.runs.stack import REQUIRED_OUTPUTS
 
 PARAMETERS: dict[str, dict[str, Any]] = source()["Parameters"]
 # Set by `tickets` alone, and of no use to anybody who deploys: the console shows it last.
@@ -101,7 +101,7 @@ def test_parameter_groups_show_every_parameter_once() -> None:
 
 
 def test_a_load_fails_with_more_than_5_percent_of_rows_refused_by_default() -> None:
-    parameter = PARAMETERS["MostRefusedPercent"]
+    parameter = PARAMETERS["MaxRefusedPercent"]
     assert (parameter["MinValue"], parameter["Default"], parameter["MaxValue"]) == (0, 5, 100)
 
 

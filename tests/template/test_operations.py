@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from ops import definition
 from tests.template.deployed import ROOT, Stack, source
+from tools import definition
 
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 ROWS = [1_000_000, 100_000_000, 1_000_000_000]

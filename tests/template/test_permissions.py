@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ops import definition
 from tests.template.deployed import ACCOUNT, REGION, Stack, as_list, deploy, statements
+from tools import definition
 
 UPLOADS = f"arn:aws:s3:::ticket-uploads-{ACCOUNT}-0a1b2c3d"
 WORK = f"arn:aws:s3:::ticket-work-{ACCOUNT}-0a1b2c3d"

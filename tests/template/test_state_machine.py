@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from moto.events.models import EventPattern
 
-from ops import definition
 from tests.statemachine.states import all_states
 from tests.template.deployed import ACCOUNT, REGION, ROOT, Stack, as_list, deploy, source
+from tools import definition
 
 MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:Ingest"
 GRACE_SECONDS = 60

@@ -1,13 +1,13 @@
 """Claims and leases without DynamoDB, for tests that decide who comes next.
 
-That it does what `ingestion.claims.Claims` does is tested in test_claims.py, with the same cases.
+test_claims.py runs the same cases against it and against `ingestion.ledger.claims.Claims`.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ingestion.claims import Claim, Lease
+from ingestion.ledger.claims import Claim, Lease
 
 
 class ClaimsInMemory:

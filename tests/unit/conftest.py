@@ -13,10 +13,11 @@ import pytest
 from moto import mock_aws
 from moto.sqs.models import Message
 
-from ops import commands, dead_letters, failure_commands
-from ops.stack import Stack
 from tests.unit.command_line import REFUSED_ROWS
 from tests.unit.step_functions import MACHINE, StepFunctions
+from tickets.cli import commands, failure_commands
+from tickets.runs import dead_letters
+from tickets.runs.stack import Stack
 
 
 @pytest.fixture

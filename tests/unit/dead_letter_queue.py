@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from ops.stack import Stack
 from tests.unit.step_functions import EXECUTION, MACHINE
+from tickets.runs.stack import Stack
 
 GIVEN = {"bucket": "uploads", "key": "a.csv", "version_id": "v1"}
 

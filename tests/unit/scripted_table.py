@@ -7,8 +7,8 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ingestion.table import BatchWriter
-from ingestion.transport import Reply
+from ingestion.dynamodb.batch_writer import BatchWriter
+from ingestion.dynamodb.transport import Reply
 
 TABLE = "Tickets"
 _ENDLESS = 100_000

@@ -8,13 +8,14 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
-from ingestion.chunks import Chunk
-from ingestion.ledger import ChunkProgress, Ledger
-from ingestion.planning import Planner
-from ingestion.reconciliation import Reconciler
-from ingestion.transport import Reply
-from ingestion.validation import Validator
-from ingestion.writing import ChunkWriter
+from ingestion.contracts import Chunk
+from ingestion.dynamodb.transport import Reply
+from ingestion.ledger.chunks import ChunkProgress
+from ingestion.ledger.loads import Ledger
+from ingestion.tasks.reconcile import Reconciler
+from ingestion.tasks.split_file import Planner
+from ingestion.tasks.validate_file import Validator
+from ingestion.tasks.write_chunk import ChunkWriter
 
 UPLOADS, WORK = "uploads", "work"
 KEY = ("ticket_id", "product")
@@ -168,7 +169,7 @@ class StackInMemory:
         for chunk in self.chunks:
             round_ = writer.write(load_id, file, Chunk(**chunk), len(self.chunks), 900)
             assert round_.progress.finished
-        reconciler = Reconciler(s3, self.ledger, turns, work_bucket=WORK, most_refused_percent=100)
+        reconciler = Reconciler(s3, self.ledger, turns, work_bucket=WORK, max_refused_percent=100)
         self.result = reconciler.reconcile(load_id, file, plan)
 
     def object(self, url: str) -> bytes:

@@ -5,8 +5,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from ingestion import answers
-from ingestion.answers import Answer, Patience, read_answer
+from ingestion.dynamodb import responses
+from ingestion.dynamodb.responses import Answer, Backoff, read_answer
 
 REQUESTS = [
     b'{"PutRequest":{"Item":{"id":{"S":"a"}}}}',
@@ -115,7 +115,7 @@ def test_what_no_repetition_cures_is_raised_with_its_code(status, body, code, me
     assert raised.value.operation_name == "BatchWriteItem"
 
 
-# ---------------------------------------------------------------- patience
+# ---------------------------------------------------------------- backoff
 
 FAULT = Answer(REQUESTS, fault=True)
 THROTTLED = Answer(REQUESTS, throttled=True)
@@ -123,37 +123,37 @@ THROTTLED = Answer(REQUESTS, throttled=True)
 
 @pytest.fixture
 def longest_pauses(monkeypatch):
-    monkeypatch.setattr(answers.random, "uniform", lambda shortest, longest: longest)
+    monkeypatch.setattr(responses.random, "uniform", lambda shortest, longest: longest)
 
 
 def test_pauses_double_up_to_five_seconds(longest_pauses):
-    patience = Patience()
-    pauses = [patience.pause(THROTTLED, some_taken=False) for _ in range(9)]
+    backoff = Backoff()
+    pauses = [backoff.pause(THROTTLED, some_taken=False) for _ in range(9)]
     assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
 
 
 def test_pauses_start_anew_once_something_was_taken(longest_pauses):
-    patience = Patience()
+    backoff = Backoff()
     taken = [False, False, True, False, True, True]
-    pauses = [patience.pause(THROTTLED, some_taken=one) for one in taken]
+    pauses = [backoff.pause(THROTTLED, some_taken=one) for one in taken]
     assert pauses == [0.05, 0.1, 0.05, 0.1, 0.05, 0.05]
 
 
 def test_pauses_are_anything_from_none_to_the_longest():
     """Full jitter: of many first pauses there are some in each tenth."""
-    pauses = [Patience().pause(THROTTLED, some_taken=False) for _ in range(1_000)]
+    pauses = [Backoff().pause(THROTTLED, some_taken=False) for _ in range(1_000)]
     assert {int(pause / 0.005) for pause in pauses} == set(range(10))
 
 
 def test_it_ends_with_the_seventh_fault_in_a_row():
-    patience = Patience()
-    pauses = [patience.pause(FAULT, some_taken=False) for _ in range(7)]
+    backoff = Backoff()
+    pauses = [backoff.pause(FAULT, some_taken=False) for _ in range(7)]
     assert [pause is None for pause in pauses] == [False] * 6 + [True]
 
 
 def test_any_other_answer_between_ends_the_row():
-    patience = Patience()
+    backoff = Backoff()
     for _ in range(3):
         for _ in range(6):
-            assert patience.pause(FAULT, some_taken=False) is not None
-        assert patience.pause(THROTTLED, some_taken=False) is not None
+            assert backoff.pause(FAULT, some_taken=False) is not None
+        assert backoff.pause(THROTTLED, some_taken=False) is not None

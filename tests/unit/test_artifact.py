@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ops import artifact
-from ops.artifact import ArtifactError
+from tools import artifact
+from tools.artifact import ArtifactError
 
 TEMPLATE = """
 Globals:

@@ -21,7 +21,7 @@ from benchmarks.write_path import money, native
 from benchmarks.write_path.bench import not_exactly_once, wrong_rows
 from benchmarks.write_path.native import Behaviour, Stats, Stub, running_stub
 from benchmarks.write_path.samples import Expected, Sample, item_hash
-from ops import ROOT
+from tickets import ROOT
 
 ROW = {
     "ticket_id": "T1",

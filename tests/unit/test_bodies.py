@@ -6,13 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingestion.bodies import (
-    batch_body,
-    encode,
-    escape,
-    put_request,
-    put_request_template,
-)
+from ingestion.csv_files.item_json import encode, escape, put_request, put_request_template
+from ingestion.dynamodb.requests import batch_body
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))  # all that UTF-8 has
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestion.chunks import Cutter, cut_at_records
-from ingestion.records import read_records
+from ingestion.csv_files.chunks import Cutter, cut_at_records
+from ingestion.csv_files.records import read_records
 
 
 @pytest.mark.parametrize(

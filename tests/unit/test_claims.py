@@ -5,7 +5,7 @@ import pytest
 from boto3.dynamodb.types import TypeDeserializer
 from moto import mock_aws
 
-from ingestion.claims import Claim, Claims, Lease
+from ingestion.ledger.claims import Claim, Claims, Lease
 from tests.unit.claims_in_memory import ClaimsInMemory
 
 URL = "s3://uploads/a.csv"

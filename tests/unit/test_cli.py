@@ -9,10 +9,7 @@ from typing import Any
 
 import pytest
 
-from ingestion.uploads import execution_name
-from ops import connect, executions
-from ops import demo as demo_module
-from ops.stack import Stack
+from ingestion.names import execution_name
 from tests.unit.command_line import (
     OUTCOME_KEYS,
     REFUSED_ROWS,
@@ -28,6 +25,9 @@ from tests.unit.step_functions import (
     loaded_visits,
     refused_visits,
 )
+from tickets.cli import demo as demo_module
+from tickets.runs import connect, executions
+from tickets.runs.stack import Stack
 
 pytestmark = pytest.mark.usefixtures("alone")
 
@@ -210,7 +210,7 @@ def test_ingest_wait_ends_with_the_outcomes_and_tells_failures(
     step_functions: StepFunctions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = iter(["good", "bad"])
-    monkeypatch.setattr("ops.ingest.execution_name", lambda *_: next(names))
+    monkeypatch.setattr("tickets.runs.ingest.execution_name", lambda *_: next(names))
     add_loaded(step_functions, "good")
     step_functions.add("bad", "FAILED", refused_visits(), error="LoadFailed")
     result = tickets("ingest", "rows.csv", "rows.csv", "--wait", "--json")
@@ -254,7 +254,7 @@ def test_demo_ends_with_one_object_and_keeps_what_was_refused(
 ) -> None:
     local = contextlib.nullcontext(SimpleNamespace(stack=stack))
     monkeypatch.setattr(demo_module, "local_stack", lambda **_: local)
-    monkeypatch.setattr("ops.ingest.execution_name", lambda *_: "a")
+    monkeypatch.setattr("tickets.runs.ingest.execution_name", lambda *_: "a")
     step_functions.add("a", "FAILED" if exit_code else "SUCCEEDED", visits)
     for arguments in (["demo", "--rows", "10", "--json"], ["demo", "rows.csv", "--json"]):
         result = tickets(*arguments)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ingestion.ledger import ChunkProgress, Ledger
-from ingestion.uploads import execution_name
-from ops.stack import Stack
+from ingestion.ledger.chunks import ChunkProgress
+from ingestion.ledger.loads import Ledger
+from ingestion.names import execution_name
 from tests.unit.command_line import OUTCOME_KEYS, lines, tickets
 from tests.unit.step_functions import (
     RESULT,
@@ -21,6 +21,7 @@ from tests.unit.step_functions import (
     refused_visits,
     turn_visits,
 )
+from tickets.runs.stack import Stack
 
 Visits = list[tuple[str, str, Any]]
 
@@ -69,7 +70,7 @@ def test_an_overtaken_load_is_no_error_and_says_what_happened(
     words: str,
     rows_written: int | None,
 ) -> None:
-    monkeypatch.setattr("ops.ingest.execution_name", lambda *_: "old")
+    monkeypatch.setattr("tickets.runs.ingest.execution_name", lambda *_: "old")
     step_functions.add("old", visits=visits)
     result = tickets("ingest", "rows.csv", "--wait")
     assert result.exit_code == 0
@@ -95,7 +96,7 @@ def test_a_load_with_too_many_refused_rows_failed_though_rows_are_in_the_table(
     step_functions: StepFunctions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     summary = "12 of 100 rows are refused, more than the 5 % that are allowed."
-    monkeypatch.setattr("ops.ingest.execution_name", lambda *_: "bad")
+    monkeypatch.setattr("tickets.runs.ingest.execution_name", lambda *_: "bad")
     visits = failed_visits(summary=summary, rows_written=88, rows_superseded=0, rows_refused=12)
     step_functions.add("bad", "FAILED", visits, error="LoadFailed", cause=summary)
     result = tickets("ingest", "rows.csv", "--wait")
@@ -137,7 +138,7 @@ def test_the_list_tells_endings_of_what_has_succeeded(step_functions: StepFuncti
 def test_endings_are_asked_of_the_newest_only(
     stack: Stack, step_functions: StepFunctions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ops.executions.MOST_ENDINGS", 1)
+    monkeypatch.setattr("tickets.runs.executions.MAX_ENDINGS", 1)
     output = json.dumps(loaded_visits()[-1][2])
     for name in ("one", "two"):
         step_functions.add(name, output=output)
@@ -158,7 +159,7 @@ def test_force_loads_an_object_again(step_functions: StepFunctions) -> None:
 def test_force_loads_a_file_again_whose_bytes_are_loaded_already(
     stack: Stack, step_functions: StepFunctions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ops.ingest.execution_name", lambda *_: "upload")
+    monkeypatch.setattr("tickets.runs.ingest.execution_name", lambda *_: "upload")
     step_functions.add("upload", visits=already_loaded_visits())
     result = tickets("ingest", "--force", "rows.csv")
     version = stack.client("s3").head_object(Bucket="uploads", Key="rows.csv")["VersionId"]
@@ -180,7 +181,7 @@ def test_force_loads_a_file_again_whose_bytes_are_loaded_already(
 def test_force_leaves_an_upload_alone_that_loads_by_itself(
     step_functions: StepFunctions, monkeypatch: pytest.MonkeyPatch, visits: Visits
 ) -> None:
-    monkeypatch.setattr("ops.ingest.execution_name", lambda *_: "upload")
+    monkeypatch.setattr("tickets.runs.ingest.execution_name", lambda *_: "upload")
     step_functions.add("upload", "RUNNING", visits)
     result = tickets("ingest", "--force", "rows.csv")
     assert result.exit_code == 0

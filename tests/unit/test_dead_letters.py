@@ -2,10 +2,8 @@
 
 import pytest
 
-from ingestion.ledger import ChunkProgress, Ledger
-from ops import dead_letters
-from ops.dead_letters import held_dead_letters
-from ops.stack import Stack
+from ingestion.ledger.chunks import ChunkProgress
+from ingestion.ledger.loads import Ledger
 from tests.unit.command_line import lines, tickets
 from tests.unit.dead_letter_queue import (
     GIVEN,
@@ -18,6 +16,9 @@ from tests.unit.dead_letter_queue import (
     waiting,
 )
 from tests.unit.step_functions import ACCEPTED, EXECUTION, StepFunctions
+from tickets.runs import dead_letters
+from tickets.runs.dead_letters import held_dead_letters
+from tickets.runs.stack import Stack
 
 pytestmark = pytest.mark.usefixtures("empty_queues")
 

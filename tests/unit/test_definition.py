@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
-from ops import ROOT, definition
-from ops.definition import DefinitionError, placeholders, substitute
+from tickets import ROOT
+from tools import definition
+from tools.definition import DefinitionError, placeholders, substitute
 
 
 def test_values_are_replaced_as_text_before_the_text_is_parsed() -> None:
@@ -38,6 +39,6 @@ def test_the_projects_definition_loads_with_sample_values_and_only_with_all_valu
 
 def test_the_module_prints_plain_json() -> None:
     printed = subprocess.run(
-        [sys.executable, "-m", "ops.definition"], cwd=ROOT, capture_output=True, check=True
+        [sys.executable, "-m", "tools.definition"], cwd=ROOT, capture_output=True, check=True
     ).stdout
     assert json.loads(printed) == definition.load()

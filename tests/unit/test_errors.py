@@ -10,10 +10,11 @@ from typing import Any
 import botocore.exceptions
 import pytest
 
-from ops import ROOT, commands
-from ops.errors import Terminated
-from ops.waiting import DeadlinePassed, polls
 from tests.unit.command_line import assert_sentence, tickets
+from tickets import ROOT
+from tickets.cli import commands
+from tickets.cli.errors import Terminated
+from tickets.runs.waiting import DeadlinePassed, polls
 
 
 def client_error(code: str, message: str = "no") -> botocore.exceptions.ClientError:
@@ -58,7 +59,9 @@ def test_polling_ends_at_its_deadline() -> None:
 
 
 def test_an_unforeseen_error_is_no_traceback_either(tmp_path: Path) -> None:
-    result = run_main("ops.commands.write_sample = None", "sample", str(tmp_path / "made.csv"))
+    result = run_main(
+        "tickets.cli.commands.write_sample = None", "sample", str(tmp_path / "made.csv")
+    )
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("Unexpected TypeError")
     assert result.stderr.count("\n") == 1
@@ -68,7 +71,7 @@ def test_an_early_interrupt_is_quiet() -> None:
     """While the command is still being loaded."""
     interrupted = (
         "def load(name, *rest, load=builtins.__import__):\n"
-        "    if name == 'ops.errors': os.kill(os.getpid(), signal.SIGINT)\n"
+        "    if name == 'tickets.cli.errors': os.kill(os.getpid(), signal.SIGINT)\n"
         "    return load(name, *rest)\n"
         "builtins.__import__ = load"
     )
@@ -78,7 +81,10 @@ def test_an_early_interrupt_is_quiet() -> None:
 
 def run_main(preparation: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The entry point in a process of its own."""
-    code = f"import builtins, os, signal, ops.cli, ops.commands\n{preparation}\nops.cli.main()"
+    code = (
+        "import builtins, os, signal, tickets.cli.main, tickets.cli.commands\n"
+        f"{preparation}\ntickets.cli.main.main()"
+    )
     command = [sys.executable, "-c", code, *arguments]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}"}
     return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from ingestion.facts import HEAD_SIZE, FileFacts, examine
+from ingestion.csv_files.header import HEAD_SIZE, FileFacts, examine
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store"
 IN_ORDER = {

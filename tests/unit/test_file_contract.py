@@ -15,16 +15,17 @@ from typing import Any, NamedTuple
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from ingestion import facts, validation
-from ingestion.facts import HEAD_SIZE, FileFacts, examine
-from ingestion.records import LONGEST_RECORD, read_records
-from ingestion.refused import LONGEST_RAW, csv_lines, refused_row
-from ingestion.rows import REASONS, Item, Row, RowReader
-from ingestion.tally import MOST_REFUSED
-from ingestion.unpack import LARGEST_FILE, Unpacker
-from ops import TEMPLATE
-from ops.ingest import NOTIFIED_ENDINGS
+from ingestion.csv_files import header
+from ingestion.csv_files.gzip_stream import MAX_FILE_BYTES, Unpacker
+from ingestion.csv_files.header import HEAD_SIZE, FileFacts, examine
+from ingestion.csv_files.records import MAX_RECORD_BYTES, read_records
+from ingestion.csv_files.refused_rows import MAX_RAW_BYTES, csv_lines, refused_row
+from ingestion.csv_files.rows import REASONS, Item, Row, RowReader
+from ingestion.tasks import validate_file
+from ingestion.tasks.accounting import MAX_REFUSED_ROWS
 from tests.unit.stack_in_memory import KEY, StackInMemory
+from tickets import TEMPLATE
+from tickets.runs.ingest import NOTIFIED_ENDINGS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "files.md").read_text(encoding="utf-8")
 EXAMPLE = re.compile(
@@ -152,7 +153,7 @@ def test_every_reason_has_its_meaning_on_the_page_and_an_example() -> None:
 
 
 def test_every_reason_to_refuse_a_file_is_on_the_page() -> None:
-    source = inspect.getsource(facts) + inspect.getsource(validation)
+    source = inspect.getsource(header) + inspect.getsource(validate_file)
     reasons = set(re.findall(r'Reason\(\s*"(\w+)"', source)) | {"object_gone", "object_changed"}
     assert len(reasons) >= 8
     for reason in reasons:
@@ -162,18 +163,18 @@ def test_every_reason_to_refuse_a_file_is_on_the_page() -> None:
 def test_the_limits_on_the_page_are_those_of_the_code() -> None:
     parameters = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))["Parameters"]
     for number, name in (
-        (LARGEST_FILE, "largest file"),
-        (LONGEST_RECORD, "longest record"),
+        (MAX_FILE_BYTES, "largest file"),
+        (MAX_RECORD_BYTES, "longest record"),
         (HEAD_SIZE, "what is looked at before a file is accepted"),
         (Unpacker.largest(0), "how far a gzip file may unpack"),
-        (LONGEST_RAW, "text of a refused row"),
-        (MOST_REFUSED, "refused rows of one chunk"),
-        (parameters["MostRefusedPercent"]["Default"], "share of refused rows"),
+        (MAX_RAW_BYTES, "text of a refused row"),
+        (MAX_REFUSED_ROWS, "refused rows of one chunk"),
+        (parameters["MaxRefusedPercent"]["Default"], "share of refused rows"),
     ):
         (line,) = [one for one in PAGE.splitlines() if one.startswith(f"| {name}")]
         assert re.search(rf"(?<![0-9,]){number:,}(?![0-9,])", line), (name, number)
     assert Unpacker.largest(10**8) == 200 * 10**8
-    assert Unpacker.largest(10**9) == LARGEST_FILE
+    assert Unpacker.largest(10**9) == MAX_FILE_BYTES
 
 
 def test_the_endings_on_the_page_are_those_that_the_bucket_notifies() -> None:

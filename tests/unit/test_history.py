@@ -5,16 +5,6 @@ from typing import Any
 
 import pytest
 
-from ops.history import (
-    condensed,
-    ending,
-    ending_of_output,
-    error_in_words,
-    failure_in_words,
-    last_value,
-    read_states,
-    results,
-)
 from tests.unit.step_functions import (
     COUNTS,
     StepFunctions,
@@ -27,6 +17,16 @@ from tests.unit.step_functions import (
     overtaken_visits,
     refused_visits,
     turn_visits,
+)
+from tickets.runs.history import (
+    condensed,
+    ending,
+    ending_of_output,
+    error_in_words,
+    failure_in_words,
+    last_value,
+    read_states,
+    results,
 )
 
 TASK_FAILED = {

@@ -8,7 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from ingestion.ledger import ChunkProgress, Ledger
+from ingestion.ledger.chunks import ChunkProgress
+from ingestion.ledger.loads import Ledger
 
 LOAD = "store-12-tickets-csv-ad416c914d01f952"
 CHUNK = ChunkProgress(
@@ -40,7 +41,7 @@ def ledger(monkeypatch, session):
     """An empty ledger whose clock goes on by a second with each entry."""
     seconds = iter(range(60))
     monkeypatch.setattr(
-        "ingestion.ledger._now", lambda: f"2025-11-24T09:00:{next(seconds):02d}.000Z"
+        "ingestion.ledger.loads._now", lambda: f"2025-11-24T09:00:{next(seconds):02d}.000Z"
     )
     with mock_aws():
         client = session.client("dynamodb")

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from ingestion.claims import Claim, Claims, Lease
-from ingestion.ledger import ChunkProgress, Ledger
-from ops.loads import FIELDS
-from ops.stack import Stack
+from ingestion.ledger.chunks import ChunkProgress
+from ingestion.ledger.claims import Claim, Claims, Lease
+from ingestion.ledger.loads import Ledger
 from tests.unit.command_line import lines, tickets
 from tests.unit.step_functions import EXECUTION, RESULT, StepFunctions, refused_visits
+from tickets.runs.loads import FIELDS
+from tickets.runs.stack import Stack
 
 FACTS = {"bucket": "uploads", "etag": "e", "size": 1_234_567, "uploader": "AWS:AIDA"}
 

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ops.sample import write_sample
 from tests.unit.stack_in_memory import StackInMemory
+from tickets.sample import write_sample
 
 FILES = int(os.environ.get("FUZZ_FILES", "150"))
 SEED = int(os.environ.get("FUZZ_SEED", "3"))

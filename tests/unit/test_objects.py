@@ -15,7 +15,7 @@ from botocore.response import StreamingBody
 from urllib3.exceptions import ProtocolError
 
 from ingestion.errors import ObjectChanged, ObjectGone
-from ingestion.objects import PinnedObject, pin, read_ahead, read_blocks
+from ingestion.s3.objects import PinnedObject, pin, read_ahead, read_blocks
 
 STORED_AT = datetime(2025, 11, 24, 9, 0, 7, tzinfo=UTC)
 CONTENT = bytes(range(256)) * 40

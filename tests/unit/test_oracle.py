@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingestion.chunks import Cutter
-from ingestion.records import MalformedField, Record, read_records, split_fields
+from ingestion.csv_files.chunks import Cutter
+from ingestion.csv_files.records import MalformedField, Record, read_records, split_fields
 
 FILES = int(os.environ.get("FUZZ_FILES", "200"))
 FUZZING = "FUZZ_FILES" in os.environ

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.packaging import PackagingError, package, zip_code
+from tickets.local.packaging import PackagingError, package, zip_code
 
 TEMPLATE = """
 Globals:

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ingestion import pages
-from ingestion.pages import PAGE_SIZE, Page, PageReader
-from ingestion.records import DELIMITERS, Record, WholeRecords, read_records
-from ingestion.refused import RefusedRow, refused_row
-from ingestion.rows import COLUMNS, Key, Refusal, Row, RowReader
+from ingestion.csv_files import fast_rows
+from ingestion.csv_files.fast_rows import PAGE_SIZE, Page, PageReader
+from ingestion.csv_files.records import DELIMITERS, Record, WholeRecords, read_records
+from ingestion.csv_files.refused_rows import RefusedRow, refused_row
+from ingestion.csv_files.rows import COLUMNS, Key, Refusal, Row, RowReader
 
 KEY = ("ticket_id", "product")
 
@@ -581,5 +581,5 @@ def test_how_many_rows_are_read_one_by_one_makes_no_difference(
     file: tuple[Header, bytes], few: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pages, "_FEW_ROWS", few)
+        patch.setattr(fast_rows, "_MIN_ROWS_TO_HALVE", few)
         check_file(*file, 10_000)

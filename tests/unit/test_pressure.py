@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion.pressure import InFlightLimit, RateLimit, share_of_rate
-from ingestion.rows import COLUMNS
-from ingestion.table import WritingStopped
+from ingestion.csv_files.rows import COLUMNS
+from ingestion.dynamodb.batch_writer import WritingStopped
+from ingestion.dynamodb.flow_control import InFlightLimit, RateLimit, share_of_rate
 from tests.unit.scripted_table import THROTTLED, ScriptedTable, put, put_all, writer_for
 from tests.unit.stack_in_memory import StackInMemory, TableInMemory
 

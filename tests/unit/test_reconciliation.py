@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion import answers
-from ingestion.ledger import ChunkProgress
-from ingestion.reconciliation import rows_per_second
-from ingestion.rows import COLUMNS
-from ingestion.tally import Tally
-from ingestion.transport import Reply
+from ingestion.csv_files.rows import COLUMNS
+from ingestion.dynamodb import responses
+from ingestion.dynamodb.transport import Reply
+from ingestion.ledger.chunks import ChunkProgress
+from ingestion.tasks.accounting import Tally
+from ingestion.tasks.reconcile import rows_per_second
 from tests.unit.stack_in_memory import StackInMemory, TableInMemory
 
 START = datetime(2026, 3, 1, 23, 59, 0, tzinfo=UTC)
@@ -94,7 +94,7 @@ class ThrottlingTable(TableInMemory):
 
 
 def test_the_report_tells_throttles_and_rows_a_second(monkeypatch):
-    monkeypatch.setattr(answers.random, "uniform", lambda shortest, longest: 0)
+    monkeypatch.setattr(responses.random, "uniform", lambda shortest, longest: 0)
     rows = [f"T{at},Tea,B1,2026-01-31T00:00,,1,Lyon" for at in range(30)]
     stack = StackInMemory(chunk_size=400)
     stack.table = ThrottlingTable()

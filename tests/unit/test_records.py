@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ingestion import records
-from ingestion.records import (
-    LONGEST_RECORD,
+from ingestion.csv_files import records
+from ingestion.csv_files.records import (
+    MAX_RECORD_BYTES,
     MalformedField,
     QuoteScanner,
     Record,
@@ -90,13 +90,13 @@ def test_a_record_that_is_too_long_is_given_up_in_bounded_memory(opening):
 
     found = list(read_records(blocks(), b","))
     assert [record.problem for record in found] == [None, "record_too_long"]
-    assert served == LONGEST_RECORD // 65536
+    assert served == MAX_RECORD_BYTES // 65536
 
     served = 0
     whole = WholeRecords(blocks(), b",")
     assert list(whole) == [b"a\n"]
     assert (whole.problem, whole.rest) == ("record_too_long", found[1].raw)
-    assert served == LONGEST_RECORD // 65536
+    assert served == MAX_RECORD_BYTES // 65536
 
 
 # Text in which quotes, delimiters and line ends are as frequent as they are dangerous.
@@ -123,7 +123,7 @@ def pieces(data: bytes, cuts: list[int], longest: int) -> list[bytes]:
 @given(
     data=dangerous,
     cuts=st.lists(st.integers(0, 60), max_size=8),
-    longest=st.sampled_from([4, 9, 20, LONGEST_RECORD]),
+    longest=st.sampled_from([4, 9, 20, MAX_RECORD_BYTES]),
     delimiter=st.sampled_from([b",", b";"]),
 )
 @example(data=b'a,"b\n",c\n', cuts=[2], longest=100, delimiter=b",")
@@ -132,7 +132,7 @@ def pieces(data: bytes, cuts: list[int], longest: int) -> list[bytes]:
 @example(data=b"a\n12345\n", cuts=[4], longest=4, delimiter=b",")
 @example(data=b"a\n1234\n", cuts=[4], longest=4, delimiter=b",")
 def test_whole_texts_hold_the_records_that_the_plain_reading_finds(data, cuts, longest, delimiter):
-    with mock.patch.object(records, "LONGEST_RECORD", longest):
+    with mock.patch.object(records, "MAX_RECORD_BYTES", longest):
         blocks = pieces(data, cuts, longest)
         plain = list(read_records(blocks, delimiter))
         whole = WholeRecords(blocks, delimiter)
@@ -226,7 +226,7 @@ def test_outside_agrees_with_a_byte_by_byte_reading(data):
 @example(data=b'"a""b\n"\n', cuts=[3], ways=[True, False] * 5)
 def test_passing_over_a_block_leads_where_reading_it_leads(data, cuts, ways):
     plain, mixed = QuoteScanner(b","), QuoteScanner(b",")
-    for block, passed in zip(pieces(data, cuts, LONGEST_RECORD), ways, strict=False):
+    for block, passed in zip(pieces(data, cuts, MAX_RECORD_BYTES), ways, strict=False):
         outside = plain.outside(block)
         ends = [at + 1 for one in outside for at in range(*one) if block[at : at + 1] == b"\n"]
         if passed:
@@ -349,7 +349,7 @@ def test_a_record_that_is_too_long_is_told_by_the_quote_still_open_where_it_was_
 def test_the_longest_record_is_the_same_however_it_comes(line_end, block_size, quoted):
     """A record of exactly the longest size is read, one byte more is given up."""
     for more in (0, 1):
-        size = LONGEST_RECORD + more - len(line_end.rstrip(b"\n"))
+        size = MAX_RECORD_BYTES + more - len(line_end.rstrip(b"\n"))
         raw = b'"' + b"x" * (size - 2) + b'"' if quoted else b"x" * size
         data = b"a\n" + raw + line_end
         blocks = [data[at : at + block_size] for at in range(0, len(data), block_size)]

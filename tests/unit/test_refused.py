@@ -5,15 +5,14 @@ import io
 
 import pytest
 
-from ingestion.refused import (
+from ingestion.csv_files.refused_rows import (
     HEADER,
-    LONGEST_RAW,
+    MAX_RAW_BYTES,
     RefusedRow,
     csv_lines,
-    read_parts,
     refused_row,
-    write_part,
 )
+from ingestion.s3.refused_rows import read_parts, write_part
 
 AWKWARD = ['a,"b"', "two\nlines", "cr\rhere", "crlf\r\nhere", "\u2028\x85\x1c", "é日本", "\x00", ""]
 
@@ -51,8 +50,8 @@ def test_bytes_that_are_not_utf8_are_shown_escaped():
 
 
 def test_a_long_text_is_cut():
-    assert refused_row(1, "", "record_too_long", b"x" * 9999).raw == "x" * LONGEST_RAW
-    assert refused_row(1, "", "record_too_long", b"x" * LONGEST_RAW).raw == "x" * LONGEST_RAW
+    assert refused_row(1, "", "record_too_long", b"x" * 9999).raw == "x" * MAX_RAW_BYTES
+    assert refused_row(1, "", "record_too_long", b"x" * MAX_RAW_BYTES).raw == "x" * MAX_RAW_BYTES
 
 
 @pytest.mark.parametrize("raw", AWKWARD)

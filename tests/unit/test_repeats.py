@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestion import repeats
-from ingestion.pages import PageReader
-from ingestion.refused import RefusedRow
-from ingestion.repeats import KeyDigests, superseded_rows
-from ingestion.rows import COLUMNS
+from ingestion.csv_files import equal_keys
+from ingestion.csv_files.equal_keys import KeyDigests, superseded_rows
+from ingestion.csv_files.fast_rows import PageReader
+from ingestion.csv_files.refused_rows import RefusedRow
+from ingestion.csv_files.rows import COLUMNS
 
 READER = PageReader(
     {name: at for at, name in enumerate(COLUMNS)}, len(COLUMNS), b",", ("ticket_id", "product")
@@ -85,7 +85,7 @@ def check(lines: list[Line], first: int = 0, page: int = 1_000) -> list[RefusedR
 @pytest.fixture
 def collisions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Digests of which there are five, negative ones too."""
-    monkeypatch.setattr(repeats, "hash", lambda key: hash(key) % 5 - 2, raising=False)
+    monkeypatch.setattr(equal_keys, "hash", lambda key: hash(key) % 5 - 2, raising=False)
 
 
 # ---------------------------------------------------------------- by hand
@@ -156,7 +156,7 @@ def test_digests_of_keys_that_occur_twice_are_told() -> None:
 
 def test_every_digest_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever its last bits and its sign: the parts in which they are compared are all of them."""
-    monkeypatch.setattr(repeats, "hash", lambda key: int(key[0]), raising=False)
+    monkeypatch.setattr(equal_keys, "hash", lambda key: int(key[0]), raising=False)
     edges = [-(2**63), -(2**62), -9, *range(-8, 8), 2**31, 2**62, 2**63 - 1]
     for one in edges:
         others = [two for two in edges if two != one]
@@ -195,7 +195,7 @@ def test_a_dictionary_of_all_rows_says_the_same(lines: list[Line], first: int, p
 @settings(deadline=None)
 def test_also_when_digests_collide(lines: list[Line], first: int, page: int, most: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(repeats, "hash", lambda key: hash(key) % most - 4, raising=False)
+        patch.setattr(equal_keys, "hash", lambda key: hash(key) % most - 4, raising=False)
         check(lines, min(first, len(lines)), page)
 
 

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from ingestion.ledger import Ledger
-from ops.stack import Stack
+from ingestion.ledger.loads import Ledger
 from tests.unit.command_line import assert_sentence, lines, tickets
 from tests.unit.dead_letter_queue import (
     GIVEN,
@@ -17,6 +16,7 @@ from tests.unit.dead_letter_queue import (
     waiting,
 )
 from tests.unit.step_functions import EXECUTION, StepFunctions
+from tickets.runs.stack import Stack
 
 pytestmark = pytest.mark.usefixtures("empty_queues")
 

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestion import answers
-from ingestion.chunks import Chunk
+from ingestion.contracts import Chunk
+from ingestion.csv_files.fast_rows import PageReader
+from ingestion.csv_files.rows import COLUMNS
+from ingestion.dynamodb import responses
+from ingestion.dynamodb.transport import Reply
 from ingestion.errors import NoProgress, TableUnreachable
-from ingestion.ledger import ChunkProgress
-from ingestion.pages import PageReader
-from ingestion.rows import COLUMNS
-from ingestion.tally import Reached, Tally
-from ingestion.transport import Reply
-from ingestion.writing import CHECKPOINT_SECONDS, ChunkWriter
+from ingestion.ledger.chunks import ChunkProgress
+from ingestion.tasks.accounting import Reached, Tally
+from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS, ChunkWriter
 from tests.unit.stack_in_memory import (
     UPLOADS,
     WORK,
@@ -211,8 +211,8 @@ ANSWERS = st.lists(
 def small_pages_and_longest_pauses():
     """Pages of some batches each, so that rounds end in the middle of one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ingestion.reading.PAGE_SIZE", 3_000)
-        patch.setattr(answers.random, "uniform", lambda shortest, longest: longest)
+        patch.setattr("ingestion.tasks.chunk_rows.PAGE_SIZE", 3_000)
+        patch.setattr(responses.random, "uniform", lambda shortest, longest: longest)
         yield
 
 

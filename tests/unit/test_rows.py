@@ -2,8 +2,8 @@
 
 import pytest
 
-from ingestion.records import Record
-from ingestion.rows import COLUMNS, REASONS, Refusal, Row, RowReader
+from ingestion.csv_files.records import Record
+from ingestion.csv_files.rows import COLUMNS, REASONS, Refusal, Row, RowReader
 
 GOOD = {
     "ticket_id": "T1",

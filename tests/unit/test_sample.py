@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.records import read_records
-from ingestion.rows import COLUMNS, Refusal, Row, RowReader
-from ops.sample import HEADER, Sample, write_sample
+from ingestion.csv_files.records import read_records
+from ingestion.csv_files.rows import COLUMNS, Refusal, Row, RowReader
+from tickets.sample import HEADER, Sample, write_sample
 
 
 @pytest.fixture(scope="module")

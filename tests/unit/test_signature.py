@@ -10,7 +10,7 @@ from botocore.credentials import Credentials, RefreshableCredentials
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingestion.signature import Signer
+from ingestion.dynamodb.signature import Signer
 
 TARGET = "DynamoDB_20120810.BatchWriteItem"
 REGION = "eu-central-1"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ingestion.streams import IteratorStream, file_object
+from ingestion.s3.streams import IteratorStream, file_object
 
 PIECES = [b"a", b"", b"bcd", b"x" * 3_000_000, b"", b"\x00\xff", b"end"]
 WHOLE = b"".join(PIECES)

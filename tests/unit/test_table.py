@@ -10,9 +10,9 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestion import answers
+from ingestion.dynamodb import responses
+from ingestion.dynamodb.batch_writer import WritingStopped
 from ingestion.errors import TableUnreachable
-from ingestion.table import WritingStopped
 from tests.unit.scripted_table import (
     DENIED,
     FAULT,
@@ -36,7 +36,7 @@ SECRET = "Ada Lovelace"  # a row's value
 @pytest.fixture
 def longest_pauses(monkeypatch):
     """Jitter at its longest, so that pauses can be foretold."""
-    monkeypatch.setattr(answers.random, "uniform", lambda shortest, longest: longest)
+    monkeypatch.setattr(responses.random, "uniform", lambda shortest, longest: longest)
 
 
 def write(table, values, **options):
@@ -259,7 +259,7 @@ def test_pauses_are_jittered_from_none_to_the_longest(monkeypatch):
         asked.append((shortest, longest))
         return longest / 2
 
-    monkeypatch.setattr(answers.random, "uniform", half)
+    monkeypatch.setattr(responses.random, "uniform", half)
     table = ScriptedTable(THROTTLED, THROTTLED)
     write(table, range(3))
     assert asked == [(0, 0.05), (0, 0.1)]

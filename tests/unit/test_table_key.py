@@ -2,8 +2,9 @@
 
 import pytest
 
+from ingestion.csv_files.rows import TEXT_COLUMNS
+from ingestion.dynamodb.table_schema import key_attributes
 from ingestion.errors import KeySchemaNotSupported
-from ingestion.table import key_attributes
 
 
 class Description:
@@ -38,7 +39,7 @@ class Description:
     ],
 )
 def test_the_tables_key_is_read_partition_key_first(types, names):
-    assert key_attributes(Description(**types), "Tickets") == names
+    assert key_attributes(Description(**types), "Tickets", TEXT_COLUMNS) == names
 
 
 @pytest.mark.parametrize(
@@ -53,4 +54,4 @@ def test_the_tables_key_is_read_partition_key_first(types, names):
 )
 def test_a_key_that_no_column_provides_as_a_string_is_named(types, blamed):
     with pytest.raises(KeySchemaNotSupported, match=f"Tickets .* {blamed}"):
-        key_attributes(Description(**types), "Tickets")
+        key_attributes(Description(**types), "Tickets", TEXT_COLUMNS)

@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from ingestion import transport
-from ingestion.transport import Reply, Transport, dynamodb_transport
-from ops.waiting import polls
+from ingestion.dynamodb import transport
+from ingestion.dynamodb.transport import Reply, Transport, dynamodb_transport
 from tests.unit.http_server import Hang, http_server, taken
 from tests.unit.test_signature import by_botocore
+from tickets.runs.waiting import polls
 
 BUNDLE = botocore.httpsession.get_cert_path(True)
 PATIENCE = 20  # seconds, for what takes milliseconds

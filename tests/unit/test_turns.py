@@ -8,9 +8,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from ingestion.claims import Claim, Claims
-from ingestion.ledger import Ledger
-from ingestion.turns import LEASE_MARGIN_SECONDS, OVERTAKEN, Turns, take_turn
+from ingestion.ledger.claims import Claim, Claims
+from ingestion.ledger.loads import Ledger
+from ingestion.ledger.versions import LEASE_MARGIN_SECONDS, OVERTAKEN, Turns
+from ingestion.tasks.take_turn import take_turn
 from tests.unit.claims_in_memory import ClaimsInMemory
 
 BUCKET, KEY = "uploads", "store-12/tickets.csv"

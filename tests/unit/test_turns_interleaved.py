@@ -1,13 +1,14 @@
-"""Never do two versions of an object write at once, whoever comes when: every order is tried.
+"""Two versions of an object never write at the same time: every order of their requests is tried.
 
-The code is that of `ingestion.turns`; only the entries are in memory, so that a test decides who
-comes next at each single request.
+The code is that of `ingestion.ledger.versions`. Only the entries are in memory, so that a test
+decides whose request comes next.
 """
 
 import pytest
 
-from ingestion.claims import Claim
-from ingestion.turns import LEASE_MARGIN_SECONDS, Turns, WriterLease, take_turn
+from ingestion.ledger.claims import Claim
+from ingestion.ledger.versions import LEASE_MARGIN_SECONDS, Turns, WriterLease
+from ingestion.tasks.take_turn import take_turn
 from tests.unit.claims_in_memory import ClaimsInMemory
 from tests.unit.interleavings import Actor, World, explore
 
@@ -146,7 +147,7 @@ def test_an_older_and_a_newer_version_never_write_at_once():
         ("v1", "v1", "v2", "v2"),
         ("v1", "v2", "v2"),  # overtaken between two writes
         ("v2", "v2"),  # overtaken before the first one
-        ("v1", "v1"),  # the newer one was still waiting at the end of this test's patience
+        ("v1", "v1"),  # the newer one was still waiting at the end of this test's backoff
         ("v1",),
         (),
     }

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ingestion import unpack
-from ingestion.unpack import Unpacker
+from ingestion.csv_files import gzip_stream
+from ingestion.csv_files.gzip_stream import Unpacker
 
 TEXT = "".join(f"T{number},Tea,{number * 7919 % 1000}\n" for number in range(3_000)).encode()
 PACKED = gzip.compress(TEXT, mtime=0)
@@ -109,15 +109,15 @@ def test_a_file_may_unpack_to_200_times_its_size() -> None:
 def test_the_bound_is_exact(
     room: int, problem: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unpack, "_FREE_SIZE", room)
-    monkeypatch.setattr(unpack, "_LARGEST_RATIO", 0)
+    monkeypatch.setattr(gzip_stream, "_FREE_SIZE", room)
+    monkeypatch.setattr(gzip_stream, "_MAX_RATIO", 0)
     data, found = unpacked(gzip.compress(b"x" * 1_000_000), 64)
     assert found == problem
     assert len(data) <= room
 
 
 def test_a_bomb_is_given_up_before_it_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpack, "_FREE_SIZE", 100_000)
+    monkeypatch.setattr(gzip_stream, "_FREE_SIZE", 100_000)
     bomb = gzip.compress(bytes(50_000_000))
     read = 0
 
@@ -135,6 +135,6 @@ def test_a_bomb_is_given_up_before_it_is_read_to_its_end(monkeypatch: pytest.Mon
 
 
 def test_the_ratio_counts_all_members_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpack, "_FREE_SIZE", 100_000)
+    monkeypatch.setattr(gzip_stream, "_FREE_SIZE", 100_000)
     members = gzip.compress(bytes(90_000)) * 3  # each one alone would be allowed
     assert unpacked(members, 1 << 20)[1] == "unpacks_too_large"

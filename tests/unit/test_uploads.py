@@ -8,14 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from ingestion.errors import UnreadableNotification
-from ingestion.uploads import (
-    Upload,
-    execution_name,
-    forced_load_id,
-    load_id,
-    manual_execution_name,
-    read_notification,
-)
+from ingestion.names import execution_name, forced_load_id, load_id, manual_execution_name
+from ingestion.s3.notifications import Upload, read_notification
 
 UPLOAD = Upload(
     bucket="uploads",

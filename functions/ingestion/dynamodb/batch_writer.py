@@ -1,0 +1,207 @@
+"""How items get into the table: BatchWriteItem, several in flight, retried until a deadline.
+
+A throttled table slows the writer and never fails it by itself. The interface is
+``BatchWriter.put``, ``drain``, ``stop`` and ``acknowledged``.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from botocore.exceptions import ClientError
+
+from ingestion.csv_files.item_json import EncodedKey
+from ingestion.dynamodb.flow_control import InFlightLimit, RateLimit
+from ingestion.dynamodb.requests import batch_body
+from ingestion.dynamodb.responses import Answer, Backoff, read_answer
+from ingestion.dynamodb.transport import Reply
+from ingestion.errors import TableUnreachable
+
+if TYPE_CHECKING:
+    pass
+
+BATCH_ITEMS = 25
+"""BatchWriteItem's limit. Its other one, 16 MB, is out of reach: a batch is of one page, so of one
+item of up to 400 KB and ``pages.PAGE_SIZE`` bytes of others, and JSON makes six of a byte at most.
+"""
+
+_MAX_UNACKNOWLEDGED = 8
+"""Times the batches in flight: so many may be sent behind one that is still to be sent again, and
+are sent once more if the deadline comes before it."""
+_MAX_WAIT_SECONDS = 1.0  # seconds between two looks at the clock
+
+Mark = TypeVar("Mark")
+
+
+class WritingStopped(Exception):
+    """The deadline came, or the caller stopped, with items not yet acknowledged. What is
+    acknowledged stands."""
+
+
+class Sender(Protocol):
+    """What the writer needs of ``ingestion.dynamodb.transport.Transport``."""
+
+    @property
+    def under_way(self) -> int: ...
+
+    def send(self, tag: object, body: bytes) -> None: ...
+
+    def replies(self, seconds: float) -> list[Reply]: ...
+
+
+class _Batch(Generic[Mark]):
+    """Items on their way. ``requests`` are those still to be taken."""
+
+    __slots__ = ("backoff", "items", "keys", "mark", "requests")
+
+    def __init__(self, keys: frozenset[EncodedKey], requests: Sequence[bytes], mark: Mark) -> None:
+        self.keys = keys
+        self.items = len(requests)
+        self.requests = requests
+        self.mark = mark
+        self.backoff: Backoff | None = None  # made when it is needed
+
+
+class BatchWriter(Generic[Mark]):
+    """Puts items into one table in the order given, as far as equal keys are concerned: an item is
+    sent only once every earlier item of the same key is acknowledged, or instead of it.
+
+    ``sender`` must have nothing under way, and has nothing when the writer is left. ``rate`` caps
+    the items a second. ``acknowledged`` is the mark of the last ``put`` up to which everything is
+    in the table.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        table: str,
+        *,
+        in_flight: int,
+        deadline: float,
+        rate: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sender = sender
+        self._table = table
+        self._pressure = InFlightLimit(in_flight)
+        self._rate = RateLimit(rate, clock()) if rate else None
+        self._most_unacknowledged = in_flight * _MAX_UNACKNOWLEDGED
+        self._deadline = deadline
+        self._clock = clock
+        self._sent: deque[_Batch[Mark]] = deque()  # in order, up to the first not acknowledged
+        self._open_keys: set[EncodedKey] = set()  # of all items on their way
+        self._waiting: list[tuple[float, _Batch[Mark]]] = []  # to be sent again, and when
+        self.acknowledged: Mark | None = None
+        self.items_written = 0
+        """Items acknowledged; of equal keys in one batch only the last was sent."""
+        self.items_replaced = 0
+        """Items never sent because a later one of the same key took their place in a batch."""
+        self.throttles = 0
+        """Answers by which the table took less than it was asked to."""
+        self.batch_items = min(BATCH_ITEMS, self._rate.batch_items) if self._rate else BATCH_ITEMS
+        """The most items of one ``put``."""
+
+    def __enter__(self) -> "BatchWriter[Mark]":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._sender.under_way:
+            self._sender.replies(_MAX_WAIT_SECONDS)
+
+    def put(self, keys: Sequence[EncodedKey], requests: Sequence[bytes], mark: Mark) -> None:
+        """Take at most ``batch_items`` items, as one batch; blocks while enough are in flight.
+
+        Raises WritingStopped, TableUnreachable after too many faults in a row, and botocore's
+        ClientError for an answer that no repetition cures.
+        """
+        distinct = frozenset(keys)
+        if len(distinct) < len(keys):
+            self.items_replaced += len(keys) - len(distinct)
+            requests = list(dict(zip(keys, requests, strict=True)).values())
+        if self._rate:
+            may_go = self._rate.take(len(requests), self._clock())
+            while (delay := may_go - self._clock()) > 0:
+                self._advance(delay)
+        while not self._has_room_for(distinct):
+            self._advance(_MAX_WAIT_SECONDS)
+        batch = _Batch(distinct, requests, mark)
+        self._sent.append(batch)
+        self._open_keys |= distinct
+        self._send(batch)
+
+    def drain(self) -> None:
+        """Return once everything is acknowledged. Raises like ``put``."""
+        while self._sent:
+            self._advance(_MAX_WAIT_SECONDS)
+
+    def stop(self) -> None:
+        """Let what is in flight finish, retry nothing, and move ``acknowledged`` as far as it goes.
+        Raises nothing."""
+        while self._sender.under_way:
+            for reply in self._sender.replies(_MAX_WAIT_SECONDS):
+                try:
+                    self._take(reply)
+                except (ClientError, TableUnreachable):
+                    continue
+
+    def _has_room_for(self, keys: frozenset[EncodedKey]) -> bool:
+        return (
+            self._sender.under_way + len(self._waiting) < self._pressure.limit
+            and len(self._sent) < self._most_unacknowledged
+            and self._open_keys.isdisjoint(keys)
+        )
+
+    def _advance(self, seconds: float) -> None:
+        """Send again what is due, and take the replies that come in; waits at most so long."""
+        now = self._clock()
+        if now >= self._deadline:
+            raise WritingStopped
+        wait = min(seconds, self._deadline - now)
+        if self._waiting:
+            wait = min(wait, self._send_again(now))
+        for reply in self._sender.replies(wait):
+            self._take(reply)
+
+    def _send_again(self, now: float) -> float:
+        """Send what is due as far as there is room; the seconds until there is more to do."""
+        self._waiting.sort(key=lambda one: one[0])
+        while self._waiting and self._waiting[0][0] <= now:
+            if self._sender.under_way >= self._pressure.limit:
+                return _MAX_WAIT_SECONDS  # a reply comes first
+            self._send(self._waiting.pop(0)[1])
+        return self._waiting[0][0] - now if self._waiting else _MAX_WAIT_SECONDS
+
+    def _send(self, batch: _Batch[Mark]) -> None:
+        self._sender.send(batch, batch_body(self._table, batch.requests))
+
+    def _take(self, reply: Reply) -> None:
+        batch: _Batch[Mark] = reply.tag
+        answer = read_answer(reply.status, reply.body, batch.requests, self._table)
+        if not answer.left:
+            self._pressure.succeeded()
+            self._acknowledge(batch)
+            return
+        if answer.throttled:
+            self.throttles += 1
+            self._pressure.throttled(self._clock())
+        self._wait_with(batch, answer, reply)
+
+    def _wait_with(self, batch: _Batch[Mark], answer: Answer, reply: Reply) -> None:
+        batch.backoff = batch.backoff or Backoff()
+        some_taken = len(answer.left) < len(batch.requests)
+        pause = batch.backoff.pause(answer, some_taken=some_taken)
+        if pause is None:
+            # Of an answer only the status is told: its text may hold the items left.
+            why = f"status {reply.status}" if reply.status else reply.body.decode(errors="replace")
+            raise TableUnreachable(f"DynamoDB did not take a batch: {why}")
+        batch.requests = answer.left
+        self._waiting.append((self._clock() + pause, batch))
+
+    def _acknowledge(self, batch: _Batch[Mark]) -> None:
+        batch.requests = ()
+        self._open_keys -= batch.keys
+        while self._sent and not self._sent[0].requests:
+            first = self._sent.popleft()
+            self.acknowledged = first.mark
+            self.items_written += first.items

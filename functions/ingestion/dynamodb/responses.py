@@ -1,0 +1,104 @@
+"""What an answer to a BatchWriteItem means: taken, not now, broken, or no.
+
+Codes and what to do about them: "Error handling with DynamoDB", Developer Guide.
+"""
+
+import json
+import random
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from botocore.exceptions import ClientError
+
+from ingestion.csv_files.item_json import encode
+
+TAKEN = b'{"UnprocessedItems":{}}'
+_THROTTLED = {
+    "ProvisionedThroughputExceededException",
+    "ThrottlingException",
+    "RequestLimitExceeded",
+    "LimitExceededException",
+}
+_TELLING_NO_VALUES = {
+    "AccessDeniedException",
+    "ExpiredTokenException",
+    "IncompleteSignatureException",
+    "InvalidSignatureException",
+    "MissingAuthenticationTokenException",
+    "ResourceNotFoundException",
+    "UnrecognizedClientException",
+}
+"""Errors whose texts are about who asks, or for which table. All others may quote what was sent."""
+
+_FIRST_PAUSE_SECONDS = 0.05  # seconds
+_MAX_PAUSE_SECONDS = 5.0
+_MAX_FAULTS = 6  # server faults or broken connections in a row
+
+
+class Answer(NamedTuple):
+    """``left`` are the requests (JSON) still to be sent: none of them if the batch was taken."""
+
+    left: Sequence[bytes]
+    throttled: bool = False
+    fault: bool = False
+
+
+def read_answer(status: int, body: bytes, requests: Sequence[bytes], table: str) -> Answer:
+    """What became of a batch. ``status`` is 0 if no answer came: then nobody knows whether it was
+    taken, and sending it again does no harm.
+
+    Raises botocore's ClientError for what no repetition cures.
+    """
+    if status == 200 and body == TAKEN:
+        return Answer(())
+    try:
+        answer = json.loads(body) if status else {}
+    except ValueError:
+        answer = None
+    if not status or status >= 500 or not isinstance(answer, dict):
+        return Answer(requests, fault=True)
+    if status == 200:
+        left = answer.get("UnprocessedItems", {}).get(table, [])
+        return Answer([encode(one) for one in left], throttled=bool(left))
+    code = str(answer.get("__type", "")).rpartition("#")[2]
+    if code in _THROTTLED:
+        return Answer(requests, throttled=True)
+    raise _error(status, code, answer)
+
+
+def _error(status: int, code: str, answer: dict[str, object]) -> ClientError:
+    # A validation's text may quote a value, and no error text of ours holds values of rows.
+    text = ""
+    if code in _TELLING_NO_VALUES:
+        text = str(answer.get("message", answer.get("Message", "")))
+    return ClientError(
+        {
+            "Error": {"Code": code or str(status), "Message": text},
+            # botocore's type wants the other metadata as well, which nobody reads.
+            "ResponseMetadata": {"HTTPStatusCode": status},  # type: ignore[typeddict-item]
+        },
+        "BatchWriteItem",
+    )
+
+
+class Backoff:
+    """How long to wait before a batch is sent again: with full jitter, doubled each time
+    (https://aws.amazon.com/builders-library/ "Timeouts, retries and backoff with jitter")."""
+
+    def __init__(self) -> None:
+        self._pause = _FIRST_PAUSE_SECONDS
+        self._faults = 0
+
+    def pause(self, answer: Answer, *, some_taken: bool) -> float | None:
+        """Seconds, or None after too many faults in a row."""
+        if answer.fault:
+            self._faults += 1
+            if self._faults > _MAX_FAULTS:
+                return None
+        else:
+            self._faults = 0
+        if some_taken:
+            self._pause = _FIRST_PAUSE_SECONDS
+        pause = random.uniform(0, self._pause)
+        self._pause = min(self._pause * 2, _MAX_PAUSE_SECONDS)
+        return pause

@@ -1,0 +1,46 @@
+"""Ledger entries of chunks."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ingestion.ledger.store import Entry
+
+
+@dataclass(frozen=True)
+class ChunkProgress:
+    """How far one chunk has got. Lines are counted from the chunk's own start.
+
+    A checkpoint has ``finished`` false; every row before ``next_byte`` is then accounted for.
+    """
+
+    index: int
+    start: int
+    end: int
+    next_byte: int
+    finished: bool = False
+    lines: int = 0
+    blank_lines: int = 0
+    rows_read: int = 0
+    rows_written: int = 0
+    rows_superseded: int = 0
+    rows_refused: int = 0
+    refused_parts: list[str] = field(default_factory=list)
+    unread: dict[str, Any] | None = None
+    """Where reading had to stop for good: ``{"reason", "line", "bytes"}``."""
+    throttles: int = 0
+    """Answers by which the table took less than it was asked to."""
+    rounds: list[list[str]] = field(default_factory=list)
+    """When each call of Write Chunk that got on began and ended, in ISO 8601."""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def chunk_entry_name(index: int) -> str:
+    return f"chunk#{index:06d}"
+
+
+def chunk_progress(entry: Entry) -> ChunkProgress:
+    names = ChunkProgress.__dataclass_fields__
+    # An entry of an earlier release lacks the newer ones.
+    return ChunkProgress(**{name: entry[name] for name in names if name in entry})

@@ -1,0 +1,253 @@
+"""The task Reconcile: what the ledger says of all chunks, added up and reported."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ingestion.csv_files.refused_rows import RefusedRow, csv_lines
+from ingestion.csv_files.rows import REASONS
+from ingestion.errors import AccountingError
+from ingestion.ledger.chunks import ChunkProgress
+from ingestion.ledger.loads import Ledger
+from ingestion.ledger.versions import OVERTAKEN, Turns
+from ingestion.s3.refused_rows import read_parts
+from ingestion.s3.streams import file_object
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class Reconciler:
+    """Reconciles loads. Those with more than ``max_refused_percent`` of rows refused fail."""
+
+    def __init__(
+        self,
+        s3: "S3Client",
+        ledger: Ledger,
+        turns: Turns,
+        *,
+        work_bucket: str,
+        max_refused_percent: float,
+    ) -> None:
+        self._s3 = s3
+        self._ledger = ledger
+        self._turns = turns
+        self._work_bucket = work_bucket
+        self._most_refused_percent = max_refused_percent
+
+    def reconcile(
+        self, load_id: str, file: Mapping[str, Any], plan: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Add up a load; leave its refused rows (CSV) and its report (JSON) in the work bucket.
+
+        ``complete`` in the answer says whether the load has succeeded: every byte and every row is
+        accounted for, and few enough rows are refused. ``overtaken`` says that it is not, because a
+        later version of the object has taken over. ``summary`` says it in a sentence.
+        """
+        chunks = list(self._ledger.chunks(load_id))
+        totals = _totals(chunks)
+        missing = shortfall(chunks, plan, file)
+        newest = self._turns.newest(f"s3://{file['bucket']}/{file['key']}")
+        overtaken = bool(missing and newest and newest.load_id != load_id)
+        missing = missing or self._too_many_refused(totals)
+        refused_rows, first_error = self._join_refused_rows(load_id, chunks, file["header_lines"])
+        result = {
+            "complete": missing is None,
+            "overtaken": overtaken,
+            "summary": OVERTAKEN if overtaken else missing or _summary(totals),
+            **{name: totals[name] for name in totals if name != "blank_lines"},
+            "throttles": sum(chunk.throttles for chunk in chunks),
+            "chunks": plan["chunks"],
+            "chunks_finished": sum(chunk.finished for chunk in chunks),
+            "refused_rows": refused_rows,
+            "report": f"s3://{self._work_bucket}/reports/{load_id}.json",
+        }
+        status = "OVERTAKEN" if overtaken else "FAILED" if missing else "SUCCEEDED"
+        facts = {
+            **result,
+            "blank_lines": totals["blank_lines"],
+            "unread": _unread(chunks, plan, file["header_lines"]),
+            "first_error": first_error,
+            "rows_per_second": rows_per_second(chunks),
+            # Rows that only this earlier load had stay in the table.
+            "replaces": newest.replaces if newest and newest.load_id == load_id else None,
+        }
+        self._write_report(load_id, status, facts)
+        self._ledger.close_load(load_id, status, facts)
+        return result
+
+    def _too_many_refused(self, totals: Mapping[str, int]) -> str | None:
+        read, refused = totals["rows_read"], totals["rows_refused"]
+        if refused * 100 <= read * self._most_refused_percent:
+            return None
+        return (
+            f"{refused:,} of {read:,} rows are refused, more than the "
+            f"{self._most_refused_percent:g} % that are allowed; the others are written."
+        )
+
+    def _join_refused_rows(
+        self, load_id: str, chunks: Sequence[ChunkProgress], header_lines: int
+    ) -> tuple[str | None, dict[str, Any] | None]:
+        """The joined file's URL and the first refused row's place, if any.
+
+        Behind the first unfinished chunk lines can't be numbered; the load has failed then, and the
+        replay that finishes the chunk lists the rows behind it."""
+        chunks = _numbered(chunks)
+        counted = sum(chunk.rows_refused + chunk.rows_superseded for chunk in chunks)
+        if not counted:
+            return None, None
+        key = f"refused-rows/{load_id}/refused-rows.csv"
+        listed = 0
+        first_error = None
+
+        def noted() -> Iterator[RefusedRow]:
+            nonlocal listed, first_error
+            for row in self._refused_rows(chunks, header_lines):
+                listed += 1
+                if first_error is None and row.reason != "superseded":
+                    first_error = {"line": row.line, "column": row.column, "reason": row.reason}
+                yield row
+
+        self._s3.upload_fileobj(
+            file_object(csv_lines(noted())),
+            self._work_bucket,
+            key,
+            ExtraArgs={"ContentType": "text/csv; charset=utf-8"},
+        )
+        if listed != counted:
+            raise AccountingError(
+                f"Load {load_id}: {counted} rows refused or superseded, but {listed} listed."
+            )
+        return f"s3://{self._work_bucket}/{key}", first_error
+
+    def _refused_rows(
+        self, chunks: Sequence[ChunkProgress], header_lines: int
+    ) -> Iterator[RefusedRow]:
+        line_offset = header_lines
+        for chunk in chunks:
+            yield from read_parts(self._s3, self._work_bucket, chunk.refused_parts, line_offset)
+            line_offset += chunk.lines
+
+    def _write_report(self, load_id: str, status: str, facts: Mapping[str, Any]) -> None:
+        entry = self._ledger.load(load_id) or {}
+        names = ("bucket", "key", "version_id", "etag", "size", "uploader", "unknown_columns")
+        report = {
+            "load_id": load_id,
+            "status": status,
+            **{name: entry.get(name) for name in names},
+            "executions": entry.get("executions"),
+            "started_at": entry.get("started_at"),
+            "reconciled_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            **facts,
+            # Equal keys in different chunks are not looked for: null means not checked.
+            "conflicts": None,
+        }
+        self._s3.put_object(
+            Bucket=self._work_bucket,
+            Key=f"reports/{load_id}.json",
+            Body=json.dumps(report, indent=2).encode(),
+            ContentType="application/json",
+        )
+
+
+def shortfall(
+    chunks: Sequence[ChunkProgress], plan: Mapping[str, Any], file: Mapping[str, Any]
+) -> str | None:
+    """What is wrong with a load's chunks, in a sentence, or None if they tile the data part of the
+    file, are finished, and their rows add up."""
+    planned = plan["chunks"]
+    by_index = {chunk.index: chunk for chunk in chunks}
+    unfinished = [
+        index for index in range(planned) if not (index in by_index and by_index[index].finished)
+    ]
+    if unfinished:
+        return (
+            f"{len(unfinished):,} of {planned:,} chunks are not finished; "
+            f"the first is chunk {unfinished[0]}."
+        )
+    expected = file["data_start"]
+    for chunk in chunks:
+        if chunk.start != expected or chunk.next_byte != chunk.end:
+            return f"Chunk {chunk.index} does not begin where the one before it ends."
+        counted = chunk.rows_written + chunk.rows_superseded + chunk.rows_refused
+        if chunk.rows_read != counted:
+            return f"Chunk {chunk.index} read {chunk.rows_read} rows but accounts for {counted}."
+        expected = chunk.end
+    if expected != plan["data_end"]:
+        return f"The chunks end at byte {expected:,} of {plan['data_end']:,}."
+    unread = _unread(chunks, plan, file["header_lines"])
+    if unread and unread["line"]:
+        return (
+            f"{REASONS[unread['reason']].capitalize()}: it begins in line {unread['line']:,}, and "
+            f"{unread['bytes']:,} bytes were not read. The rows before it are written."
+        )
+    if unread:
+        return (
+            f"{UNREAD[unread['reason']]} The {sum(chunk.rows_read for chunk in chunks):,} rows "
+            "before that are accounted for."
+        )
+    return None
+
+
+UNREAD = {
+    "corrupt_gzip": "The gzip data is damaged or cut off.",
+    "unpacks_too_large": "The gzip data unpacks to more than 200 times its size.",
+}
+"""Why a compressed file could not be read to its end."""
+
+
+def _unread(
+    chunks: Sequence[ChunkProgress], plan: Mapping[str, Any], header_lines: int
+) -> dict[str, Any] | None:
+    """What of the file was not read for good, with the line in the file where it begins."""
+    lines = header_lines
+    for chunk in chunks:
+        if chunk.unread:
+            return {**chunk.unread, "line": lines + chunk.unread["line"]}
+        lines += chunk.lines
+    return dict(plan["unread"]) if plan["unread"] else None
+
+
+def _numbered(chunks: Sequence[ChunkProgress]) -> list[ChunkProgress]:
+    """The chunks, from the first on, before which every line has been counted."""
+    numbered = []
+    for index, chunk in enumerate(chunks):
+        if chunk.index != index:
+            break
+        numbered.append(chunk)
+        if not chunk.finished:
+            break
+    return numbered
+
+
+def _totals(chunks: Sequence[ChunkProgress]) -> dict[str, int]:
+    return {
+        "rows_read": sum(chunk.rows_read for chunk in chunks),
+        "rows_written": sum(chunk.rows_written for chunk in chunks),
+        "rows_superseded": sum(chunk.rows_superseded for chunk in chunks),
+        "rows_refused": sum(chunk.rows_refused for chunk in chunks),
+        "blank_lines": sum(chunk.blank_lines for chunk in chunks),
+    }
+
+
+def rows_per_second(chunks: Sequence[ChunkProgress]) -> int | None:
+    """Rows written for each second in which a chunk was being written, over all executions of the
+    load; None if that was no measurable time. Chunks of an earlier release, which noted no times,
+    do not count."""
+    seconds = 0.0
+    until = datetime.min.replace(tzinfo=UTC)
+    for began, ended in sorted(times for chunk in chunks for times in chunk.rounds):
+        first, last = datetime.fromisoformat(began), datetime.fromisoformat(ended)
+        if last > until:
+            seconds += (last - max(first, until)).total_seconds()
+            until = last
+    written = sum(chunk.rows_written for chunk in chunks if chunk.rounds)
+    return round(written / seconds) if seconds else None
+
+
+def _summary(totals: Mapping[str, int]) -> str:
+    return (
+        f"{totals['rows_read']:,} rows read: {totals['rows_written']:,} written, "
+        f"{totals['rows_superseded']:,} superseded, {totals['rows_refused']:,} refused."
+    )

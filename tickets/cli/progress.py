@@ -1,0 +1,64 @@
+"""A progress bar that follows loads; silent where nobody watches a terminal."""
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.text import Text
+
+from tickets.runs.executions import Execution, Outcome, follow
+from tickets.runs.stack import Stack
+from tickets.runs.waiting import DeadlinePassed
+
+
+def watch(
+    stack: Stack, arn: str, out: Console | None = None, timeout: float | None = None
+) -> tuple[Execution, Outcome]:
+    """Follows an execution to its end; at the timeout its status is still RUNNING.
+
+    out: where the bar is drawn while the load runs; None or no terminal for no bar.
+    Raises CommandError if the execution does not appear.
+    """
+    visible = out is not None and out.is_terminal
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.fields[numbers]}"),
+        console=out,
+        transient=True,
+        disable=not visible,
+    )
+    with bar:
+        task = bar.add_task("Loading", total=None, numbers="waiting for the execution")
+        meter = _Meter()
+        try:
+            for progress in follow(stack, arn, timeout):
+                done = progress.chunks_done + progress.chunks_failed
+                if progress.chunks is None:
+                    waiting = progress.state == "Wait For Earlier Writers"
+                    words = "waiting for earlier writers" if waiting else "reading the file"
+                    bar.update(task, numbers=words)
+                    continue
+                rate = meter.rate(bar.get_time(), progress.rows)
+                numbers = f"{done:,}/{progress.chunks:,} chunks  {progress.rows:,} rows"
+                if rate is not None:
+                    numbers += f"  {rate:,.0f} rows/s"
+                if progress.chunks_failed:
+                    numbers += f"  {progress.chunks_failed:,} chunks failed"
+                bar.update(task, total=progress.chunks, completed=done, numbers=Text(numbers))
+        except DeadlinePassed:
+            pass
+    execution = Execution(stack, arn)
+    return execution, execution.outcome()
+
+
+class _Meter:
+    """Rows a second since the first rows were seen to be on their way."""
+
+    def __init__(self) -> None:
+        self._start: tuple[float, int] | None = None
+
+    def rate(self, now: float, rows: int) -> float | None:
+        if self._start is None:
+            self._start = now, rows
+        since, at_first = self._start
+        return (rows - at_first) / (now - since) if now > since and rows > at_first else None

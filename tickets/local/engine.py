@@ -1,0 +1,314 @@
+"""The embedded engine: MiniStack as a child process on a loopback port.
+
+    with Engine.start() as engine:
+        engine.client("s3").list_buckets()
+
+It listens on 127.0.0.1 only, sees nothing of the caller's AWS settings, touches no Docker, and
+keeps everything in one private folder. `tickets.local.engine_guard` ends it and removes the folder,
+however this process ends.
+"""
+
+import contextlib
+import errno
+import http.client
+import json
+import math
+import os
+import secrets
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import boto3
+import botocore.session
+
+from tickets import TicketsError
+from tickets.local import engine_guard
+from tickets.runs.stack import make_client
+
+HOST = "127.0.0.1"
+REGION = "us-east-1"
+LOG_NAME = "engine.log"
+START_DEADLINE_SECONDS = 60.0
+STOP_DEADLINE_SECONDS = 10.0
+# Python runs a signal's handler between two bytecodes. A signal that comes after the last one
+# before `select`, or in another thread, is heard when `select` returns; so no wait is endless.
+LONGEST_WAIT_SECONDS = 0.5
+PORT_ATTEMPTS = 5
+# A state that can't succeed waits about a minute in its retries; scaled, a load has failed in a few
+# seconds. Retries still come in the order and number of the definition.
+WAIT_SCALE = 0.1
+COMMAND = [sys.executable, "-m", "ministack"]
+# All that the engine inherits. HOME is not in it: the functions would read ~/.aws there.
+INHERITED_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+
+
+class EngineError(TicketsError):
+    """The engine did not start. One sentence, then the tail of the engine's log if it wrote one."""
+
+
+class PortTaken(EngineError):
+    """Another process listens on the port."""
+
+
+class Engine:
+    """A running engine. Made by `Engine.start`, ended by `stop` or by leaving the `with` block.
+
+    `folder` is private to this engine and removed with it, even if this process is killed: the
+    right place for whatever must not outlive it. `pid` is the engine's process.
+    """
+
+    region = REGION
+    # The root's keys. The engine knows no other owner, and does not check this secret.
+    access_key_id = "test"
+    secret_access_key = "test"  # noqa: S105 - a fixed word of the engine, no secret
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.endpoint_url = f"http://{HOST}:{port}"
+        self.folder: Path  # both known when the engine has started
+        self.pid: int
+        self._started = False
+        self._token = secrets.token_hex(8)
+        self._unread = b""
+        self._guard_words: list[str] = []
+        self._exit_code: int | None = None
+        # Isolated and without site-packages: see the guard.
+        self._guard = subprocess.Popen(
+            [sys.executable, "-I", "-S", engine_guard.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            start_new_session=True,
+            bufsize=0,
+        )
+
+    @classmethod
+    def start(cls, port: int | None = None, wait_scale: float = WAIT_SCALE) -> Self:
+        """Start an engine and return when it answers.
+
+        port: the port to listen on; without it, any free one.
+        wait_scale: factor on every wait and retry delay of the state machine; 1 is as on AWS.
+        Raises EngineError.
+        """
+        if port is not None:
+            _check_port(port)
+            return cls._start_on(port, wait_scale)
+        for attempt in range(1, PORT_ATTEMPTS + 1):
+            try:
+                return cls._start_on(_free_port(), wait_scale)
+            except PortTaken:  # between our look and the engine's bind: another one is free
+                if attempt == PORT_ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    @classmethod
+    def _start_on(cls, port: int, wait_scale: float) -> Self:
+        engine = cls(port)
+        try:
+            engine._request(wait_scale)
+            engine._wait_until_ready()
+        except BaseException:
+            engine.stop()
+            raise
+        return engine
+
+    def stop(self) -> None:
+        """End the engine with its Lambda workers and remove its folder. Repeatable."""
+        if self._guard.stdin is None or self._guard.stdin.closed:
+            return
+        self._guard.stdin.close()
+        try:
+            self._guard.wait(STOP_DEADLINE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._guard.kill()
+            self._guard.wait()
+        if self._guard.returncode != 0 and self._started:  # somebody killed the guard: do its work
+            if self._exit_code is None:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.pid, signal.SIGKILL)
+            shutil.rmtree(self.folder, ignore_errors=True)
+        assert self._guard.stdout is not None
+        self._guard.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Block until the engine has ended by itself; None when the seconds are over before."""
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while self._exit_code is None and (left := deadline - time.monotonic()) > 0:
+            self._read_events(min(left, LONGEST_WAIT_SECONDS))
+        return self._exit_code
+
+    @property
+    def log_path(self) -> Path:
+        """The engine's log, which is removed with the engine."""
+        return self.folder / LOG_NAME
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The last lines of the engine's log; empty when there is none."""
+        if not self._started:
+            return ""
+        try:
+            text = self.log_path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def session(self) -> boto3.Session:
+        """A session with the root's keys, blind to the caller's AWS profile and config files."""
+        isolated: Any = botocore.session.Session(
+            session_vars={
+                "profile": (None, None, None, None),
+                "config_file": (None, None, os.devnull, None),
+                "credentials_file": (None, None, os.devnull, None),
+            }
+        )
+        return boto3.Session(
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            region_name=self.region,
+            botocore_session=isolated,
+        )
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the root's, new on every call."""
+        return make_client(self.session(), service, self.endpoint_url)
+
+    def _request(self, wait_scale: float) -> None:
+        request = {
+            "command": COMMAND,
+            "environment": self._environment(wait_scale),
+            "log": LOG_NAME,
+        }
+        assert self._guard.stdin is not None
+        try:
+            self._guard.stdin.write(json.dumps(request).encode() + b"\n")
+        except BrokenPipeError:
+            while True:  # the guard has died; hear what it said
+                self._read_events(STOP_DEADLINE_SECONDS)
+
+    def _environment(self, wait_scale: float) -> dict[str, str]:
+        inherited = {k: os.environ[k] for k in INHERITED_VARIABLES if k in os.environ}
+        return inherited | {
+            "AUTH": "true",  # every function acts under its own role
+            "BIND_HOST": HOST,
+            "GATEWAY_PORT": str(self.port),
+            "IOT_MTLS_ENABLED": "0",  # it would listen on every interface
+            "SFTP_ENABLED": "0",
+            "SFN_WAIT_SCALE": str(wait_scale),
+            # Queue URLs are made of it; `localhost` may mean ::1, where somebody else may listen.
+            "MINISTACK_HOST": HOST,
+            "MINISTACK_REGION": REGION,
+            # Shown by the health page and used nowhere else: how we tell this engine from another.
+            "MINISTACK_EDITION": self._token,
+            # In the private folder, where the guard starts the engine.
+            "S3_DATA_DIR": "s3",
+            "STATE_DIR": "state",
+            # The engine removes containers of other engines when it finds a Docker socket.
+            "DOCKER_HOST": f"unix://{os.devnull}/no-docker.sock",
+            # As in Lambda.
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+            "PYTHONUNBUFFERED": "1",  # so that a crash does not take the log's end with it
+        }
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_DEADLINE_SECONDS
+        while not self._answers():
+            self._read_events(0.05)
+            if self._exit_code is not None:
+                tail = self.log_tail()
+                if "already in use" in tail.lower():
+                    raise PortTaken(f"Port {self.port} is taken: name another one.\n{tail}")
+                raise EngineError(
+                    f"The embedded engine ended with code {self._exit_code} while it started; "
+                    f"its last words were:\n{tail}"
+                )
+            if time.monotonic() > deadline:
+                raise EngineError(
+                    f"The embedded engine was not ready after {START_DEADLINE_SECONDS:.0f} s; "
+                    f"its last words were:\n{self.log_tail()}"
+                )
+
+    def _answers(self) -> bool:
+        """True when the port is served by this very engine, and it is ready."""
+        try:
+            connection = http.client.HTTPConnection(HOST, self.port, timeout=1)
+            try:
+                connection.request("GET", "/_ministack/health")
+                health = json.loads(connection.getresponse().read())
+                if health.get("edition") != self._token:
+                    return False
+                connection.request("GET", "/_ministack/ready")
+                return connection.getresponse().status == 200
+            finally:
+                connection.close()
+        except (OSError, http.client.HTTPException, ValueError, AttributeError):
+            return False  # not yet, or not ours
+
+    def _read_events(self, timeout: float) -> None:
+        """Take in what the guard says, waiting at most `timeout` seconds for a word.
+
+        Raises EngineError when there will be no engine any more.
+        """
+        assert self._guard.stdout is not None
+        pipe = self._guard.stdout.fileno()
+        if not select.select([pipe], [], [], timeout)[0]:
+            return
+        data = os.read(pipe, 65536)
+        *lines, self._unread = (self._unread + data).split(b"\n")
+        for line in lines:
+            try:
+                event = json.loads(line)
+            except ValueError:  # not an event, so it is Python's own complaint
+                self._guard_words.append(line.decode(errors="replace"))
+                continue
+            if event["event"] == "started":
+                self.pid, self.folder = event["pid"], Path(event["folder"])
+                self._started = True
+            elif event["event"] == "exited":
+                self._exit_code = event["code"]
+            elif event["event"] == "failed":
+                raise EngineError(f"The embedded engine could not be started: {event['reason']}.")
+        if not data and self._exit_code is None:
+            words = "\n".join(["", *self._guard_words])
+            raise EngineError(f"The embedded engine's guard process has ended: start again.{words}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _check_port(port: int) -> None:
+    if not 1 <= port <= 65535:
+        raise EngineError(f"{port} is not a port: name one between 1 and 65535.")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise PortTaken(f"Port {port} is taken: name another one, or none.") from error
+            raise EngineError(f"Port {port} can't be used ({error.strerror}): name another.") from (
+                error
+            )

@@ -1,0 +1,189 @@
+"""A deployed stack, on AWS or on the embedded engine: its names, and clients that reach it."""
+
+import threading
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+import botocore.exceptions
+from botocore.config import Config
+
+from tickets import TicketsError
+
+LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "::1"}
+REQUIRED_OUTPUTS = (
+    "UploadBucketName",
+    "WorkBucketName",
+    "TableName",
+    "LedgerTableName",
+    "StateMachineArn",
+    "UploadQueueUrl",
+    "UploadDeadLetterQueueUrl",
+    "FailedExecutionsQueueUrl",
+)
+
+
+class StackError(TicketsError):
+    """There is no usable stack."""
+
+
+class StackNotFound(StackError):
+    """There is no stack of that name where we looked."""
+
+
+class StackNotUsable(StackError):
+    """The place cannot be reached or asked, or the stack is not in a state to work with."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The names of one deployed stack. `outputs` are CloudFormation's, by their names.
+
+    `endpoint_url` is None on AWS. Safe to share between threads.
+    """
+
+    name: str
+    region: str
+    outputs: Mapping[str, str]
+    session: boto3.Session = field(repr=False, compare=False)
+    endpoint_url: str | None = None
+    _clients: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    @property
+    def upload_bucket(self) -> str:
+        return self.outputs["UploadBucketName"]
+
+    @property
+    def work_bucket(self) -> str:
+        return self.outputs["WorkBucketName"]
+
+    @property
+    def table(self) -> str:
+        return self.outputs["TableName"]
+
+    @property
+    def ledger_table(self) -> str:
+        return self.outputs["LedgerTableName"]
+
+    @property
+    def state_machine_arn(self) -> str:
+        return self.outputs["StateMachineArn"]
+
+    @property
+    def upload_queue_url(self) -> str:
+        return self.outputs["UploadQueueUrl"]
+
+    @property
+    def upload_dead_letter_queue_url(self) -> str:
+        return self.outputs["UploadDeadLetterQueueUrl"]
+
+    @property
+    def failed_executions_queue_url(self) -> str:
+        return self.outputs["FailedExecutionsQueueUrl"]
+
+    def client(self, service: str) -> Any:
+        """The boto3 client of this stack for the service, made once."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = make_client(self.session, service, self.endpoint_url)
+            return self._clients[service]
+
+    @classmethod
+    def find(
+        cls,
+        stack_name: str,
+        endpoint_url: str | None = None,
+        region: str | None = None,
+        session: boto3.Session | None = None,
+    ) -> "Stack":
+        """The stack as CloudFormation describes it.
+
+        Region and credentials come from the usual AWS settings unless given. Raises StackNotFound,
+        and StackNotUsable for everything else that keeps us from working with it.
+        """
+        where = endpoint_url or "AWS"
+        try:
+            session = session or boto3.Session(region_name=region)
+            region = region or session.region_name
+            if region is None:
+                raise StackNotUsable("No AWS region is set: pass --region or set AWS_REGION.")
+            if session.region_name != region:
+                session = _in_region(session, region)
+            cloudformation = make_client(session, "cloudformation", endpoint_url)
+            found = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
+        except botocore.exceptions.ClientError as error:
+            code = error.response["Error"].get("Code", "")
+            message = error.response["Error"].get("Message", "")
+            if code == "ValidationError" and "does not exist" in message:
+                raise StackNotFound(
+                    f"There is no stack {stack_name} in {region} at {where}: deploy it with "
+                    "`sam deploy`, or name yours with --stack-name."
+                ) from error
+            raise StackNotUsable(
+                f"Stack {stack_name} in {region} at {where} can't be read ({code}: {message}): "
+                "check your credentials."
+            ) from error
+        except botocore.exceptions.EndpointConnectionError as error:
+            raise StackNotUsable(
+                f"Nothing answers at {where} in region {region}: check --endpoint-url and --region,"
+                " or start the local stack with `tickets local start`."
+            ) from error
+        except botocore.exceptions.NoCredentialsError as error:
+            raise StackNotUsable(
+                "There are no AWS credentials: run `aws configure` or `aws sso login`, or set "
+                "AWS_PROFILE."
+            ) from error
+        except (botocore.exceptions.BotoCoreError, ValueError) as error:
+            # ValueError is what botocore raises for an endpoint that is no URL.
+            raise StackNotUsable(f"{where} can't be asked for stack {stack_name}: {error}") from (
+                error
+            )
+        outputs = {o["OutputKey"]: o["OutputValue"] for o in found.get("Outputs", [])}
+        missing = [name for name in REQUIRED_OUTPUTS if name not in outputs]
+        if missing:
+            raise StackNotUsable(
+                f"Stack {stack_name} in {region} is {found['StackStatus']} and has no output "
+                f"{missing[0]}: wait until it is deployed, or name the tickets stack with "
+                "--stack-name."
+            )
+        return cls(stack_name, region, outputs, session, endpoint_url)
+
+
+def make_client(session: boto3.Session, service: str, endpoint_url: str | None) -> Any:
+    """A boto3 client; `endpoint_url` is None for AWS."""
+    create: Any = session.client  # its overloads know literal service names only
+    return create(service, endpoint_url=endpoint_url, config=_config(endpoint_url))
+
+
+def _config(endpoint_url: str | None) -> Config:
+    loopback = (
+        endpoint_url is not None and urllib.parse.urlsplit(endpoint_url).hostname in LOOPBACK_HOSTS
+    )
+    # A loopback port that does not answer is closed: no use in asking for long.
+    attempts = 3 if loopback else 5
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": attempts}, max_pool_connections=32
+    )
+    if endpoint_url is not None:
+        # A custom endpoint has one name: no `sync-` before it, and no bucket.
+        config = config.merge(Config(inject_host_prefix=False, s3={"addressing_style": "path"}))
+    if loopback:
+        # The caller's HTTP_PROXY does not know this machine's loopback.
+        config = config.merge(Config(proxies={}))
+    return config
+
+
+def _in_region(session: boto3.Session, region: str) -> boto3.Session:
+    credentials = session.get_credentials()
+    if credentials is None:
+        return boto3.Session(region_name=region)
+    frozen = credentials.get_frozen_credentials()
+    return boto3.Session(
+        aws_access_key_id=frozen.access_key,
+        aws_secret_access_key=frozen.secret_key,
+        aws_session_token=frozen.token,
+        region_name=region,
+    )

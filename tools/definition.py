@@ -1,0 +1,80 @@
+"""The one loader of the state machine's definition.
+
+`statemachine/ingest.asl.json` is JSON only after substitution: numbers stand in it as unquoted
+`${MapConcurrency}`, because CloudFormation replaces text first and parses afterwards. Tests,
+pictures and tools all read it through here.
+
+    python -m tools.definition      prints the definition with sample values, as plain JSON
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tickets import ROOT, TicketsError
+
+DEFINITION = ROOT / "statemachine" / "ingest.asl.json"
+PLACEHOLDER = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
+
+
+class DefinitionError(TicketsError):
+    """The definition names a value that was not given, or is no JSON after substitution."""
+
+
+def placeholders(text: str) -> set[str]:
+    """The names of all `${Name}` in the text."""
+    return set(PLACEHOLDER.findall(text))
+
+
+def substitute(text: str, values: Mapping[str, object]) -> dict[str, Any]:
+    """Replace every `${Name}` as CloudFormation does, textually, and parse the result.
+
+    Values that no placeholder names are ignored. Raises DefinitionError for a placeholder without
+    a value and for a text that is not a JSON object after substitution.
+    """
+    missing = sorted(placeholders(text) - values.keys())
+    if missing:
+        names = ", ".join(f"${{{name}}}" for name in missing)
+        raise DefinitionError(
+            f"The state machine's definition names {names}: "
+            "add it to DefinitionSubstitutions in template.yaml."
+        )
+    replaced = PLACEHOLDER.sub(lambda match: str(values[match[1]]), text)
+    try:
+        definition = json.loads(replaced)
+    except json.JSONDecodeError as error:
+        raise DefinitionError(
+            f"The state machine's definition is no JSON after substitution: {error}. "
+            f"The line reads: {replaced.splitlines()[error.lineno - 1].strip()}"
+        ) from error
+    if not isinstance(definition, dict):
+        raise DefinitionError("The state machine's definition must be a JSON object.")
+    return definition
+
+
+def sample_value(name: str) -> object:
+    """A value of the kind that the template supplies, told by the placeholder's name."""
+    if name.endswith("Seconds"):
+        return 960
+    if name.endswith("Concurrency"):
+        return 2
+    if name == "Partition":
+        return "aws"
+    if name.endswith("Url"):
+        return f"https://sqs.us-east-1.amazonaws.com/000000000000/{name}"
+    if name.endswith("Bucket"):
+        return f"sample-{name.lower()}"
+    return f"arn:aws:lambda:us-east-1:000000000000:function:{name}"
+
+
+def load(values: Mapping[str, object] | None = None) -> dict[str, Any]:
+    """The project's definition with these values, or with sample values for every placeholder."""
+    text = DEFINITION.read_text(encoding="utf-8")
+    if values is None:
+        values = {name: sample_value(name) for name in placeholders(text)}
+    return substitute(text, values)
+
+
+if __name__ == "__main__":
+    print(json.dumps(load(), indent=2))
