@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from benchmarks.stubs import DynamoDBStub, Fingerprint, Meter, S3Stub, SenderStub
 from benchmarks.ticket_file import BAD_QUANTITY, TicketFile
-from ingestion.contracts import Chunk
+from ingestion.contracts import Chunk, ChunkTask, File, LoadRequest, Plan
 from ingestion.csv_files.rows import COLUMNS
 from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Ledger
@@ -55,13 +55,13 @@ class Tasks:
             self._state = json.loads(self._state_path.read_text())
 
     def validate(self) -> Any:
-        request = {"bucket": "uploads", "key": "tickets.csv"}
+        request = LoadRequest("uploads", "tickets.csv")
         validator = Validator(self._s3, self._ledger, self._turns)
-        return self._keep(validator.validate(request, "arn:scale").as_json())
+        return self._keep(validator.validate(request, "arn:scale").to_json())
 
     def split(self) -> Any:
         planner = Planner(self._s3, self._ledger, _WORK, CHUNK_SIZE)
-        return self._keep({"plan": planner.plan(self._state["load_id"], self._state["file"])})
+        return self._keep({"plan": planner.plan(self._state["load_id"], self._file()).to_json()})
 
     def write(self) -> Any:
         return self._write(self._chunks())
@@ -77,8 +77,8 @@ class Tasks:
             work_bucket=_WORK,
             max_refused_percent=MAX_REFUSED_PERCENT,
         )
-        state = self._state
-        return reconciler.reconcile(state["load_id"], state["file"], state["plan"])
+        plan = Plan.from_json(self._state["plan"])
+        return reconciler.reconcile(self._state["load_id"], self._file(), plan).to_json()
 
     def expect(self) -> Any:
         """What the csv module finds in the whole file, without the product's code."""
@@ -110,12 +110,11 @@ class Tasks:
         )
         refused = 0
         for chunk in chunks:
-            round_ = writer.write(
-                self._state["load_id"], self._state["file"], chunk, len(chunks), LAMBDA_SECONDS
-            )
-            if not round_.progress.finished or round_.overtaken:
+            task = ChunkTask(self._state["load_id"], self._file(), chunk, len(chunks))
+            result = writer.write(task, LAMBDA_SECONDS)
+            if not result.finished or result.overtaken:
                 raise RuntimeError(f"Chunk {chunk.index} did not finish.")
-            refused += round_.progress.rows_refused
+            refused += result.rows_refused
         bytes_written = sum(chunk.end - chunk.start for chunk in chunks)
         written = table.fingerprint.as_json()
         return {"bytes": bytes_written, "refused": refused, "written": written}
@@ -123,7 +122,10 @@ class Tasks:
     def _chunks(self) -> list[Chunk]:
         plan = self._state["plan"]
         body = self._s3.get_object(Bucket=plan["bucket"], Key=plan["key"])["Body"]
-        return [Chunk(**chunk) for chunk in json.loads(body.read())]
+        return [Chunk.from_json(chunk) for chunk in json.loads(body.read())]
+
+    def _file(self) -> File:
+        return File.from_json(self._state["file"])
 
     def _keep(self, answer: dict[str, Any]) -> dict[str, Any]:
         self._state_path.write_text(json.dumps(self._state | answer))

@@ -15,7 +15,7 @@ import boto3
 
 from benchmarks.stubs import DynamoDBStub, Meter, S3Stub, Source
 from benchmarks.write_path.worker import Job, serve
-from ingestion.contracts import Chunk
+from ingestion.contracts import Chunk, ChunkTask, LoadRequest
 from ingestion.dynamodb.transport import Transport, dynamodb_transport
 from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Ledger
@@ -52,7 +52,7 @@ class Load:
         ledger_client = cast("Any", DynamoDBStub(folder))
         ledger = Ledger(ledger_client, "ledger")
         turns = Turns(s3, Claims(ledger_client, "ledger"))
-        request = {"bucket": "uploads", "key": "tickets.csv"}
+        request = LoadRequest("uploads", "tickets.csv")
         verdict = Validator(s3, ledger, turns).validate(request, "arn:bench")
         if verdict.file is None or verdict.load_id is None:
             raise ValueError(verdict.summary)
@@ -62,16 +62,16 @@ class Load:
 
     @property
     def data_start(self) -> int:
-        return int(self._file["data_start"])
+        return self._file.data_start
 
     def write(self, start: int, end: int, rows: int) -> None:
         """Write a chunk. Raises RuntimeError if it has not so many rows, all of them written."""
         file = self._file
-        chunk = Chunk(self._index, file["bucket"], file["key"], file["version_id"], start, end)
+        chunk = Chunk(self._index, file.bucket, file.key, file.version_id, start, end)
         self._index += 1
-        progress = self._writer.write(self._load_id, file, chunk, 1, LAMBDA_SECONDS).progress
-        if not progress.finished or progress.rows_written != rows:
-            raise RuntimeError(f"{progress.rows_written} of {rows} rows were written.")
+        result = self._writer.write(ChunkTask(self._load_id, file, chunk), LAMBDA_SECONDS)
+        if not result.finished or result.rows_written != rows:
+            raise RuntimeError(f"{result.rows_written} of {rows} rows were written.")
 
 
 def chunk_writer(

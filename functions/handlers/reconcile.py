@@ -7,6 +7,7 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.metrics import Metrics
 
+from ingestion.contracts import File, Plan
 from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Ledger
 from ingestion.ledger.versions import Turns
@@ -27,8 +28,9 @@ def _reconciler() -> Reconciler:
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    result = _reconciler().reconcile(event["load_id"], event["file"], event["plan"])
-    measured = measures(event["file"], result, event.get("started_at"))
+    file, plan = File.from_json(event["file"]), Plan.from_json(event["plan"])
+    result = _reconciler().reconcile(event["load_id"], file, plan)
+    measured = measures(file, result, event.get("started_at"))
     metrics = Metrics(namespace="TicketLoader", service=os.environ["STACK_NAME"])
     metrics.add_dimension("Outcome", outcome(result))
     for name, value in measured.items():
@@ -37,4 +39,4 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     log_step(
         "Reconcile", event.get("execution"), event["load_id"], outcome=outcome(result), **measured
     )
-    return result
+    return result.to_json()

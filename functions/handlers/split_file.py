@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 
+from ingestion.contracts import File
 from ingestion.ledger.loads import Ledger
 from ingestion.tasks.split_file import Planner
 from ingestion.telemetry import log_step
@@ -22,6 +23,6 @@ def _planner() -> Planner:
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    plan = _planner().plan(event["load_id"], event["file"])
-    log_step("Split File", event.get("execution"), event["load_id"], chunks=plan["chunks"])
-    return plan
+    plan = _planner().plan(event["load_id"], File.from_json(event["file"]))
+    log_step("Split File", event.get("execution"), event["load_id"], chunks=plan.chunks)
+    return plan.to_json()

@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 
+from ingestion.contracts import File
 from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Ledger
 from ingestion.ledger.versions import Turns
@@ -24,6 +25,6 @@ def _ledger() -> Ledger:
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    turn = take_turn(_turns(), _ledger(), event["load_id"], event["file"])
+    turn = take_turn(_turns(), _ledger(), event["load_id"], File.from_json(event["file"]))
     log_step("Take Turn", event.get("execution"), event["load_id"], turn=turn)
     return {"turn": turn}

@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 
+from ingestion.contracts import LoadRequest
 from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Ledger
 from ingestion.ledger.versions import Turns
@@ -22,7 +23,7 @@ def _validator() -> Validator:
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    verdict = _validator().validate(event["input"], event["execution_arn"])
+    verdict = _validator().validate(LoadRequest.from_json(event["input"]), event["execution_arn"])
     execution = event["execution_arn"].rpartition(":")[2]
     log_step("Validate File", execution, verdict.load_id, verdict=verdict.verdict)
-    return verdict.as_json()
+    return verdict.to_json()

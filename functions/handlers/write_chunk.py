@@ -6,7 +6,7 @@ from typing import Any
 
 import boto3
 
-from ingestion.contracts import Chunk
+from ingestion.contracts import ChunkTask
 from ingestion.dynamodb.transport import dynamodb_transport
 from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Ledger
@@ -34,7 +34,6 @@ def _chunk_writer() -> ChunkWriter:
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     seconds = context.get_remaining_time_in_millis() / 1000
-    chunk, chunks = Chunk(**event["chunk"]), event.get("chunks", 1)  # 1: begun before an update
-    done = _chunk_writer().write(event["load_id"], event["file"], chunk, chunks, seconds).as_json()
-    log_chunk(event.get("execution"), event["load_id"], done)
-    return done
+    result = _chunk_writer().write(ChunkTask.from_json(event), seconds)
+    log_chunk(event.get("execution"), event["load_id"], result)
+    return result.to_json()

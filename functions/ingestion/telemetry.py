@@ -4,9 +4,9 @@ Counts, line numbers, names and S3 keys only, never a row's values.
 """
 
 import logging
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+
+from ingestion.contracts import ChunkResult, File, LoadResult
 
 _log = logging.getLogger(__name__)
 
@@ -48,29 +48,27 @@ CHUNK_FACTS = (
 """Of the answer of Write Chunk, what its line says."""
 
 
-def log_chunk(execution: str | None, load_id: str, answer: Mapping[str, Any]) -> None:
+def log_chunk(execution: str | None, load_id: str, result: ChunkResult) -> None:
     """Log that a round of Write Chunk is done, with the chunk's index and its numbers so far."""
-    facts = {name: answer[name] for name in CHUNK_FACTS}
-    log_step("Write Chunk", execution, load_id, chunk=answer["index"], **facts)
+    facts = {name: getattr(result, name) for name in CHUNK_FACTS}
+    log_step("Write Chunk", execution, load_id, chunk=result.index, **facts)
 
 
-def outcome(result: Mapping[str, Any]) -> str:
+def outcome(result: LoadResult) -> str:
     """``Succeeded``, ``Failed`` or ``Overtaken``: what became of a reconciled load."""
-    if result["overtaken"]:
+    if result.overtaken:
         return "Overtaken"
-    return "Succeeded" if result["complete"] else "Failed"
+    return "Succeeded" if result.complete else "Failed"
 
 
-def measures(
-    file: Mapping[str, Any], result: Mapping[str, Any], started_at: str | None
-) -> dict[str, float]:
+def measures(file: File, result: LoadResult, started_at: str | None) -> dict[str, float]:
     """The metrics of a reconciled load by their names, in the units of UNITS or else counts.
 
     ``started_at`` is when this execution began, so a replay does not count the time before it. An
     execution that began before an update of the stack may not say it, and has no Duration.
     """
-    rows = {metric: result[name] for name, metric in MEASURES.items() if name in result}
-    measured = {**rows, "Bytes": file["size"]}
+    rows = {metric: getattr(result, name) for name, metric in MEASURES.items()}
+    measured = {**rows, "Bytes": file.size}
     if started_at:
         took = datetime.now(UTC) - datetime.fromisoformat(started_at)
         measured["Duration"] = took.total_seconds()

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
-from ingestion.contracts import Chunk
+from ingestion.contracts import Chunk, ChunkTask, LoadRequest
 from ingestion.dynamodb.transport import Reply
 from ingestion.ledger.chunks import ChunkProgress
 from ingestion.ledger.loads import Ledger
@@ -116,7 +116,7 @@ class LedgerInMemory(Ledger):
 
     def save_chunk(self, load_id: str, progress: ChunkProgress) -> ChunkProgress:
         # What can't be kept as JSON could not be kept in DynamoDB either.
-        self.progress[progress.index] = ChunkProgress(**json.loads(json.dumps(progress.as_json())))
+        self.progress[progress.index] = ChunkProgress(**json.loads(json.dumps(progress.to_json())))
         return progress
 
 
@@ -147,14 +147,15 @@ class StackInMemory:
         s3: Any = self.buckets
         dynamodb: Any = self.table
         turns: Any = AlwaysMyTurn()
-        request = {"bucket": UPLOADS, "key": "a.csv"}
+        request = LoadRequest(UPLOADS, "a.csv")
         validate: Callable[..., Any] = Validator(s3, self.ledger, turns).validate
-        self.verdict = validate(request, "arn:1").as_json()
-        if self.verdict["verdict"] != "accepted":
+        verdict = validate(request, "arn:1")
+        self.verdict = verdict.to_json()
+        if verdict.file is None:
             return
-        load_id, file = self.verdict["load_id"], self.verdict["file"]
+        load_id, file = verdict.load_id, verdict.file
         plan = Planner(s3, self.ledger, WORK, self._chunk_size).plan(load_id, file)
-        self.chunks = json.loads(self.buckets.objects[WORK, plan["key"]])
+        self.chunks = json.loads(self.buckets.objects[WORK, plan.key])
         writer = ChunkWriter(
             s3,
             dynamodb,
@@ -167,10 +168,10 @@ class StackInMemory:
             **self._writing,
         )
         for chunk in self.chunks:
-            round_ = writer.write(load_id, file, Chunk(**chunk), len(self.chunks), 900)
-            assert round_.progress.finished
+            task = ChunkTask(load_id, file, Chunk.from_json(chunk), len(self.chunks))
+            assert writer.write(task, 900).finished
         reconciler = Reconciler(s3, self.ledger, turns, work_bucket=WORK, max_refused_percent=100)
-        self.result = reconciler.reconcile(load_id, file, plan)
+        self.result = reconciler.reconcile(load_id, file, plan).to_json()
 
     def object(self, url: str) -> bytes:
         bucket, key = url.removeprefix("s3://").split("/", 1)

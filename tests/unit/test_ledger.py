@@ -122,7 +122,7 @@ def test_a_chunk_is_read_as_it_was_saved(ledger):
     assert ledger.save_chunk(LOAD, unread) == unread
     read = ledger.chunk(LOAD, 3)
     assert read == unread
-    assert json.loads(json.dumps(read.as_json())) == unread.as_json()  # no Decimal in it
+    assert json.loads(json.dumps(read.to_json())) == unread.to_json()  # no Decimal in it
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_of_two_deliveries_the_one_further_on_is_kept_and_answered(ledger, recor
 
 
 def test_an_entry_of_an_earlier_release_is_read_without_what_that_did_not_note(ledger):
-    entry = CHUNK.as_json() | {"noted_by_a_later_one": "x"}
+    entry = CHUNK.to_json() | {"noted_by_a_later_one": "x"}
     del entry["throttles"], entry["rounds"], entry["unread"]
     ledger._entries.put(LOAD, "chunk#000003", entry)
     assert ledger.chunk(LOAD, 3) == CHUNK

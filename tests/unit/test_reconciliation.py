@@ -105,7 +105,7 @@ def test_the_report_tells_throttles_and_rows_a_second(monkeypatch):
     # Each chunk is one batch, and takes a second between two looks at the clock.
     assert (stack.report["throttles"], stack.report["rows_per_second"]) == (6, 10)
     assert [
-        one["rounds"] for one in map(ChunkProgress.as_json, stack.ledger.progress.values())
+        one["rounds"] for one in map(ChunkProgress.to_json, stack.ledger.progress.values())
     ] == [
         [[at(0), at(1)]],
         [[at(2), at(3)]],

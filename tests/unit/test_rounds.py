@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestion.contracts import Chunk
+from ingestion.contracts import Chunk, ChunkTask
 from ingestion.csv_files.fast_rows import PageReader
 from ingestion.csv_files.rows import COLUMNS
 from ingestion.dynamodb import responses
@@ -20,6 +20,7 @@ from ingestion.errors import NoProgress, TableUnreachable
 from ingestion.ledger.chunks import ChunkProgress
 from ingestion.tasks.accounting import Reached, Tally
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS, ChunkWriter
+from tests.support.files import ACCEPTED, accepted_file
 from tests.unit.stack_in_memory import (
     UPLOADS,
     WORK,
@@ -31,16 +32,6 @@ from tests.unit.stack_in_memory import (
 
 THROTTLED = 400, b'{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException"}'
 FAULT = 500, b""
-FILE = {
-    "bucket": UPLOADS,
-    "key": "a.csv",
-    "version_id": "v1",
-    "etag": "0123456789abcdef-2",
-    "compression": None,
-    "delimiter": ",",
-    "columns": {name: at for at, name in enumerate(COLUMNS)},
-    "width": 7,
-}
 
 
 class SlowTable(TableInMemory):
@@ -128,14 +119,15 @@ def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkP
         in_flight=in_flight,
         clock=table.clock,
     )
-    file = FILE | {"size": len(rows.text)}
+    file = accepted_file(size=len(rows.text))
     chunk = Chunk(0, UPLOADS, "a.csv", "v1", 0, len(rows.text))
+    task = ChunkTask("a", file, chunk)
     at = 0
     rounds = 0
     while True:
         began = table.now
         try:
-            progress = writer.write("a", file, chunk, 1, CHECKPOINT_SECONDS + budget).progress
+            result = writer.write(task, CHECKPOINT_SECONDS + budget)
         except NoProgress:
             budget += 10
             continue
@@ -145,16 +137,15 @@ def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkP
         # Half of what is kept back is for batches that are in flight then, half for the checkpoint.
         in_time = began + budget + CHECKPOINT_SECONDS / 2
         assert all(at <= in_time for at in table.sent_at)
-        assert progress == ledger.progress[0]
+        progress = ledger.progress[0]
+        assert result == progress.result()
         assert len(progress.rounds) == rounds
         accounted = progress.rows_written + progress.rows_superseded + progress.rows_refused
         assert progress.rows_read == accounted
         assert progress.lines == rows.text[: progress.next_byte].count(b"\n")
         if progress.finished:
             sent = len(table.sent_at)
-            assert (
-                writer.write("a", file, chunk, 1, CHECKPOINT_SECONDS + budget).progress == progress
-            )
+            assert writer.write(task, CHECKPOINT_SECONDS + budget) == result
             assert len(table.sent_at) == sent, "a finished chunk is not written again"
             break
         assert progress.next_byte > at
@@ -257,7 +248,7 @@ def test_refused_rows_behind_what_is_acknowledged_are_left_to_the_next_round():
 
 def test_going_back_forgets_the_refused_rows_behind_the_place_and_no_others():
     """In a second round: five rows were refused in the first, which listed them itself."""
-    reader = PageReader(FILE["columns"], 7, b",", ("ticket_id", "product"))
+    reader = PageReader(ACCEPTED.columns, 7, b",", ("ticket_id", "product"))
     first, second = [
         reader.read(f"T{at},Tea,B1,2026-01-31T00:00,,1,Lyon\nx,y\n".encode() * 2) for at in (1, 2)
     ]

@@ -12,6 +12,7 @@ from ingestion.ledger.claims import Claim, Claims
 from ingestion.ledger.loads import Ledger
 from ingestion.ledger.versions import LEASE_MARGIN_SECONDS, OVERTAKEN, Turns
 from ingestion.tasks.take_turn import take_turn
+from tests.support.files import accepted_file
 from tests.unit.claims_in_memory import ClaimsInMemory
 
 BUCKET, KEY = "uploads", "store-12/tickets.csv"
@@ -319,7 +320,7 @@ def test_a_writer_is_overtaken_by_another_load_and_not_by_its_own(turns, put):
 
 
 def turn(turns, dynamodb, version, load=None):
-    file = {"bucket": BUCKET, "key": KEY, "version_id": version}
+    file = accepted_file(bucket=BUCKET, key=KEY, version_id=version)
     return take_turn(turns, Ledger(dynamodb, "Ledger"), load or f"load-{version}", file)
 
 

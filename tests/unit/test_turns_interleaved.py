@@ -9,6 +9,7 @@ import pytest
 from ingestion.ledger.claims import Claim
 from ingestion.ledger.versions import LEASE_MARGIN_SECONDS, Turns, WriterLease
 from ingestion.tasks.take_turn import take_turn
+from tests.support.files import accepted_file
 from tests.unit.claims_in_memory import ClaimsInMemory
 from tests.unit.interleavings import Actor, World, explore
 
@@ -69,7 +70,7 @@ class Loads(World):
             self.write(actor, turns)
 
     def take_turn(self, turns, version):
-        file = {"bucket": "uploads", "key": "a.csv", "version_id": version}
+        file = accepted_file(version_id=version)
         return take_turn(turns, Ledger(), f"load-{version}", file)
 
     def write(self, actor, turns):

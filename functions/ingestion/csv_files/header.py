@@ -2,9 +2,9 @@
 
 import codecs
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
+from ingestion.contracts import Reason
 from ingestion.csv_files.records import DELIMITERS, MalformedField, read_records, split_fields
 from ingestion.csv_files.rows import COLUMNS
 
@@ -21,19 +21,6 @@ _SIGNATURES = (
     (b"\xff\xfe", "UTF-16 or UTF-32 text; save it as UTF-8"),
     (b"\xfe\xff", "UTF-16 text; save it as UTF-8"),
 )
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why a file is refused. ``detail`` is a sentence that says what to do about it."""
-
-    reason: str
-    detail: str
-    line: int | None = None
-    column: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass(frozen=True)

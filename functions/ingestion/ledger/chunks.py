@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ingestion.contracts import ChunkResult
 from ingestion.ledger.store import Entry
 
 
@@ -32,8 +33,22 @@ class ChunkProgress:
     rounds: list[list[str]] = field(default_factory=list)
     """When each call of Write Chunk that got on began and ended, in ISO 8601."""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    def result(self, *, overtaken: bool = False) -> ChunkResult:
+        """What Write Chunk answers of this progress."""
+        return ChunkResult(
+            index=self.index,
+            finished=self.finished,
+            overtaken=overtaken,
+            next_byte=self.next_byte,
+            rows_read=self.rows_read,
+            rows_written=self.rows_written,
+            rows_superseded=self.rows_superseded,
+            rows_refused=self.rows_refused,
+            throttles=self.throttles,
+        )
 
 
 def chunk_entry_name(index: int) -> str:

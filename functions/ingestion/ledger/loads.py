@@ -77,7 +77,7 @@ class Ledger:
         saved = self._entries.put_if(
             load_id,
             chunk_entry_name(progress.index),
-            progress.as_json() | {"updated_at": _now()},
+            progress.to_json() | {"updated_at": _now()},
             "finished = :false AND next_byte <= :next_byte",
             {":false": False, ":next_byte": progress.next_byte},
         )

@@ -3,7 +3,7 @@
 import re
 import threading
 from collections import deque
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from ingestion.contracts import Chunk
+from ingestion.contracts import Chunk, File
 from ingestion.errors import ObjectChanged, ObjectGone
 
 if TYPE_CHECKING:
@@ -245,13 +245,13 @@ def _raise_gone(error: ClientError, bucket: str, key: str) -> NoReturn:
     raise error
 
 
-def pinned_object(file: Mapping[str, Any]) -> PinnedObject:
-    """The object of the ``file`` that Validate File answered with."""
-    return PinnedObject(file["bucket"], file["key"], file["version_id"], file["etag"], file["size"])
+def pinned_object(file: File) -> PinnedObject:
+    """The object of an accepted file."""
+    return PinnedObject(file.bucket, file.key, file.version_id, file.etag, file.size)
 
 
-def chunk_source(file: Mapping[str, Any], chunk: Chunk) -> PinnedObject:
+def chunk_source(file: File, chunk: Chunk) -> PinnedObject:
     """The object that a chunk is a range of: the file's, or what it was unpacked into."""
-    if (chunk.bucket, chunk.key) == (file["bucket"], file["key"]):
+    if (chunk.bucket, chunk.key) == (file.bucket, file.key):
         return pinned_object(file)
     return PinnedObject(chunk.bucket, chunk.key, None, None, chunk.end)

@@ -1,9 +1,9 @@
 """One chunk's rows, streamed from S3 a page at a time."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from ingestion.contracts import Chunk
+from ingestion.contracts import Chunk, File
 from ingestion.csv_files.fast_rows import PAGE_SIZE, Page, PageReader
 from ingestion.csv_files.records import WholeRecords
 from ingestion.s3.objects import chunk_source, read_blocks
@@ -15,11 +15,9 @@ if TYPE_CHECKING:
 class ChunkPages:
     """The pages of a chunk. ``key`` names the table's key attributes, partition key first."""
 
-    def __init__(
-        self, s3: "S3Client", file: Mapping[str, Any], chunk: Chunk, key: Sequence[str]
-    ) -> None:
-        self.delimiter = file["delimiter"].encode()
-        self.reader = PageReader(file["columns"], file["width"], self.delimiter, key)
+    def __init__(self, s3: "S3Client", file: File, chunk: Chunk, key: Sequence[str]) -> None:
+        self.delimiter = file.delimiter.encode()
+        self.reader = PageReader(file.columns, file.width, self.delimiter, key)
         self._s3 = s3
         self._source = chunk_source(file, chunk)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ingestion.contracts import File, LoadResult, Plan
 from ingestion.csv_files.refused_rows import RefusedRow, csv_lines
 from ingestion.csv_files.rows import REASONS
 from ingestion.errors import AccountingError
@@ -36,38 +37,34 @@ class Reconciler:
         self._work_bucket = work_bucket
         self._most_refused_percent = max_refused_percent
 
-    def reconcile(
-        self, load_id: str, file: Mapping[str, Any], plan: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Add up a load; leave its refused rows (CSV) and its report (JSON) in the work bucket.
-
-        ``complete`` in the answer says whether the load has succeeded: every byte and every row is
-        accounted for, and few enough rows are refused. ``overtaken`` says that it is not, because a
-        later version of the object has taken over. ``summary`` says it in a sentence.
-        """
+    def reconcile(self, load_id: str, file: File, plan: Plan) -> LoadResult:
+        """Add up a load; leave its refused rows (CSV) and its report (JSON) in the work bucket."""
         chunks = list(self._ledger.chunks(load_id))
         totals = _totals(chunks)
         missing = shortfall(chunks, plan, file)
-        newest = self._turns.newest(f"s3://{file['bucket']}/{file['key']}")
+        newest = self._turns.newest(file.object_url)
         overtaken = bool(missing and newest and newest.load_id != load_id)
         missing = missing or self._too_many_refused(totals)
-        refused_rows, first_error = self._join_refused_rows(load_id, chunks, file["header_lines"])
-        result = {
-            "complete": missing is None,
-            "overtaken": overtaken,
-            "summary": OVERTAKEN if overtaken else missing or _summary(totals),
-            **{name: totals[name] for name in totals if name != "blank_lines"},
-            "throttles": sum(chunk.throttles for chunk in chunks),
-            "chunks": plan["chunks"],
-            "chunks_finished": sum(chunk.finished for chunk in chunks),
-            "refused_rows": refused_rows,
-            "report": f"s3://{self._work_bucket}/reports/{load_id}.json",
-        }
+        refused_rows, first_error = self._join_refused_rows(load_id, chunks, file.header_lines)
+        result = LoadResult(
+            complete=missing is None,
+            overtaken=overtaken,
+            summary=OVERTAKEN if overtaken else missing or _summary(totals),
+            rows_read=totals["rows_read"],
+            rows_written=totals["rows_written"],
+            rows_superseded=totals["rows_superseded"],
+            rows_refused=totals["rows_refused"],
+            throttles=sum(chunk.throttles for chunk in chunks),
+            chunks=plan.chunks,
+            chunks_finished=sum(chunk.finished for chunk in chunks),
+            refused_rows=refused_rows,
+            report=f"s3://{self._work_bucket}/reports/{load_id}.json",
+        )
         status = "OVERTAKEN" if overtaken else "FAILED" if missing else "SUCCEEDED"
         facts = {
-            **result,
+            **result.to_json(),
             "blank_lines": totals["blank_lines"],
-            "unread": _unread(chunks, plan, file["header_lines"]),
+            "unread": _unread(chunks, plan, file.header_lines),
             "first_error": first_error,
             "rows_per_second": rows_per_second(chunks),
             # Rows that only this earlier load had stay in the table.
@@ -151,12 +148,10 @@ class Reconciler:
         )
 
 
-def shortfall(
-    chunks: Sequence[ChunkProgress], plan: Mapping[str, Any], file: Mapping[str, Any]
-) -> str | None:
+def shortfall(chunks: Sequence[ChunkProgress], plan: Plan, file: File) -> str | None:
     """What is wrong with a load's chunks, in a sentence, or None if they tile the data part of the
     file, are finished, and their rows add up."""
-    planned = plan["chunks"]
+    planned = plan.chunks
     by_index = {chunk.index: chunk for chunk in chunks}
     unfinished = [
         index for index in range(planned) if not (index in by_index and by_index[index].finished)
@@ -166,7 +161,7 @@ def shortfall(
             f"{len(unfinished):,} of {planned:,} chunks are not finished; "
             f"the first is chunk {unfinished[0]}."
         )
-    expected = file["data_start"]
+    expected = file.data_start
     for chunk in chunks:
         if chunk.start != expected or chunk.next_byte != chunk.end:
             return f"Chunk {chunk.index} does not begin where the one before it ends."
@@ -174,9 +169,9 @@ def shortfall(
         if chunk.rows_read != counted:
             return f"Chunk {chunk.index} read {chunk.rows_read} rows but accounts for {counted}."
         expected = chunk.end
-    if expected != plan["data_end"]:
-        return f"The chunks end at byte {expected:,} of {plan['data_end']:,}."
-    unread = _unread(chunks, plan, file["header_lines"])
+    if expected != plan.data_end:
+        return f"The chunks end at byte {expected:,} of {plan.data_end:,}."
+    unread = _unread(chunks, plan, file.header_lines)
     if unread and unread["line"]:
         return (
             f"{REASONS[unread['reason']].capitalize()}: it begins in line {unread['line']:,}, and "
@@ -198,7 +193,7 @@ UNREAD = {
 
 
 def _unread(
-    chunks: Sequence[ChunkProgress], plan: Mapping[str, Any], header_lines: int
+    chunks: Sequence[ChunkProgress], plan: Plan, header_lines: int
 ) -> dict[str, Any] | None:
     """What of the file was not read for good, with the line in the file where it begins."""
     lines = header_lines
@@ -206,7 +201,7 @@ def _unread(
         if chunk.unread:
             return {**chunk.unread, "line": lines + chunk.unread["line"]}
         lines += chunk.lines
-    return dict(plan["unread"]) if plan["unread"] else None
+    return plan.unread.to_json() if plan.unread else None
 
 
 def _numbered(chunks: Sequence[ChunkProgress]) -> list[ChunkProgress]:

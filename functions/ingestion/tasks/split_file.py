@@ -5,13 +5,13 @@ chunks are ranges of the unpacked object.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from ingestion.contracts import Chunk
+from ingestion.contracts import Chunk, File, Plan, Unread
 from ingestion.csv_files.chunks import Cutter
 from ingestion.csv_files.gzip_stream import Unpacker
 from ingestion.ledger.loads import Ledger
@@ -42,53 +42,46 @@ class Planner:
         self._work_bucket = work_bucket
         self._chunk_size = chunk_size
 
-    def plan(self, load_id: str, file: Mapping[str, Any]) -> dict[str, Any]:
+    def plan(self, load_id: str, file: File) -> Plan:
         """Write the plan of a file that Validate File accepted, a JSON array of chunks.
 
-        Answers ``{"bucket", "key", "chunks", "data_end", "unread"}``: the plan, how many chunks it
-        has, where the last one ends, and what could not be unpacked (or null). Planning a load
-        again gives the same plan, because the first plan's chunk size is kept in the ledger.
+        Planning a load again gives the same plan, because the ledger keeps the chunk size of the
+        first one.
         """
         recorded = self._ledger.fix_chunk_size(load_id, self._size_for(file))
         chunk_size = recorded["chunk_size"]
         key = f"plans/{load_id}/{chunk_size}.json"
         plan = recorded.get("plan")
         if plan and plan["key"] == key and self._exists(key) and self._is_unpacked(load_id, file):
-            return dict(plan)
-        if file["compression"]:
+            return Plan.from_json(plan)
+        if file.compression:
             chunks, data_end, unread = self._unpack(load_id, file, chunk_size)
         else:
-            chunks, data_end, unread = self._cut(file, chunk_size), file["size"], None
+            chunks, data_end, unread = self._cut(file, chunk_size), file.size, None
         self._s3.put_object(
             Bucket=self._work_bucket,
             Key=key,
-            Body=json.dumps([chunk.as_json() for chunk in chunks]).encode(),
+            Body=json.dumps([chunk.to_json() for chunk in chunks]).encode(),
             ContentType="application/json",
         )
-        plan = {
-            "bucket": self._work_bucket,
-            "key": key,
-            "chunks": len(chunks),
-            "data_end": data_end,
-            "unread": unread,
-        }
-        self._ledger.note(load_id, {"plan": plan})
-        return plan
+        answer = Plan(self._work_bucket, key, len(chunks), data_end, unread)
+        self._ledger.note(load_id, {"plan": answer.to_json()})
+        return answer
 
-    def _size_for(self, file: Mapping[str, Any]) -> int:
+    def _size_for(self, file: File) -> int:
         """Chunks grow with the file rather than become too many."""
-        largest = file["size"] if not file["compression"] else Unpacker.largest(file["size"])
+        largest = file.size if not file.compression else Unpacker.largest(file.size)
         return max(self._chunk_size, -(-largest // MAX_CHUNKS))
 
-    def _cut(self, file: Mapping[str, Any], chunk_size: int) -> list[Chunk]:
+    def _cut(self, file: File, chunk_size: int) -> list[Chunk]:
         source = pinned_object(file)
-        cutter = Cutter(file["data_start"], chunk_size, file["delimiter"].encode())
+        cutter = Cutter(file.data_start, chunk_size, file.delimiter.encode())
         ranges = []
         with closing(
             read_ahead(
                 self._s3,
                 source,
-                file["data_start"],
+                file.data_start,
                 source.size,
                 range_size=RANGE_SIZE,
                 ranges=RANGES_AHEAD,
@@ -103,10 +96,10 @@ class Planner:
         ]
 
     def _unpack(
-        self, load_id: str, file: Mapping[str, Any], chunk_size: int
-    ) -> tuple[list[Chunk], int, dict[str, Any] | None]:
+        self, load_id: str, file: File, chunk_size: int
+    ) -> tuple[list[Chunk], int, Unread | None]:
         source = pinned_object(file)
-        cutter = Cutter(file["data_start"], chunk_size, file["delimiter"].encode())
+        cutter = Cutter(file.data_start, chunk_size, file.delimiter.encode())
         unpacker = Unpacker(read_blocks(self._s3, source, 0, source.size))
         ranges: list[tuple[int, int]] = []
         unpacked_size = 0
@@ -114,7 +107,7 @@ class Planner:
         def cut_on_the_way() -> Iterator[bytes]:
             nonlocal unpacked_size
             for block in unpacker:
-                header = max(0, file["data_start"] - unpacked_size)
+                header = max(0, file.data_start - unpacked_size)
                 ranges.extend(cutter.feed(block[header:]))
                 unpacked_size += len(block)
                 yield block
@@ -122,19 +115,19 @@ class Planner:
         key = _unpacked_key(load_id)
         self._s3.upload_fileobj(file_object(cut_on_the_way()), self._work_bucket, key)
         ranges += cutter.finish(broken=unpacker.problem is not None)
-        data_end = ranges[-1][1] if ranges else file["data_start"]
+        data_end = ranges[-1][1] if ranges else file.data_start
         unread = None
         if unpacker.problem:
             # Neither a line nor how much is lost can be told of what could not be unpacked.
-            unread = {"reason": unpacker.problem, "line": None, "bytes": None}
+            unread = Unread(unpacker.problem, line=None, bytes=None)
         chunks = [
             Chunk(index, self._work_bucket, key, None, start, end)
             for index, (start, end) in enumerate(ranges)
         ]
         return chunks, data_end, unread
 
-    def _is_unpacked(self, load_id: str, file: Mapping[str, Any]) -> bool:
-        return not file["compression"] or self._exists(_unpacked_key(load_id))
+    def _is_unpacked(self, load_id: str, file: File) -> bool:
+        return not file.compression or self._exists(_unpacked_key(load_id))
 
     def _exists(self, key: str) -> bool:
         try:

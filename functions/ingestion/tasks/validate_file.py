@@ -1,11 +1,12 @@
 """The task Validate File: one object becomes accepted facts, or the reasons it is refused."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ingestion.contracts import File, LoadRequest, Reason, Verdict
 from ingestion.csv_files.gzip_stream import GZIP_MAGIC, MAX_FILE_BYTES, Unpacker
-from ingestion.csv_files.header import HEAD_SIZE, FileFacts, Reason, examine
+from ingestion.csv_files.header import HEAD_SIZE, FileFacts, examine
 from ingestion.errors import ObjectChanged, ObjectGone
 from ingestion.ledger.loads import Ledger
 from ingestion.ledger.versions import Turns
@@ -16,22 +17,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """The answer, with every field that a later state of the state machine names."""
-
-    verdict: str
-    """``accepted``, ``refused`` or ``already_loaded``."""
-    summary: str
-    reasons: list[dict[str, Any]]
-    load_id: str | None
-    file: dict[str, Any] | None
-    """The pinned object and its facts; null unless accepted."""
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
 class Validator:
     """Validates objects with the help of S3 and the ledger."""
 
@@ -40,32 +25,30 @@ class Validator:
         self._ledger = ledger
         self._turns = turns
 
-    def validate(self, request: Mapping[str, Any], execution_arn: str) -> Verdict:
-        """Judge the object of an execution's input.
+    def validate(self, request: LoadRequest, execution_arn: str) -> Verdict:
+        """Accept or refuse the object of an execution's input.
 
-        ``bucket`` and ``key`` are enough; ``version_id``, ``etag`` and ``uploader`` are known when
-        an upload started the execution; ``force`` loads again what has been loaded. Raises only
-        what a retry or an operator can cure.
+        Raises only what a retry or an operator can cure.
         """
-        bucket, key = request["bucket"], request["key"]
+        bucket, key = request.bucket, request.key
         try:
-            state = pin(self._s3, bucket, key, request.get("version_id"), request.get("etag"))
+            state = pin(self._s3, bucket, key, request.version_id, request.etag)
             head, compression, complete = self._read_head(state.pinned)
         except (ObjectGone, ObjectChanged) as error:
             reason = "object_gone" if isinstance(error, ObjectGone) else "object_changed"
             return _refused([Reason(reason, str(error))], None)
         load = load_id(bucket, key, state.identity)
-        if request.get("force"):
+        if request.force:
             load = forced_load_id(load, execution_arn.rpartition(":")[2])
-        earlier = self._loaded_already(load, state, forced=bool(request.get("force")))
+        earlier = self._loaded_already(load, state, forced=request.force)
         if earlier:
             return earlier
         record = asdict(state.pinned) | {
             "object_url": f"s3://{bucket}/{key}",
             "fingerprint": state.fingerprint,
         }
-        if request.get("uploader"):  # a start by hand does not know it, and must not erase it
-            record["uploader"] = request["uploader"]
+        if request.uploader:  # a start by hand does not know it and must not erase it
+            record["uploader"] = request.uploader
         facts = _judge(state.pinned.size, head, compression, complete)
         if isinstance(facts, list):
             verdict = _refused(facts, load)
@@ -75,7 +58,7 @@ class Validator:
                 "FAILED",
                 {
                     "summary": verdict.summary,
-                    "reasons": verdict.reasons,
+                    "reasons": [reason.to_json() for reason in verdict.reasons],
                     "first_error": _first_error(verdict.reasons[0]),
                 },
             )
@@ -132,7 +115,7 @@ def _judge(
 
 def _refused(reasons: list[Reason], load: str | None) -> Verdict:
     summary = " ".join(reason.detail for reason in reasons)
-    return Verdict("refused", summary, [reason.as_json() for reason in reasons], load, None)
+    return Verdict("refused", summary, reasons, load, None)
 
 
 def _already_loaded(load: str, entry: Mapping[str, Any]) -> Verdict:
@@ -140,16 +123,17 @@ def _already_loaded(load: str, entry: Mapping[str, Any]) -> Verdict:
     return Verdict("already_loaded", summary, [], load, None)
 
 
-def _first_error(reason: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: reason[name] for name in ("line", "column", "reason")}
+def _first_error(reason: Reason) -> dict[str, Any]:
+    return {"line": reason.line, "column": reason.column, "reason": reason.reason}
 
 
-def _file(source: PinnedObject, facts: FileFacts, compression: str | None) -> dict[str, Any]:
-    return asdict(source) | {
-        "compression": compression,
-        "delimiter": facts.delimiter,
-        "columns": facts.columns,
-        "width": facts.width,
-        "data_start": facts.data_start,
-        "header_lines": facts.header_lines,
-    }
+def _file(source: PinnedObject, facts: FileFacts, compression: str | None) -> File:
+    return File(
+        **asdict(source),
+        compression=compression,
+        delimiter=facts.delimiter,
+        columns=facts.columns,
+        width=facts.width,
+        data_start=facts.data_start,
+        header_lines=facts.header_lines,
+    )

@@ -4,10 +4,10 @@
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from ingestion.contracts import Chunk
+from ingestion.contracts import ChunkResult, ChunkTask
 from ingestion.csv_files.equal_keys import superseded_rows
 from ingestion.csv_files.refused_rows import RefusedRow
 from ingestion.csv_files.rows import TEXT_COLUMNS
@@ -32,17 +32,6 @@ CHECKPOINT_SECONDS = 30.0
 
 class Overtaken(WritingStopped):
     """A later version of the object has claimed the table's keys."""
-
-
-class Round(NamedTuple):
-    """How one call of Write Chunk ended."""
-
-    progress: ChunkProgress
-    overtaken: bool = False
-    """Whether it stopped because a later version of the object has claimed the table's keys."""
-
-    def as_json(self) -> dict[str, Any]:
-        return self.progress.as_json() | {"overtaken": self.overtaken}
 
 
 class ChunkWriter:
@@ -76,22 +65,20 @@ class ChunkWriter:
         self._at_a_time = at_a_time
         self._clock = clock
 
-    def write(
-        self, load_id: str, file: Mapping[str, Any], chunk: Chunk, chunks: int, seconds: float
-    ) -> Round:
+    def write(self, task: ChunkTask, seconds: float) -> ChunkResult:
         """Write a chunk, or as much of it as ``seconds`` allow, and record how far it got.
-        ``chunks`` is how many the load has.
 
         A finished chunk is answered from the ledger, an unfinished one is continued from its
         checkpoint. Raises NoProgress if not one row could be accounted for in the time.
         """
+        load_id, file, chunk = task.load_id, task.file, task.chunk
         deadline = self._clock() + seconds
         recorded = self._ledger.chunk(load_id, chunk.index)
         before = recorded or ChunkProgress(chunk.index, chunk.start, chunk.end, chunk.start)
         if (before.start, before.end) != (chunk.start, chunk.end):
             raise AccountingError(f"Chunk {chunk.index} of load {load_id} has another byte range.")
         if before.finished:
-            return Round(before)
+            return before.result()
         began = self._ledger.now()
         tally = Tally(before)
         pages = ChunkPages(
@@ -102,14 +89,13 @@ class ChunkWriter:
             self._table,
             in_flight=self._in_flight,
             deadline=deadline - CHECKPOINT_SECONDS / 2,
-            rate=share_of_rate(self._rows_per_second, chunks, self._at_a_time),
+            rate=share_of_rate(self._rows_per_second, task.chunks, self._at_a_time),
             clock=self._clock,
         )
-        object_url = f"s3://{file['bucket']}/{file['key']}"
         # The lease ends after the writer has: nothing of this load is on its way any more then.
-        with self._turns.lease(object_url, load_id, seconds) as lease, writer:
+        with self._turns.lease(file.object_url, load_id, seconds) as lease, writer:
             if lease.overtaken():
-                return Round(before, overtaken=True)
+                return before.result(overtaken=True)
             try:
                 self._feed(writer, tally, pages, lease, deadline - CHECKPOINT_SECONDS)
                 writer.drain()
@@ -123,7 +109,7 @@ class ChunkWriter:
             place = writer.acknowledged
             if place is None:
                 if overtaken:
-                    return Round(before, overtaken=True)
+                    return before.result(overtaken=True)
                 raise NoProgress(
                     f"Chunk {chunk.index} of load {load_id}: no row in {seconds:.0f} s."
                 )
@@ -137,7 +123,7 @@ class ChunkWriter:
             throttles=writer.throttles,
             times=[began, self._ledger.now()],
         )
-        return Round(self._ledger.save_chunk(load_id, progress), overtaken)
+        return self._ledger.save_chunk(load_id, progress).result(overtaken=overtaken)
 
     def _feed(
         self,
