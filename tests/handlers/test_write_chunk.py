@@ -65,6 +65,12 @@ def plan(cloud, body):
     return state, chunks[0]
 
 
+def write(cloud, state, chunk, **options):
+    """The chunk's entry in the ledger, and over it what the handler answers."""
+    answer = cloud.write(state, chunk, **options)
+    return cloud.entry(state["load_id"], f"chunk#{chunk['index']:06d}") | answer
+
+
 def refused(cloud, answer):
     """The listed rows of a chunk as ``(line in the chunk, column, reason)``, by line."""
     parts = b"".join(cloud.read(cloud.work, part) for part in answer["refused_parts"])
@@ -79,7 +85,7 @@ def counts(answer):
 @pytest.mark.parametrize("rows", [1, 25, 26, 110])
 def test_the_table_equals_an_independent_parse(cloud, rows):
     body = file_of(row(at, quantity=str(at - 3)) for at in range(rows))
-    answer = cloud.write(*plan(cloud, body))
+    answer = write(cloud, *plan(cloud, body))
     assert loaded(cloud) == parsed(body)
     assert counts(answer) == (rows, rows, 0, 0)
     assert (answer["finished"], answer["refused_parts"], answer["unread"]) == (True, [], None)
@@ -88,7 +94,7 @@ def test_the_table_equals_an_independent_parse(cloud, rows):
 def test_bad_rows_are_listed_with_line_column_reason_and_text(cloud):
     good, bad = row(1, "Tea"), row(2, "", store="Düsseldorf")
     body = file_of([good, bad, row(3, "Two\nlines"), row(4, "Tea", "1.5")]) + b"a,b\r\n\r\n"
-    answer = cloud.write(*plan(cloud, body))
+    answer = write(cloud, *plan(cloud, body))
     assert counts(answer) == (5, 2, 0, 3)
     assert answer["blank_lines"] == 1
     assert refused(cloud, answer) == [
@@ -103,7 +109,7 @@ def test_bad_rows_are_listed_with_line_column_reason_and_text(cloud):
 
 def test_the_ledger_has_the_chunks_entry_as_answered(cloud):
     state, chunk = plan(cloud, file_of([row(1), row(2, "")]))
-    answer = cloud.write(state, chunk)
+    answer = write(cloud, state, chunk)
     entry = cloud.entry(state["load_id"], "chunk#000000")
     assert answer.pop("overtaken") is False  # that is about this call, and nothing to keep
     assert {name: entry[name] for name in answer} == answer
@@ -117,18 +123,18 @@ def test_the_ledger_has_the_chunks_entry_as_answered(cloud):
 def test_a_finished_chunk_is_answered_without_writing(cloud):
     state, chunk = plan(cloud, file_of(row(at) for at in range(30)))
     watched = watch()
-    answer = cloud.write(state, chunk)
+    answer = write(cloud, state, chunk)
     assert watched.batches == 2
-    assert cloud.write(state, chunk) == answer
+    assert write(cloud, state, chunk) == answer
     assert watched.batches == 2
 
 
 def test_a_finished_chunk_is_answered_even_if_the_object_is_gone(cloud):
     state, chunk = plan(cloud, file_of([row(1)]))
-    answer = cloud.write(state, chunk)
+    answer = write(cloud, state, chunk)
     file = state["file"]
     cloud.s3.delete_object(Bucket=file["bucket"], Key=file["key"], VersionId=file["version_id"])
-    assert cloud.write(state, chunk) == answer
+    assert write(cloud, state, chunk) == answer
 
 
 def test_a_chunk_with_another_range_than_recorded_is_a_defect(cloud):
@@ -144,7 +150,7 @@ def test_of_equal_keys_the_last_row_wins_within_and_across_batches(cloud):
         row(0, "Tea", quantity=repeated[at]) if at in repeated else row(at, "Tea")
         for at in range(70)
     ]
-    answer = cloud.write(*plan(cloud, file_of(rows)))
+    answer = write(cloud, *plan(cloud, file_of(rows)))
     assert loaded(cloud) == parsed(file_of(rows))
     assert loaded(cloud)["T0", "Tea"]["quantity"] == 4
     assert counts(answer) == (70, 67, 3, 0)
@@ -160,7 +166,7 @@ def test_a_table_keyed_by_ticket_id_alone(cloud, monkeypatch, fresh_clients):
     monkeypatch.setenv("DYNAMODB_TABLE", "OldTickets")
     fresh_clients()
     body = file_of([row(1, "Tea"), row(2, "Tea"), row(1, "Cake")])
-    answer = cloud.write(*plan(cloud, body))
+    answer = write(cloud, *plan(cloud, body))
     assert loaded(cloud, "OldTickets", ("ticket_id",)) == parsed(body, ("ticket_id",))
     assert counts(answer) == (3, 2, 1, 0)
     assert loaded(cloud) == {}
@@ -196,7 +202,7 @@ def test_in_rounds_as_in_one_go(cloud, monkeypatch, page_size):
     monkeypatch.setattr("ingestion.tasks.chunk_rows.PAGE_SIZE", page_size)
     body = checkpoint_file()
     state, chunk = plan(cloud, body)
-    whole = cloud.write(state, chunk)
+    whole = write(cloud, state, chunk)
     table, listed = loaded(cloud), refused(cloud, whole)
     assert whole["finished"]
 
@@ -208,7 +214,7 @@ def test_in_rounds_as_in_one_go(cloud, monkeypatch, page_size):
     watch(batch_takes=ROUND / 2)
     rounds = []
     while not rounds or not rounds[-1]["finished"]:
-        rounds.append(cloud.write(state, chunk, seconds=CHECKPOINT_SECONDS + ROUND))
+        rounds.append(write(cloud, state, chunk, seconds=CHECKPOINT_SECONDS + ROUND))
         assert sum(counts(rounds[-1])[1:]) == rounds[-1]["rows_read"]
     assert len(rounds) > 2
     assert loaded(cloud) == table
@@ -222,7 +228,7 @@ def test_a_checkpoint_stands_at_a_record_and_counts_only_what_is_in_the_table(cl
     body = file_of(row(at) for at in range(100))
     state, chunk = plan(cloud, body)
     watch(batch_takes=ROUND / 2 + 1)
-    answer = cloud.write(state, chunk, seconds=CHECKPOINT_SECONDS + ROUND)
+    answer = write(cloud, state, chunk, seconds=CHECKPOINT_SECONDS + ROUND)
     assert answer["finished"] is False
     assert chunk["start"] < answer["next_byte"] < chunk["end"]
     before = body[: answer["next_byte"]]
@@ -260,7 +266,7 @@ def test_a_batch_denied_fails_the_task_and_leaves_no_entry(cloud):
 
 def test_what_is_behind_an_unclosed_quote_is_one_refused_row_and_said_to_be_unread(cloud):
     rest = b'T2,"Tea,B1,2025-11-23T08:00:00Z,,1,\r\nT3,Tea,B1,2025-11-23T08:00:00Z,,1,\r\n'
-    answer = cloud.write(*plan(cloud, file_of([row(1, "Tea")]) + rest))
+    answer = write(cloud, *plan(cloud, file_of([row(1, "Tea")]) + rest))
     assert answer["unread"] == {"reason": "unclosed_quote", "line": 2, "bytes": len(rest)}
     assert counts(answer) == (2, 1, 0, 1)
     assert refused(cloud, answer) == [(2, "", "unclosed_quote")]
@@ -271,7 +277,7 @@ def test_what_is_behind_a_record_that_was_given_up_is_not_written_and_said_to_be
     rest = b'T2,"' + b"x" * MAX_RECORD_BYTES + b'",B1,2025-11-23T08:00:00Z,,1,\r\n'
     rest += b"T3,Tea,B1,2025-11-23T08:00:00Z,,1,\r\n"
     state, chunk = plan(cloud, file_of([row(1, "Tea")]) + rest)
-    answer = cloud.write(state, chunk)
+    answer = write(cloud, state, chunk)
     assert answer["unread"] == {"reason": "record_too_long", "line": 2, "bytes": len(rest)}
     assert (answer["finished"], answer["next_byte"]) == (True, chunk["end"])
     assert counts(answer) == (2, 1, 0, 1)

@@ -5,11 +5,13 @@ test_branches.py.
 """
 
 import ast
+import dataclasses
 import re
 from pathlib import Path
 
 import pytest
 
+from ingestion.contracts import ChunkTask
 from tests.statemachine.states import State, all_states, machines, targets
 from tools import definition
 
@@ -300,5 +302,7 @@ def test_a_task_sends_its_handler_exactly_the_fields_that_it_reads(name: str) ->
             read.add(ast.literal_eval(node.slice))
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "event.get":
             read.add(ast.literal_eval(node.args[0]))
+        elif isinstance(node, ast.Call) and ast.unparse(node) == "ChunkTask.from_json(event)":
+            read |= {field.name for field in dataclasses.fields(ChunkTask)}
     sent = {key.removesuffix(".$") for key in STATES[name]["Parameters"]["Payload"]}
     assert sent == read
