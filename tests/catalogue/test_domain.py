@@ -14,7 +14,7 @@ from moto import mock_aws
 from tests.catalogue.expectations import MAX_REFUSED_PERCENT, Tickets
 from tests.catalogue.kinds import ALL_KINDS, Kind
 from tests.catalogue.outcomes import Places, outcome_of
-from tests.moto_tables import create_table, dynamodb_server
+from tests.support.moto_tables import create_table, dynamodb_server
 
 UPLOADS, WORK, TABLE, LEDGER = "uploads", "work", "Tickets", "Ledger"
 TASKS = ("validate_file", "split_file", "take_turn", "write_chunk", "reconcile")

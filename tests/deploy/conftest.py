@@ -5,14 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.project_copy import VENV, Project, runtime_folder
 from tickets.local.engine import Engine
-
-# Before the import: otherwise a failed assertion of these modules shows no values.
-pytest.register_assert_rewrite(
-    "tests.deploy.project", "tests.e2e.accounts", "tests.e2e.running_stack"
-)
-
-from tests.deploy.project import VENV, Project, runtime_folder  # noqa: E402 - see above
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.documentation import commands, commands_of
-from tests.deploy.project import Project, Ran, parameters
-from tests.e2e.accounts import assert_loaded, assert_same_items
-from tests.e2e.independent import Items, TicketFile
-from tests.e2e.running_stack import RunningStack, until
+from tests.support.documentation import commands, commands_of
+from tests.support.load_assertions import assert_loaded, assert_same_items
+from tests.support.project_copy import Project, Ran, parameters
+from tests.support.running_stack import RunningStack, until
+from tests.support.ticket_files import Items, TicketFile
 from tickets.local.deployment import LocalStack
 from tickets.local.engine import Engine
 from tickets.runs.stack import Stack

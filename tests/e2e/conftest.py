@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.running_stack import RunningStack
+from tests.support.running_stack import RunningStack
 from tickets.local.deployment import local_stack
 
 # Small, so that a small file has several chunks.

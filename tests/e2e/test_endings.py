@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.accounts import assert_loaded, assert_same_items
-from tests.e2e.independent import COLUMNS, Note, TicketFile
-from tests.e2e.running_stack import RunningStack, until
+from tests.support.load_assertions import assert_loaded, assert_same_items
+from tests.support.running_stack import RunningStack, until
+from tests.support.ticket_files import COLUMNS, Note, TicketFile
 
 TIME = "2026-03-01T12:00:00Z"
 

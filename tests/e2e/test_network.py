@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.accounts import assert_loaded
-from tests.e2e.independent import TicketFile
-from tests.e2e.running_stack import RunningStack, until
+from tests.support.load_assertions import assert_loaded
+from tests.support.running_stack import RunningStack, until
+from tests.support.ticket_files import TicketFile
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 

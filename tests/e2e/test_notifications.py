@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.independent import TicketFile
-from tests.e2e.running_stack import RunningStack, until
+from tests.support.running_stack import RunningStack, until
+from tests.support.ticket_files import TicketFile
 
 
 class Consumer:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.e2e.accounts import assert_loaded
-from tests.e2e.independent import TicketFile
-from tests.e2e.running_stack import RunningStack, until
-from tests.faults.wire import Wire
+from tests.support.load_assertions import assert_loaded
+from tests.support.running_stack import RunningStack, until
+from tests.support.ticket_files import TicketFile
+from tests.support.wire import Wire
 from tickets.cli import commands, failure_commands
 from tickets.runs import dead_letters
 

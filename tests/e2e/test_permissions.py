@@ -16,8 +16,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.running_stack import RunningStack
-from tests.template.deployed import as_list, deploy, statements
+from tests.support.deployed import as_list, deploy, statements
+from tests.support.running_stack import RunningStack
 from tickets.runs.stack import make_client
 
 BASIC = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
@@ -268,7 +268,7 @@ def test_no_reason_and_no_call_is_left_over() -> None:
 
 def test_a_new_statement_is_a_new_case(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fault that the above exist for: a role gains a statement that nobody has a call for."""
-    import tests.template.deployed as deployed
+    import tests.support.deployed as deployed
 
     grown = deployed.transformed()
     [policy] = grown["Resources"]["TakeTurnRole"]["Properties"]["Policies"]

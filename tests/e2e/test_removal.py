@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.independent import TicketFile
-from tests.e2e.running_stack import RunningStack, until
+from tests.support.running_stack import RunningStack, until
+from tests.support.ticket_files import TicketFile
 from tickets import ROOT
 from tickets.local.deployment import LOCAL_PARAMETERS, LocalStack, deploy, local_stack
 

@@ -14,9 +14,9 @@ from botocore.credentials import Credentials
 from ingestion.csv_files.item_json import put_request
 from ingestion.dynamodb.requests import batch_body
 from ingestion.dynamodb.transport import Reply, dynamodb_transport
-from tests.e2e.accounts import assert_loaded
-from tests.e2e.independent import TicketFile
-from tests.e2e.running_stack import RunningStack, until
+from tests.support.load_assertions import assert_loaded
+from tests.support.running_stack import RunningStack, until
+from tests.support.ticket_files import TicketFile
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from ingestion.names import manual_execution_name
-from tests.e2e.accounts import assert_loaded, assert_same_items
-from tests.e2e.independent import TicketFile
-from tests.e2e.running_stack import RunningStack, until
+from tests.support.load_assertions import assert_loaded, assert_same_items
+from tests.support.running_stack import RunningStack, until
+from tests.support.ticket_files import TicketFile
 
 
 @pytest.mark.usefixtures("rows_capped")

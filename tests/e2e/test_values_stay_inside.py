@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.running_stack import RunningStack, until
 from tests.e2e.test_notifications import Consumer
+from tests.support.running_stack import RunningStack, until
 
 MARK = "Zq7x"
 NUMBER = "70717073"

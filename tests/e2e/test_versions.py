@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.accounts import assert_loaded
-from tests.e2e.independent import Items, TicketFile
-from tests.e2e.running_stack import RunningStack, Upload, until
+from tests.support.load_assertions import assert_loaded
+from tests.support.running_stack import RunningStack, Upload, until
+from tests.support.ticket_files import Items, TicketFile
 
 
 class Version(TicketFile):

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 import boto3
 import pytest
 
-from tests.e2e.running_stack import RunningStack
-from tests.faults.burst import Burst
 from tests.faults.matrix import KINDS, Kind
-from tests.faults.tasks import CHUNK_SIZE, LEDGER, TABLE, WORK, Tasks
-from tests.faults.wire import Wire
-from tests.handlers.conftest import forget_clients
-from tests.moto_tables import dynamodb_server
+from tests.support.burst import Burst
+from tests.support.cloud import forget_clients
+from tests.support.moto_tables import dynamodb_server
+from tests.support.running_stack import RunningStack
+from tests.support.tasks import CHUNK_SIZE, LEDGER, TABLE, WORK, Tasks
+from tests.support.wire import Wire
 from tickets.local.deployment import local_stack
 
 STACK_CHUNK_SIZE = 65_536

@@ -9,12 +9,12 @@ from typing import ClassVar
 
 import pytest
 
-from tests.e2e.accounts import assert_accounted, assert_loaded
-from tests.e2e.independent import TicketFile
-from tests.e2e.running_stack import RunningStack, until
 from tests.faults.matrix import Kind
-from tests.faults.operating import Operator
-from tests.faults.wire import Hold, Wire, names
+from tests.support.load_assertions import assert_accounted, assert_loaded
+from tests.support.operator import Operator
+from tests.support.running_stack import RunningStack, until
+from tests.support.ticket_files import TicketFile
+from tests.support.wire import Hold, Wire, names
 from tickets.local.deployment import LOCAL_PARAMETERS, LocalStack, deploy
 from tickets.local.engine import Engine
 from tickets.runs.stack import Stack

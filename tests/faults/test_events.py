@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from tests.e2e.accounts import assert_loaded
-from tests.e2e.independent import TicketFile
-from tests.e2e.running_stack import RunningStack, Upload, until
-from tests.faults.burst import Burst
 from tests.faults.matrix import LOADED, NOT_STARTED, Kind
-from tests.faults.tasks import Tasks, s3_event, ticket_file
-from tests.faults.wire import lose_reply
+from tests.support.burst import Burst
+from tests.support.load_assertions import assert_loaded
+from tests.support.running_stack import RunningStack, Upload, until
+from tests.support.tasks import Tasks, s3_event, ticket_file
+from tests.support.ticket_files import TicketFile
+from tests.support.wire import lose_reply
 
 
 def events_of(stack: RunningStack, uploads: list[Upload]) -> list[str]:

@@ -4,11 +4,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.e2e.accounts import assert_accounted
-from tests.e2e.independent import TicketFile
-from tests.faults.burst import Burst
 from tests.faults.matrix import Kind
-from tests.faults.tasks import (
+from tests.support.burst import Burst
+from tests.support.cloud import forget_clients
+from tests.support.load_assertions import assert_accounted
+from tests.support.tasks import (
     LEDGER,
     TABLE,
     UPLOADS,
@@ -18,8 +18,8 @@ from tests.faults.tasks import (
     assert_no_second_try,
     ticket_file,
 )
-from tests.faults.wire import is_chunk_entry, lose_reply, refuse
-from tests.handlers.conftest import forget_clients
+from tests.support.ticket_files import TicketFile
+from tests.support.wire import is_chunk_entry, lose_reply, refuse
 
 PUT_DENIED = {
     "service": "s3",

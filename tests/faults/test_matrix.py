@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.burst import Burst
 from tests.faults.matrix import KINDS, MATRIX
-from tests.faults.tasks import Tasks
-from tests.faults.wire import lose_reply
+from tests.support.burst import Burst
+from tests.support.tasks import Tasks
+from tests.support.wire import lose_reply
 
 HERE = Path(__file__).parent
 

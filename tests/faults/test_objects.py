@@ -4,11 +4,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from tests.e2e.accounts import assert_accounted
-from tests.e2e.independent import TicketFile
-from tests.faults.burst import Burst
 from tests.faults.matrix import Kind
-from tests.faults.tasks import (
+from tests.support.burst import Burst
+from tests.support.load_assertions import assert_accounted
+from tests.support.tasks import (
     UNVERSIONED,
     UPLOADS,
     Tasks,
@@ -16,7 +15,8 @@ from tests.faults.tasks import (
     assert_no_second_try,
     ticket_file,
 )
-from tests.faults.wire import Call, Forward, Reply, cut_body, slowly
+from tests.support.ticket_files import TicketFile
+from tests.support.wire import Call, Forward, Reply, cut_body, slowly
 
 Given = dict[str, Any]
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.accounts import assert_accounted, assert_loaded
-from tests.e2e.independent import TicketFile
-from tests.e2e.running_stack import RunningStack, until
 from tests.faults.matrix import Kind
-from tests.faults.operating import Operator
-from tests.faults.wire import Hold, Wire, names
+from tests.support.load_assertions import assert_accounted, assert_loaded
+from tests.support.operator import Operator
+from tests.support.running_stack import RunningStack, until
+from tests.support.ticket_files import TicketFile
+from tests.support.wire import Hold, Wire, names
 
 
 @pytest.fixture

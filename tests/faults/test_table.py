@@ -1,10 +1,10 @@
 """Faults of the table that the rows go to."""
 
-from tests.e2e.accounts import assert_accounted
-from tests.faults.burst import Burst
 from tests.faults.matrix import Kind
-from tests.faults.tasks import TABLE, Tasks, assert_ended, assert_no_second_try, ticket_file
-from tests.faults.wire import Call, hand_back_all_but, lose_reply, names, refuse
+from tests.support.burst import Burst
+from tests.support.load_assertions import assert_accounted
+from tests.support.tasks import TABLE, Tasks, assert_ended, assert_no_second_try, ticket_file
+from tests.support.wire import Call, hand_back_all_but, lose_reply, names, refuse
 
 
 def batches(calls: list[Call]) -> list[Call]:

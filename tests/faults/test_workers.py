@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.accounts import assert_loaded
-from tests.e2e.independent import TicketFile
-from tests.e2e.running_stack import RunningStack, until
 from tests.faults.matrix import Kind
-from tests.faults.tasks import Tasks, assert_ended
-from tests.faults.wire import Call, Hold, Wire, is_chunk_entry, names, slowly
+from tests.support.load_assertions import assert_loaded
+from tests.support.running_stack import RunningStack, until
+from tests.support.tasks import Tasks, assert_ended
+from tests.support.ticket_files import TicketFile
+from tests.support.wire import Call, Hold, Wire, is_chunk_entry, names, slowly
 
 READS_PROC = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads /proc")
 # Half a minute of a round is kept back for its end, so this leaves it three seconds to write.

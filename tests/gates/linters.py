@@ -1,7 +1,7 @@
 """checkov and parliament on the template as it is deployed: `make check-security`.
 
 Both look at the template after the SAM transform, with every reference and condition resolved (see
-tests/template/deployed.py), once with default parameters and once with a customer key. So none is
+tests/support/deployed.py), once with default parameters and once with a customer key. So none is
 misled by a function of CloudFormation, and the key's own policy is looked at. Nothing asks the
 network. What is forgiven stands in suppressions.toml, with a reason.
 
@@ -19,7 +19,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from tests.template.deployed import ROOT, Stack, deploy
+from tests.support.deployed import ROOT, Stack, deploy
 
 TOOLS = ROOT / ".venv" / "gates" / "bin"
 WRITTEN = ROOT / "build" / "check"

@@ -1,7 +1,7 @@
 """What is forgiven and what is not, without the linters themselves."""
 
 from tests.gates.linters import VARIANTS, Finding, Suppression, complaints, policies, suppressions
-from tests.template.deployed import deploy
+from tests.support.deployed import deploy
 
 FINDING = Finding("CKV_1", "default", "UploadBucket", "a detail", "A bucket is open")
 

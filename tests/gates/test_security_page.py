@@ -54,8 +54,8 @@ def test_the_page_is_read_whole() -> None:
     [
         "make check-securities",
         "tests/unit/test_none.py::test_a",
-        "tests/unit/test_facts.py::test_none",
-        "tests/unit/test_facts.py::refusals",  # there, and no test
+        "tests/unit/csv_files/test_header.py::test_none",
+        "tests/unit/csv_files/test_header.py::refusals",  # there, and no test
     ],
 )
 def test_a_check_that_is_not_there_is_missed(check: str) -> None:

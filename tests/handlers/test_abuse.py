@@ -13,7 +13,7 @@ import pytest
 from ingestion.csv_files.fast_rows import PageReader
 from ingestion.csv_files.header import examine
 from ingestion.tasks import accounting as tallies
-from tests.handlers.conftest import WORK
+from tests.support.cloud import WORK
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 GOOD = b"T%d,Tea,B1,2025-11-23T08:00Z,,1,Lyon\n"

@@ -18,10 +18,10 @@ from moto.backends import get_backend
 
 from ingestion.ledger.versions import LEASE_MARGIN_SECONDS
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
-from tests.handlers.conftest import EVENTS, EXECUTIONS, OF_THE_EXECUTION, Cloud, forget_clients
-from tests.handlers.handler_process import HandlerProcess
-from tests.handlers.one_key import HEADER, KEY
-from tests.handlers.wire import Answer, Call, serve
+from tests.support.cloud import EVENTS, EXECUTIONS, OF_THE_EXECUTION, Cloud, forget_clients
+from tests.support.handler_process import HandlerProcess
+from tests.support.moto_wire import Answer, Call, serve
+from tests.support.one_key import HEADER, KEY
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -12,12 +12,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.handlers.conftest import forget_clients
-from tests.handlers.contents import CHUNK_SIZE, Content
-from tests.handlers.happenings import FAULTS, Fault
-from tests.handlers.model import MAX_REFUSED_PERCENT, Loads
-from tests.handlers.model_stack import Stack
-from tests.handlers.wire import serve
+from tests.support.cloud import forget_clients
+from tests.support.happenings import FAULTS, Fault
+from tests.support.made_files import CHUNK_SIZE, Content
+from tests.support.model import MAX_REFUSED_PERCENT, Loads
+from tests.support.model_stack import Stack
+from tests.support.moto_wire import serve
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from handlers import validate_file
-from tests.handlers.one_key import KEY, A, B, claims, report, stores, url
+from tests.support.one_key import KEY, A, B, claims, report, stores, url
 
 # ---------------------------------------------------------------- The same bytes twice
 

@@ -73,7 +73,7 @@ def test_an_execution_that_began_before_an_update_of_the_stack_is_not_failed_by_
     """Its definition is the old one, which says neither its name nor when it began; its functions
     are the new ones."""
     caplog.set_level(logging.INFO, "ingestion.telemetry")
-    monkeypatch.setattr("tests.handlers.conftest.OF_THE_EXECUTION", {})
+    monkeypatch.setattr("tests.support.cloud.OF_THE_EXECUTION", {})
     state = cloud.load(cloud.put(HEADER + GOOD % 1))
     assert state["result"]["complete"]
     record, directive = metrics(capsys.readouterr().out)

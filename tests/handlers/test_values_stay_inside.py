@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.handlers.conftest import EXECUTIONS
-from tests.handlers.flow import Flow
-from tests.handlers.wire import Answer, serve
+from tests.support.cloud import EXECUTIONS
+from tests.support.moto_wire import Answer, serve
+from tests.support.state_machine import Flow
 from tools import definition
 
 # In every value of every row, as text or as a number; in no name of ours.

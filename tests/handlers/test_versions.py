@@ -8,8 +8,8 @@ import pytest
 from handlers import take_turn, write_chunk
 from ingestion.ledger.claims import Claim, Lease
 from ingestion.ledger.versions import LOOK_SECONDS, OVERTAKEN
-from tests.handlers.one_key import KEY, A, B, claims, report, rows, stores, url
-from tests.handlers.watched_sender import watch
+from tests.support.one_key import KEY, A, B, claims, report, rows, stores, url
+from tests.support.watched_sender import watch
 
 # ---------------------------------------------------------------- The later one wins
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from ingestion.csv_files.records import MAX_RECORD_BYTES
 from ingestion.errors import AccountingError, KeySchemaNotSupported, NoProgress
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
-from tests.handlers.watched_sender import unwatch, watch
+from tests.support.watched_sender import unwatch, watch
 
 COLUMNS = ["ticket_id", "product", "basket_id", "timestamp", "category", "quantity", "store"]
 ONE_CHUNK = "10000000"  # bytes, more than any file here has

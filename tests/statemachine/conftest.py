@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.statemachine.answers import Answers, collect
+from tests.support.task_answers import Answers, collect
 from tickets.local.engine import Engine
 from tools import definition
 

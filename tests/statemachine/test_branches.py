@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.statemachine.answers import Answers
-from tests.statemachine.states import all_states
+from tests.support.states import all_states
+from tests.support.task_answers import Answers
 from tools import definition
 
 STATES = all_states(definition.load())

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.statemachine.answers import Answers
-from tests.statemachine.paths import Shape, unproven
-from tests.statemachine.states import State, all_states, machines
+from tests.support.data_flow import Shape, unproven
+from tests.support.states import State, all_states, machines
+from tests.support.task_answers import Answers
 from tools import definition
 
 DEFINITION = definition.load()

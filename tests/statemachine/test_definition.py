@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ingestion.contracts import ChunkTask
-from tests.statemachine.states import State, all_states, machines, targets
+from tests.support.states import State, all_states, machines, targets
 from tools import definition
 
 HANDLERS = Path(__file__).parents[2] / "functions" / "handlers"

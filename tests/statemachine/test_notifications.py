@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.statemachine.answers import Answers
-from tests.statemachine.states import State, targets
+from tests.support.states import State, targets
+from tests.support.task_answers import Answers
 from tools import definition
 
 SAMPLES = Path(__file__).parents[2] / "events" / "notifications"

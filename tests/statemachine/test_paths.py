@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.statemachine.paths import NotWalkable, Unproven, unproven
+from tests.support.data_flow import NotWalkable, Unproven, unproven
 
 Machine = dict[str, Any]
 START = {"bucket": {}, "key": {}}

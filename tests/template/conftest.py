@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.template.deployed import Stack, deploy
+from tests.support.deployed import Stack, deploy
 
 
 @pytest.fixture(scope="session")

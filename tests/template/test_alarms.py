@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.statemachine.states import all_states
-from tests.template.deployed import ROOT, Stack, deploy
+from tests.support.deployed import ROOT, Stack, deploy
+from tests.support.states import all_states
 from tools import definition
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:on-call"

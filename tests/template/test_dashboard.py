@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ingestion.telemetry import MEASURES, UNITS
-from tests.template.deployed import REGION, ROOT, Stack, deploy
+from tests.support.deployed import REGION, ROOT, Stack, deploy
 from tests.template.test_alarms import SENT_BY_AWS, alarms, watched
 
 # Shown, though no alarm is on them.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.template.deployed import ACCOUNT, REGION, Stack, as_list, deploy, statements
+from tests.support.deployed import ACCOUNT, REGION, Stack, as_list, deploy, statements
 from tests.template.test_permissions import all_statements
 
 # AWS's managed policy for polling a queue; with a key the poller also has to decrypt.

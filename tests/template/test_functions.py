@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.template.deployed import ROOT, Stack, deploy, source
+from tests.support.deployed import ROOT, Stack, deploy, source
 
 CODE = ROOT / "functions"
 HANDLERS = sorted(path.stem for path in (CODE / "handlers").glob("*.py") if path.stem != "__init__")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.template.deployed import Stack, dependencies, deploy, source, transformed
+from tests.support.deployed import Stack, dependencies, deploy, source, transformed
 from tickets.runs.stack import REQUIRED_OUTPUTS
 
 PARAMETERS: dict[str, dict[str, Any]] = source()["Parameters"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.template.deployed import ROOT, Stack, source
+from tests.support.deployed import ROOT, Stack, source
 from tools import definition
 
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")

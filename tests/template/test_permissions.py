@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.template.deployed import ACCOUNT, REGION, Stack, as_list, deploy, statements
+from tests.support.deployed import ACCOUNT, REGION, Stack, as_list, deploy, statements
 from tools import definition
 
 UPLOADS = f"arn:aws:s3:::ticket-uploads-{ACCOUNT}-0a1b2c3d"

@@ -3,7 +3,7 @@
 import tomllib
 from typing import Any
 
-from tests.template.deployed import ROOT
+from tests.support.deployed import ROOT
 
 CONFIG: dict[str, Any] = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from moto.events.models import EventPattern
 
-from tests.statemachine.states import all_states
-from tests.template.deployed import ACCOUNT, REGION, ROOT, Stack, as_list, deploy, source
+from tests.support.deployed import ACCOUNT, REGION, ROOT, Stack, as_list, deploy, source
+from tests.support.states import all_states
 from tools import definition
 
 MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:Ingest"

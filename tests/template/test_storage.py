@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.template.deployed import Stack, deploy, source, statements
+from tests.support.deployed import Stack, deploy, source, statements
 
 # Prefixes that the pipeline writes below, and the parameter that says how long they are kept.
 KEPT = {
@@ -108,7 +108,7 @@ def test_the_history_of_loads_is_an_index_by_object_and_time(stack: Stack) -> No
 
 
 def test_leases_that_a_crash_left_leave_the_ledger_and_nothing_else_does(stack: Stack) -> None:
-    """What is put under the attribute is tested in tests/unit/test_claims.py."""
+    """What is put under the attribute is tested in tests/unit/ledger/test_claims.py."""
     assert stack.properties("LedgerTable")["TimeToLiveSpecification"] == {
         "AttributeName": "expires_at",
         "Enabled": True,

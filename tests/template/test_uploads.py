@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.template.deployed import ACCOUNT, Stack, as_list, deploy, statements
+from tests.support.deployed import ACCOUNT, Stack, as_list, deploy, statements
 
 FOURTEEN_DAYS = 14 * 24 * 60 * 60
 BUCKETS = ["UploadBucket", "WorkBucket"]

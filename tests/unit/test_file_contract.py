@@ -23,7 +23,7 @@ from ingestion.csv_files.refused_rows import MAX_RAW_BYTES, csv_lines, refused_r
 from ingestion.csv_files.rows import REASONS, Item, Row, RowReader
 from ingestion.tasks import validate_file
 from ingestion.tasks.accounting import MAX_REFUSED_ROWS
-from tests.unit.stack_in_memory import KEY, StackInMemory
+from tests.support.stack_in_memory import KEY, StackInMemory
 from tickets import TEMPLATE
 from tickets.runs.ingest import NOTIFIED_ENDINGS
 

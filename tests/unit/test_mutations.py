@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.unit.stack_in_memory import StackInMemory
+from tests.support.stack_in_memory import StackInMemory
 from tickets.sample import write_sample
 
 FILES = int(os.environ.get("FUZZ_FILES", "150"))

@@ -1,0 +1,125 @@
+"""What happens on the wire while a handler is called, in the model test: faults, crashes, and the
+steps of others."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support import moto_wire as wires
+from tests.support.moto_wire import Call
+
+FAULTS = (
+    *("late", "crash after", "crash before"),
+    *("request lost", "reply lost", "partly", "throttled", "refused"),
+)
+
+
+@dataclass
+class Late:
+    """A crashed writer's batch that is still on its way to the table."""
+
+    load_id: str
+    land: Any
+
+
+class Once:
+    """Tells the one call that something is to happen to: the ``number``-th of its operation, or of
+    all if no operation is named."""
+
+    def __init__(self, at):
+        self._operation, self._number = at
+        self._calls = 0
+        self.fired = False
+
+    def is_now(self, call: Call) -> bool:
+        if self.fired or self._operation not in ("", call.operation):
+            return False
+        self._calls += 1
+        self.fired = self._calls == self._number
+        return self.fired
+
+
+class Fault(Once):
+    """Something goes wrong with a call. After a crash nothing lands any more: from outside it makes
+    no difference that the handler lives on to be told so."""
+
+    def __init__(self, kind, at, loads):
+        super().__init__(at)
+        self.kind, self._loads = kind, loads
+
+    def __call__(self, call: Call) -> wires.Answer:
+        if self.fired and self.kind in ("crash before", "crash after", "late"):
+            return wires.denied(call)
+        if not self.is_now(call):
+            return call.forward()
+        self._loads.stack.seen[f"{self.kind}: {call.operation}"] += 1
+        if self.kind == "refused":
+            return wires.unavailable(call)
+        if self.kind == "throttled":
+            return wires.throttled(call)
+        if self.kind == "partly":
+            return wires.partly_unprocessed(call)
+        if self.kind == "late" and call.operation == "BatchWriteItem":
+            self._loads.late.append(Late(self._loads.loading, call.forward))
+        elif self.kind in ("reply lost", "crash after"):
+            call.forward()
+        raise ConnectionError
+
+
+class Within(Once):
+    """Something happens after a call has been carried out and before it is answered."""
+
+    def __init__(self, at, loads, outer):
+        super().__init__(at)
+        self._loads, self._outer = loads, outer
+        self.broken = None
+
+    def __call__(self, call: Call) -> wires.Answer:
+        answer = call.forward()
+        if self.is_now(call):
+            try:
+                self._happen()
+            except BaseException as error:
+                self.broken = error
+        return answer
+
+    def _happen(self):
+        raise NotImplementedError
+
+
+class Twin(Within):
+    """Another call for the same chunk, with all the time it needs."""
+
+    def __init__(self, at, loads, outer):
+        super().__init__(at, loads, outer)
+        self._event = outer.event
+
+    def _happen(self):
+        self._loads.stack.seen["twin"] += 1
+        self._loads.stack.call("write_chunk", self._event)
+        self._loads.chunks_only_get_on_and_count_right()
+
+
+class Meanwhile(Within):
+    """Others make steps."""
+
+    def __init__(self, at, other, turns, loads, key, outer):
+        super().__init__(at, loads, outer)
+        self._other, self._turns, self._key = other, turns, key
+
+    def _happen(self):
+        for _ in range(self._turns):
+            self._make_a_step()
+
+    def _make_a_step(self):
+        """One of the same object's, if there are any: those can get into each other's way."""
+        loads = self._loads
+        others = [one for one in loads.due() if self._may_overlap(one[1])]
+        rivals = [one for one in others if one[0].input["key"] == self._key]
+        if others:
+            loads.step_within(*loads._pick(rivals or others, self._other))
+
+    def _may_overlap(self, flow):
+        """A task is not called twice at a time: Step Functions makes one call."""
+        if flow is self._outer:
+            return False
+        return flow.is_waiting or flow.event != self._outer.event

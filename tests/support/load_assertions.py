@@ -1,0 +1,79 @@
+"""A load's accounts, held against the file: table, totals, ledger, report and refused rows."""
+
+import itertools
+import json
+from typing import Any
+
+from tests.support.running_stack import LoadRecords
+from tests.support.ticket_files import TicketFile
+
+
+def assert_loaded(
+    stack: LoadRecords, execution: dict[str, Any], file: TicketFile, at_least_chunks: int = 1
+) -> dict[str, Any]:
+    """The execution has loaded exactly the file, and all accounts say so. Returns the report."""
+    assert execution["status"] == "SUCCEEDED", execution
+    state = json.loads(execution["output"])
+    result = state["result"]
+    expected = file.expected()
+
+    assert_same_items(stack, file)
+    assert {name: result[name] for name in expected.totals} == expected.totals
+    totals = expected.totals
+    assert totals["rows_read"] == (
+        totals["rows_written"] + totals["rows_superseded"] + totals["rows_refused"]
+    )
+    assert stack.refused_rows(result["refused_rows"]) == expected.notes
+    assert result["complete"] is True
+    assert result["chunks"] == result["chunks_finished"] >= at_least_chunks
+    assert_ledger(stack, state["load_id"], file, result["chunks"])
+
+    report = dict(json.loads(stack.object(result["report"])))
+    assert {name: report[name] for name in result} == result
+    assert report["status"] == "SUCCEEDED"
+    assert report["load_id"] == state["load_id"]
+    assert report["size"] == len(file.body)
+    assert report["blank_lines"] == expected.blank_lines
+    assert execution["executionArn"] in report["executions"]
+    return report
+
+
+def assert_accounted(stack: LoadRecords, load_id: str, file: TicketFile) -> None:
+    """What must hold of a load that has not got to its end: the table has nothing that the file has
+    not, and all that the ledger calls written."""
+    entries = stack.chunk_entries(load_id)  # first, since a chunk may still be going on
+    found = stack.items(file.name)
+    assert found.items() <= file.expected().items.items()
+    for entry in entries:
+        counted = entry["rows_written"] + entry["rows_superseded"] + entry["rows_refused"]
+        assert entry["rows_read"] == counted, entry
+    assert len(found) >= sum(entry["rows_written"] for entry in entries)
+
+
+def assert_same_items(stack: LoadRecords, file: TicketFile) -> None:
+    """The table holds the file's items, each attribute of its value and type, and no others."""
+    found, wanted = stack.items(file.name), file.expected().items
+    assert found.keys() == wanted.keys()
+    for key, item in wanted.items():
+        assert found[key] == item
+        assert {n: type(v) for n, v in found[key].items()} == {n: type(v) for n, v in item.items()}
+
+
+def assert_ledger(stack: LoadRecords, load_id: str, file: TicketFile, chunks: int) -> None:
+    expected = file.expected()
+    load = stack.ledger(load_id)["load"]
+    assert load["status"] == "SUCCEEDED"
+    assert {name: load[name] for name in expected.totals} == expected.totals
+    assert load["started_at"] <= load["finished_at"]
+
+    entries = stack.chunk_entries(load_id)
+    assert len(entries) == chunks
+    for name, total in expected.totals.items():
+        assert sum(entry[name] for entry in entries) == total
+    for entry, following in itertools.pairwise(entries):
+        assert entry["end"] == following["start"]
+    # The data begins behind the header, which is one line in every file here.
+    starts = file.body.index(b"\n") + 1
+    if entries:
+        assert (entries[0]["start"], entries[-1]["end"]) == (starts, len(file.body))
+    assert all(entry["finished"] and entry["next_byte"] == entry["end"] for entry in entries)

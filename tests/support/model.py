@@ -1,0 +1,547 @@
+"""The model: uploads, faults and replays in any order, and what table and ledger must hold then."""
+
+import csv
+import io
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+)
+
+from tests.support import moto_wire as wires
+from tests.support.cloud import EXECUTIONS
+from tests.support.happenings import FAULTS, Fault, Late, Meanwhile, Twin
+from tests.support.made_files import CHUNK_SIZE, HEADER, ROW_BYTES, Content
+from tests.support.state_machine import Flow
+from tools import definition
+
+MAX_REFUSED_PERCENT = 40
+FOR_EVER = 2_000.0  # seconds after which every lease has run out
+KEYS = ("a.csv", "b.csv")
+STARTED_AT = "2025-11-24T09:00:05.118Z"
+INDEX = st.integers(0, 7)
+FAULT = st.sampled_from(FAULTS)
+DISTURBANCES = ("same bytes", "bad file", "by hand", "forced", "marker", "deleted")
+ANY_CALL = st.tuples(st.just(""), st.integers(1, 8))
+CALL_OF_A_WRITER = st.sampled_from(
+    [
+        *[("BatchWriteItem", 1), ("BatchWriteItem", 2), ("GetObject", 1)],
+        *[("PutItem", 1), ("DeleteItem", 1), ("PutObject", 1), ("PutItem", 2)],
+        *[("GetItem", 1), ("GetItem", 2), ("DescribeTable", 1)],
+    ]
+)
+"""The operation, and which of its calls. The first PutItem takes the lease, the second is the
+chunk's entry; the second GetItem looks at the claim."""
+
+
+@dataclass
+class Version:
+    """One upload."""
+
+    content: Content
+    request: dict[str, Any]
+    """As the S3 event tells it."""
+    delivered: bool = False
+    """Whether its event has been taken for good."""
+    deleted: bool = False
+
+    @property
+    def id(self):
+        return self.request["version_id"]
+
+    @property
+    def key(self):
+        return self.request["key"]
+
+    def event(self):
+        told = {
+            "versionId": self.id,
+            "key": self.key,
+            "size": self.request["size"],
+            "eTag": self.request["etag"],
+            "sequencer": "0",
+        }
+        record = {
+            "eventName": "ObjectCreated:Put",
+            "s3": {"bucket": {"name": self.request["bucket"]}, "object": told},
+        }
+        body = json.dumps({"Records": [record]})
+        return {"Records": [{"messageId": self.id, "body": body}]}
+
+
+@dataclass
+class Execution:
+    name: str
+    input: dict[str, Any]
+    flow: Flow
+    is_replayed: bool = False
+
+
+class Loads(RuleBasedStateMachine):
+    def __init__(self, stack):
+        super().__init__()
+        self.stack = stack
+        stack.empty()
+        self.definition = definition.load()
+        self.versions: list[Version] = []
+        self.executions: dict[str, Execution] = {}
+        self.late: list[Late] = []
+        self.loading = ""
+        """The load whose task is being called."""
+        self.progress: dict[tuple[str, str], tuple[Any, Any]] = {}
+        """How far each chunk was when it was looked at last."""
+
+    # --- Uploads
+
+    @rule(
+        key=st.sampled_from(KEYS),
+        rows=st.sampled_from([80, 40, 41, 65, 100, 26, 25, 3, 0]),  # chunks have 40, batches 25
+        seed=st.integers(0, 999),
+        bad=st.sampled_from([0.1, 0.0, 0.7]),
+        is_delivered=st.booleans(),
+    )
+    def upload(self, key, rows, seed, bad, is_delivered):
+        self._upload(Content(key, self._new_name(), rows, seed, bad), is_delivered)
+
+    @precondition(lambda self: self.versions)
+    @rule(which=INDEX, is_delivered=st.booleans())
+    def overwrite(self, which, is_delivered):
+        """With other rows, many of which have the same keys."""
+        old = self._pick(self.versions, which).content
+        content = Content(old.key, self._new_name(), max(old.rows, 40), old.seed + 1)
+        self._upload(content, is_delivered)
+
+    @precondition(lambda self: self.versions)
+    @rule(which=INDEX, what=st.sampled_from(DISTURBANCES))
+    def disturb(self, which, what):
+        version = self._pick(self.versions, which)
+        place = {"Bucket": version.request["bucket"], "Key": version.key}
+        self.stack.seen[what] += 1
+        if what == "same bytes":
+            self._upload(version.content, True)
+        elif what == "bad file":
+            header = HEADER.replace(b"quantity", b"amount")
+            self._upload(Content(version.key, self._new_name(), 3, 0, header=header), True)
+        elif what in ("by hand", "forced"):
+            told = {name: version.request[name] for name in ("bucket", "key", "version_id")}
+            name = f"by-hand-{len(self.executions)}"
+            self._start(name, {**told, "force": what == "forced"})
+        elif what == "marker":
+            # It disturbs no load, for each reads its version.
+            self.stack.cloud.s3.delete_object(**place)
+        else:
+            version.deleted = True
+            self.stack.cloud.s3.delete_object(**place, VersionId=version.id)
+
+    def _new_name(self):
+        return f"s{len(self.versions):03d}"
+
+    def _upload(self, content, is_delivered):
+        request = self.stack.cloud.put(content.body, content.key)
+        self.versions.append(Version(content, request))
+        if is_delivered:
+            self._deliver(self.versions[-1])
+
+    # --- Starts
+
+    @precondition(lambda self: self.versions)
+    @rule(which=INDEX, fault=st.sampled_from(["", *FAULTS]))
+    def deliver(self, which, fault):
+        """Events come in any order, and some of them again."""
+        on_the_wire = Fault(fault, ("", 1), self) if fault else wires.carry_out
+        self._deliver(self._pick(self.versions, which), on_the_wire)
+
+    def _deliver(self, version, on_the_wire=wires.carry_out):
+        answer = self._call("start_execution", version.event(), on_the_wire)
+        if not isinstance(answer, Exception) and not answer["batchItemFailures"]:
+            version.delivered = True
+        cloud = self.stack.cloud
+        for started in cloud.executions():
+            if started["name"] not in self.executions:
+                self._start(started["name"], started["input"])
+
+    def _start(self, name, given):
+        arn = EXECUTIONS + name
+        context = {
+            "Execution": {"Id": arn, "Name": name, "Input": given, "StartTime": STARTED_AT},
+            "State": {"EnteredTime": ""},
+        }
+        given = json.loads(json.dumps(given))
+        flow = Flow(self.definition, given, context, self.stack.cloud.read)
+        self.executions[name] = Execution(name, given, flow)
+
+    # --- Tasks
+
+    def due(self):
+        """Every execution, or child of its Map, that can make a step."""
+        return [
+            (execution, flow)
+            for execution in self.executions.values()
+            for flow in execution.flow.due
+        ]
+
+    @precondition(lambda self: self.due())
+    @rule(turns=st.lists(INDEX, min_size=1, max_size=5))
+    def step(self, turns):
+        for which in turns:
+            if self.due():
+                self._step(*self._pick(self.due(), which))
+
+    def _bring_to_writing(self, which):
+        """An execution and a chunk that it is about to write, or None if it does not come to it."""
+        execution, _ = self._pick(self.due(), which)
+        for _ in range(3):
+            if execution.flow.due and not execution.flow.children:
+                self._step(execution, execution.flow)
+        chunks = [one for one in execution.flow.due if one.state == "Write Chunk"]
+        return (execution, chunks[-1]) if chunks else None
+
+    @precondition(lambda self: self.due())
+    @rule(which=INDEX, fault=FAULT, at=ANY_CALL, gives_up=st.booleans())
+    def step_with_a_fault(self, which, fault, at, gives_up):
+        execution, flow = self._pick(self.due(), which)
+        self._step(execution, flow, Fault(fault, at, self), gives_up=gives_up)
+
+    @precondition(lambda self: len(self.due()) > 1)
+    @rule(which=INDEX, at=ANY_CALL, other=INDEX, turns=st.integers(1, 3))
+    def step_while_others_make_steps(self, which, at, other, turns):
+        """Between a call and its answer."""
+        execution, flow = self._pick(self.due(), which)
+        key = execution.input["key"]
+        self._step(execution, flow, Meanwhile(at, other, turns, self, key, flow))
+
+    @precondition(lambda self: self.due())
+    @rule(
+        which=INDEX,
+        fault=st.sampled_from(["", *FAULTS]),
+        at=CALL_OF_A_WRITER,
+        tick=st.sampled_from([0.0, 12.0]),
+        gives_up=st.booleans(),
+    )
+    def write_with_a_fault(self, which, fault, at, tick, gives_up):
+        """Or with little time, or both."""
+        if writing := self._bring_to_writing(which):
+            on_the_wire = Fault(fault, at, self) if fault else wires.carry_out
+            self._step(*writing, on_the_wire, tick, gives_up)
+
+    @precondition(lambda self: len(self.due()) > 1)
+    @rule(which=INDEX, at=CALL_OF_A_WRITER, other=INDEX, turns=st.integers(1, 6))
+    def write_while_others_make_steps(self, which, at, other, turns):
+        if writing := self._bring_to_writing(which):
+            execution, flow = writing
+            key = execution.input["key"]
+            self._step(execution, flow, Meanwhile(at, other, turns, self, key, flow))
+
+    @precondition(lambda self: self.due())
+    @rule(which=INDEX, tick=st.sampled_from([12.0, 0.0]))
+    def write_a_chunk_twice_at_a_time(self, which, tick):
+        """The function of a stopped execution goes on beside its replay's. (With equal keys in the
+        chunk the earlier row may stay then.)"""
+        if writing := self._bring_to_writing(which):
+            execution, flow = writing
+            load = self.stack.ledger()[flow.event["load_id"]]["load"]
+            if self._content_of(load).is_distinct:
+                twin = Twin(("BatchWriteItem", 1), self, flow)
+                self._step(execution, flow, twin, tick=tick)
+
+    @precondition(lambda self: self.failed())
+    @rule(which=INDEX)
+    def replay(self, which):
+        self._replay(self._pick(self.failed(), which))
+
+    @rule(seconds=st.sampled_from([30.0, 500.0, FOR_EVER]))
+    def let_time_pass(self, seconds):
+        self._land_late_batches()
+        self.stack.now += seconds
+
+    @precondition(lambda self: self.late)
+    @rule()
+    def a_late_batch_lands(self):
+        self._land_late_batches()
+
+    def failed(self):
+        return [
+            one
+            for one in self.executions.values()
+            if one.flow.status == "FAILED" and not one.is_replayed
+        ]
+
+    def _replay(self, execution):
+        """As `tickets replay` does: a new execution with the same input."""
+        execution.is_replayed = True
+        original = execution.name.partition("-r")[0]
+        number = 1 + sum(one.startswith(f"{original}-r") for one in self.executions)
+        self._start(f"{original}-r{number}", execution.input)
+        return self.executions[f"{original}-r{number}"]
+
+    def _step(self, execution, flow, on_the_wire=wires.carry_out, tick=0.0, gives_up=False):
+        if flow.is_waiting:
+            flow.succeed()
+            return
+        event = self._begin(flow)
+        answer = self._call(flow.handler, event, on_the_wire, tick)
+        is_disturbed = isinstance(on_the_wire, Fault) and on_the_wire.fired
+        may_fail = is_disturbed or tick or self._is_gone(event)
+        if isinstance(answer, Exception):
+            if not may_fail:
+                raise answer
+            if not gives_up and not self._is_gone(event):
+                return  # Retry
+            flow.give_up(type(answer).__name__)
+        else:
+            self._answered(flow, answer)
+        execution.flow.resume()
+
+    def _answered(self, flow, answer):
+        seen = self.stack.seen
+        if flow.handler == "take_turn":
+            seen[f"take_turn {answer['turn']}"] += 1
+        if flow.handler == "write_chunk":
+            seen["overtaken while writing"] += answer["overtaken"]
+            seen["checkpoint"] += not answer["finished"] and not answer["overtaken"]
+        flow.succeed(answer)
+
+    def step_within(self, execution, flow):
+        """A step while another call is under way."""
+        if flow.is_waiting:
+            flow.succeed()
+            return
+        event = self._begin(flow)
+        try:
+            answer = self.stack.call(flow.handler, event)
+        except Exception as error:
+            if not self._is_gone(event):
+                raise
+            flow.give_up(type(error).__name__)
+        else:
+            self.stack.seen[f"{flow.handler} within another call"] += 1
+            self._answered(flow, answer)
+        execution.flow.resume()
+
+    def _begin(self, flow):
+        event = flow.event
+        self.loading = event.get("load_id", "")
+        if self.loading:
+            # A crashed call's last batch lands before the next call for the same load begins, at
+            # the latest: it has been on its way since before the retry's pause.
+            self._land_late_batches(self.loading)
+        return event
+
+    def _call(self, handler, event, on_the_wire=wires.carry_out, tick=0.0):
+        """The handler's answer, or its exception."""
+        self.stack.wire.expect(on_the_wire)
+        try:
+            answer = self.stack.call(handler, event, tick)
+        except Exception as error:
+            answer = error
+            self.stack.seen[f"{handler} failed"] += 1
+        self.stack.wire.expect()
+        if broken := getattr(on_the_wire, "broken", None):
+            raise broken
+        return answer
+
+    def _is_gone(self, event):
+        version_id = event.get("file", event).get("version_id")
+        return any(one.deleted for one in self.versions if one.id == version_id)
+
+    def _land_late_batches(self, load_id=None):
+        for late in list(self.late):
+            if load_id in (None, late.load_id):
+                self.late.remove(late)
+                self.stack.seen["late batch"] += 1
+                late.land()
+
+    @staticmethod
+    def _pick(some, which):
+        return some[-1 - which % len(some)]
+
+    # --- What holds at any time
+
+    @invariant()
+    def chunks_only_get_on_and_count_right(self):
+        """A chunk's entry never goes back, and counts exactly the rows that it says are done."""
+        for load_id, entries in self.stack.ledger().items():
+            for name, entry in entries.items():
+                if name.startswith("chunk#"):
+                    content = self._content_of(entries["load"])
+                    self._check_chunk(content, entry, self.progress.get((load_id, name)))
+                    self.progress[load_id, name] = entry["next_byte"], entry["finished"]
+
+    def _content_of(self, load):
+        [version] = [one for one in self.versions if one.id == load["version_id"]]
+        return version.content
+
+    def _check_chunk(self, content, entry, before):
+        index, rows = int(entry["index"]), int(entry["rows_read"])
+        size = len(content.chunks[index])
+        start = len(HEADER) + index * CHUNK_SIZE
+        assert (entry["start"], entry["end"]) == (start, start + size * ROW_BYTES)
+        assert entry["next_byte"] == start + rows * ROW_BYTES
+        assert {name: entry[name] for name in asdict(content.counts(index, rows))} == asdict(
+            content.counts(index, rows)
+        )
+        assert rows == size or not entry["finished"]
+        if before:
+            assert before <= (entry["next_byte"], entry["finished"]), "a chunk went back"
+
+    # --- What holds in the end
+
+    def teardown(self):
+        self.run_to_the_end()
+        self.chunks_only_get_on_and_count_right()
+        entries = self.stack.ledger()
+        for execution in self.executions.values():
+            self._check_ending(execution)
+        for key in KEYS:
+            versions = [one for one in self.versions if one.key == key]
+            self._check_table(versions, entries)
+            for version in versions:
+                self._check_loads(version, versions, entries)
+
+    def run_to_the_end(self):
+        """Nothing goes wrong any more: all events are delivered, everything runs to its end, and
+        what has failed is replayed, once."""
+        for version in self.versions:
+            if not version.delivered:
+                self._deliver(version)
+                assert version.delivered
+        self._run()
+        self._land_late_batches()
+        healed = [self._replay(execution) for execution in self.failed()]
+        self._run()
+        for execution in healed:
+            assert execution.flow.status == "SUCCEEDED" or self._may_fail(execution)
+
+    def _run(self):
+        for _ in range(200):
+            due = self.due()
+            if not due:
+                return
+            if any(flow.is_waiting for _, flow in due):
+                self._land_late_batches()
+                self.stack.now += 200.0
+            for execution, flow in due:
+                if flow.status == "RUNNING" and execution.flow.status == "RUNNING":
+                    self._step(execution, flow)
+        raise AssertionError("it does not come to an end")
+
+    def _may_fail(self, execution):
+        """Whether its input can't be loaded, whatever is done."""
+        version_id = execution.input["version_id"]
+        [version] = [one for one in self.versions if one.id == version_id]
+        return version.deleted or version.content.is_refused or too_bad(version.content)
+
+    def _check_ending(self, execution):
+        """Each failure has been reported once, and nothing else has; without values of rows."""
+        self.stack.seen[execution.flow.ended_in] += 1
+        flow = execution.flow
+        told = [letter["execution_arn"] for letter in flow.dead_letters]
+        assert told == ([EXECUTIONS + execution.name] if flow.status == "FAILED" else [])
+        assert flow.status in ("SUCCEEDED", "FAILED")
+        assert flow.error in ("", "LoadFailed")
+        announced = {"Loaded": ["Load Succeeded"], "Load Failed": ["Load Failed"]}
+        assert flow.announced == announced.get(flow.ended_in, [])
+        assert "2025-11-23" not in json.dumps(flow.dead_letters)
+
+    def _check_table(self, versions, entries):
+        key = versions[0].key if versions else ""
+        table = {
+            item["ticket_id"]: item
+            for item in self.stack.cloud.items()
+            if item["ticket_id"][0] == key[:1]
+        }
+        writing = [one for one in versions if one.content.writes]
+        if not writing:
+            assert not table
+            return
+        if any(one.deleted for one in versions):
+            # A version that was deleted for good counts as the oldest from then on, so whose row
+            # stays depends on when it was. It is one of their rows at any rate.
+            for ticket, item in table.items():
+                assert any(item in one.content.may_be(ticket, set()) for one in writing)
+            return
+        *earlier, newest = writing
+        for ticket in table.keys() | {ticket for one in writing for ticket in one.content.items}:
+            if ticket in newest.content.items:
+                assert table.get(ticket) == newest.content.items[ticket]
+            else:
+                self._check_older_row(ticket, table.get(ticket), earlier, entries)
+
+    def _check_older_row(self, ticket, item, earlier, entries):
+        """A ticket that the newest version has not: the row is that of the last version which is
+        known to have written it, or of one after that, if it was overtaken while it wrote."""
+        allowed = []
+        for version in reversed(earlier):
+            finished = finished_chunks(version, entries)
+            allowed += version.content.may_be(ticket, finished)
+            if any(
+                row.ticket == ticket and row.item
+                for index in finished
+                for row in version.content.chunks[index]
+            ):
+                break
+        else:
+            allowed.append(None)
+        assert item in allowed
+
+    def _check_loads(self, version, versions, entries):
+        """What the ledger, the report and the list of refused rows say of a version's loads."""
+        content = version.content
+        loads = {name: one for name, one in entries.items() if is_load_of(version, one)}
+        statuses = [one["load"]["status"] for one in loads.values()]
+        for load_id, one in loads.items():
+            status = one["load"]["status"]
+            if status in ("SUCCEEDED", "FAILED") and content.writes and not version.deleted:
+                assert (status == "FAILED") == too_bad(content)
+                self._check_totals(load_id, one["load"], content)
+        if any(one.deleted for one in versions):
+            return
+        if content.is_refused:
+            assert set(statuses) == {"FAILED"}
+            return
+        final = "FAILED" if too_bad(content) else "SUCCEEDED"
+        assert set(statuses) <= {final, "OVERTAKEN"}
+        index = versions.index(version)
+        same_bytes = any(one.content is content for one in versions[:index])
+        if not any(one.content.writes for one in versions[index + 1 :]):
+            assert final in statuses or same_bytes
+
+    def _check_totals(self, load_id, load, content):
+        totals = asdict(content.totals)
+        assert {name: load[name] for name in totals} == totals
+        listed = []
+        if load["refused_rows"]:
+            text = self.stack.cloud.read_url(load["refused_rows"]).decode()
+            listed = [
+                (int(row["line"]), row["reason"])
+                for row in csv.DictReader(io.StringIO(text, newline=""))
+            ]
+        assert listed == content.listed
+        report = json.loads(self.stack.cloud.read_url(load["report"]))
+        assert {name: report[name] for name in totals} == totals
+        assert report["load_id"] == load_id
+
+
+def too_bad(content):
+    return content.totals.rows_refused * 100 > content.rows * MAX_REFUSED_PERCENT
+
+
+def is_load_of(version, entries):
+    return "load" in entries and entries["load"].get("version_id") == version.id
+
+
+def finished_chunks(version, entries):
+    """The chunks that a load of the version has finished."""
+    return {
+        int(entry["index"])
+        for one in entries.values()
+        if is_load_of(version, one)
+        for name, entry in one.items()
+        if name.startswith("chunk#") and entry["finished"]
+    }

@@ -1,0 +1,66 @@
+"""The handlers, and the cloud that they work on, in the model test."""
+
+import importlib
+import itertools
+import time
+from collections import Counter
+from typing import Any
+
+from moto.backends import get_backend
+
+from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
+from tests.support.cloud import Cloud
+
+FUNCTION_SECONDS = 900.0
+FEW_SECONDS = CHECKPOINT_SECONDS + 35
+
+
+class Stack:
+    """The handlers, and a cloud that is emptied for each example."""
+
+    def __init__(self, wire):
+        self.wire = wire
+        self.now = 0.0
+        self.cloud = None
+        self.seen: Counter[str] = Counter()
+        """What has happened in all examples, so that a test can say that it did."""
+        self._under_way = []
+
+    def empty(self):
+        self.wire.expect()
+        for service in ("s3", "dynamodb", "stepfunctions"):
+            get_backend(service).reset()
+        self.cloud = Cloud()
+        self.now = time.time()
+        self._under_way = []
+
+    def call(self, handler, event, tick=0.0):
+        """A handler's answer, or its error. ``tick``: seconds that pass with each look at the clock
+        of a chunk's round, which has only FEW_SECONDS then."""
+        module = importlib.import_module(f"handlers.{handler}")
+        if handler in self._under_way:  # another instance of the function, with its own clients
+            _forget(module)
+        if handler == "take_turn":
+            module._turns()._now = lambda: self.now
+        if handler == "write_chunk":
+            writer = module._chunk_writer()
+            writer._turns._now = lambda: self.now
+            writer._clock = itertools.count(0, tick).__next__ if tick else time.monotonic
+        self._under_way.append(handler)
+        try:
+            return self.cloud.call(handler, event, FEW_SECONDS if tick else FUNCTION_SECONDS)
+        finally:
+            self._under_way.remove(handler)
+
+    def ledger(self):
+        """All entries, by load and by the entry's name."""
+        entries: dict[str, dict[str, Any]] = {}
+        for entry in self.cloud.items(self.cloud.ledger_table):
+            entries.setdefault(entry["load_id"], {})[entry["entry"]] = entry
+        return entries
+
+
+def _forget(module):
+    for value in vars(module).values():
+        if hasattr(value, "cache_clear"):
+            value.cache_clear()

@@ -1,0 +1,350 @@
+"""The whole stack as its users see it: buckets, queues, executions and tables, by boto3 alone."""
+
+import contextlib
+import csv
+import io
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pytest
+from boto3.dynamodb.types import TypeDeserializer
+
+from tests.support.deployed import as_list
+from tests.support.ticket_files import Items, Note
+from tickets.local.deployment import LocalStack
+from tickets.runs.waiting import DeadlinePassed, polls
+
+Found = TypeVar("Found")
+
+
+def until(condition: Callable[[], Found | None], what: str, seconds: float = 60) -> Found:
+    """The first true answer of the condition."""
+    with contextlib.suppress(DeadlinePassed):
+        for _ in polls(0.05, seconds):
+            if found := condition():
+                return found
+    pytest.fail(f"not within {seconds:.0f} s: {what}")
+
+
+@dataclass(frozen=True)
+class Upload:
+    bucket: str
+    key: str
+    version_id: str
+
+
+class LoadRecords:
+    """What loads leave in the tables and in the work bucket."""
+
+    def __init__(self, s3: Any, dynamodb: Any, table: str, ledger_table: str) -> None:
+        self.s3 = s3
+        self.dynamodb = dynamodb
+        self.table = table
+        self.ledger_table = ledger_table
+
+    def items(self, name: str) -> Items:
+        """The table's items of one file, by their keys, as DynamoDB's types say."""
+        return {
+            (item["ticket_id"], item["product"]): item
+            for item in self._scan(self.table)
+            if item["ticket_id"].startswith(f"{name}-")
+        }
+
+    def ledger(self, load_id: str) -> dict[str, dict[str, Any]]:
+        """A load's entries by their names."""
+        return {
+            entry["entry"]: entry
+            for entry in self._scan(self.ledger_table)
+            if entry["load_id"] == load_id
+        }
+
+    def chunk_entries(self, load_id: str) -> list[dict[str, Any]]:
+        ledger = self.ledger(load_id)
+        return [ledger[entry] for entry in sorted(ledger) if entry.startswith("chunk#")]
+
+    def object(self, url: str) -> bytes:
+        bucket, key = url.removeprefix("s3://").split("/", 1)
+        return bytes(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+
+    def refused_rows(self, url: str | None) -> list[Note]:
+        if url is None:
+            return []
+        text = self.object(url).decode()
+        rows = csv.DictReader(io.StringIO(text, newline=""))
+        return [Note(int(row["line"]), row["column"], row["reason"]) for row in rows]
+
+    def _scan(self, table: str) -> Iterator[dict[str, Any]]:
+        deserialize = TypeDeserializer().deserialize
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+        for page in pages:
+            for item in page["Items"]:
+                yield {name: deserialize(value) for name, value in item.items()}
+
+
+class RunningStack(LoadRecords):
+    def __init__(self, local: LocalStack) -> None:
+        self.local = local
+        self.names = local.stack
+        super().__init__(
+            local.stack.client("s3"),
+            local.stack.client("dynamodb"),
+            local.stack.table,
+            local.stack.ledger_table,
+        )
+        self.sqs = local.stack.client("sqs")
+        self.states = local.stack.client("stepfunctions")
+        self.functions = local.stack.client("lambda")
+        self.iam = local.stack.client("iam")
+        self._inputs: dict[str, dict[str, Any]] = {}
+        self._dead_letters: list[dict[str, Any]] = []
+
+    # --- uploads and executions
+
+    def upload(self, key: str, body: bytes) -> Upload:
+        bucket = self.names.upload_bucket
+        answer = self.s3.put_object(Bucket=bucket, Key=key, Body=body)
+        return Upload(bucket, key, answer["VersionId"])
+
+    def executions(self, key: str, version_id: str | None = None) -> list[str]:
+        """ARNs of all executions whose input names the key (and version), the newest first."""
+        pages = self.states.get_paginator("list_executions").paginate(
+            stateMachineArn=self.names.state_machine_arn
+        )
+        arns = [one["executionArn"] for page in pages for one in page["executions"]]
+        for arn in arns:
+            if arn not in self._inputs:
+                described = self.states.describe_execution(executionArn=arn)
+                self._inputs[arn] = json.loads(described["input"])
+        return [
+            arn
+            for arn in arns
+            if self._inputs[arn]["key"] == key
+            and version_id in (None, self._inputs[arn].get("version_id"))
+        ]
+
+    def execution_of(self, upload: Upload) -> str:
+        """The ARN of the one execution that the upload starts."""
+        found = until(
+            lambda: self.executions(upload.key, upload.version_id), f"an execution for {upload}"
+        )
+        assert len(found) == 1
+        return found[0]
+
+    def start(self, name: str, given: dict[str, Any]) -> str:
+        answer = self.states.start_execution(
+            stateMachineArn=self.names.state_machine_arn, name=name, input=json.dumps(given)
+        )
+        return str(answer["executionArn"])
+
+    def replay(self, arn: str) -> dict[str, Any]:
+        """A new execution `<name>-r1` with the same input, once it has ended."""
+        earlier = self.describe(arn)
+        return self.ended(self.start(f"{earlier['name']}-r1", json.loads(earlier["input"])))
+
+    def describe(self, arn: str) -> dict[str, Any]:
+        return dict(self.states.describe_execution(executionArn=arn))
+
+    def ended(self, arn: str, seconds: float = 90) -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            found = self.describe(arn)
+            return None if found["status"] == "RUNNING" else found
+
+        return until(look, f"the end of {arn}", seconds)
+
+    def load(self, key: str, body: bytes) -> dict[str, Any]:
+        """Upload, and the execution once it has ended."""
+        return self.ended(self.execution_of(self.upload(key, body)))
+
+    def history(self, arn: str) -> list[dict[str, Any]]:
+        pages = self.states.get_paginator("get_execution_history").paginate(executionArn=arn)
+        return [event for page in pages for event in page["events"]]
+
+    def states_entered(self, arn: str) -> list[str]:
+        return [
+            event["stateEnteredEventDetails"]["name"]
+            for event in self.history(arn)
+            if "stateEnteredEventDetails" in event
+        ]
+
+    def children(self, arn: str) -> list[dict[str, Any]]:
+        """The executions of all chunks."""
+        runs = self.states.list_map_runs(executionArn=arn)["mapRuns"]
+        return [
+            self.describe(child["executionArn"])
+            for run in runs
+            for child in self.states.list_executions(mapRunArn=run["mapRunArn"])["executions"]
+        ]
+
+    # --- queues
+
+    def dead_letters(self, arn: str) -> list[dict[str, Any]]:
+        """All messages so far about one execution, from the graph or from the rule."""
+        self._dead_letters += map(json.loads, self.receive(self.names.failed_executions_queue_url))
+        return [letter for letter in self._dead_letters if _is_about(letter, arn)]
+
+    def all_dead_letters(self, arn: str) -> list[dict[str, Any]]:
+        """As `dead_letters`, after everything that had happened by now has reached the queue: an
+        execution aborted last is reported last."""
+        sentinel = self._aborted_execution()
+        until(lambda: self.dead_letters(sentinel), "the sentinel in the queue")
+        return self.dead_letters(arn)
+
+    def receive(self, url: str) -> list[str]:
+        """Take all messages that are there now out of a queue."""
+        bodies = []
+        while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
+            for message in messages:
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                bodies.append(message["Body"])
+        return bodies
+
+    def queue_is_empty(self, url: str) -> bool:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        counts = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        return all(counts[name] == "0" for name in names)
+
+    @contextlib.contextmanager
+    def uploads_held(self) -> Iterator[None]:
+        """The upload queue keeps what comes; it is read again when the block is left."""
+        mapping = self.functions.list_event_source_mappings()["EventSourceMappings"][0]["UUID"]
+        self.functions.update_event_source_mapping(UUID=mapping, Enabled=False)
+        try:
+            yield
+        finally:
+            self.functions.update_event_source_mapping(UUID=mapping, Enabled=True)
+
+    @contextlib.contextmanager
+    def failed_uploads_return_after(self, seconds: int) -> Iterator[None]:
+        """In place of the three minutes that the template sets."""
+        url = self.names.upload_queue_url
+        # A first call starts the function's process, which may take longer than these seconds: a
+        # good message would come back meanwhile, and with bad luck end as a dead letter.
+        self.sqs.send_message(QueueUrl=url, MessageBody='{"Event": "s3:TestEvent"}')
+        until(lambda: self.queue_is_empty(url), "an empty upload queue")
+        names = ["VisibilityTimeout"]
+        before = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        self.sqs.set_queue_attributes(QueueUrl=url, Attributes={names[0]: str(seconds)})
+        try:
+            yield
+        finally:
+            self.sqs.set_queue_attributes(QueueUrl=url, Attributes=before)
+
+    def _aborted_execution(self) -> str:
+        while True:
+            name = f"sentinel-{uuid.uuid4()}"
+            arn = self.start(name, {"bucket": self.names.upload_bucket, "key": name})
+            # It may have ended by itself.
+            with contextlib.suppress(self.states.exceptions.ClientError):
+                self.states.stop_execution(executionArn=arn)
+                return arn
+
+    # --- roles and the definition
+
+    def role_of(self, function: str) -> str:
+        """The role's name; `function` is a logical id of the template."""
+        name = self.names.outputs[f"{function}FunctionName"]
+        role = self.functions.get_function_configuration(FunctionName=name)["Role"]
+        return str(role).rsplit("/", 1)[-1]
+
+    def resource_of(self, function: str, sid: str, place: int) -> str:
+        """The ARN at that place of the statement's resources, as it is deployed."""
+        _, document = self._policy(self.role_of(function))
+        [statement] = [one for one in document["Statement"] if one["Sid"] == sid]
+        return str(as_list(statement["Resource"])[place])
+
+    @contextlib.contextmanager
+    def without_statement(self, function: str, sid: str) -> Iterator[str]:
+        """The function's role lacks one statement; yields the role's name."""
+        with self._policy_changed(function, sid, lambda statement: []) as role:
+            yield role
+
+    @contextlib.contextmanager
+    def without_action(self, function: str, sid: str, action: str, place: int) -> Iterator[str]:
+        """The function's role lacks one action of a statement for one of its resources; yields the
+        role's name."""
+
+        def left(statement: dict[str, Any]) -> list[dict[str, Any]]:
+            actions, resources = as_list(statement["Action"]), as_list(statement["Resource"])
+            others = [one for one in resources if one != resources[place]]
+            parts = [
+                ([one for one in actions if one != action], resources),
+                ([action], others),
+            ]
+            return [
+                {**statement, "Sid": f"{sid}{n}", "Action": some, "Resource": where}
+                for n, (some, where) in enumerate(parts)
+                if some and where
+            ]
+
+        with self._policy_changed(function, sid, left) as role:
+            yield role
+
+    @contextlib.contextmanager
+    def _policy_changed(
+        self, function: str, sid: str, change: Callable[[dict[str, Any]], list[dict[str, Any]]]
+    ) -> Iterator[str]:
+        role = self.role_of(function)
+        policy, whole = self._policy(role)
+        left = [
+            one
+            for statement in whole["Statement"]
+            for one in (change(statement) if statement["Sid"] == sid else [statement])
+        ]
+        assert left != whole["Statement"], f"{role} has no statement {sid}"
+        if left:
+            self._put_policy(role, policy, {**whole, "Statement": left})
+        else:
+            self.iam.delete_role_policy(RoleName=role, PolicyName=policy)
+        try:
+            yield role
+        finally:
+            self._put_policy(role, policy, whole)
+
+    def _policy(self, role: str) -> tuple[str, dict[str, Any]]:
+        """Name and document of the role's one inline policy."""
+        [name] = self.iam.list_role_policies(RoleName=role)["PolicyNames"]
+        return name, self.iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+
+    @contextlib.contextmanager
+    def function_changed(self, function: str, **changes: Any) -> Iterator[None]:
+        """The function has another configuration, as Lambda's UpdateFunctionConfiguration takes
+        it; variables of `Environment` are added to those that it has."""
+        name = self.names.outputs[f"{function}FunctionName"]
+        before = self.functions.get_function_configuration(FunctionName=name)
+        if "Environment" in changes:
+            variables = before["Environment"]["Variables"] | changes["Environment"]["Variables"]
+            changes = {**changes, "Environment": {"Variables": variables}}
+        self.functions.update_function_configuration(FunctionName=name, **changes)
+        try:
+            yield
+        finally:
+            self.functions.update_function_configuration(
+                FunctionName=name, **{setting: before[setting] for setting in changes}
+            )
+
+    @contextlib.contextmanager
+    def definition_changed(self, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+        """Executions that start meanwhile run a changed copy of the deployed definition."""
+        arn = self.names.state_machine_arn
+        before = self.states.describe_state_machine(stateMachineArn=arn)["definition"]
+        definition = json.loads(before)
+        change(definition)
+        self.states.update_state_machine(stateMachineArn=arn, definition=json.dumps(definition))
+        try:
+            yield
+        finally:
+            self.states.update_state_machine(stateMachineArn=arn, definition=before)
+
+    def _put_policy(self, role: str, policy: str, document: dict[str, Any]) -> None:
+        self.iam.put_role_policy(
+            RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(document)
+        )
+
+
+def _is_about(letter: dict[str, Any], arn: str) -> bool:
+    return arn in (letter.get("execution_arn"), letter.get("detail", {}).get("executionArn"))

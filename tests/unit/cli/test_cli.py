@@ -1,0 +1,276 @@
+"""The `tickets` command: exit codes, clean JSON, and errors that are one sentence."""
+
+import contextlib
+import json
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ingestion.names import execution_name
+from tests.support.command_line import (
+    OUTCOME_KEYS,
+    REFUSED_ROWS,
+    assert_sentence,
+    lines,
+    tickets,
+)
+from tests.support.step_functions import (
+    COUNTS,
+    EXECUTION,
+    RESULT,
+    StepFunctions,
+    loaded_visits,
+    refused_visits,
+)
+from tickets.cli import demo as demo_module
+from tickets.runs import connect, executions
+from tickets.runs.stack import Stack
+
+pytestmark = pytest.mark.usefixtures("alone")
+
+
+def add_loaded(step_functions: StepFunctions, name: str) -> None:
+    step_functions.add(name, visits=loaded_visits())
+    step_functions.map_counts[name] = dict(COUNTS)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["demo", "sample", "ingest", "executions", "loads", "show", "rejects", "local start"],
+)
+def test_every_command_explains_itself(command: str) -> None:
+    result = tickets(*command.split(), "--help")
+    assert result.exit_code == 0
+    assert "Usage" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["ingest", "missing.csv"], "does not exist"),
+        (["ingest", "."], "is a folder"),
+        (["ingest", "s3://bucket-only"], "s3://bucket/key"),
+        (["ingest", "s3:/bucket/key.csv"], "s3://bucket/key"),
+        (["ingest", "rows.csv", "--key", "rows.txt"], "would start nothing"),
+        (["ingest", "rows.csv", "rows.csv", "--key", "a.csv"], "one file"),
+        (["ingest", "s3://b/a.csv", "--key", "a.csv"], "has its key already"),
+        (["executions", "--since", "yesterday"], "90m, 24h or 7d"),
+        (["loads", "--since", "yesterday"], "90m, 24h or 7d"),
+        (["loads", "--key", "s3://bucket-only"], "s3://bucket/key"),
+        (["executions", "--status", "done"], "SUCCEEDED"),
+        (["show", "nothing"], "`tickets executions` lists them"),
+        (["rejects", "arn:aws:states:eu-west-1:1:execution:x:y"], "has no execution"),
+        (["demo", "missing.csv"], "does not exist"),
+        (["demo", "rows.csv", "--rows", "3"], "leave it out"),
+        (["sample", "no/such/folder/a.csv"], "No such file or directory"),
+    ],
+)
+@pytest.mark.usefixtures("stack")
+def test_wrong_use_is_one_sentence(arguments: list[str], words: str) -> None:
+    assert_sentence(tickets(*arguments), words)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["demo", "--rows", "many"], ["sample"], ["show"], ["fly"], ["demo", "a", "b"]]
+)
+def test_unknown_arguments_are_wrong_use(arguments: list[str]) -> None:
+    assert tickets(*arguments).exit_code == 2
+
+
+@pytest.mark.usefixtures("deployed")
+def test_the_stack_is_found_by_samconfig_or_by_option() -> None:
+    assert_sentence(tickets("executions", "--region", "eu-west-1"), "no stack tickets in eu-west-1")
+    named = tickets("executions", "--region", "eu-west-1", "--stack-name", "mine")
+    assert_sentence(named, "no stack mine")
+    assert_sentence(tickets("executions"), "No AWS region is set")
+    assert_sentence(tickets("executions", "--profile", "none"), "profile (none)")
+
+
+@pytest.mark.usefixtures("deployed")
+def test_the_region_of_sam_deploy_is_the_last_resort(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "sam.toml").write_text(
+        '[default.global.parameters]\nstack_name = "shop"\n'
+        '[default.deploy.parameters]\nregion = "eu-north-1"\n'
+    )
+    monkeypatch.setattr(connect, "SAMCONFIG", tmp_path / "sam.toml")
+    assert_sentence(tickets("executions"), "no stack shop in eu-north-1")
+    monkeypatch.setenv("AWS_REGION", "eu-west-3")
+    assert_sentence(tickets("executions"), "no stack shop in eu-west-3")
+
+
+@pytest.mark.usefixtures("stack")
+def test_executions_are_listed_newest_first(step_functions: StepFunctions) -> None:
+    output = json.dumps(loaded_visits()[-1][2])
+    step_functions.add("old", ago=timedelta(days=2), output=output)
+    step_functions.add("new", "FAILED", ago=timedelta(minutes=5))
+    step_functions.add("newest", "RUNNING", ago=timedelta(minutes=1))
+    listed = lines(tickets("executions", "--json"))
+    assert [entry["name"] for entry in listed] == ["newest", "new", "old"]
+    assert [entry["seconds"] for entry in listed] == [None, 60.0, 60.0]
+    assert [entry["ending"] for entry in listed] == [None, None, "Loaded"]
+    recent = lines(tickets("executions", "--json", "--since", "1h"))
+    assert [entry["name"] for entry in recent] == ["newest", "new"]
+    failed = lines(tickets("executions", "--json", "--status", "failed"))
+    assert [entry["name"] for entry in failed] == ["new"]
+    table = tickets("executions").stdout
+    assert table.splitlines()[0].split() == ["Execution", "Status", "Ending", "Started", "Duration"]
+    assert len(table.splitlines()) == 4
+
+
+@pytest.mark.usefixtures("stack")
+def test_an_empty_list_is_nothing() -> None:
+    assert tickets("executions", "--json").output == ""
+    assert "no such executions" in tickets("executions").stdout
+
+
+@pytest.mark.usefixtures("stack")
+@pytest.mark.parametrize("name", ["a", f"{EXECUTION}:a"])
+def test_show_knows_names_and_arns(step_functions: StepFunctions, name: str) -> None:
+    add_loaded(step_functions, "a")
+    (shown,) = lines(tickets("show", name, "--json"))
+    assert shown["input"] == {"bucket": "b", "key": "a.csv"}
+    assert [state["state"] for state in shown["states"]][::9] == ["Validate File", "Loaded"]
+    assert (shown["rows_read"], shown["chunks"], shown["failure"]) == (100, 2, None)
+    text = tickets("show", name).stdout
+    assert "Loaded: 100 rows read = 97 written + 1 superseded + 2 refused" in text
+    assert RESULT["report"] in text
+
+
+@pytest.mark.usefixtures("stack")
+def test_show_says_why_a_load_failed(step_functions: StepFunctions) -> None:
+    step_functions.add("a", "FAILED", refused_visits(), error="LoadFailed")
+    result = tickets("show", "a")
+    assert result.exit_code == 0
+    assert "Not loaded: The header has no column store." in result.stdout
+    (shown,) = lines(tickets("show", "a", "--json"))
+    assert shown["reasons"][0]["column"] == "store"
+    step_functions.add("b", "TIMED_OUT")
+    assert "Not loaded: TIMED_OUT: no cause given" in tickets("show", "b").stdout
+
+
+@pytest.mark.usefixtures("stack")
+def test_rejects_are_streamed_as_json_shown_as_table_or_saved(
+    step_functions: StepFunctions, tmp_path: Path
+) -> None:
+    add_loaded(step_functions, "a")
+    rows = [tuple(row.values()) for row in lines(tickets("rejects", "a", "--json"))]
+    assert rows == REFUSED_ROWS
+    table = tickets("rejects", "a").stdout.splitlines()
+    assert len(table) == 3
+    assert table[2].rstrip().endswith(r'T2,"x\r\ny"')
+    saved = tickets("rejects", "a", "--output", "saved.csv")
+    assert saved.exit_code == 0
+    assert (tmp_path / "saved.csv").read_bytes() == (tmp_path / "rows.csv").read_bytes()
+
+
+def test_rejects_without_any_are_nothing(stack: Stack, step_functions: StepFunctions) -> None:
+    step_functions.add("a", "FAILED", refused_visits())
+    result = tickets("rejects", "a", "--json")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "no refused rows are known" in result.stderr
+    add_loaded(step_functions, "b")
+    stack.client("s3").delete_object(Bucket="work", Key="refused-rows/a/refused-rows.csv")
+    assert_sentence(tickets("rejects", "b", "--json"), "no longer there")
+
+
+def test_ingest_knows_the_execution_of_its_upload(stack: Stack) -> None:
+    started = lines(tickets("ingest", "rows.csv", "--key", "2026/r ü.csv", "--json"))
+    version = stack.client("s3").head_object(Bucket="uploads", Key="2026/r ü.csv")["VersionId"]
+    name = execution_name("uploads", "2026/r ü.csv", version)
+    assert [list(entry) for entry in started] == [OUTCOME_KEYS]
+    assert (started[0]["execution_arn"], started[0]["status"]) == (f"{EXECUTION}:{name}", None)
+
+
+def test_ingest_gives_a_file_an_ending_that_starts_a_load(stack: Stack) -> None:
+    Path("rows.csv").rename("rows.txt")
+    result = tickets("ingest", "rows.txt", "--json")
+    assert result.exit_code == 0
+    assert "uploaded as rows.txt.csv" in result.stderr
+    assert len(lines(result)) == 1
+    assert stack.client("s3").head_object(Bucket="uploads", Key="rows.txt.csv")["VersionId"]
+
+
+@pytest.mark.usefixtures("stack")
+def test_ingest_starts_by_hand_on_an_object_that_is_there(step_functions: StepFunctions) -> None:
+    result = tickets("ingest", "s3://b/old/a.csv", "s3://b/a?b.csv?versionId=v1", "--json")
+    assert [entry["status"] for entry in lines(result)] == ["RUNNING", "RUNNING"]
+    assert [json.loads(start["input"]) for start in step_functions.started] == [
+        {"bucket": "b", "key": "old/a.csv"},
+        {"bucket": "b", "key": "a?b.csv", "version_id": "v1"},
+    ]
+
+
+@pytest.mark.usefixtures("stack")
+def test_ingest_wait_ends_with_the_outcomes_and_tells_failures(
+    step_functions: StepFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = iter(["good", "bad"])
+    monkeypatch.setattr("tickets.runs.ingest.execution_name", lambda *_: next(names))
+    add_loaded(step_functions, "good")
+    step_functions.add("bad", "FAILED", refused_visits(), error="LoadFailed")
+    result = tickets("ingest", "rows.csv", "rows.csv", "--wait", "--json")
+    assert result.exit_code == 1
+    good, bad = lines(result)
+    assert list(good) == list(bad) == OUTCOME_KEYS
+    numbers = {key: RESULT[key] for key in OUTCOME_KEYS if key in RESULT}
+    assert good == {
+        "execution_arn": f"{EXECUTION}:good",
+        "status": "SUCCEEDED",
+        "ending": "Loaded",
+        "load_id": "load-1",
+        "seconds": 60.0,
+        **numbers,
+    }
+    assert (bad["status"], bad["rows_read"], bad["report"]) == ("FAILED", None, None)
+    assert "The header has no column store." in result.stderr
+
+
+@pytest.mark.usefixtures("stack")
+def test_ingest_wait_gives_up_when_no_execution_appears(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executions, "FIRST_SIGN_SECONDS", 0.0)
+    result = tickets("ingest", "rows.csv", "--wait", "--json")
+    assert_sentence(result, "dead-letter queue", exit_code=1)
+
+
+@pytest.mark.usefixtures("stack")
+def test_ingest_wait_ends_at_its_timeout(step_functions: StepFunctions) -> None:
+    result = tickets("ingest", "s3://b/a.csv", "--wait", "--timeout", "0.01", "--json")
+    assert result.exit_code == 1
+    assert [entry["status"] for entry in lines(result)] == ["RUNNING"]
+
+
+@pytest.mark.parametrize(("visits", "exit_code"), [(loaded_visits(), 0), (refused_visits(), 1)])
+def test_demo_ends_with_one_object_and_keeps_what_was_refused(
+    stack: Stack,
+    step_functions: StepFunctions,
+    monkeypatch: pytest.MonkeyPatch,
+    visits: list[tuple[str, str, Any]],
+    exit_code: int,
+) -> None:
+    local = contextlib.nullcontext(SimpleNamespace(stack=stack))
+    monkeypatch.setattr(demo_module, "local_stack", lambda **_: local)
+    monkeypatch.setattr("tickets.runs.ingest.execution_name", lambda *_: "a")
+    step_functions.add("a", "FAILED" if exit_code else "SUCCEEDED", visits)
+    for arguments in (["demo", "--rows", "10", "--json"], ["demo", "rows.csv", "--json"]):
+        result = tickets(*arguments)
+        assert result.exit_code == exit_code
+        (outcome,) = lines(result)
+        assert list(outcome) == OUTCOME_KEYS
+        if exit_code == 0:
+            assert Path(outcome["refused_rows"]).read_bytes() == Path("rows.csv").read_bytes()
+            assert Path(outcome["report"]) == Path(".tickets/a/report.json").resolve()
+    assert Path(".tickets/.gitignore").read_text() == "*\n"
+    text = tickets("demo", "--rows", "10").stdout
+    assert ("Not loaded" if exit_code else "Loaded: 100 rows read") in text
+    assert "\x1b" not in text
+
+
+def test_sample_says_what_it_wrote() -> None:
+    result = tickets("sample", "made.csv", "--rows", "100", "--seed", "1")
+    assert result.stdout.startswith("made.csv: 100 rows")
+    assert Path("made.csv").stat().st_size > 1_000

@@ -1,0 +1,157 @@
+"""`tickets dead-letters`: every failure that waits, with nothing taken away by looking."""
+
+import pytest
+
+from ingestion.ledger.chunks import ChunkProgress
+from ingestion.ledger.loads import Ledger
+from tests.support.command_line import lines, tickets
+from tests.support.dead_letter_queue import (
+    GIVEN,
+    event,
+    graph_letter,
+    notification,
+    send,
+    send_upload,
+    state_failed,
+    waiting,
+)
+from tests.support.step_functions import ACCEPTED, EXECUTION, StepFunctions
+from tickets.runs import dead_letters
+from tickets.runs.dead_letters import held_dead_letters
+from tickets.runs.stack import Stack
+
+pytestmark = pytest.mark.usefixtures("empty_queues")
+
+
+def test_a_failure_is_told_with_its_reason_and_how_far_it_came(stack: Stack) -> None:
+    ledger = Ledger(stack.client("dynamodb"), "ledger")
+    plan = {"bucket": "work", "key": "plans/a.json", "chunks": 4}
+    ledger.open_load("a", {"plan": plan, "report": "s3://work/reports/a.json"}, f"{EXECUTION}:a")
+    ledger.save_chunk("a", ChunkProgress(0, 0, 9, 9, finished=True))
+    ledger.save_chunk("a", ChunkProgress(1, 9, 19, 12))
+    send(stack, graph_letter("a"))
+    [found] = lines(tickets("dead-letters", "--json"))
+    assert found == {
+        "kind": "execution",
+        "execution": "a",
+        "execution_arn": f"{EXECUTION}:a",
+        "status": "FAILED",
+        "state": "Reconcile",
+        "error": "LoadIncomplete",
+        "reason": "1 of 4 chunks are not finished; the first is chunk 1.",
+        "failed_at": "2026-03-01T09:01:00.000Z",
+        "input": GIVEN,
+        "load_id": "a",
+        "load_status": "RUNNING",
+        "chunks": 4,
+        "chunks_done": 1,
+        "plan": "s3://work/plans/a.json",
+        "report": "s3://work/reports/a.json",
+        "redrivable": False,
+        "messages": 1,
+    }
+    text = tickets("dead-letters").stdout
+    for words in ("why: 1 of 4 chunks", "done: 1 of 4 chunks", "plans/a.json", "reports/a.json"):
+        assert words in text
+
+
+def test_a_load_by_another_name_is_found_through_its_execution(
+    stack: Stack, step_functions: StepFunctions
+) -> None:
+    """As one that was forced: its ledger entry is not named as the execution."""
+    plan = {"bucket": "work", "key": "plans/a.json", "chunks": 4}
+    Ledger(stack.client("dynamodb"), "ledger").open_load("load-1", {"plan": plan}, "by-hand")
+    step_functions.add("by-hand", "ABORTED", [("Task", "Validate File", ACCEPTED)])
+    send(stack, event("by-hand", "ABORTED"))
+    [found] = lines(tickets("dead-letters", "--json"))
+    assert (found["load_id"], found["chunks_done"], found["chunks"]) == ("load-1", 0, 4)
+
+
+def test_both_queues_are_listed_newest_first_and_two_messages_are_one_failure(
+    stack: Stack,
+) -> None:
+    send(stack, graph_letter("first"))
+    send_upload(stack, notification("a+b%26c.csv"))
+    send(stack, event("second", "FAILED", "LoadFailureNotReported", "Nobody was told."))
+    send(stack, graph_letter("second", cause="The graph knows more."))
+    send_upload(stack, "no JSON")
+    send(stack, "somebody else's")
+    found = lines(tickets("dead-letters", "--json"))
+    assert [one.get("execution", one["kind"]) for one in found] == [
+        "unreadable", "upload", "second", "upload", "first",
+    ]  # fmt: skip
+    assert (found[2]["messages"], found[2]["reason"]) == (2, "The graph knows more.")
+    assert [found[1]["objects"], found[3]["objects"]] == [[], ["s3://uploads/a b&c.csv"]]
+    assert "no S3 event notification" in found[1]["reason"]
+    assert "s3://uploads/a b&c.csv  NOT STARTED" in tickets("dead-letters").stdout
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_graph_knows_more_than_the_rule_whichever_came_first(stack: Stack, order: int) -> None:
+    for body in [graph_letter("a"), event("a", "ABORTED")][::order]:
+        send(stack, body)
+    [found] = lines(tickets("dead-letters", "--json"))
+    assert (found["messages"], found["state"], found["load_id"]) == (2, "Reconcile", "a")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "redrivable"),
+    [
+        (
+            state_failed("a"),
+            "Split File kept failing with States.Timeout: It took too long.",
+            False,  # caught
+        ),
+        (event("a", "ABORTED"), "It was stopped before its end.", True),
+        (event("a", "TIMED_OUT"), "It had not ended within its time.", True),
+        (event("a", "FAILED", "States.Runtime", "No path."), "States.Runtime: No path.", True),
+        (
+            event("a", "FAILED", "LoadFailureNotReported", "The file is empty."),
+            "The file is empty. (The state machine could not send this dead letter itself.)",
+            False,
+        ),
+    ],
+)
+def test_the_reason_is_in_words(stack: Stack, body: object, reason: str, redrivable: bool) -> None:
+    send(stack, body)
+    [found] = lines(tickets("dead-letters", "--json"))
+    assert (found["reason"], found["redrivable"]) == (reason, redrivable)
+    assert ("--redrive" in tickets("dead-letters").stdout) == redrivable
+
+
+def test_looking_takes_nothing_away(stack: Stack) -> None:
+    for number in range(23):
+        send(stack, graph_letter(f"a{number}"))
+        send_upload(stack, notification(f"{number}.csv"))
+    for _ in range(2):
+        assert len(lines(tickets("dead-letters", "--json"))) == 46
+        assert waiting(stack) == [23, 23, 0]
+
+
+def test_an_interrupted_look_hands_everything_back(stack: Stack) -> None:
+    send(stack, graph_letter("a"))
+
+    def look() -> None:
+        with held_dead_letters(stack):
+            assert waiting(stack)[0] == 0
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        look()
+    assert waiting(stack)[0] == 1
+
+
+def test_a_killed_look_hides_messages_for_a_minute_only_and_the_next_one_says_so(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(stack, graph_letter("a"))
+    assert dead_letters._HIDDEN_SECONDS <= 60
+    with held_dead_letters(stack):  # as another operator, or one who was killed
+        result = tickets("dead-letters")
+    assert "1 more are being read by somebody else" in result.stderr
+    assert result.exit_code == 0
+
+
+def test_an_empty_queue_is_said_to_be_empty(stack: Stack) -> None:
+    assert "no dead letters" in tickets("dead-letters").stdout
+    assert tickets("dead-letters", "--json").stdout == ""

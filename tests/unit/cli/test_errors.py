@@ -1,0 +1,94 @@
+"""What goes wrong ends the `tickets` command with one sentence and its exit code."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import botocore.exceptions
+import pytest
+
+from tests.support.command_line import assert_sentence, tickets
+from tickets import ROOT
+from tickets.cli import commands
+from tickets.cli.errors import Terminated
+from tickets.runs.waiting import DeadlinePassed, polls
+
+
+def client_error(code: str, message: str = "no") -> botocore.exceptions.ClientError:
+    return botocore.exceptions.ClientError(
+        {"Error": {"Code": code, "Message": message}}, "ListExecutions"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "exit_code"),
+    [
+        (client_error("AccessDeniedException"), "may not call ListExecutions", 2),
+        (client_error("ExpiredToken"), "sign in again", 2),
+        (client_error("UnrecognizedClientException"), "does not know your access key", 2),
+        (client_error("Throttling"), "was refused", 2),
+        (botocore.exceptions.NoCredentialsError(), "aws configure", 2),
+        (botocore.exceptions.ProfileNotFound(profile="x"), "--profile", 2),
+        (botocore.exceptions.EndpointConnectionError(endpoint_url="http://x"), "still running", 2),
+        (botocore.exceptions.ReadTimeoutError(endpoint_url="http://x"), "still running", 2),
+        (PermissionError(13, "Permission denied", "a.csv"), "a.csv: Permission denied", 2),
+    ],
+)
+def test_foreseen_errors_are_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, words: str, exit_code: int
+) -> None:
+    monkeypatch.setattr(commands, "find_stack", lambda *_: raise_(error))
+    assert_sentence(tickets("executions"), words, exit_code)
+
+
+@pytest.mark.parametrize(("stop", "exit_code"), [(KeyboardInterrupt(), 130), (Terminated(), 143)])
+def test_signals_leave_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, stop: BaseException, exit_code: int
+) -> None:
+    monkeypatch.setattr(commands, "find_stack", lambda *_: raise_(stop))
+    result = tickets("executions")
+    assert (result.exit_code, result.output) == (exit_code, "")
+
+
+def test_polling_ends_at_its_deadline() -> None:
+    with pytest.raises(DeadlinePassed):
+        list(polls(every=0.001, timeout=0.01))
+
+
+def test_an_unforeseen_error_is_no_traceback_either(tmp_path: Path) -> None:
+    result = run_main(
+        "tickets.cli.commands.write_sample = None", "sample", str(tmp_path / "made.csv")
+    )
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("Unexpected TypeError")
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_early_interrupt_is_quiet() -> None:
+    """While the command is still being loaded."""
+    interrupted = (
+        "def load(name, *rest, load=builtins.__import__):\n"
+        "    if name == 'tickets.cli.errors': os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return load(name, *rest)\n"
+        "builtins.__import__ = load"
+    )
+    result = run_main(interrupted, "executions")
+    assert (result.returncode, result.stderr) == (128 + signal.SIGINT, "")
+
+
+def run_main(preparation: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The entry point in a process of its own."""
+    code = (
+        "import builtins, os, signal, tickets.cli.main, tickets.cli.commands\n"
+        f"{preparation}\ntickets.cli.main.main()"
+    )
+    command = [sys.executable, "-c", code, *arguments]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}"}
+    return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+
+
+def raise_(error: BaseException) -> Any:
+    raise error

@@ -1,0 +1,201 @@
+"""`tickets replay` and `tickets stop`: started once, and no message lost."""
+
+import json
+
+import pytest
+
+from ingestion.ledger.loads import Ledger
+from tests.support.command_line import assert_sentence, lines, tickets
+from tests.support.dead_letter_queue import (
+    GIVEN,
+    event,
+    graph_letter,
+    notification,
+    send,
+    send_upload,
+    waiting,
+)
+from tests.support.step_functions import EXECUTION, StepFunctions
+from tickets.runs.stack import Stack
+
+pytestmark = pytest.mark.usefixtures("empty_queues")
+
+
+def replay(*arguments: str) -> list[tuple[str, str]]:
+    result = tickets("replay", "--json", *arguments)
+    assert result.exit_code == 0, result.output
+    return [(one["execution"], one["outcome"]) for one in lines(result)]
+
+
+def test_all_failures_are_replayed_once_with_their_input(
+    stack: Stack, step_functions: StepFunctions
+) -> None:
+    step_functions.add("a", "FAILED", input='{"key":"a.csv",  "bucket": "b"}')
+    step_functions.add("b", "ABORTED")
+    send(stack, graph_letter("a"))
+    send(stack, event("b", "ABORTED"))
+    assert replay("--all", "--dry-run") == [("a-r1", "would_start"), ("b-r1", "would_start")]
+    assert (step_functions.started, waiting(stack)[0]) == ([], 2)
+    assert replay("--all") == [("a-r1", "started"), ("b-r1", "started")]
+    assert step_functions.started[0]["input"] == '{"key":"a.csv",  "bucket": "b"}', "the very same"
+    assert waiting(stack)[0] == 0
+    assert replay("--all") == []
+    assert len(step_functions.started) == 2
+
+
+def test_a_replay_of_a_replay_has_the_next_number(
+    stack: Stack, step_functions: StepFunctions
+) -> None:
+    for name in ("a", "a-r1", "a-r2"):
+        step_functions.add(name, "FAILED")
+    assert replay("a") == [("a-r3", "started")]
+    step_functions.add("a-r3", "FAILED")
+    assert replay("a-r1") == [("a-r4", "started")]
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "SUCCEEDED"])
+def test_nothing_is_done_twice(stack: Stack, step_functions: StepFunctions, status: str) -> None:
+    step_functions.add("a", "FAILED")
+    step_functions.add("a-r1", status)
+    send(stack, graph_letter("a"))
+    outcome = "running" if status == "RUNNING" else "loaded"
+    assert replay("a", "--dry-run") == [("a-r1", outcome)]
+    assert waiting(stack)[0] == 1
+    assert replay("a") == replay(f"{EXECUTION}:a") == [("a-r1", outcome)]
+    assert step_functions.started == []
+    assert waiting(stack)[0] == 0
+
+
+def test_a_load_that_another_execution_works_on_is_left_alone(
+    stack: Stack, step_functions: StepFunctions
+) -> None:
+    """As the console's New execution starts one."""
+    ledger = Ledger(stack.client("dynamodb"), "ledger")
+    for name, status in (("a", "FAILED"), ("by-hand", "RUNNING")):
+        step_functions.add(name, status)
+        ledger.open_load("a", GIVEN, f"{EXECUTION}:{name}")
+    assert replay("a") == [("by-hand", "running")]
+    step_functions.add("by-hand", "FAILED")
+    ledger.close_load("a", "SUCCEEDED", {})
+    assert replay("a") == [("a", "loaded")]
+    assert step_functions.started == []
+
+
+def test_the_letter_of_an_execution_about_to_end_stays(
+    stack: Stack, step_functions: StepFunctions
+) -> None:
+    step_functions.add("a", "RUNNING")
+    send(stack, graph_letter("a"))
+    assert replay("--all") == [("a", "running")]
+    assert waiting(stack)[0] == 1
+
+
+def test_a_message_stays_if_the_new_execution_can_not_be_started(
+    stack: Stack, step_functions: StepFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step_functions.add("a", "FAILED")
+    send(stack, graph_letter("a"))
+    denied = step_functions.client.exceptions.ClientError(
+        {"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "StartExecution"
+    )
+
+    def refuse(**_: object) -> None:
+        raise denied
+
+    monkeypatch.setattr(step_functions.client, "start_execution", refuse)
+    assert_sentence(tickets("replay", "--all"), "may not call StartExecution")
+    assert waiting(stack)[0] == 1
+
+
+def test_what_step_functions_has_forgotten_comes_from_the_message_or_the_ledger(
+    stack: Stack, step_functions: StepFunctions
+) -> None:
+    send(stack, graph_letter("a"))
+    assert replay("a") == [("a-r1", "started")]
+    ledger = Ledger(stack.client("dynamodb"), "ledger")
+    url = {"object_url": "s3://uploads/a.csv"}
+    ledger.open_load("b", {**GIVEN, **url, "etag": "e"}, f"{EXECUTION}:b")
+    ledger.open_load("c", {**GIVEN, **url, "etag": "e"}, f"{EXECUTION}:by-hand")
+    assert replay("b", "by-hand") == [("b-r1", "started"), ("by-hand-r1", "started")]
+    inputs = [json.loads(one["input"]) for one in step_functions.started]
+    assert inputs == [GIVEN, {**GIVEN, "etag": "e"}, {**GIVEN, "etag": "e"}]
+
+
+def test_what_nobody_knows_is_said_and_the_others_are_replayed(
+    stack: Stack, step_functions: StepFunctions
+) -> None:
+    step_functions.add("a", "FAILED")
+    result = tickets("replay", "nobody", "a", "--json")
+    assert result.exit_code == 2
+    assert "Nothing is known of an execution nobody" in result.stderr
+    assert [one["execution"] for one in lines(result)] == ["a-r1"]
+
+
+@pytest.mark.parametrize("length", [74, 75, 80])
+def test_a_long_name_leaves_room_for_the_number(
+    stack: Stack, step_functions: StepFunctions, length: int
+) -> None:
+    name = "n" * length
+    for other in (name, name[:-1] + "m"):
+        step_functions.add(other, "FAILED")
+        [(started, outcome)] = replay(other)
+        assert (len(started) <= 80, outcome) == (True, "started")
+        assert replay(other) == replay(started) == [(started, "running")]
+    assert len({one["name"] for one in step_functions.started}) == 2
+
+
+def test_uploads_are_sent_again(stack: Stack) -> None:
+    send_upload(stack, notification("a.csv"))
+    assert "Would be sent again" in tickets("replay", "--uploads", "--dry-run").stdout
+    assert waiting(stack) == [0, 1, 0]
+    assert "s3://uploads/a.csv: Sent again." in tickets("replay", "--uploads").stdout
+    assert waiting(stack) == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "Name an execution, or pass --all or --uploads."),
+        (("a", "--all"), "--all replays every failed load"),
+        (("--uploads", "--redrive"), "--redrive is for executions"),
+    ],
+)
+def test_wrong_use_is_one_sentence(stack: Stack, arguments: list[str], words: str) -> None:
+    assert_sentence(tickets("replay", *arguments), words)
+
+
+def test_redrive_continues_only_what_nothing_has_caught(
+    stack: Stack, step_functions: StepFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redriven: list[str] = []
+    monkeypatch.setattr(
+        step_functions.client,
+        "redrive_execution",
+        lambda **given: redriven.append(given["executionArn"]),
+    )
+    step_functions.add("a", "ABORTED")
+    step_functions.add("b", "FAILED", error="LoadFailed")
+    send(stack, event("a", "ABORTED"))
+    assert replay("a", "b", "--redrive", "--dry-run") == [
+        ("a", "would_redrive"),
+        ("b-r1", "would_start"),
+    ]
+    assert redriven == []
+    assert replay("a", "b", "--redrive") == [("a", "redriven"), ("b-r1", "started")]
+    assert redriven == [f"{EXECUTION}:a"]
+    assert waiting(stack)[0] == 0
+
+
+def test_a_running_load_is_stopped(
+    stack: Stack, step_functions: StepFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped: list[dict[str, str]] = []
+    monkeypatch.setattr(
+        step_functions.client, "stop_execution", lambda **given: stopped.append(given)
+    )
+    step_functions.add("a", "RUNNING")
+    assert "tickets replay a" in tickets("stop", "a").stdout
+    assert stopped[0]["executionArn"] == f"{EXECUTION}:a"
+    step_functions.add("a", "SUCCEEDED")
+    assert_sentence(tickets("stop", "a"), "a is SUCCEEDED: there is nothing to stop")
+    assert_sentence(tickets("stop", "b"), "has no execution b")

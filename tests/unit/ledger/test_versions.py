@@ -1,0 +1,386 @@
+"""Whose turn it is, by the order in which S3 has the versions of a key.
+
+The entries are in DynamoDB as moto has it, unless a test decides itself who comes in between. That
+no order of steps lets two versions write at once is in test_turns_interleaved.py.
+"""
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from ingestion.ledger.claims import Claim, Claims
+from ingestion.ledger.loads import Ledger
+from ingestion.ledger.versions import LEASE_MARGIN_SECONDS, OVERTAKEN, Turns
+from ingestion.tasks.take_turn import take_turn
+from tests.support.claims_in_memory import ClaimsInMemory
+from tests.support.files import accepted_file
+
+BUCKET, KEY = "uploads", "store-12/tickets.csv"
+URL = f"s3://{BUCKET}/{KEY}"
+NOW = 1_800_000_000
+
+
+@pytest.fixture(scope="module")
+def aws():
+    with mock_aws():
+        yield boto3.Session("testing", "testing", region_name="us-east-1")
+
+
+@pytest.fixture(scope="module")
+def clients(aws):
+    return aws.client("s3"), aws.client("dynamodb")
+
+
+class Clock:
+    def __init__(self):
+        self.now = float(NOW)
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def s3(clients):
+    client = clients[0]
+    client.create_bucket(Bucket=BUCKET)
+    client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    yield client
+    for page in client.get_paginator("list_object_versions").paginate(Bucket=BUCKET):
+        for one in page.get("Versions", []) + page.get("DeleteMarkers", []):
+            client.delete_object(Bucket=BUCKET, Key=one["Key"], VersionId=one["VersionId"])
+    client.delete_bucket(Bucket=BUCKET)
+
+
+@pytest.fixture
+def dynamodb(clients):
+    client = clients[1]
+    client.create_table(
+        TableName="Ledger",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ("load_id", "entry")
+        ],
+        KeySchema=[
+            {"AttributeName": "load_id", "KeyType": "HASH"},
+            {"AttributeName": "entry", "KeyType": "RANGE"},
+        ],
+    )
+    yield client
+    client.delete_table(TableName="Ledger")
+
+
+@pytest.fixture
+def turns(s3, dynamodb, clock):
+    return Turns(s3, Claims(dynamodb, "Ledger"), now=clock)
+
+
+@pytest.fixture
+def put(s3):
+    def put(key=KEY):
+        return s3.put_object(Bucket=BUCKET, Key=key, Body=b"ticket_id\n")["VersionId"]
+
+    return put
+
+
+def claim(version, load=None, key=KEY):
+    return Claim(BUCKET, key, version, load or f"load-{version}")
+
+
+# ---------------------------------------------------------------- The order of versions
+
+
+def test_a_claim_moves_forward_and_never_back(turns, put):
+    versions = [put() for _ in range(4)]
+    # The second is the first to come, then the fourth, then both that are late.
+    assert turns.claim(claim(versions[1]))
+    assert turns.claim(claim(versions[3]))
+    for late in (versions[0], versions[1], versions[2]):
+        assert turns.claim(claim(late)) is False
+        assert turns.newest(URL) == claim(versions[3])
+    assert turns.newest(URL).replaces == f"load-{versions[1]}"
+
+
+def test_who_holds_the_claim_keeps_it_however_often_it_asks(turns, put):
+    version = put()
+    assert turns.claim(claim(version))
+    assert turns.claim(claim(version))
+    assert turns.newest(URL) == claim(version)
+    assert turns.newest(URL).replaces is None
+
+
+@pytest.mark.parametrize("neighbour", [f"{KEY}.gz", f"{KEY}!", f"{KEY}/tickets.csv", KEY[:-1]])
+def test_versions_of_keys_that_begin_alike_are_no_versions_of_this_one(turns, put, neighbour):
+    """S3 lists by prefix, and in the order of keys."""
+    older = put()
+    put(neighbour)
+    newer = put()
+    put(neighbour)
+    assert turns.claim(claim(newer))
+    assert turns.claim(claim(older)) is False
+    assert turns.claim(claim(put(neighbour), key=neighbour))
+    assert turns.newest(URL) == claim(newer)
+
+
+@pytest.mark.parametrize("key", ["a b+c%20.csv", "été/ß?&=#.csv", "a\tb.csv", "x" * 1000 + ".csv"])
+def test_a_key_may_be_written_in_any_letters(turns, put, key):
+    older, newer = put(key), put(key)
+    assert turns.claim(claim(newer, key=key))
+    assert turns.claim(claim(older, key=key)) is False
+
+
+def test_a_key_with_more_versions_than_a_page_lists(turns, s3, put):
+    """S3 lists a thousand a page, so the order is told across pages."""
+    versions = [put() for _ in range(5)]
+    asked = []
+
+    def two_a_page(params, **_):
+        asked.append(params.get("KeyMarker"))
+        params["MaxKeys"] = 2
+
+    s3.meta.events.register("provide-client-params.s3.ListObjectVersions", two_a_page)
+    try:
+        assert turns.claim(claim(versions[1]))
+        assert turns.claim(claim(versions[0])) is False
+        assert turns.claim(claim(versions[2]))
+    finally:
+        s3.meta.events.unregister("provide-client-params.s3.ListObjectVersions", two_a_page)
+    assert asked == [None, KEY, None, KEY]
+
+
+def test_delete_markers_are_not_in_the_way(turns, s3, put):
+    older = put()
+    s3.delete_object(Bucket=BUCKET, Key=KEY)
+    newer = put()
+    s3.delete_object(Bucket=BUCKET, Key=KEY)
+    assert turns.claim(claim(older))
+    assert turns.claim(claim(newer))
+    assert turns.claim(claim(older)) is False
+
+
+def test_a_version_that_is_gone_is_older_than_any_that_is_there(turns, s3, put):
+    expired, there = put(), put()
+    s3.delete_object(Bucket=BUCKET, Key=KEY, VersionId=expired)
+    assert turns.claim(claim(expired))
+    assert turns.claim(claim(there))
+    assert turns.claim(claim(expired)) is False
+
+
+def test_a_version_loaded_after_the_newest_was_deleted_for_good_is_the_newest(turns, s3, put):
+    there, deleted = put(), put()
+    assert turns.claim(claim(deleted))
+    s3.delete_object(Bucket=BUCKET, Key=KEY, VersionId=deleted)
+    assert turns.claim(claim(there))
+    assert turns.newest(URL).replaces == f"load-{deleted}"
+
+
+def test_of_two_versions_that_are_both_gone_the_claim_stays_where_it_is(turns, s3, put):
+    first, second = put(), put()
+    assert turns.claim(claim(first))
+    for version in (first, second):
+        s3.delete_object(Bucket=BUCKET, Key=KEY, VersionId=version)
+    assert turns.claim(claim(second)) is False
+    put(f"{KEY}.gz")  # and another key behind them is not taken for one of them
+    assert turns.claim(claim(second)) is False
+
+
+def test_without_versions_whoever_comes_last_has_the_claim(turns):
+    assert turns.claim(claim(None, "load-1"))
+    assert turns.claim(claim(None, "load-2"))
+    assert turns.newest(URL) == claim(None, "load-2")
+
+
+def test_versions_may_begin_with_any_upload(turns, put):
+    """The bucket had no versions when the first one was loaded."""
+    assert turns.claim(claim(None, "load-1"))
+    version = put()
+    assert turns.claim(claim(version))
+    assert turns.newest(URL) == claim(version)
+
+
+def test_a_forced_load_of_the_same_version_takes_the_claim_over(turns, put):
+    older, version = put(), put()
+    turns.claim(claim(older))
+    turns.claim(claim(version))
+    assert turns.claim(claim(version, "forced"))
+    assert turns.newest(URL) == claim(version, "forced")
+    assert turns.newest(URL).replaces == f"load-{version}"
+    assert turns.claim(claim(older)) is False
+
+
+def test_a_forced_load_of_an_older_version_is_overtaken_all_the_same(turns, put):
+    older, version = put(), put()
+    turns.claim(claim(version))
+    assert turns.claim(claim(older, "forced")) is False
+
+
+def test_the_same_load_may_claim_a_later_version_and_then_no_earlier_one_wins(turns, put):
+    """The same bytes again: Validate File moves the claim of the load on."""
+    first, between, last = put(), put(), put()
+    turns.claim(claim(first, "load-a"))
+    assert turns.move_on(claim(first, "load-a"), last)
+    assert turns.move_on(claim(last, "load-a"), last)
+    assert turns.move_on(claim(last, "load-a"), first) is False
+    assert turns.claim(claim(between, "load-b")) is False
+    assert turns.newest(URL) == claim(last, "load-a")
+
+
+def test_a_claim_that_is_not_held_any_more_does_not_move_on(turns, put):
+    first, between, last = put(), put(), put()
+    held = claim(first, "load-a")
+    turns.claim(held)
+    turns.claim(claim(between, "load-b"))
+    assert turns.move_on(held, last) is False
+    assert turns.newest(URL) == claim(between, "load-b")
+
+
+# ---------------------------------------------------------------- Who comes in between
+
+
+class Racing(ClaimsInMemory):
+    """Before the first move somebody else moves the claim."""
+
+    def __init__(self, *others):
+        super().__init__()
+        self.others = list(others)
+
+    def move(self, held, wanted):
+        if self.others:
+            other = self.others.pop(0)
+            assert super().move(self.newest_of.get(other.object_url), other)
+        return super().move(held, wanted)
+
+
+def test_a_claim_that_a_later_version_got_in_between_is_lost(s3, put):
+    older, newer = put(), put()
+    turns = Turns(s3, Racing(claim(newer)))
+    assert turns.claim(claim(older)) is False
+    assert turns.newest(URL) == claim(newer)
+
+
+def test_a_claim_that_earlier_versions_got_in_between_is_made_in_the_end(s3, put):
+    first, second, third = put(), put(), put()
+    turns = Turns(s3, Racing(claim(first), claim(second)))
+    assert turns.claim(claim(third))
+    assert turns.newest(URL) == claim(third)
+    assert turns.newest(URL).replaces == f"load-{second}"
+
+
+# ---------------------------------------------------------------- Leases
+
+
+def test_a_lease_lasts_as_long_as_its_function_may_run_and_a_margin(turns, dynamodb):
+    with turns.lease(URL, "load-1", 900):
+        [lease] = Claims(dynamodb, "Ledger").leases(URL)
+        assert (lease.load_id, lease.until) == ("load-1", NOW + 900 + LEASE_MARGIN_SECONDS)
+    assert LEASE_MARGIN_SECONDS >= 30  # clocks differ, and requests under way take a while
+
+
+def test_each_writer_has_a_lease_of_its_own(turns, put):
+    version = put()
+    turns.claim(claim(version))
+    with turns.lease(URL, "older", 900):
+        with turns.lease(URL, "older", 900), turns.lease(URL, f"load-{version}", 900):
+            assert turns.writers(URL) == 3
+        assert turns.writers(URL) == 1
+    assert turns.writers(URL) == 0
+
+
+def test_a_lease_is_given_back_even_if_writing_failed(turns):
+    with pytest.raises(ZeroDivisionError), turns.lease(URL, "older", 900):
+        raise ZeroDivisionError
+    assert turns.writers(URL) == 0
+
+
+def test_the_lease_of_a_crashed_writer_runs_out(turns, clock):
+    turns.lease(URL, "older", 900)  # and nobody is left to give it back
+    clock.now = NOW + 900 + LEASE_MARGIN_SECONDS - 1
+    assert turns.writers(URL) == 1
+    clock.now = NOW + 900 + LEASE_MARGIN_SECONDS
+    assert turns.writers(URL) == 0
+
+
+def test_a_writer_is_overtaken_by_another_load_and_not_by_its_own(turns, put):
+    older, newer = put(), put()
+    with turns.lease(URL, f"load-{older}", 900) as lease:
+        assert not lease.overtaken()  # nobody has claimed anything
+        turns.claim(claim(older))
+        assert not lease.overtaken()
+        turns.claim(claim(newer, f"load-{older}"))  # the same bytes, loaded by the same load
+        assert not lease.overtaken()
+        turns.claim(claim(put()))
+        assert lease.overtaken()
+
+
+# ---------------------------------------------------------------- The task
+
+
+def turn(turns, dynamodb, version, load=None):
+    file = accepted_file(bucket=BUCKET, key=KEY, version_id=version)
+    return take_turn(turns, Ledger(dynamodb, "Ledger"), load or f"load-{version}", file)
+
+
+def test_a_load_alone_has_its_turn(turns, dynamodb, put):
+    version = put()
+    assert turn(turns, dynamodb, version) == "mine"
+    assert turns.newest(URL) == claim(version)
+    assert Ledger(dynamodb, "Ledger").load(f"load-{version}") is None
+
+
+def test_a_newer_load_claims_and_waits_for_the_older_ones_writers(turns, dynamodb, put):
+    older, newer = put(), put()
+    assert turn(turns, dynamodb, older) == "mine"
+    with turns.lease(URL, f"load-{older}", 900) as lease:
+        assert turn(turns, dynamodb, newer) == "wait"
+        assert lease.overtaken()  # it has claimed before it waits
+        assert turn(turns, dynamodb, newer) == "wait"
+    assert turn(turns, dynamodb, newer) == "mine"
+
+
+def test_a_replay_waits_for_the_writers_of_the_execution_before(turns, dynamodb, put):
+    """Chunks of an aborted execution run on, and may write an earlier row of a key once more after
+    the replay has written the later one."""
+    version = put()
+    assert turn(turns, dynamodb, version) == "mine"
+    with turns.lease(URL, f"load-{version}", 900):
+        assert turn(turns, dynamodb, version) == "wait"
+    assert turn(turns, dynamodb, version) == "mine"
+
+
+def test_after_a_crash_the_newer_load_waits_for_the_lease_to_run_out(turns, dynamodb, put, clock):
+    older, newer = put(), put()
+    turns.lease(URL, f"load-{older}", 900)
+    assert turn(turns, dynamodb, newer) == "wait"
+    clock.now += 900 + LEASE_MARGIN_SECONDS + 1
+    assert turn(turns, dynamodb, newer) == "mine"
+
+
+def test_an_older_load_is_overtaken_and_the_ledger_says_so(turns, dynamodb, put):
+    older, newer = put(), put()
+    assert turn(turns, dynamodb, newer) == "mine"
+    assert turn(turns, dynamodb, older) == "overtaken"
+    entry = Ledger(dynamodb, "Ledger").load(f"load-{older}")
+    assert (entry["status"], entry["summary"]) == ("OVERTAKEN", OVERTAKEN)
+    assert entry["finished_at"]
+    assert turns.newest(URL) == claim(newer)
+
+
+def test_a_load_that_waits_may_be_overtaken_meanwhile(turns, dynamodb, put):
+    first, second, third = put(), put(), put()
+    turns.lease(URL, f"load-{first}", 900)
+    assert turn(turns, dynamodb, second) == "wait"
+    assert turn(turns, dynamodb, third) == "wait"
+    assert turn(turns, dynamodb, second) == "overtaken"
+
+
+def test_of_two_loads_of_the_same_version_the_one_that_asked_last_writes(turns, dynamodb, put):
+    version = put()
+    assert turn(turns, dynamodb, version) == "mine"
+    with turns.lease(URL, f"load-{version}", 900) as lease:
+        assert turn(turns, dynamodb, version, "forced") == "wait"
+        assert lease.overtaken()
+    assert turn(turns, dynamodb, version, "forced") == "mine"

@@ -1,0 +1,217 @@
+"""Two versions of an object never write at the same time: every order of their requests is tried.
+
+The code is that of `ingestion.ledger.versions`. Only the entries are in memory, so that a test
+decides whose request comes next.
+"""
+
+import pytest
+
+from ingestion.ledger.claims import Claim
+from ingestion.ledger.versions import LEASE_MARGIN_SECONDS, Turns, WriterLease
+from ingestion.tasks.take_turn import take_turn
+from tests.support.claims_in_memory import ClaimsInMemory
+from tests.support.files import accepted_file
+from tests.support.interleavings import Actor, World, explore
+
+URL = "s3://uploads/a.csv"
+SECONDS = 900
+START = 1_000_000.0
+VERSIONS = ["v1", "v2", "v3"]  # the oldest first
+
+
+class S3:
+    """Lists the versions; that never changes, so it is no step."""
+
+    def get_paginator(self, name):
+        assert name == "list_object_versions"
+        return self
+
+    def paginate(self, Bucket, Prefix):
+        listed = [{"Key": "a.csv", "VersionId": one} for one in reversed(VERSIONS)]
+        yield {"Versions": listed}
+
+
+class Ledger:
+    def close_load(self, load_id, status, facts):
+        pass
+
+
+class Loads(World):
+    """Each version's load takes its turn and then writes, as the state machine has it do.
+
+    `crashes`: the first one's writer may be gone at any moment; its function's time, and with it
+    the lease, ends some time later.
+    """
+
+    def __init__(self, *versions, tries=2, writes=2, crashes=False):
+        self.tries, self.writes, self.crashes = tries, writes, crashes
+        self.claims = ClaimsInMemory()
+        self.now = START
+        self.landed = []  # versions, in the order in which their writes landed
+        self.writing = set()
+        self.turns = {}
+        self.actors = [Actor(version, self.load) for version in versions]
+
+    # --- one load
+
+    def load(self, actor):
+        claims = ClaimsInMemory(self.claims)
+        claims.before, claims.after = (
+            actor.give_way,
+            lambda answer: actor.seen.append(known(answer)),
+        )
+        turns = Turns(S3(), claims, now=lambda: self.now)
+        for _ in range(self.tries):
+            turn = self.take_turn(turns, actor.name)
+            if turn != "wait":
+                break
+        self.turns[actor.name] = turn
+        if turn == "mine":
+            self.write(actor, turns)
+
+    def take_turn(self, turns, version):
+        file = accepted_file(version_id=version)
+        return take_turn(turns, Ledger(), f"load-{version}", file)
+
+    def write(self, actor, turns):
+        """As ChunkWriter does it: the lease, a look, and more looks between the writes."""
+        with turns.lease(URL, f"load-{actor.name}", SECONDS) as lease:
+            for _ in range(self.writes):
+                if lease.overtaken():
+                    break
+                self.land(actor)
+            self.writing.discard(actor.name)
+
+    def land(self, actor):
+        """A write is under way for a while, and then in the table."""
+        self.writing.add(actor.name)
+        actor.give_way()
+        actor.check(self.writing == {actor.name}, f"{sorted(self.writing)} write at once")
+        in_order = all(one <= actor.name for one in self.landed)
+        actor.check(in_order, f"{self.landed}, then {actor.name}")
+        self.landed.append(actor.name)
+
+    # --- what the scheduler asks
+
+    def state(self):
+        claim = self.claims.newest_of.get(URL)
+        leases = sorted(map(str, self.claims.writers.values()))
+        gone = [actor.killed for actor in self.actors]
+        return repr((claim, leases, self.landed, sorted(self.writing), self.now, gone))
+
+    def choices(self):
+        found = super().choices()
+        first = self.actors[0]
+        if self.crashes and not (first.done or first.killed):
+            found.append((f"{first.name} crashes", lambda: setattr(first, "killed", True)))
+        if first.killed and self.now == START:
+            found.append(("its lease runs out", self.run_out))
+        return found
+
+    def run_out(self):
+        self.now += SECONDS + LEASE_MARGIN_SECONDS + 1
+        self.writing.discard(self.actors[0].name)
+
+    def finish(self):
+        """Nobody is left behind: whoever has claimed last is not kept waiting any more."""
+        if self.actors[0].killed:
+            self.run_out()
+        turns = Turns(S3(), self.claims, now=lambda: self.now)
+        [newest] = [
+            version
+            for version in VERSIONS
+            if turns.newest(URL) == Claim("uploads", "a.csv", version, f"load-{version}")
+        ]
+        assert self.take_turn(turns, newest) == "mine"
+
+
+def known(answer):
+    """What an actor can tell from an answer; a lease's own name is a random one."""
+    return repr(sorted(map(str, answer)) if isinstance(answer, list) else answer)
+
+
+def endings(make):
+    """How it can end: who wrote in which order, and what each load's last turn was."""
+    return {(*world.landed, *sorted(world.turns.items())) for world, _ in explore(make)}
+
+
+def landed(found):
+    return {tuple(one for one in ending if isinstance(one, str)) for ending in found}
+
+
+def test_an_older_and_a_newer_version_never_write_at_once():
+    """That, and that no write of the older one lands after one of the newer, is asserted by each
+    write."""
+    found = endings(lambda: Loads("v1", "v2", tries=3))
+    # Every way it can go is among the orders, so the assertions had something to look at.
+    assert landed(found) == {
+        ("v1", "v1", "v2", "v2"),
+        ("v1", "v2", "v2"),  # overtaken between two writes
+        ("v2", "v2"),  # overtaken before the first one
+        ("v1", "v1"),  # the newer one was still waiting at the end of this test's backoff
+        ("v1",),
+        (),
+    }
+
+
+def test_a_version_in_between_that_arrives_late_is_overtaken():
+    found = endings(lambda: Loads("v3", "v2", tries=1))
+    overtaken = {one for one in found if ("v2", "overtaken") in one}
+    assert landed(overtaken) == {("v3", "v3")}
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(400)
+def test_three_versions_never_write_at_once_in_whatever_order_they_come():
+    found = endings(lambda: Loads("v2", "v3", "v1", tries=2, writes=1))
+    assert {("v1", "v2", "v3"), ("v1", "v3"), ("v2", "v3"), ("v3",)} <= landed(found)
+
+
+def test_after_a_crash_the_newer_version_waits_until_the_lease_has_run_out_and_no_longer():
+    """The crashed function may be writing until then. That the newer one gets its turn afterwards
+    is asserted at the end of each order."""
+    found = list(explore(lambda: Loads("v1", "v2", tries=3, crashes=True)))
+    assert any("v1 crashes" in order for _, order in found)
+    assert any("its lease runs out" in order for _, order in found)
+    ways = {tuple(world.landed) for world, _ in found}
+    assert {("v1", "v2", "v2"), ("v1", "v1"), ("v2", "v2")} <= ways
+
+
+class LookBeforeLease(Loads):
+    def write(self, actor, turns):
+        lease = WriterLease(turns._claims, URL, "", f"load-{actor.name}")
+        if not lease.overtaken():
+            with turns.lease(URL, f"load-{actor.name}", SECONDS):
+                self.land(actor)
+                self.writing.discard(actor.name)
+
+
+class WaitBeforeClaim(Loads):
+    def take_turn(self, turns, version):
+        claim = Claim("uploads", "a.csv", version, f"load-{version}")
+        if turns.writers(claim.object_url):
+            return "wait"
+        return "mine" if turns.claim(claim) else "overtaken"
+
+
+class NoLease(Loads):
+    def write(self, actor, turns):
+        self.land(actor)
+        self.writing.discard(actor.name)
+
+
+@pytest.mark.parametrize("wrong", [LookBeforeLease, WaitBeforeClaim, NoLease])
+def test_the_order_of_the_steps_is_what_keeps_them_apart(wrong):
+    """Lease before look, claim before wait: with either the other way round, an order is found in
+    which two write at once."""
+    with pytest.raises(AssertionError, match=r"write at once|, then v1"):
+        endings(lambda: wrong("v1", "v2", tries=3))
+
+
+def test_a_lease_that_ends_before_its_function_does_is_found():
+    class TooShort(Loads):
+        def run_out(self):
+            self.now += SECONDS + LEASE_MARGIN_SECONDS + 1  # and the function still writes
+
+    with pytest.raises(AssertionError, match="write at once"):
+        endings(lambda: TooShort("v1", "v2", tries=3, crashes=True))

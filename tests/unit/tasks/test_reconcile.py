@@ -1,0 +1,113 @@
+"""What the report says of how fast a load was. The totals have their tests in tests/handlers."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingestion.csv_files.rows import COLUMNS
+from ingestion.dynamodb import responses
+from ingestion.dynamodb.transport import Reply
+from ingestion.ledger.chunks import ChunkProgress
+from ingestion.tasks.accounting import Tally
+from ingestion.tasks.reconcile import rows_per_second
+from tests.support.stack_in_memory import StackInMemory, TableInMemory
+
+START = datetime(2026, 3, 1, 23, 59, 0, tzinfo=UTC)
+
+
+def at(second: float) -> str:
+    """As the ledger notes it."""
+    moment = START + timedelta(seconds=second)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def chunk(written: int, *rounds: tuple[float, float]) -> ChunkProgress:
+    times = [[at(first), at(last)] for first, last in rounds]
+    return ChunkProgress(0, 0, 9, 9, finished=True, rows_written=written, rounds=times)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "rate"),
+    [
+        ([chunk(100, (0, 10))], 10),
+        ([chunk(100, (0, 0.5))], 200),
+        ([chunk(100, (0, 10)), chunk(100, (10, 20))], 10),
+        ([chunk(100, (0, 10)), chunk(100, (0, 10))], 20),  # at the same time
+        ([chunk(100, (0, 10)), chunk(100, (5, 15))], 13),  # 200 in 15
+        ([chunk(100, (0, 20)), chunk(100, (5, 10))], 10),  # one within the other
+        ([chunk(100, (0, 20)), chunk(50, (5, 10)), chunk(50, (15, 40))], 5),
+        ([chunk(100, (70, 80)), chunk(100, (0, 10))], 10),  # an hour between them is no time
+        ([chunk(100, (0, 10), (3600, 3610))], 5),  # a checkpoint, and the replay that went on
+        ([chunk(1, (0, 3))], 0),
+        ([chunk(0, (0, 3))], 0),
+        ([chunk(5, (3, 3))], None),
+        ([chunk(5)], None),
+        ([], None),
+        ([chunk(100, (0, 10)), chunk(900)], 10),  # the second is of an earlier release
+    ],
+)
+def test_rows_a_second_are_those_of_the_time_in_which_a_chunk_was_written(chunks, rate):
+    assert rows_per_second(chunks) == rate
+
+
+ROUND = st.tuples(st.integers(0, 60), st.integers(0, 20)).map(lambda one: (one[0], sum(one)))
+
+
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.lists(ROUND, min_size=1, max_size=3))))
+def test_the_time_is_that_of_each_second_counted_once(chunks):
+    made = [chunk(written, *rounds) for written, rounds in chunks]
+    seconds = {
+        second for _, rounds in chunks for first, last in rounds for second in range(first, last)
+    }
+    written = sum(rows for rows, _ in chunks)
+    assert rows_per_second(made) == (round(written / len(seconds)) if seconds else None)
+
+
+def test_each_round_adds_its_throttles_and_its_times():
+    first = Tally(ChunkProgress(0, 0, 9, 0)).progress(
+        0, finished=False, part=None, throttles=3, times=[at(0), at(5)]
+    )
+    assert (first.throttles, first.rounds) == (3, [[at(0), at(5)]])
+    second = Tally(first).progress(
+        0, finished=False, part=None, throttles=4, times=[at(60), at(65)]
+    )
+    assert (second.throttles, second.rounds) == (7, [[at(0), at(5)], [at(60), at(65)]])
+
+
+class ThrottlingTable(TableInMemory):
+    """Says no to the first two batches of each chunk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._refusals = 2
+
+    def send(self, tag: object, body: bytes) -> None:
+        if self._refusals:
+            self._refusals -= 1
+            no = b'{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException"}'
+            self._replies.append(Reply(tag, 400, no))
+        else:
+            super().send(tag, body)
+            self._refusals = 2
+
+
+def test_the_report_tells_throttles_and_rows_a_second(monkeypatch):
+    monkeypatch.setattr(responses.random, "uniform", lambda shortest, longest: 0)
+    rows = [f"T{at},Tea,B1,2026-01-31T00:00,,1,Lyon" for at in range(30)]
+    stack = StackInMemory(chunk_size=400)
+    stack.table = ThrottlingTable()
+    times = iter([at(second) for second in range(1000)])
+    monkeypatch.setattr(stack.ledger, "now", lambda: next(times))
+    stack.load("\n".join([",".join(COLUMNS), *rows, ""]).encode())
+    assert len(stack.chunks) == 3
+    # Each chunk is one batch, and takes a second between two looks at the clock.
+    assert (stack.report["throttles"], stack.report["rows_per_second"]) == (6, 10)
+    assert [
+        one["rounds"] for one in map(ChunkProgress.to_json, stack.ledger.progress.values())
+    ] == [
+        [[at(0), at(1)]],
+        [[at(2), at(3)]],
+        [[at(4), at(5)]],
+    ]

@@ -1,0 +1,274 @@
+"""A chunk written in as many rounds as it takes, by a table that is slow, throttles or breaks: the
+table and the refused rows are those of a plain reading of the file, and no round loses count."""
+
+import csv
+import io
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingestion.contracts import Chunk, ChunkTask
+from ingestion.csv_files.fast_rows import PageReader
+from ingestion.csv_files.rows import COLUMNS
+from ingestion.dynamodb import responses
+from ingestion.dynamodb.transport import Reply
+from ingestion.errors import NoProgress, TableUnreachable
+from ingestion.ledger.chunks import ChunkProgress
+from ingestion.tasks.accounting import Reached, Tally
+from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS, ChunkWriter
+from tests.support.files import ACCEPTED, accepted_file
+from tests.support.stack_in_memory import (
+    UPLOADS,
+    WORK,
+    AlwaysMyTurn,
+    BucketsInMemory,
+    LedgerInMemory,
+    TableInMemory,
+)
+
+THROTTLED = 400, b'{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException"}'
+FAULT = 500, b""
+
+
+class SlowTable(TableInMemory):
+    """Each batch takes ``takes`` seconds. Its answers are given in turn, then all is taken: the
+    answers are numbers of items left, or other answers than that."""
+
+    def __init__(self, takes: float, given: list[int | tuple[int, bytes]]) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.batches_taken = 0
+        self.sent_at: list[float] = []
+        self._takes = takes
+        self._answers = given
+
+    def clock(self) -> float:
+        return self.now
+
+    def send(self, tag: object, body: bytes) -> None:
+        self.sent_at.append(self.now)
+        answer = self._answers.pop(0) if self._answers else 0
+        if isinstance(answer, tuple):
+            self._replies.append(Reply(tag, *answer))
+            return
+        self.batches_taken += answer == 0
+        [(table, requests)] = json.loads(body)["RequestItems"].items()
+        taken = requests[: max(0, len(requests) - answer)]
+        if taken:
+            super().send(tag, json.dumps({"RequestItems": {table: taken}}).encode())
+            self._replies.pop()
+        left = requests[len(taken) :]
+        unprocessed = json.dumps({"UnprocessedItems": {table: left} if left else {}})
+        self._replies.append(Reply(tag, 200, unprocessed.encode()))
+
+    def replies(self, seconds: float) -> list[Reply]:
+        if not self._replies:
+            self.now += seconds
+            return []
+        self.now += self._takes
+        return [self._replies.pop(0)]
+
+
+class Rows:
+    """A chunk's text, and what a plain reading makes of it."""
+
+    def __init__(self, records: list[tuple[str, bool]]) -> None:
+        """Records as they stand in the file, and whether each is a good row."""
+        self.text = "".join(f"{raw}\n" for raw, _ in records).encode()
+        self.items: dict[tuple[str, str], dict[str, str]] = {}
+        self.refused: list[int] = []
+        self.superseded: list[int] = []
+        self.read = 0
+        self.blank_lines = 0
+        last: dict[tuple[str, str], int] = {}
+        line = 1
+        for raw, good in records:
+            self.read += bool(raw)
+            self.blank_lines += not raw
+            if good:
+                [values] = csv.reader(io.StringIO(raw, newline=""))
+                key = values[0], values[1]
+                if key in last:
+                    self.superseded.append(last[key])
+                last[key] = line
+                self.items[key] = dict(zip(COLUMNS, values, strict=True))
+            elif raw:
+                self.refused.append(line)
+            line += raw.count("\n") + 1
+        self.lines = line - 1
+        self.superseded.sort()
+
+
+def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkProgress:
+    """The chunk in rounds of so many seconds, more of them after each without progress."""
+    buckets, ledger, turns = BucketsInMemory(), LedgerInMemory(), AlwaysMyTurn()
+    buckets.objects[UPLOADS, "a.csv"] = rows.text
+    anything: Any = SimpleNamespace(buckets=buckets, table=table, turns=turns)
+    writer = ChunkWriter(
+        anything.buckets,
+        anything.table,
+        table,
+        ledger,
+        anything.turns,
+        table="Tickets",
+        work_bucket=WORK,
+        in_flight=in_flight,
+        clock=table.clock,
+    )
+    file = accepted_file(size=len(rows.text))
+    chunk = Chunk(0, UPLOADS, "a.csv", "v1", 0, len(rows.text))
+    task = ChunkTask("a", file, chunk)
+    at = 0
+    rounds = 0
+    while True:
+        began = table.now
+        try:
+            result = writer.write(task, CHECKPOINT_SECONDS + budget)
+        except NoProgress:
+            budget += 10
+            continue
+        except TableUnreachable:  # the task is tried again
+            continue
+        rounds += 1
+        # Half of what is kept back is for batches that are in flight then, half for the checkpoint.
+        in_time = began + budget + CHECKPOINT_SECONDS / 2
+        assert all(at <= in_time for at in table.sent_at)
+        progress = ledger.progress[0]
+        assert result == progress.result()
+        assert len(progress.rounds) == rounds
+        accounted = progress.rows_written + progress.rows_superseded + progress.rows_refused
+        assert progress.rows_read == accounted
+        assert progress.lines == rows.text[: progress.next_byte].count(b"\n")
+        if progress.finished:
+            sent = len(table.sent_at)
+            assert writer.write(task, CHECKPOINT_SECONDS + budget) == result
+            assert len(table.sent_at) == sent, "a finished chunk is not written again"
+            break
+        assert progress.next_byte > at
+        at = progress.next_byte
+    listed = [
+        json.loads(line)
+        for part in progress.refused_parts
+        for line in buckets.objects[WORK, part].splitlines()
+    ]
+    lines_of_text = rows.text.decode().split("\n")
+    for line, _, _, raw in listed:
+        assert raw.split("\n")[0] == lines_of_text[line - 1]
+    superseded = sorted(line for line, _, reason, _ in listed if reason == "superseded")
+    refused = sorted(line for line, _, reason, _ in listed if reason != "superseded")
+    assert (superseded, refused) == (rows.superseded, rows.refused)
+    return progress
+
+
+def check(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> None:
+    progress = write(rows, table, budget, in_flight)
+    stored = {
+        key: {name: next(iter(value.values())) for name, value in item.items()}
+        for key, item in table.items.items()
+    }
+    assert stored == rows.items
+    assert progress.next_byte == len(rows.text)
+    assert (progress.rows_read, progress.lines, progress.blank_lines) == (
+        rows.read,
+        rows.lines,
+        rows.blank_lines,
+    )
+    assert progress.rows_superseded == len(rows.superseded)
+    assert progress.rows_refused == len(rows.refused)
+
+
+GOOD = st.builds(
+    '{},{},B1,2026-01-31T00:00,,{},"{}"'.format,
+    st.sampled_from(["T1", "T2", '"T1"', '"T""3"']) | st.integers(0, 500).map("T{}".format),
+    st.sampled_from(["Tea", "Café"]),
+    st.integers(0, 9),
+    st.sampled_from(["", "Lyon", "a\nb", "a,\n\nb"]),
+).map(lambda raw: (raw, True))
+RECORDS = st.lists(
+    st.one_of(GOOD, GOOD, GOOD, st.sampled_from([("", False), ("a,b", False), (",,,,,,", False)])),
+    max_size=120,
+)
+ANSWERS = st.lists(
+    st.one_of(st.just(0), st.just(0), st.integers(0, 30), st.sampled_from([THROTTLED, FAULT])),
+    min_size=10,
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_pages_and_longest_pauses():
+    """Pages of some batches each, so that rounds end in the middle of one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ingestion.tasks.chunk_rows.PAGE_SIZE", 3_000)
+        patch.setattr(responses.random, "uniform", lambda shortest, longest: longest)
+        yield
+
+
+@given(RECORDS, ANSWERS, st.sampled_from([0.5, 3, 30]), st.integers(1, 4))
+@settings(deadline=None, max_examples=60)
+def test_however_often_it_is_interrupted_no_row_is_lost(records, given_answers, takes, in_flight):
+    check(Rows(records), SlowTable(takes, list(given_answers)), 5.0, in_flight)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(600)
+@given(RECORDS, ANSWERS, st.sampled_from([0.1, 0.5, 3, 30]), st.integers(1, 9))
+@settings(deadline=None, max_examples=2_000)
+def test_however_often_it_is_interrupted_at_length(records, given_answers, takes, in_flight):
+    check(Rows(records), SlowTable(takes, list(given_answers)), 5.0, in_flight)
+
+
+def test_a_chunk_of_many_rounds():
+    """Each round acknowledges two batches: one is in flight when the time is up, and one is sent
+    behind it. Equal keys stand far apart."""
+    records = [(f"T{at % 90},Tea,B1,2026-01-31T00:00,,{at},Lyon", True) for at in range(300)]
+    records[100:100] = [("x,y", False), ("", False)]
+    rows = Rows(records)
+    progress = write(rows, SlowTable(10, []), 5.0, in_flight=1)
+    assert 6 <= len(progress.rounds) <= 8  # of 300 rows; a page's last batch may be smaller
+    assert (progress.rows_written, progress.rows_superseded, progress.rows_refused) == (90, 210, 1)
+
+
+def test_refused_rows_behind_what_is_acknowledged_are_left_to_the_next_round():
+    """In each round one batch finds the table broken to the end, and pages behind it are read."""
+    records = [
+        ("x,y", False) if at % 5 == 4 else (f"T{at % 700},Tea,B1,2026-01-31T00:00,,{at},Lyon", True)
+        for at in range(900)
+    ]
+    rows = Rows(records)
+    table = SlowTable(10, [0, 0, *[FAULT, 0] * 100])
+    progress = write(rows, table, 45.0, in_flight=3)
+    # More batches were taken than were needed: those behind the one that was not.
+    assert table.batches_taken > 900 * 4 / 5 / 25 + 3
+    assert len(progress.rounds) >= 3
+
+
+def test_going_back_forgets_the_refused_rows_behind_the_place_and_no_others():
+    """In a second round: five rows were refused in the first, which listed them itself."""
+    reader = PageReader(ACCEPTED.columns, 7, b",", ("ticket_id", "product"))
+    first, second = [
+        reader.read(f"T{at},Tea,B1,2026-01-31T00:00,,1,Lyon\nx,y\n".encode() * 2) for at in (1, 2)
+    ]
+    before = ChunkProgress(
+        0, 0, 9_999, 100, lines=10, rows_read=7, rows_written=2, rows_refused=5, blank_lines=1
+    )
+    tally = Tally(before)
+    tally.count(first)
+    place = tally.place(second, 1)
+    tally.count(second)
+    assert [row.line for row in tally.listed([])] == [12, 14, 16, 18]
+    tally.go_back(place, reader.part(second, 1))
+    assert [row.line for row in tally.listed([])] == [12, 14]
+    row = len(b"T2,Tea,B1,2026-01-31T00:00,,1,Lyon\n")
+    assert tally.reached == Reached(100 + len(first.text) + row, 15, 1, 5, 7)
+
+
+def test_a_table_that_throttles_is_given_up_in_time_for_the_checkpoint():
+    rows = Rows([(f"T{at},Tea,B1,2026-01-31T00:00,,1,", True) for at in range(30)])
+    table = SlowTable(1, [0, *[THROTTLED] * 40])
+    progress = write(rows, table, 5.0, in_flight=2)
+    assert len(progress.rounds) >= 2
+    assert max(table.sent_at) > CHECKPOINT_SECONDS
