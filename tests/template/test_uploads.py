@@ -237,7 +237,7 @@ def test_the_embedded_engine_gets_the_same_stack_without_the_refusals_of_plain_h
 ) -> None:
     local = deploy(EmbeddedEngine="true")
     only_tls = {"UploadBucketPolicy", "WorkBucketPolicy", "UploadDeadLetterQueuePolicy"}
-    unknown_there = {"LoadStory"}  # a saved query, see test_dashboard.py
+    unknown_there = {"LoadLogQuery"}  # a saved query, see test_dashboard.py
     assert stack.resources.keys() - local.resources.keys() == only_tls | unknown_there
     for name in only_tls:
         assert {one["Sid"] for one in stack.properties(name)["PolicyDocument"]["Statement"]} == {
