@@ -134,7 +134,7 @@ format: $(VENV)/.dev ## Format the code, and mend what ruff can mend
 diagram: $(VENV)/.diagram ## Draw the pictures in diagram/ from their sources (needs graphviz)
 	@command -v dot >/dev/null || { echo "make diagram: there is no 'dot' here; install graphviz \
 	(apt-get install graphviz, or brew install graphviz)." >&2; exit 1; }
-	$(BIN)/python diagram/render.py
+	$(BIN)/python -m diagram.render
 
 .PHONY: lock
 lock: $(VENV)/.created ## Write the lock files from pyproject.toml [ARGS=--upgrade]

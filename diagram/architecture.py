@@ -1,7 +1,7 @@
-"""Draws architecture.png: what template.yaml deploys and who talks to whom.
+"""Draws architecture.png: the resources of template.yaml and the data that flows between them.
 
-Everything stands at a place of its own (inches from the lower left corner), so the picture stays
-as it was designed: one row for what is stored, one for the way of a file, one for what went wrong.
+Every element has a fixed position, in inches from the lower left corner. There are three rows:
+storage at the top, the path of a file in the middle, failures at the bottom.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from diagrams.aws.storage import S3
 FONT = "Helvetica,Arial,sans-serif"
 INK, MUTED, RED, PINK, PURPLE = "#24292f", "#57606a", "#cf222e", "#bf4080", "#8250df"
 
-STORED, FILES, FAILED = 4.75, 2.75, 0.75  # heights of the three rows
-SOURCE, UPLOADS, START = 0.75, 2.55, 4.3  # columns
+STORED, FILES, FAILED = 4.75, 2.75, 0.75  # y of the three rows
+SOURCE, UPLOADS, START = 0.75, 2.55, 4.3  # x of the columns
 VALIDATE, SPLIT, TURN, WRITE, RECONCILE = 6.15, 7.6, 8.95, 10.5, 12.15
 ANNOUNCED = 14.6
 
-ICON = 0.78  # an icon's edge
+ICON = 0.78  # width and height of an icon
 
 
 def draw(target: Path) -> None:
@@ -59,7 +59,7 @@ def add_everything() -> None:
     )
     icon(StepFunctions, left + 0.28, top - 0.26, size=0.36)
     text(
-        "Step Functions: one execution a file",
+        "Step Functions: one execution per file",
         left + 0.56,
         top - 0.26,
         bold=True,
@@ -73,7 +73,7 @@ def add_everything() -> None:
     queue = icon(SQS, UPLOADS, FILES)
     text("Upload queue", UPLOADS - ICON / 2 - 0.08, FILES, align="r", bold=True)
     unstarted = icon(SQS, UPLOADS, FAILED)
-    caption("Failed uploads", UPLOADS, FAILED, "dead-letter queue")
+    caption("Upload dead-letter queue", UPLOADS, FAILED)
     start = icon(Lambda, START, FILES)
     caption("start_execution", START, FILES)
 
@@ -83,10 +83,10 @@ def add_everything() -> None:
     caption("split_file", SPLIT, FILES)
     turn = icon(Lambda, TURN, FILES)
     caption("take_turn", TURN, FILES)
-    for step in (0.12, 0.06):  # a pile: many at the same time
+    for step in (0.12, 0.06):  # a stack of icons: many run in parallel
         icon(Lambda, WRITE + step, FILES + step)
     icon(Lambda, WRITE, FILES)
-    caption("write_chunk", WRITE, FILES, "Map: in parallel")
+    caption("write_chunk", WRITE, FILES, "Map, in parallel")
     reconcile = icon(Lambda, RECONCILE, FILES)
     caption("reconcile", RECONCILE, FILES)
 
@@ -98,7 +98,7 @@ def add_everything() -> None:
     caption("Ledger", RECONCILE, STORED, "DynamoDB table", above=True)
 
     operator = icon(User, VALIDATE, FAILED)
-    caption("Operator", VALIDATE, FAILED, "tickets CLI")
+    caption("Operator", VALIDATE, FAILED, "tickets command")
     failed = icon(SQS, (SPLIT + WRITE) / 2, FAILED)
     caption("Failed executions", (SPLIT + WRITE) / 2, FAILED, "dead-letter queue")
     rule = icon(Eventbridge, RECONCILE, FAILED)
@@ -107,7 +107,7 @@ def add_everything() -> None:
     bus = icon(Eventbridge, ANNOUNCED, FILES)
     caption("Event bus", ANNOUNCED, FILES, "for other systems")
 
-    # The way of a file.
+    # The path of a file.
     arrow(source, uploads)
     text("CSV file", (SOURCE + UPLOADS) / 2, STORED + 0.16)
     arrow(uploads, queue)
@@ -125,22 +125,22 @@ def add_everything() -> None:
     corner = point(VALIDATE, STORED)
     arrow(uploads, corner, bare=True)
     arrow(corner, point(VALIDATE, top))
-    text("the file, read by byte ranges", (UPLOADS + VALIDATE) / 2, STORED + 0.16)
+    text("byte ranges of the file", (UPLOADS + VALIDATE) / 2, STORED + 0.16)
     arrow(point(SPLIT, top), work, both=True)
     text("plans, refused\nrows, reports", SPLIT + 0.1, top + 0.32, align="l")
     arrow(point(WRITE, FILES + ICON / 2 + 0.12), tickets)
     text("rows", WRITE + 0.1, top + 0.32, align="l")
     arrow(point(RECONCILE, top), ledger, both=True)
-    text("counts,\nturns", RECONCILE + 0.1, top + 0.32, align="l")
+    text("counts,\nclaims", RECONCILE + 0.1, top + 0.32, align="l")
 
-    # What goes wrong.
+    # Failures.
     arrow(queue, unstarted, error=True)
-    text("can't be started", UPLOADS + 0.1, 1.8, align="l", color=RED)
+    text("no execution\nstarted", UPLOADS + 0.1, 1.8, align="l", color=RED)
     arrow(unstarted, operator, error=True)
     text("read", (UPLOADS + VALIDATE) / 2, FAILED + 0.16)
     arrow(point((SPLIT + WRITE) / 2, bottom), failed, error=True)
     text(
-        "any error, refused file\nor missing row",
+        "error, refused file\nor missing row",
         (SPLIT + WRITE) / 2 + 0.1,
         1.48,
         align="l",
@@ -168,12 +168,12 @@ def icon(kind: type[Node], x: float, y: float, size: float = ICON) -> Node:
 
 
 def point(x: float, y: float) -> Node:
-    """A place where an arrow begins, ends or bends."""
+    """An invisible node at which an arrow begins, ends or bends."""
     return Node("", pos=f"{x},{y}!", shape="point", width="0", height="0", style="invis")
 
 
 def caption(name: str, x: float, y: float, detail: str = "", *, above: bool = False) -> None:
-    """The name of an icon at (x, y), above or below it."""
+    """Puts the name of the icon at (x, y) above or below it."""
     lines = 2 if detail else 1
     offset = ICON / 2 + 0.05 + 0.11 * lines
     small = f'<br/><font point-size="12" color="{MUTED}">{detail}</font>' if detail else ""
@@ -189,8 +189,8 @@ def text(
     bold: bool = False,
     color: str = MUTED,
 ) -> None:
-    """Words beside an arrow: centred at x, or from x to the right ("l") or to the left ("r")."""
-    width = 0.1 * max(map(len, words.splitlines()))  # a little wider than 13 points need
+    """Puts text beside an arrow: centred ("c"), left-aligned ("l") or right-aligned ("r") at x."""
+    width = 0.1 * max(map(len, words.splitlines()))  # slightly wider than text of 13 points
     side = {"c": "center", "l": "left", "r": "right"}[align]
     body = f'<br align="{side}"/>'.join(words.split("\n")) + f'<br align="{side}"/>'
     if bold:

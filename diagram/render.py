@@ -1,10 +1,10 @@
-"""Draws both pictures anew from their sources: `make diagram`.
+"""Draws both pictures from their sources (`make diagram`).
 
     architecture.png    from architecture.py
-    statemachine.svg    from the state machine's definition
+    statemachine.svg    from statemachine/ingest.asl.json
 
-The same sources give the same bytes with the same Graphviz and fonts; the committed pictures were
-drawn by Graphviz 2.43 with Liberation Sans.
+The committed pictures were drawn by Graphviz 2.42.2 (Debian 12) with Liberation Sans. Other
+versions or fonts give slightly different pictures.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 
 
 def main() -> int:
-    """Exit code: 0 drawn, 2 something is not installed."""
+    """Returns the exit code: 0, or 2 if something is not installed."""
     if shutil.which("dot") is None:
         print(
             "Graphviz is missing: install it, on Debian by `apt-get install graphviz`.",
@@ -33,10 +33,8 @@ def main() -> int:
         )
         return 2
 
-    # Only now, because architecture needs diagrams.
-    import architecture
-
-    import statemachine
+    # Imported here, because architecture.py imports diagrams.
+    from diagram import architecture, statemachine
     from tools.definition import load
 
     architecture.draw(HERE / "architecture.png")

@@ -1,8 +1,8 @@
-"""Draws statemachine.svg from the definition itself.
+"""Draws statemachine.svg from the definition.
 
-Graphviz lays the states out: the way to `Loaded` runs straight down, what goes wrong stands to the
-right of it. Every state and every arrow of the definition becomes one SVG group whose `<title>`
-says which one it is, so that a test can hold the picture to the definition without drawing it:
+Graphviz places the states: the path to `Loaded` runs straight down, failures are to the right of
+it. Every state and every arrow of the definition is one SVG group with a `<title>`, so that a test
+can compare the picture with the definition without drawing it:
 
     <g class="node task"><title>Validate File</title>             a state; class: its type
     <g class="cluster map"><title>Write Chunks</title>            a Map, the box around its states
@@ -46,8 +46,11 @@ START_STYLE = {
 
 @dataclass(frozen=True)
 class Arrow:
-    """One arrow of the definition. `source` is a state's name, or for kind `start` the name of
-    the Map whose states begin there ("" for the state machine's own start)."""
+    """One arrow of the definition.
+
+    `source` is the name of a state. For kind `start` it is the name of the Map whose states begin
+    there, or "" for the start of the state machine.
+    """
 
     source: str
     target: str
@@ -61,14 +64,14 @@ class Arrow:
 
 @dataclass
 class Graph:
-    """DOT text being written, and what is known of it so far."""
+    """The DOT source under construction."""
 
     definition: dict[str, Any]
     lines: list[str] = field(default_factory=list)
-    # SVG id -> the title of the Map or arrow it stands for
+    # SVG id -> title of its Map or arrow
     titles: dict[str, str] = field(default_factory=dict)
-    # Map -> the nodes in its box from its start mark to its end. Graphviz can't tie an arrow to a
-    # box, only to a node in it, and cut it off at the box's border.
+    # Map -> the nodes in its box, from its start mark to its end. Graphviz can't connect an arrow
+    # to a box, only to a node inside, and clip the arrow at the border of the box.
     maps: dict[str, list[str]] = field(default_factory=dict)
 
     def statement(self, subject: str, attributes: dict[str, str]) -> None:
@@ -77,9 +80,9 @@ class Graph:
 
 
 def draw(definition: dict[str, Any], target: Path) -> None:
-    """Writes the picture of `definition` (a state machine as parsed JSON) to `target` as SVG.
+    """Writes the picture of `definition` (a parsed state machine) to `target` as SVG.
 
-    Raises FileNotFoundError where Graphviz' `dot` is not installed.
+    Raises FileNotFoundError if Graphviz' `dot` is not installed.
     """
     graph = Graph(definition)
     source = dot_source(graph)
@@ -95,7 +98,7 @@ def draw(definition: dict[str, Any], target: Path) -> None:
 
 
 def dot_source(graph: Graph) -> str:
-    """The whole picture in Graphviz' language; fills `graph.titles` on the way."""
+    """Returns the picture in Graphviz' language and fills `graph.titles`."""
     text = f"fontname={quote(FONT)}, fontcolor={quote(INK)}"
     graph.lines += [
         'digraph "Load of one file" {',
@@ -112,7 +115,7 @@ def dot_source(graph: Graph) -> str:
 
 
 def add_states(graph: Graph, machine: dict[str, Any], owner: str) -> None:
-    """The states of the state machine, or of the Map named `owner`, with their start mark."""
+    """Adds the states of the state machine, or of the Map named `owner`, and their start mark."""
     happy = happy_path(machine)
     mark = {"label": "", "class": "start", "group": "happy", **START_STYLE}
     graph.statement(quote(start_mark(owner)), mark)
@@ -135,7 +138,7 @@ def add_states(graph: Graph, machine: dict[str, Any], owner: str) -> None:
 
 
 def add_map(graph: Graph, name: str, state: dict[str, Any]) -> None:
-    """A Map is a box around its states."""
+    """Adds a Map as a box around its states."""
     inner = state["ItemProcessor"]
     identifier = f"map{len(graph.maps)}"
     graph.titles[identifier] = name
@@ -190,7 +193,7 @@ def add_arrow(graph: Graph, arrow: Arrow, *, on_happy_path: bool, goes_back: boo
 
 
 def arrows(machine: dict[str, Any], owner: str) -> list[Arrow]:
-    """All arrows between the states of one level, in the definition's order."""
+    """Returns the arrows between the states of one level, in the definition's order."""
     found = [Arrow(owner, machine["StartAt"], "start")]
     for name, state in machine["States"].items():
         rules = state.get("Choices", [])
@@ -209,12 +212,12 @@ def arrows(machine: dict[str, Any], owner: str) -> list[Arrow]:
 
 
 def answer(rule: dict[str, Any]) -> str:
-    """What the only rule of a Choice answers: Choices are questions."""
+    """Returns the label of a Choice's only rule: yes or no, because its name is a question."""
     return "no" if rule.get("BooleanEquals") is False else "yes"
 
 
 def condition(rule: dict[str, Any]) -> str:
-    """One rule of several, in words."""
+    """Returns the label of one of several rules."""
     operator = next((key for key in rule if key not in ("Variable", "Next", "Comment")), "")
     expected = rule.get(operator)
     if operator == "StringEquals":
@@ -227,7 +230,7 @@ def condition(rule: dict[str, Any]) -> str:
 
 
 def happy_path(machine: dict[str, Any]) -> list[str]:
-    """The states passed when the first rule of every Choice holds, from StartAt to the end."""
+    """Returns the states from StartAt to the end, if the first rule of every Choice applies."""
     path: list[str] = []
     name: str | None = machine["StartAt"]
     while name and name not in path:
@@ -238,8 +241,8 @@ def happy_path(machine: dict[str, Any]) -> list[str]:
 
 
 def rows(machine: dict[str, Any], happy: list[str]) -> list[list[str]]:
-    """States off the happy path that lead to the same state stand side by side, and a state that
-    waits stands beside the one that it comes from."""
+    """Returns groups of states to be drawn side by side: states off the happy path with the same
+    next state, and a Wait with the state that leads to it."""
     found: dict[str, list[str]] = {}
     for name, state in machine["States"].items():
         if name not in happy and "Next" in state:
@@ -249,7 +252,7 @@ def rows(machine: dict[str, Any], happy: list[str]) -> list[list[str]]:
 
 
 def sources(machine: dict[str, Any], target: str) -> list[str]:
-    """The states from which an arrow leads to `target`."""
+    """Returns the states from which an arrow leads to `target`."""
     return [arrow.source for arrow in arrows(machine, "") if arrow.target == target]
 
 
@@ -258,7 +261,7 @@ def start_mark(owner: str) -> str:
 
 
 def wrapped(name: str, state_type: str) -> str:
-    """A diamond holds little on a line; a long name elsewhere takes two."""
+    """Splits a long name into two lines; a diamond has less room than a box."""
     words = name.split()
     limit = 12 if state_type == "Choice" else 20
     if len(name) <= limit or len(words) == 1:
@@ -274,35 +277,37 @@ def map_label(name: str) -> str:
     return (
         f'<<font point-size="14"><b>{html.escape(name)}</b></font>'
         f'<br align="left"/><font point-size="12" color="{MUTED}">'
-        'Map: one execution a chunk, in parallel</font><br align="left"/>>'
+        'Map: one execution per chunk, in parallel</font><br align="left"/>>'
     )
 
 
 def add_legend(graph: Graph) -> None:
-    """The picture's key, as the graph's own label."""
+    """Adds the legend as the label of the graph."""
     keys = [
-        (BLUE, "work: a function, an event, the queue"),
-        (AMBER, "question"),
-        (MUTED, "waits, or words the failure"),
+        (BLUE, "task: a function, an event, a message"),
+        (AMBER, "choice"),
+        (MUTED, "wait, or description of the failure"),
         (GREEN, "success"),
         (RED, "failure"),
     ]
     squares = "&#8195;".join(
         f'<font color="{color}">&#9632;&#8194;</font>{words}' for color, words in keys
     )
-    dashes = f'<font color="{RED}">- - -&#8194;</font>an error that outlived its retries'
+    dashes = f'<font color="{RED}">- - -&#8194;</font>an error after the last retry'
     graph.lines.append(f"label=<<br/>{squares}<br/><br/>{dashes}>; labelloc=b;")
 
 
 def readable_titles(svg: str, titles: dict[str, str]) -> str:
-    """Names the groups with an id of ours after the Map or arrow they stand for (Graphviz names an
-    arrow after the nodes it is tied to, and those may be inside a Map's box), and leaves out the
-    comments, which tell the release of Graphviz."""
+    """Sets the titles of Maps and arrows, and removes the comments.
+
+    Graphviz names an arrow after the nodes that it connects, which may be inside a Map's box. Its
+    comments contain its version.
+    """
     svg = re.sub(r"<!--.*?-->\n?", "", svg, flags=re.DOTALL)
     for identifier, title in titles.items():
         svg, count = re.subn(
             rf'(<g id="{identifier}" [^>]*>\s*<title>)[^<]*',
-            # In a replacement only a backslash means something, and no state's name has one.
+            # Only a backslash is special in a replacement, and no name of a state contains one.
             rf"\g<1>{html.escape(title)}",
             svg,
         )

@@ -25,9 +25,10 @@ from benchmarks.write_path.samples import Expected, Sample
 from benchmarks.write_path.settings import ENVIRONMENT, parameter_default
 from benchmarks.write_path.worker import Result
 
-IN_FLIGHT = 32
+IN_FLIGHT = parameter_default("BatchesInFlight")
+"""Requests in flight, as the template deploys it."""
 TUNED_THREADS = 8
-"""Of the tuned boto3 client; at 5 ms it is measured with as many as IN_FLIGHT, too."""
+"""Threads of the tuned boto3 client. At 5 ms it is also measured with IN_FLIGHT threads."""
 FAULTS = Behaviour(unprocessed=0.05, throttled=0.03)
 
 

@@ -91,7 +91,7 @@ def cost(
 ) -> Cost:
     size = rows * measured.bytes_per_row
     chunks = max(1, -(-int(size) // chunk_size))
-    transitions_of_parent, transitions_of_child = transitions()
+    transitions_per_load, transitions_per_chunk = transitions()
     writers = min(pace.writers, chunks)
     share_of_vcpu = min(1.0, function_memory("WriteChunk") / VCPU_MB)
     writing = rows / min(writers * measured.rows_per_s * share_of_vcpu, pace.table_rows_per_s)
@@ -99,7 +99,7 @@ def cost(
     gb_seconds = _gb("WriteChunk") * (writers * (writing + cold) + chunks * CALL_SECONDS)
     gb_seconds += _gb("SplitFile") * (size / 1e6 / SPLIT_MB_PER_SECOND + cold)
     gb_seconds += sum(map(_gb, OTHER_FUNCTIONS)) * (OTHER_CALL_SECONDS + cold)
-    transitions_ = transitions_of_parent + chunks * transitions_of_child
+    transitions_ = transitions_per_load + chunks * transitions_per_chunk
     writes = LEDGER_WRITES_PER_LOAD + chunks * LEDGER_WRITES_PER_CHUNK
     reads = LEDGER_READS_PER_LOAD + chunks * LEDGER_READS_PER_CHUNK
     return Cost(
@@ -122,13 +122,18 @@ def _gb(function: str) -> float:
 
 
 def transitions() -> tuple[int, int]:
-    """States that a load that succeeds at once enters: the parent's, and those of each chunk."""
+    """State transitions of a load that succeeds without a retry: (per load, per chunk).
+
+    Each state that is entered is one. Starting a chunk's child execution is one more ("Transitions
+    in Distributed Map state", Step Functions Developer Guide).
+    """
     definition = load()
     states = definition["States"]
     parent = _path(states, definition["StartAt"], "Write Chunks")
     parent += _path(states, states["Write Chunks"]["Next"], "Loaded")
     processor = states["Write Chunks"]["ItemProcessor"]
-    return len(parent), len(_path(processor["States"], processor["StartAt"], "Chunk Written"))
+    child = _path(processor["States"], processor["StartAt"], "Chunk Written")
+    return len(parent), 1 + len(child)
 
 
 def _path(states: dict[str, Any], start: str, end: str) -> list[str]:

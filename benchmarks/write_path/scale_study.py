@@ -1,7 +1,6 @@
-"""`make scale-study`: how a load behaves when the table is too slow, and when chunks are many.
+"""`make scale-study`: how a load behaves with a table that is too slow, and with many chunks.
 
-What can't be measured here, 10,000 chunks and a billion rows, is reckoned from what was measured
-and from AWS's own limits, which are named.
+What is too large to be measured here is calculated from the measurements and from AWS's limits.
 """
 
 import argparse
@@ -15,6 +14,7 @@ from benchmarks.ticket_file import NO_QUOTES, TILE_ROWS, TicketFile
 from benchmarks.write_path import map_study, money, throttling
 from benchmarks.write_path.native import running_stub
 from benchmarks.write_path.settings import ENVIRONMENT, parameter_default
+from ingestion.csv_files.gzip_stream import MAX_FILE_BYTES
 
 CAPACITIES = {1_000: 20, 4_000: 15, 40_000: 8}
 """Writes a second that a table takes (one partition; a new on-demand table; the default quota of a
@@ -27,7 +27,6 @@ ENGINE_CONCURRENCY = 2  # every running chunk is a process here
 # "Step Functions service quotas" and "Lambda quotas", Developer Guides.
 MOST_HISTORY_EVENTS = 25_000
 CHILDREN_STARTED_PER_S = 100
-MAX_CHUNKS = 10_000  # of a plan, see ingestion/planning.py
 LAMBDA_SECONDS = 900
 
 
@@ -77,31 +76,32 @@ def print_map(folder: Path, counts: list[int], seconds: float) -> None:
 
 
 def print_reckoning() -> None:
-    """Arithmetic from AWS's limits and the template's defaults; nothing in it is measured."""
+    """Prints arithmetic from AWS's limits and the template's defaults; nothing is measured."""
     bytes_per_row = TicketFile(0, NO_QUOTES).tile_size / TILE_ROWS
     default = parameter_default("ChunkSizeBytes")
     concurrency = parameter_default("MapConcurrency")
-    parent, child = money.transitions()
+    per_load, per_started_chunk = money.transitions()
     print(
-        f"\nReckoned: rows of {bytes_per_row:.0f} bytes, {concurrency} chunks at a time. A chunk "
-        "grows with the file\nonce there would be more than "
-        f"{MAX_CHUNKS:,}. Starting children: {CHILDREN_STARTED_PER_S} a second.\n\n"
-        "| Rows | File | Chunk | Chunks | Rows a chunk | Transitions | Starting children | "
-        "Table at 4,000/s | At 40,000/s | A chunk's time then |\n"
-        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+        f"\nCalculated for rows of {bytes_per_row:.0f} bytes, chunks of {default // 2**20} MiB and "
+        f"{concurrency} chunks in parallel. Child executions\nare started at "
+        f"{CHILDREN_STARTED_PER_S} per second.\n\n"
+        "| Rows | File | Chunks | Rows per chunk | Transitions | Starting the chunks | "
+        "Table at 4,000/s | At 40,000/s | Time of a chunk then |\n"
+        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     )
-    for rows in (1_000_000, 100_000_000, 1_000_000_000, 10_000_000_000):
+    for rows in (1_000_000, 100_000_000, 500_000_000):
         size = rows * bytes_per_row
-        chunk_size = max(default, -(-int(size) // MAX_CHUNKS))
-        chunks = -(-int(size) // chunk_size)
+        if size > MAX_FILE_BYTES:
+            raise ValueError(f"A file of {size / 1e9:.0f} GB would be refused.")
+        chunks = -(-int(size) // default)
         per_chunk = rows / chunks
         # Its share of the table while as many others are written.
         seconds = per_chunk * min(chunks, concurrency) / 40_000
         rounds = -(-int(seconds) // LAMBDA_SECONDS) if seconds > LAMBDA_SECONDS else 1
         calls = f", {rounds} calls" if rounds > 1 else ""
         print(
-            f"| {rows:,} | {size / 1e9:,.2f} GB | {chunk_size / 2**20:.0f} MiB | {chunks:,} | "
-            f"{per_chunk:,.0f} | {parent + chunks * child:,} | "
+            f"| {rows:,} | {size / 1e9:,.2f} GB | {chunks:,} | {per_chunk:,.0f} | "
+            f"{per_load + chunks * per_started_chunk:,} | "
             f"{chunks / CHILDREN_STARTED_PER_S:,.1f} s | {rows / 4_000 / 3600:,.2f} h | "
             f"{rows / 40_000 / 3600:,.2f} h | {seconds:,.0f} s{calls} |"
         )

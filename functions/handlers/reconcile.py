@@ -5,14 +5,14 @@ from functools import cache
 from typing import Any
 
 import boto3
-from aws_lambda_powertools.metrics import Metrics
 
 from ingestion.contracts import File, Plan
 from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Ledger
 from ingestion.ledger.versions import Turns
+from ingestion.metrics import publish_metrics
 from ingestion.tasks.reconcile import Reconciler
-from ingestion.telemetry import UNITS, log_step, measures, outcome
+from ingestion.telemetry import log_step, measures, outcome
 
 
 @cache
@@ -31,11 +31,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     file, plan = File.from_json(event["file"]), Plan.from_json(event["plan"])
     result = _reconciler().reconcile(event["load_id"], file, plan)
     measured = measures(file, result, event.get("started_at"))
-    metrics = Metrics(namespace="TicketLoader", service=os.environ["STACK_NAME"])
-    metrics.add_dimension("Outcome", outcome(result))
-    for name, value in measured.items():
-        metrics.add_metric(name, UNITS.get(name, "Count"), value)
-    metrics.flush_metrics()
+    publish_metrics(measured, outcome(result), os.environ["STACK_NAME"])
     log_step(
         "Reconcile", event.get("execution"), event["load_id"], outcome=outcome(result), **measured
     )

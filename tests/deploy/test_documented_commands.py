@@ -35,8 +35,9 @@ NOT_RUN = {
     "make diagram": "needs graphviz; tests/statemachine/test_diagram.py holds the pictures",
     ".venv/bin/tickets local start --port 4566": "the port may be taken; "
     "tests/e2e/test_processes.py runs it on a free one. Here SAM's stack is in its place",
-    "export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test "
-    "AWS_SECRET_ACCESS_KEY=test": "this test's environment has the same, with its own port",
+    "export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_DEFAULT_REGION=us-east-1 "
+    "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test": "this test's environment has the same, "
+    "with its own port",
     "sam local invoke StartExecution --event events/start_execution/test_event.json": "needs "
     "Docker; the event itself is sent by the two commands before it",
 }
@@ -142,7 +143,7 @@ def load_a_file(reader: Reader, stack: "SamStack") -> TicketFile:
     assert "SUCCEEDED" in reader.run(".venv/bin/tickets executions").output
     execution = stack.newest("week-47.csv")
     shown = reader.run(
-        ".venv/bin/tickets rejects week-47-csv-e85228e2ee0a5c60", execution=execution
+        ".venv/bin/tickets refused week-47-csv-e85228e2ee0a5c60", execution=execution
     )
     assert len(re.findall(r" (superseded|bad_\w+|missing_\w+|too_\w+|malformed_\w+|value_\w+) ",
                           shown.output)) == 10  # fmt: skip

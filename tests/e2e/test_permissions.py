@@ -8,6 +8,7 @@ needs its call in CALLS, or its case fails.
 That the functions' code makes these calls, and fails without them, is shown in `test_roles.py`.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,13 +23,11 @@ from tickets.runs.stack import make_client
 
 BASIC = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
 TRACING = "arn:aws:iam::aws:policy/AWSXrayWriteOnlyAccess"
-SQS_POLLING = "arn:aws:iam::aws:policy/service-role/AWSLambdaSQSQueueExecutionRole"
 # What no call under the role's credentials can show here. `tests/template` holds them statically.
 WITHOUT_A_CALL = {
     "UseKey": "S3, SQS and DynamoDB use the key in the role's name; the engine encrypts nothing.",
     BASIC: "Lambda itself writes the logs; the engine does so outside IAM.",
     TRACING: "Lambda itself sends the traces; the engine makes none.",
-    SQS_POLLING: "Lambda itself polls the queue; the engine does so outside IAM.",
 }
 
 OWNER = "permissions"  # of the ledger entries and items that these tests write
@@ -158,6 +157,23 @@ def start_execution(caller: Caller, arn: str) -> None:
     )
 
 
+def receive_message(caller: Caller, arn: str) -> None:
+    caller.role("sqs").receive_message(QueueUrl=_queue_url(caller, arn), VisibilityTimeout=0)
+
+
+def delete_message(caller: Caller, arn: str) -> None:
+    client, url = caller.role("sqs"), _queue_url(caller, arn)
+    # A receipt handle of no message: the permission is checked first, and nothing is deleted.
+    with contextlib.suppress(client.exceptions.ReceiptHandleIsInvalid):
+        client.delete_message(QueueUrl=url, ReceiptHandle="none")
+
+
+def get_queue_attributes(caller: Caller, arn: str) -> None:
+    caller.role("sqs").get_queue_attributes(
+        QueueUrl=_queue_url(caller, arn), AttributeNames=["QueueArn"]
+    )
+
+
 CALLS: dict[str, Callable[[Caller, str], None]] = {
     "s3:GetObject": get_object,
     "s3:GetObjectVersion": get_object_version,
@@ -173,6 +189,9 @@ CALLS: dict[str, Callable[[Caller, str], None]] = {
     "dynamodb:DescribeTable": describe_table,
     "dynamodb:BatchWriteItem": batch_write_item,
     "states:StartExecution": start_execution,
+    "sqs:ReceiveMessage": receive_message,
+    "sqs:DeleteMessage": delete_message,
+    "sqs:GetQueueAttributes": get_queue_attributes,
 }
 
 
@@ -184,6 +203,10 @@ def _object(arn: str) -> tuple[str, str]:
 
 def _bucket(arn: str) -> str:
     return arn.removeprefix("arn:aws:s3:::")
+
+
+def _queue_url(caller: Caller, arn: str) -> str:
+    return str(caller.root.sqs.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"])
 
 
 def _table(arn: str) -> str:

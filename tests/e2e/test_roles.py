@@ -65,6 +65,9 @@ def test_a_state_needs_its_functions_role(
     [letter] = stack.all_dead_letters(execution["executionArn"])
     assert letter["error"] == "StateFailed"
     assert list(letter["failed"]) == [state]
+    assert letter["state"] == state.replace("_", " ").title()
+    # Validate File fails before it has returned the load's id.
+    assert letter["load_id"] == (None if state == "validate_file" else execution["name"])
     cause = letter["failed"][state]["Cause"]
     assert "AccessDenied" in cause
     assert f":assumed-role/{role}/" in cause

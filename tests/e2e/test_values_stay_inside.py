@@ -48,10 +48,13 @@ def test_a_failed_load_tells_no_value_of_its_rows(stack: RunningStack, consumer:
     logs = stack.names.client("logs")
     for handler in HANDLERS:
         group = f"/aws/lambda/{stack.names.name}/{handler}"
-        told[f"the log of {handler}"] = until(
-            lambda group=group: str(logs.filter_log_events(logGroupName=group)["events"]),
-            f"the log of {handler}",
-        )
+
+        def lines_of_the_load(group: str = group) -> list[dict[str, object]]:
+            events = logs.filter_log_events(logGroupName=group)["events"]
+            return events if any(execution["name"] in one["message"] for one in events) else []
+
+        lines = until(lines_of_the_load, f"a line of {handler} about {execution['name']}")
+        told[f"the log of {handler}"] = str(lines)
     assert "RowsRefused" in told["the log of reconcile"]
     bucket = stack.names.work_bucket
     pages = stack.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)

@@ -192,9 +192,9 @@ OWN_RULES = [
         "a secret variable",
         "template.yaml",
         "LEDGER_TABLE: !Ref LedgerTable",
-        "LEDGER_TABLE: !Ref LedgerTable\n          API_KEY: abc",
+        "LEDGER_TABLE: !Ref LedgerTable\n          MODE: hunter2",
         "tests/template/test_functions.py::test_no_secret_is_in_an_environment_variable",
-        ("API_KEY", "1 failed"),
+        ("MODE is a literal", "1 failed"),
     ),
     Fault(
         "a right that a function does not use",

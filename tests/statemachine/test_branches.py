@@ -278,7 +278,7 @@ def test_loaded_gives_the_totals(run: Test, answers: Answers, loading: dict[str,
 def test_a_state_that_keeps_failing_is_caught_and_named(run: Test, name: str, error: str) -> None:
     tested = run(name, {**INPUT, "dead_letter": {}}, error=error, attempts=100)
     assert tested["status"] == "CAUGHT_ERROR"
-    goes_on = ON_ITS_WAY.get(name, "Describe Failure")
+    goes_on = ON_ITS_WAY.get(name, f"{name} Failed")
     assert tested["nextState"] == goes_on
     state = name.lower().replace(" ", "_")
     caught = {state: {"Error": error, "Cause": f"{name} failed"}}
@@ -363,14 +363,32 @@ def test_the_dead_letter_of_an_incomplete_load_has_the_totals(
     }
 
 
-@pytest.mark.parametrize("before", [{}, {"load_id": "tickets-csv-0a1b"}])
-def test_the_dead_letter_of_a_failed_state_names_it(run: Test, before: dict[str, Any]) -> None:
-    """Also of Validate File, when there is nothing but the input yet."""
-    failed = {"validate_file": {"Error": "Runtime.HandlerError", "Cause": "no connection"}}
-    state_input = {**INPUT, **before, "failed": failed}
-    letter = dead_letter(run("Describe Failure", state_input), state_input)
+@pytest.mark.parametrize(
+    ("state", "before", "load_id"),
+    [
+        # Validate File fails before there is more than the input.
+        ("Validate File", INPUT, None),
+        ("Split File", {"load_id": "tickets-csv-0a1b"}, "tickets-csv-0a1b"),
+        ("Take Turn", {"load_id": "tickets-csv-0a1b"}, "tickets-csv-0a1b"),
+        ("Write Chunks", {"load_id": "tickets-csv-0a1b"}, "tickets-csv-0a1b"),
+        ("Reconcile", {"load_id": "tickets-csv-0a1b"}, "tickets-csv-0a1b"),
+    ],
+)
+def test_the_dead_letter_of_a_failed_state_has_its_name_and_the_load(
+    run: Test, state: str, before: dict[str, Any], load_id: str | None
+) -> None:
+    caught = {"Error": "Runtime.HandlerError", "Cause": "no connection"}
+    failed = {state.lower().replace(" ", "_"): caught}
+    named = run(f"{state} Failed", {**before, "failed": failed})
+    assert (named["status"], named["nextState"]) == ("SUCCEEDED", "Describe Failure")
+    letter = dead_letter(run("Describe Failure", named["output"]), named["output"])
     assert json.loads(letter.pop("cause")) == failed
-    assert letter == {"error": "StateFailed", "failed": failed}
+    assert letter == {
+        "error": "StateFailed",
+        "failed": failed,
+        "state": state,
+        "load_id": load_id,
+    }
 
 
 def test_a_sent_dead_letter_leaves_everything_as_it_was(run: Test) -> None:

@@ -68,6 +68,8 @@ def written_fields(machine: State) -> Iterator[tuple[str, str, str]]:
                 yield name, part, key
 
 
+# The states whose Catch leads to the dead letter of a failed state.
+CAUGHT = ("Validate File", "Split File", "Take Turn", "Write Chunks", "Reconcile")
 # What a later state names. The rest of the fields is for whoever reads the execution.
 USED = {
     *(("Validate File", key) for key in ("verdict", "summary", "reasons", "load_id", "file")),
@@ -76,6 +78,7 @@ USED = {
     *(("Write Chunk", key) for key in ("finished", "overtaken")),
     *(("Reconcile", key) for key in ("complete", "overtaken", "summary")),
     *((f"Describe {what}", "cause") for what in ("Refusal", "Shortfall", "Failure")),
+    *((f"{name} Failed", key) for name in CAUGHT for key in ("state", "load_id")),
 }
 
 

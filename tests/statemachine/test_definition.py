@@ -166,10 +166,6 @@ def test_every_task_has_a_timeout(name: str) -> None:
     assert STATES[name]["TimeoutSeconds"] >= 60
 
 
-def test_the_state_machine_has_a_timeout() -> None:
-    assert DEFINITION["TimeoutSeconds"] > 0
-
-
 @pytest.mark.parametrize("name", TASKS + MAPS)
 def test_retries_back_off_up_to_a_bound_and_with_full_jitter(name: str) -> None:
     assert STATES[name]["Retry"]
@@ -218,6 +214,12 @@ def test_every_error_is_caught_below_failed_under_the_name_of_the_state(name: st
     [catcher] = STATES[name]["Catch"]
     assert catcher["ErrorEquals"] == ["States.ALL"]
     assert catcher["ResultPath"] == f"$.failed.{snake_case(name)}"
+
+
+@pytest.mark.parametrize("name", [name for name in STATES if name.endswith(" Failed")])
+def test_the_state_that_names_a_failed_state_names_the_one_that_leads_to_it(name: str) -> None:
+    if name != "Load Failed":
+        assert ways_into(name) == {STATES[name]["Parameters"]["state"]}
 
 
 def test_only_write_chunk_has_no_catch() -> None:

@@ -118,6 +118,14 @@ def test_the_sample_of_a_failure_is_a_dead_letter(answers: Answers) -> None:
     assert detail["cause"] == detail["result"]["summary"]
 
 
+@pytest.mark.parametrize("name", [name for name in STATES if name.startswith("Describe ")])
+def test_every_dead_letter_names_its_execution_load_and_state(name: str) -> None:
+    assert keys(STATES[name]["Parameters"]) >= {
+        *("execution_arn", "execution_name", "started_at", "failed_at", "input"),
+        *("load_id", "state", "error", "cause"),
+    }
+
+
 def test_totals_in_the_samples_add_up() -> None:
     for kind in KINDS:
         result = sample(kind)["detail"]["result"]

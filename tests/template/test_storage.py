@@ -52,7 +52,7 @@ def test_everything_that_a_role_may_write_to_the_work_bucket_expires(stack: Stac
     assert writable == {f"{stack.arn('WorkBucket')}/{prefix}*" for prefix in expiry(stack)}
 
 
-@pytest.mark.parametrize("parameter", ["PlanDays", "ReportDays"])
+@pytest.mark.parametrize("parameter", ["PlanDays", "ReportDays", "OldVersionDays"])
 def test_nothing_that_a_replay_reads_expires_before_the_dead_letter(parameter: str) -> None:
     assert source()["Parameters"][parameter]["MinValue"] > 14
 

@@ -100,13 +100,13 @@ def test_upload_bucket_is_versioned(stack: Stack) -> None:
 
 
 def test_old_versions_of_uploads_expire_and_current_ones_do_not() -> None:
-    rules = deploy(OldVersionDays=7).properties("UploadBucket")["LifecycleConfiguration"]["Rules"]
+    rules = deploy(OldVersionDays=21).properties("UploadBucket")["LifecycleConfiguration"]["Rules"]
     assert {rule["Status"] for rule in rules} == {"Enabled"}
     assert [
         rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
         for rule in rules
         if "NoncurrentVersionExpiration" in rule and "Prefix" not in rule
-    ] == [7]
+    ] == [21]
     assert not [rule for rule in rules if "ExpirationInDays" in rule or "ExpirationDate" in rule]
 
 
@@ -237,7 +237,7 @@ def test_the_embedded_engine_gets_the_same_stack_without_the_refusals_of_plain_h
 ) -> None:
     local = deploy(EmbeddedEngine="true")
     only_tls = {"UploadBucketPolicy", "WorkBucketPolicy", "UploadDeadLetterQueuePolicy"}
-    unknown_there = {"LoadStory"}  # a saved query, see test_dashboard.py
+    unknown_there = {"LoadLogQuery"}  # a saved query, see test_dashboard.py
     assert stack.resources.keys() - local.resources.keys() == only_tls | unknown_there
     for name in only_tls:
         assert {one["Sid"] for one in stack.properties(name)["PolicyDocument"]["Statement"]} == {
