@@ -199,6 +199,7 @@ def cloud(monkeypatch, session, dynamodb_url):
         "MAP_CONCURRENCY": "1",
         "MAX_ROWS_PER_SECOND": "0",
         "MAX_REFUSED_PERCENT": str(MAX_REFUSED_PERCENT),
+        "MAX_SUPERSEDED_PERCENT": "50",
         "STACK_NAME": "tickets",
         "DYNAMODB_TABLE": Cloud.table,
         "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_url,
