@@ -1,7 +1,7 @@
 """A model of what a load costs on AWS, by chunk size.
 
-The writer's speed and the import time are measured. State transitions are counted in the definition,
-memory sizes are read from the template. ASSUMPTIONS states the rest.
+The writer's speed and the import time are measured. State transitions are counted in the
+definition, memory sizes are read from the template. ASSUMPTIONS states the rest.
 """
 
 from collections import deque
@@ -42,9 +42,9 @@ SQS_REQUESTS_PER_LOAD = 3
 
 ASSUMPTIONS = f"""\
 Assumed: one write unit per row; one invocation of write_chunk per chunk, with {CALL_SECONDS} s
-besides writing; {OTHER_CALL_SECONDS} s per invocation of the other functions, and for Split File the
-time to read at {SPLIT_MB_PER_SECOND:.0f} MB/s; one cold start per function, and for write_chunk one
-per writer, with {COLD_START_SECONDS} s besides importing; a writer reads from S3 as fast as it
+besides writing; {OTHER_CALL_SECONDS} s per invocation of the other functions, and for Split File
+the time to read at {SPLIT_MB_PER_SECOND:.0f} MB/s; one cold start per function, and for write_chunk
+one per writer, with {COLD_START_SECONDS} s besides importing; a writer reads from S3 as fast as it
 writes. Per chunk {LEDGER_WRITES_PER_CHUNK} writes and {LEDGER_READS_PER_CHUNK} reads of the ledger
 and one GET; per load {LEDGER_WRITES_PER_LOAD} writes, {LEDGER_READS_PER_LOAD} reads,
 {PUTS_PER_LOAD} PUTs, {GETS_PER_LOAD} GETs, {SQS_REQUESTS_PER_LOAD} SQS requests and one event.

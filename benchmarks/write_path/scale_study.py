@@ -57,8 +57,8 @@ def print_throttling() -> None:
 
 def print_map(folder: Path, counts: list[int], seconds: float) -> None:
     print(
-        f"\nThe Map on the embedded engine, with {ENGINE_CONCURRENCY} chunks in parallel and one row "
-        "per chunk:\n\n"
+        f"\nThe Map on the embedded engine, with {ENGINE_CONCURRENCY} chunks in parallel and one "
+        "row per chunk:\n\n"
         "| Chunks | Events of the load's execution | Map, s | ms per chunk | Upload to end, s |\n"
         "|---:|---:|---:|---:|---:|"
     )
