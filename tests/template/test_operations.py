@@ -112,18 +112,3 @@ def test_what_outlives_the_stack_is_what_the_page_says(stack: Stack) -> None:
     kept = {name for name, one in stack.resources.items() if one.get("DeletionPolicy") == "Retain"}
     assert kept == {"UploadBucket", "WorkBucket", "Table", "LedgerTable"}
     assert "both buckets, the table, the ledger, and the key if there is one" in TEXT
-
-
-def test_every_link_leads_to_a_heading() -> None:
-    headings = {
-        re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-")
-        for one in re.findall(r"^#+ (.*)$", PAGE, re.MULTILINE)
-    }
-    links = set(re.findall(r"\]\(#([^)]+)\)", PAGE))
-    assert links
-    assert links <= headings
-
-
-@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!#|http)([^)#]+)", PAGE))))
-def test_every_link_leads_to_a_file(link: str) -> None:
-    assert (ROOT / "docs" / link).exists()
