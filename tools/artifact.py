@@ -19,7 +19,8 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
-from tickets import TEMPLATE, TicketsError
+from tickets import TEMPLATE
+from tickets.errors import TicketsError
 from tickets.local.packaging import SHIPPED
 
 # Bytes of one function. Lambda takes 262,144,000 unpacked; these are a little more than what there

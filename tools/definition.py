@@ -12,7 +12,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tickets import ROOT, TicketsError
+from tickets import ROOT
+from tickets.errors import TicketsError
 
 DEFINITION = ROOT / "statemachine" / "ingest.asl.json"
 PLACEHOLDER = re.compile(r"\$\{([A-Za-z0-9_]+)\}")

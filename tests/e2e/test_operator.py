@@ -13,8 +13,8 @@ from tests.e2e.accounts import assert_loaded
 from tests.e2e.independent import TicketFile
 from tests.e2e.running_stack import RunningStack, until
 from tests.faults.wire import Wire
-from tickets.cli import commands, failure_commands
-from tickets.runs import dead_letters
+from tickets.cli.app import app
+from tickets.runs import connect, dead_letters
 
 TIME = "2026-03-01T12:00:00Z"
 BATCH = "BatchWriteItem"
@@ -23,8 +23,7 @@ BATCH = "BatchWriteItem"
 @pytest.fixture(autouse=True)
 def reached(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The command finds this stack, and starts and ends with empty dead-letter queues."""
-    for module in (commands, failure_commands):
-        monkeypatch.setattr(module, "find_stack", lambda *_: stack.names)
+    monkeypatch.setattr(connect, "find_stack", lambda *_: stack.names)
     monkeypatch.setattr(dead_letters, "_WAIT_SECONDS", 0)  # the engine has one server only
     queues = (stack.names.failed_executions_queue_url, stack.names.upload_dead_letter_queue_url)
     for url in queues:
@@ -35,7 +34,7 @@ def reached(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 
 def tickets(*arguments: str, exit_code: int = 0) -> Result:
-    result = CliRunner().invoke(commands.app, arguments)
+    result = CliRunner().invoke(app, arguments)
     assert result.exit_code == exit_code, result.output
     print(f"$ tickets {' '.join(arguments)}\n{result.output}")  # shown when the test fails
     return result
@@ -202,7 +201,7 @@ def test_an_upload_that_could_not_be_started_is_sent_again(stack: RunningStack) 
         assert_loaded(stack, stack.ended(stack.execution_of(upload)), file)
         [left] = until(lambda: lines("dead-letters"), "the poison again")
     assert (left["kind"], left["objects"]) == ("upload", [])
-    assert "no S3 event" in left["reason"]
+    assert "not an S3 event" in left["reason"]
 
 
 def both(found: list[dict[str, Any]]) -> list[dict[str, Any]] | None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import botocore.exceptions
 
-from tickets import TEMPLATE, TicketsError
+from tickets import TEMPLATE
+from tickets.errors import TicketsError
 from tickets.local.engine import WAIT_SCALE, Engine
 from tickets.local.packaging import package
 from tickets.runs.stack import Stack

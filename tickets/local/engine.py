@@ -29,7 +29,7 @@ from typing import Any, Self
 import boto3
 import botocore.session
 
-from tickets import TicketsError
+from tickets.errors import TicketsError
 from tickets.local import engine_guard
 from tickets.runs.stack import make_client
 

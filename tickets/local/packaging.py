@@ -13,7 +13,7 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
-from tickets import TicketsError
+from tickets.errors import TicketsError
 
 # What ships to Lambda. Everything else in the folder (caches, notes) stays here.
 SHIPPED = ("*.py", "requirements.txt")
