@@ -142,7 +142,7 @@ def load_a_file(reader: Reader, stack: "SamStack") -> TicketFile:
     assert "SUCCEEDED" in reader.run(".venv/bin/tickets executions").output
     execution = stack.newest("week-47.csv")
     shown = reader.run(
-        ".venv/bin/tickets rejects week-47-csv-e85228e2ee0a5c60", execution=execution
+        ".venv/bin/tickets refused week-47-csv-e85228e2ee0a5c60", execution=execution
     )
     assert len(re.findall(r" (superseded|bad_\w+|missing_\w+|too_\w+|malformed_\w+|value_\w+) ",
                           shown.output)) == 10  # fmt: skip
@@ -181,7 +181,7 @@ def mend_and_replay(reader: Reader, stack: "SamStack") -> None:
     assert f"{execution}: Started {execution}-r1." in reader.run("tickets replay --all").output
     assert_loaded(stack, stack.ended_by_name(f"{execution}-r1"), file)
     again = reader.run("tickets replay week-47-csv-a8926b1b4bf6f821", execution=execution)
-    assert f"Loaded already by {execution}-r1: nothing to start." in again.output
+    assert f"Already loaded by {execution}-r1: nothing to start." in again.output
 
     # A state that keeps failing.
     file = failing_load(reader, stack, "week-48", "SplitFile", "WritePlans")

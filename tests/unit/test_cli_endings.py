@@ -49,7 +49,7 @@ def test_already_loaded_names_the_load_and_has_its_totals(step_functions: StepFu
         key: RESULT[key] for key in RESULT if key in found
     }
     text = tickets("show", "again").stdout
-    assert "Loaded already on " in text
+    assert "Already loaded on " in text
     assert ", as load-1.\n100 rows read = 97 written + 1 superseded + 2 refused." in text
     assert "`tickets ingest --force` loads it again" in text
     assert len(lines(tickets("refused", "again", "--json"))) == 2

@@ -79,7 +79,7 @@ def dead_letters(
 def replay(
     executions: Annotated[
         list[str] | None,
-        typer.Argument(metavar="EXECUTION...", help="Names or ARNs of failed executions."),
+        typer.Argument(metavar="EXECUTION", help="Names or ARNs of failed executions."),
     ] = None,
     all_: Annotated[
         bool, typer.Option("--all", help="Replay every failed load in the dead-letter queue.")

@@ -26,7 +26,7 @@ from tickets.runs.stack import Stack
 def ingest(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="FILE...", help="CSV files, or s3://bucket/key[?versionId=ID]."),
+        typer.Argument(metavar="FILE", help="CSV files, or s3://bucket/key[?versionId=ID]."),
     ],
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the loads have ended.")] = False,
     timeout: Annotated[

@@ -30,7 +30,7 @@ def print_outcome(out: Console, execution: Execution, outcome: Outcome) -> None:
         when = execution.load.get("finished_at")
         before = f" on {local_time(datetime.fromisoformat(when))}" if when else ""
         out.print(
-            Text.assemble(("Loaded already", "bold green"), f"{before}, as {outcome.load_id}.")
+            Text.assemble(("Already loaded", "bold green"), f"{before}, as {outcome.load_id}.")
         )
         if outcome.rows_read is not None:
             out.print(Text.assemble(_counts(outcome), "."))

@@ -14,7 +14,6 @@ from tests.unit.http_server import http_server
 from tickets import ROOT
 from tickets.local import prerequisites
 
-
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
@@ -58,8 +57,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
     python = folder / "venv/bin/python"
     lock = ROOT / "requirements/runtime.lock"
-    pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "-q", "--no-compile", "-c", lock, folder], check=True)
+    options = ["-q", "--no-compile", "--disable-pip-version-check"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "--python", python, "install", *options, "-c", lock, folder],
+        check=True,
+    )
     return python.parent
 
 
@@ -88,8 +90,8 @@ def test_an_installed_command_works_for_aws_without_a_checkout(installed: Path) 
     assert run(installed, "--version", code=0) == f"tickets {VERSION}\n"
     for command in ("ingest", "executions", "loads", "show", "refused", "dead-letters", "replay"):
         assert "--endpoint-url" in run(installed, command, "--help", code=0)
-    for command in (["demo"], ["local", "start"]):
-        assert "in a checkout of the project" in run(installed, *command, code=2)
+    for needs_checkout in (["demo"], ["local", "start"]):
+        assert "in a checkout of the project" in run(installed, *needs_checkout, code=2)
     (installed / "template.yaml").write_text("")
     assert "run `pip install '.[local]'`" in run(installed, "demo", code=2)
 
