@@ -5,8 +5,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ingestion.csv_files.records import DELIMITERS, MalformedField, read_records, split_fields
+from ingestion.csv_files.layout import MAX_COLUMNS, HeaderLine
+from ingestion.csv_files.records import (
+    DELIMITERS,
+    Taken,
+    marks_end,
+    take_record,
+    value_of,
+    without_line_end,
+)
 from ingestion.csv_files.rows import COLUMNS
+from ingestion.csv_files.sections import end_mark_start
 
 HEAD_SIZE = 1024 * 1024
 """How many bytes of a file (unpacked) are looked at before it is accepted."""
@@ -48,6 +57,8 @@ class FileFacts:
     data_start: int
     """Offset of the first byte after the header."""
     header_lines: int
+    header: HeaderLine
+    """To recognise the header where it is repeated."""
     unknown_columns: tuple[str, ...]
 
 
@@ -59,8 +70,9 @@ def examine(head: bytes, complete: bool) -> FileFacts | list[Reason]:
     for signature, what in _SIGNATURES:
         if head.startswith(signature):
             return [Reason("not_csv", f"The file is {what}.")]
-    if b"\x00" in head:
-        line = head.count(b"\n", 0, head.index(b"\x00")) + 1
+    nul = head.find(b"\x00", 0, end_mark_start(head))
+    if nul >= 0:
+        line = head.count(b"\n", 0, nul) + 1
         detail = "The file has NUL bytes: it is binary or UTF-16; save it as CSV (UTF-8)."
         return [Reason("not_csv", detail, line)]
     bad_line = _first_line_not_utf8(head, complete)
@@ -79,29 +91,32 @@ def _first_line_not_utf8(head: bytes, complete: bool) -> int | None:
 
 
 def _read_header(head: bytes, complete: bool) -> FileFacts | list[Reason]:
-    mark = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
-    best: tuple[int, bytes, list[str], int, int] | None = None
+    line_end = head.find(b"\n") + 1 or len(head)
+    line = without_line_end(head[marks_end(head) : min(line_end, end_mark_start(head))])
+    best: tuple[int, bytes, list[str]] | None = None
     for delimiter in DELIMITERS:
-        record = next(read_records([head[mark:]], delimiter))
-        fields = MalformedField(0) if record.problem else split_fields(record.raw, delimiter)
-        if isinstance(fields, MalformedField) or (mark + record.end == len(head) and not complete):
+        taken = take_record(line, 0, len(line), delimiter, len(line) + 1, complete=True)
+        if not isinstance(taken, Taken) or (line_end == len(head) and not complete):
             continue
-        names = [field.decode().strip() for field in fields]
+        names = [value_of(line, span).decode().strip() for span in taken.spans]
         known = len({name.lower() for name in names}.intersection(COLUMNS))
         if best is None or known > best[0]:
-            best = known, delimiter, names, mark + record.end, record.lines + 1
+            best = known, delimiter, names
     if best is None:
         detail = "The first line is no CSV header: its quotes do not match, or it is too long."
         return [Reason("no_header", detail, 1)]
-    known, delimiter, names, data_start, lines = best
+    known, delimiter, names = best
     if not known:
         detail = f"The first line names none of the columns {', '.join(COLUMNS)}; add a header."
         return [Reason("no_header", detail, 1)]
-    return _match_columns(delimiter, names, data_start, lines)
+    if len(names) > MAX_COLUMNS:
+        detail = f"The header has {len(names):,} columns; a file may have {MAX_COLUMNS:,} at most."
+        return [Reason("too_many_columns", detail, 1)]
+    return _match_columns(delimiter, names, line_end, HeaderLine.of(line))
 
 
 def _match_columns(
-    delimiter: bytes, names: Sequence[str], data_start: int, header_lines: int
+    delimiter: bytes, names: Sequence[str], data_start: int, header: HeaderLine
 ) -> FileFacts | list[Reason]:
     lowered = [name.lower() for name in names]
     reasons = []
@@ -120,6 +135,7 @@ def _match_columns(
         columns={column: lowered.index(column) for column in COLUMNS},
         width=len(names),
         data_start=data_start,
-        header_lines=header_lines,
+        header_lines=1,
+        header=header,
         unknown_columns=tuple(name[:255] for name in unknown[:_MAX_UNKNOWN_COLUMNS]),
     )
