@@ -19,11 +19,9 @@ from ingestion.csv_files.item_json import (
 from ingestion.csv_files.layout import HeaderLine
 from ingestion.csv_files.records import (
     BYTE_ORDER_MARK,
-    MalformedField,
     Record,
-    quoted_records,
-    split_fields,
-    without_line_end,
+    fields_of,
+    values_of,
 )
 from ingestion.csv_files.refused_rows import RefusedRow, refused_row
 from ingestion.csv_files.rows import (
@@ -102,6 +100,7 @@ class PageReader:
         self.layout = self._rows.layout
         self._delimiter = delimiter
         self._width = width
+        self._opens_after = delimiter + b"\n"
         self._line_end = delimiter + b"\n" + delimiter
         # What a plain text must be free of. Each LF in it ends a record, no delimiter is left in a
         # field, and quotes and backslashes are escaped beforehand.
@@ -154,7 +153,6 @@ class PageReader:
             return
         section = page.section
         text = section.text[start:end]
-        lines = text.count(b"\n")
         fields = self._fields(text)
         if fields and self._are_good(fields):
             step = self._width + 1
@@ -164,7 +162,7 @@ class PageReader:
             page.row_lines += len(fields) // step + self._lines_within(page, start, end)
             return
         middle = self._record_end(section, start + len(text) // 2, start, end)
-        if middle == end or lines <= _MIN_ROWS_TO_HALVE:
+        if middle == end or text.count(b"\n") <= _MIN_ROWS_TO_HALVE:
             self._read_records(page, section.records(start, end), line)
         else:
             self._read_into(page, start, middle, line)
@@ -195,28 +193,49 @@ class PageReader:
             return None
         if _has_marks(text):
             return None
-        quoted = list(quoted_records(text, self._delimiter)) if b'"' in text else []
-        fields: list[bytes] = []
-        records = len(quoted)
+        quoted = []
+        stretches = []  # of records without quoted fields
+        done = position = 0
+        while (quote := text.find(b'"', position)) >= 0:
+            position = quote + 1
+            if quote and text[quote - 1] not in self._opens_after:
+                continue
+            start = text.rfind(b"\n", 0, quote) + 1
+            match = self.layout.pattern.match(text, start)
+            if not match:  # it is malformed, or has not the right width
+                return None
+            quoted.append(match)
+            stretches.append(text[done:start])
+            done = position = match.end()
+        stretches.append(text[done:])
+        fields = self._fields_without_quotes(b"".join(stretches))
+        if not quoted or fields is None:
+            return fields
+        step = self._width + 1
+        plain_fields, fields = fields, []
         done = 0
-        for start, end in [*quoted, (len(text), len(text))]:
-            plain = text[done:start].replace(b"\r\n", b"\n")
-            # No field is quoted here, so a quote is data, and escaped as ``escape`` would.
-            plain = plain.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+        for stretch, match in zip(stretches, quoted, strict=False):
+            if stretch:
+                end = done + stretch.count(b"\n") * step
+                fields += plain_fields[done:end]
+                done = end
+            fields += map(escape, values_of(fields_of(match)))
+            fields.append(b"\n")
+        fields += plain_fields[done:]
+        return fields
+
+    def _fields_without_quotes(self, text: bytes) -> list[bytes] | None:
+        """What ``_fields`` gives, for records without quoted fields."""
+        plain = text.replace(b"\r\n", b"\n")
+        # A quote is data, and escaped as ``escape`` would.
+        plain = plain.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+        if len(plain.translate(None, self._to_escape)) < len(plain):
+            plain = plain.replace(b"\r\n", b"\n")  # they were CR CR LF
             if len(plain.translate(None, self._to_escape)) < len(plain):
-                plain = plain.replace(b"\r\n", b"\n")  # they were CR CR LF
-                if len(plain.translate(None, self._to_escape)) < len(plain):
-                    return None
-            records += plain.count(b"\n")
-            fields += plain.replace(b"\n", self._line_end).split(self._delimiter)
-            fields.pop()  # what follows the last LF, nothing
-            if start < end:
-                values = split_fields(without_line_end(text[start:end]), self._delimiter)
-                if isinstance(values, MalformedField):
-                    return None
-                fields += map(escape, values)
-                fields.append(b"\n")
-            done = end
+                return None
+        records = plain.count(b"\n")
+        fields = plain.replace(b"\n", self._line_end).split(self._delimiter)
+        fields.pop()  # what follows the last LF, nothing
         # There is one LF for each record, and none in a value, where it would be escaped. If each
         # is where a record of the right width has it, then all records are of that width.
         if fields[self._width :: self._width + 1] != [b"\n"] * records:

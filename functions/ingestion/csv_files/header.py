@@ -11,7 +11,7 @@ from ingestion.csv_files.records import (
     Taken,
     marks_end,
     take_record,
-    value_of,
+    values_of,
     without_line_end,
 )
 from ingestion.csv_files.rows import COLUMNS
@@ -98,7 +98,7 @@ def _read_header(head: bytes, complete: bool) -> FileFacts | list[Reason]:
         taken = take_record(line, 0, len(line), delimiter, len(line) + 1, complete=True)
         if not isinstance(taken, Taken) or (line_end == len(head) and not complete):
             continue
-        names = [value_of(line, span).decode().strip() for span in taken.spans]
+        names = [value.decode().strip() for value in values_of(taken.fields)]
         known = len({name.lower() for name in names}.intersection(COLUMNS))
         if best is None or known > best[0]:
             best = known, delimiter, names

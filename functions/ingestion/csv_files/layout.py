@@ -1,8 +1,12 @@
 """What the rows of one file look like, as far as the file alone can tell."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
+
+from ingestion.csv_files.records import record_pattern
 
 Check = Callable[[bytes], bool]
 """Tells whether a value, as UTF-8 and without its quotes, fits a column's type and constraints."""
@@ -51,14 +55,26 @@ class Layout:
         self.width = width
         self.judges_line_ends = judges_line_ends
         self._header = header
-        self._checks = [checks.get(field) for field in range(width)]
+        self._checks = sorted(checks.items())
+
+    @cached_property
+    def pattern(self) -> re.Pattern[bytes]:
+        """Matches a record with the right number of fields, whose line end is in the text."""
+        return record_pattern(self.delimiter, self.width)
+
+    @cached_property
+    def quoted_field(self) -> re.Pattern[bytes]:
+        """Matches a quoted field that is closed on its line, and well formed."""
+        mark = re.escape(self.delimiter)
+        return re.compile(rb'"[^"\n]*+(?:""[^"\n]*+)*+"(?=[%b\n]|\r{1,2}\n)' % mark)
 
     def fits(self, fields: Sequence[bytes], first: int = 0) -> bool:
         """Whether each field fits its column; ``first`` is the column of the first one."""
-        return all(
-            check is None or check(field)
-            for check, field in zip(self._checks[first:], fields, strict=False)
-        )
+        end = first + len(fields)
+        for column, check in self._checks:
+            if first <= column < end and not check(fields[column - first]):
+                return False
+        return True
 
     def is_header(self, line: bytes) -> bool:
         """Whether the line, without marks and line end, is the header again."""

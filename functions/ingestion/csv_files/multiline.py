@@ -18,6 +18,7 @@ and of whose lines none becomes a row either, remains one record.
 (b) and (c) apply where ``Layout.judges_line_ends`` says so.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ingestion.csv_files.layout import Layout
@@ -25,14 +26,13 @@ from ingestion.csv_files.records import (
     BYTE_ORDER_MARK,
     FORM_FEED,
     LF,
-    LINE_END,
     MAX_RECORD,
     NotTaken,
-    Span,
     Taken,
     closing_quote,
+    fields_of,
     take_record,
-    value_of,
+    values_of,
     without_line_end,
     without_marks,
 )
@@ -75,8 +75,8 @@ def _read_line(line: bytes, layout: Layout) -> tuple[bool, bool]:
         taken = take_record(line, 0, len(line), layout.delimiter, layout.width, complete=True)
         if not isinstance(taken, Taken):
             return invalid
-        fields = [value_of(line, span) for span in taken.spans]
-        plain = not any(b'"' in line[one.start : one.end] for one in taken.spans if not one.quoted)
+        fields = values_of(taken.fields)
+        plain = not any(b'"' in one for one in taken.fields if not one.startswith(b'"'))
     else:
         fields = line.split(layout.delimiter)
     if not _is_valid(fields, layout) or not any(fields) or layout.is_header(line):
@@ -89,6 +89,8 @@ def _is_valid(fields: list[bytes], layout: Layout) -> bool:
 
 
 def _is_utf8(text: bytes) -> bool:
+    if text.isascii():
+        return True
     try:
         text.decode()
     except UnicodeDecodeError:
@@ -104,30 +106,44 @@ def find_multiline(text: bytes, layout: Layout, *, complete: bool) -> tuple[list
     text is read. What lies between the ranges found is records of one line each.
     """
     stop = len(text) if complete else text.rfind(b"\n") + 1
-    if text.find(b'"', 0, stop) < 0 or _all_closed(text, stop, layout.delimiter):
+    if text.find(b'"', 0, stop) < 0:
         return [], stop
+    openings = None
+    # With few quotes, looking at each is as fast.
+    if text.count(b'"', 0, 4096) * _MANY_QUOTES >= min(stop, 4096):
+        openings = _openings(text if stop == len(text) else text[:stop], layout.delimiter)
     search = _Search(text, stop, layout, complete=complete)
-    return search.found, search.read
+    return search.found, search.run(openings)
 
 
-def _all_closed(text: bytes, stop: int, delimiter: bytes) -> bool:
-    """Whether every line of a text with many quotes surely closes the quotes that it opens.
+def _openings(text: bytes, delimiter: bytes) -> list[int] | None:
+    """Where the quotes are that open fields of several lines, if no quote of the text is data.
 
-    If no quote is data, each leads into quotes or out of them, and ``""`` within quotes does both.
-    So every second piece between quotes is outside. Each of these must begin as a closing quote
-    is followed, and end as an opening one is preceded; an empty one is the middle of ``""``.
+    If none is, each quote leads into quotes or out of them, and ``""`` within quotes does both. So
+    every second piece between quotes is outside. Each of these must begin as a closing quote is
+    followed, and end as an opening one is preceded; an empty one is the middle of ``""``. Returns
+    None if one does not.
     """
-    if text.count(b'"', 0, 4096) * _MANY_QUOTES < min(stop, 4096):
-        return False  # with few quotes, looking at each is as fast
-    pieces = (text if stop == len(text) else text[:stop]).split(b'"')
-    if len(pieces) % 2 == 0 or b"\n" in b"".join(pieces[1::2]):
-        return False
-    first, last = pieces[0], pieces[-1]
+    pieces = text.split(b'"')
+    outside, inside = pieces[::2], pieces[1::2]
     starts, ends = (delimiter, b"\n", b"\r\n", b"\r\r\n"), (delimiter, b"\n")
-    if (first and not first.endswith(ends)) or (last and not last.startswith(starts)):
-        return False
-    between = set(pieces[2:-1:2])
-    return all(not one or (one.startswith(starts) and one.endswith(ends)) for one in between)
+    first, last = outside[0], outside[-1] if len(pieces) % 2 else b""
+    between = set(outside[1 : len(inside)])
+    if (
+        (first and not first.endswith(ends))
+        or (last and not last.startswith(starts))
+        or not all(not one or (one.startswith(starts) and one.endswith(ends)) for one in between)
+    ):
+        return None
+    openings = []
+    position = reached = 0
+    for number, piece in enumerate(inside):
+        if b"\n" in piece or 2 * number + 2 == len(pieces):
+            before = pieces[reached : 2 * number + 1]
+            position += len(b'"'.join(before)) + (1 if reached else 0)
+            reached = 2 * number + 1
+            openings.append(position)
+    return openings
 
 
 class _Search:
@@ -135,42 +151,65 @@ class _Search:
 
     def __init__(self, text: bytes, stop: int, layout: Layout, *, complete: bool) -> None:
         self.found: list[Multiline] = []
-        self.read = stop
         self._text = text
         self._stop = stop
         self._complete = complete
         self._layout = layout
         self._no_row_between = 0, 0
         """Two places: of the lines from the first on, that at the second is the first row."""
+
+    def run(self, openings: Sequence[int] | None) -> int:
+        """Find everything. Returns up to where the text was read.
+
+        ``openings`` are the quotes that open fields of several lines, if that is known.
+        """
         position = 0
-        while (start := self._next_open_line(position)) < stop:
-            try:
-                one = self._judge(start)
-            except _NeedsMore:
-                self.read = start
-                return
-            self.found.append(one)
-            position = one.end
+        for quote in openings or ():
+            start = self._text.rfind(b"\n", 0, quote) + 1
+            if start < position:
+                continue  # of a record that was found already
+            if not self._note(start):
+                return start
+            position = self.found[-1].end
+            if not self.found[-1].stands:
+                openings = None  # other quotes open fields from here on
+                break
+        if openings is not None:
+            return self._stop
+        while (start := self._next_open_line(position)) < self._stop:
+            if not self._note(start):
+                return start
+            position = self.found[-1].end
+        return self._stop
+
+    def _note(self, start: int) -> bool:
+        """Judge the record of several lines at ``start``. False if that takes more text."""
+        try:
+            self.found.append(self._judge(start))
+        except _NeedsMore:
+            return False
+        return True
 
     def _next_open_line(self, position: int) -> int:
         """Where the next line starts that ends within quotes; lines in which text follows a closing
         quote are passed over. The text's end if there is none."""
         text, stop = self._text, self._stop
         opens_after = self._layout.delimiter + b"\n"
+        quoted_field = self._layout.quoted_field
         find = text.find
         while (quote := find(b'"', position, stop)) >= 0:
             position = quote + 1
             if quote and text[quote - 1] not in opens_after and not self._only_marks_before(quote):
                 continue
+            match = quoted_field.match(text, quote, stop)
+            if match:
+                position = match.end()
+                continue
             closing = closing_quote(text, position, stop)
             if closing < 0 or find(b"\n", position, closing) >= 0:
                 return text.rfind(b"\n", 0, quote) + 1
             position = closing + 1
-            if (
-                position < stop
-                and text[position] not in opens_after
-                and not LINE_END.match(text, position, stop)
-            ):
+            if position < stop:
                 position = self._line_end(position)
         return stop
 
@@ -213,28 +252,38 @@ class _Search:
         limit = start + MAX_RECORD + 1
         stop = min(self._stop, limit)
         complete = self._complete and stop == self._stop
+        match = self._layout.pattern.match(text, start, stop)
+        if match:  # the usual case, and faster
+            return Taken(match.end(), fields_of(match))
         taken = take_record(text, start, stop, self._layout.delimiter, width + 1, complete=complete)
         if taken is NotTaken.OPEN and not self._complete and len(text) < limit:
             raise _NeedsMore
         if isinstance(taken, NotTaken):
             return None
-        spans = taken.spans
-        if len(spans) == width + 1 and spans[-1].start == spans[-1].end:
-            spans = spans[:-1]
+        fields = taken.fields
+        if len(fields) == width + 1 and not fields[-1]:
+            fields = fields[:-1]
         longest = limit if text.endswith(b"\n", start, taken.end) else limit - 1
-        if len(spans) != width or taken.end > longest:
+        if len(fields) != width or taken.end > longest:
             return None
         return taken
 
     def _stands(self, start: int, taken: Taken) -> tuple[bool, bool]:
         """Whether a record of several lines is valid, and whether it stands."""
-        fields = [value_of(self._text, span) for span in taken.spans]
+        fields = values_of(taken.fields)
         if not _is_valid(fields, self._layout) or not _is_utf8(self._text[start : taken.end]):
             return False, False
-        if not self._layout.judges_line_ends:
+        if not self._layout.judges_line_ends or self._has_no_quoted_delimiter(start, taken):
             return True, True
-        stands = not self._holds_a_row(start, taken.end) and not self._may_be_joined(taken.spans)
+        stands = not self._holds_a_row(start, taken.end) and not self._may_be_joined(taken.fields)
         return True, stands
+
+    def _has_no_quoted_delimiter(self, start: int, taken: Taken) -> bool:
+        """Whether (b) and (c) hold because no delimiter stands within quotes: so no line within
+        them looks like the beginning or the end of a row, and the last line has a quote that would
+        be data in a row of its own."""
+        delimiter, width = self._layout.delimiter, self._layout.width
+        return 1 < width == self._text.count(delimiter, start, taken.end) + 1
 
     def _holds_a_row(self, start: int, end: int) -> bool:
         """What (b) forbids."""
@@ -254,21 +303,22 @@ class _Search:
         line = without_marks(without_line_end(self._text[start:end]))
         return _read_line(line, self._layout)
 
-    def _may_be_joined(self, spans: list[Span]) -> bool:
+    def _may_be_joined(self, fields: Sequence[bytes]) -> bool:
         """What (c) forbids."""
-        return any(
-            self._field_may_be_joined(column, self._text[span.start : span.end - 1])
-            for column, span in enumerate(spans)
-            if span.quoted
-        )
+        for column, field in enumerate(fields):
+            if b"\n" in field and self._field_may_be_joined(column, field[:-1]):
+                return True
+        return False
 
     def _field_may_be_joined(self, column: int, field: bytes) -> bool:
         """``field`` is a column's, from its opening quote up to its closing one. Quotes in it are
         data here, as they are in a row that a stray quote has joined to another."""
         layout = self._layout
+        if field.count(layout.delimiter, field.rindex(b"\n")) < column:  # the usual case
+            return False
         *others, last = field.split(b"\n")
         begin = without_marks(last).split(layout.delimiter)
-        if not others or len(begin) <= column or not layout.fits(begin[:column]):
+        if not layout.fits(begin[:column]):
             return False
         following = layout.width - 1 - column
         for line in others:

@@ -11,7 +11,6 @@ bytes: every byte it looks for is ASCII, and in UTF-8 no byte of a longer charac
 """
 
 import re
-from collections.abc import Iterator
 from enum import Enum
 from typing import NamedTuple
 
@@ -46,19 +45,11 @@ class Record(NamedTuple):
         return self.raw.count(b"\n") + 1
 
 
-class Span(NamedTuple):
-    """A field's place in a text, its quotes included."""
-
-    start: int
-    end: int
-    quoted: bool
-
-
 class Taken(NamedTuple):
-    """A whole record: where its line end ends, and its fields."""
+    """A whole record: where its line end ends, and its fields with the quotes around them."""
 
     end: int
-    spans: list[Span]
+    fields: list[bytes]
 
 
 class NotTaken(Enum):
@@ -93,6 +84,22 @@ def marks_end(text: bytes, start: int = 0) -> int:
     return match.end() if match else start
 
 
+def record_pattern(delimiter: bytes, width: int) -> re.Pattern[bytes]:
+    """Matches a record of ``width`` fields that ends with a line end, as ``take_record`` reads it,
+    but for CRs before that line end, which an unquoted last field takes in."""
+    mark = re.escape(delimiter)
+    field = rb'("(?:[^"]++|"")*+"|[^"\n%b][^\n%b]*+|)' % (mark, mark)
+    return re.compile(rb"(?:\xef\xbb\xbf|\f)*+" + mark.join([field] * width) + rb"\r{0,2}\n")
+
+
+def fields_of(match: re.Match[bytes]) -> list[bytes]:
+    """The fields of a record that ``record_pattern`` matches, with the quotes around them."""
+    fields = list(match.groups())
+    if fields[-1].endswith(b"\r"):
+        fields[-1] = fields[-1].removesuffix(b"\r").removesuffix(b"\r")
+    return fields
+
+
 def take_record(
     text: bytes, start: int, stop: int, delimiter: bytes, max_fields: int, *, complete: bool
 ) -> Taken | NotTaken:
@@ -100,32 +107,29 @@ def take_record(
 
     ``text`` counts up to ``stop``; if it is ``complete``, a record may end there without line end.
     """
-    spans: list[Span] = []
+    fields: list[bytes] = []
     at = marks_end(text, start)
     newline = text.find(b"\n", at, stop)
-    while len(spans) < max_fields:
+    while len(fields) < max_fields:
         if at < stop and text[at] == QUOTE:
             end = closing_quote(text, at + 1, stop) + 1
             if not end or (end == stop and not complete):
                 return NotTaken.OPEN
-            spans.append(Span(at, end, True))
+            fields.append(text[at:end])
             if end == stop:
-                return Taken(end, spans)
+                return Taken(end, fields)
             if text[end] != delimiter[0]:
                 line_end = LINE_END.match(text, end, stop)
-                return Taken(line_end.end(), spans) if line_end else NotTaken.MALFORMED
+                return Taken(line_end.end(), fields) if line_end else NotTaken.MALFORMED
             if newline < end:
                 newline = text.find(b"\n", end, stop)
         else:
             end = text.find(delimiter, at, stop if newline < 0 else newline)
             if end < 0 and newline < 0:
-                if not complete:
-                    return NotTaken.OPEN
-                return Taken(stop, [*spans, Span(at, stop, False)])
+                return Taken(stop, [*fields, text[at:stop]]) if complete else NotTaken.OPEN
             if end < 0:
-                end = at + len(without_line_end(text[at : newline + 1]))
-                return Taken(newline + 1, [*spans, Span(at, end, False)])
-            spans.append(Span(at, end, False))
+                return Taken(newline + 1, [*fields, without_line_end(text[at : newline + 1])])
+            fields.append(text[at:end])
         at = end + 1
     return NotTaken.TOO_MANY_FIELDS
 
@@ -138,43 +142,9 @@ def closing_quote(text: bytes, at: int, stop: int) -> int:
     return quote
 
 
-def value_of(text: bytes, span: Span) -> bytes:
-    """A field's value: its quotes are taken off."""
-    if span.quoted:
-        return text[span.start + 1 : span.end - 1].replace(b'""', b'"')
-    return text[span.start : span.end]
-
-
-def quoted_records(text: bytes, delimiter: bytes) -> Iterator[tuple[int, int]]:
-    """The half-open ranges of the records that have a quoted field, in order, line ends included.
-
-    ``text`` holds whole records without marks, in which every quote that opens a field is closed.
-    What lies between the ranges has no quotes but those that are data: each LF there ends a record.
-    """
-    find = text.find
-    size = len(text)
-    opens_after = delimiter + b"\n"
-    start = position = 0  # at or before the record's start; what is still to be searched
-    while (quote := find(b'"', position)) >= 0:
-        position = quote + 1
-        if quote and text[quote - 1] not in opens_after:
-            continue
-        start = max(start, text.rfind(b"\n", start, quote) + 1)
-        end = 0
-        while not end:
-            position = closing_quote(text, position, size) + 1
-            if not position:
-                raise ValueError("The text ends within quotes, so its last record is not whole.")
-            end = find(b"\n", position) + 1 or size
-            if text[position : position + 1] == delimiter:
-                # Does another one open in this record?
-                while (quote := find(b'"', position, end)) >= 0:
-                    position = quote + 1
-                    if text[quote - 1] in opens_after:
-                        end = 0
-                        break
-        yield start, end
-        start = position = end
+def values_of(fields: list[bytes]) -> list[bytes]:
+    """The values of the fields that ``take_record`` gives: quotes are taken off."""
+    return [one[1:-1].replace(b'""', b'"') if one.startswith(b'"') else one for one in fields]
 
 
 def split_fields(raw: bytes, delimiter: bytes) -> list[bytes] | MalformedField:
