@@ -71,6 +71,9 @@ class File(_Contract):
     data_start: int
     """Offset of the first byte after the header, in the uncompressed data."""
     header_lines: int
+    header: dict[str, Any] | None = None
+    """Size and digest of the header's line, by which repeated headers are recognised. An earlier
+    release's execution lacks it."""
 
     @property
     def object_url(self) -> str:

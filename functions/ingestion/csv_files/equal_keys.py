@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from ingestion.csv_files.fast_rows import PageReader
 from ingestion.csv_files.item_json import EncodedKey
 from ingestion.csv_files.refused_rows import RefusedRow, refused_row
+from ingestion.csv_files.sections import Section
 
 
 class KeyDigests:
@@ -43,14 +44,14 @@ def _more_than_once(digests: list[int]) -> set[int]:
 
 
 def superseded_rows(
-    texts: Iterable[bytes], reader: PageReader, repeated: set[int], lines_before: int
+    sections: Iterable[Section], reader: PageReader, repeated: set[int], lines_before: int
 ) -> Iterator[RefusedRow]:
     """The rows that a later one of the same key supersedes which stands behind the first
-    ``lines_before`` lines. ``texts`` are all whole records from the chunk's start on."""
+    ``lines_before`` lines. ``sections`` are all from the chunk's start on."""
     last: dict[EncodedKey, tuple[int, bytes]] = {}  # line and text of each key's last row
     lines = 0
-    for text in texts:
-        page = reader.read(text)
+    for section in sections:
+        page = reader.read(section)
         if not repeated.isdisjoint(map(hash, page.keys)):
             for record, key in reader.accepted(page):
                 if hash(key) not in repeated:

@@ -20,14 +20,19 @@ class ChunkProgress:
     next_byte: int
     finished: bool = False
     lines: int = 0
+    """The sum of ``row_lines``, ``blank_lines``, ``repeated_headers`` and ``end_mark_lines``."""
+    row_lines: int = 0
+    """Of all rows read, refused ones too; a row may have several lines."""
     blank_lines: int = 0
+    repeated_headers: int = 0
+    end_mark_lines: int = 0
+    line_ends: int = 0
+    """LFs among the bytes, counted without regard to records, to compare ``lines`` with."""
     rows_read: int = 0
     rows_written: int = 0
     rows_superseded: int = 0
     rows_refused: int = 0
     refused_parts: list[str] = field(default_factory=list)
-    unread: dict[str, Any] | None = None
-    """Where reading had to stop for good: ``{"reason", "line", "bytes"}``."""
     throttles: int = 0
     """Answers by which the table took less than it was asked to."""
     rounds: list[list[str]] = field(default_factory=list)

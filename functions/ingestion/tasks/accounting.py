@@ -2,36 +2,41 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ingestion.csv_files.equal_keys import KeyDigests
 from ingestion.csv_files.fast_rows import Page
-from ingestion.csv_files.records import Record, line_of_problem
-from ingestion.csv_files.refused_rows import RefusedRow, refused_row
+from ingestion.csv_files.refused_rows import RefusedRow
 from ingestion.errors import AccountingError
 from ingestion.ledger.chunks import ChunkProgress
-
-MAX_REFUSED_ROWS = 1_000_000
-"""Refused rows after which a round gives up the rest of its chunk. They are held in memory, some
-300 bytes each with their text and their line of the part; a row that can be written has 27 bytes
-at least, so a chunk of 16 MiB has fewer unless it is made to do harm."""
 
 
 class Reached(NamedTuple):
     """What is accounted for of a chunk, over all its rounds, up to the end of some record."""
 
     next_byte: int
-    lines: int
+    row_lines: int
     blank_lines: int
+    repeated_headers: int
+    end_mark_lines: int
+    line_ends: int
     rows_accepted: int
     """Written, or superseded by a later row."""
     rows_refused: int
 
+    @property
+    def lines(self) -> int:
+        return self.row_lines + self.blank_lines + self.repeated_headers + self.end_mark_lines
+
     def after(self, page: Page) -> "Reached":
+        section = page.section
         return Reached(
-            self.next_byte + len(page.text),
-            self.lines + page.lines,
+            self.next_byte + section.size,
+            self.row_lines + page.row_lines,
             self.blank_lines + page.blank_lines,
+            self.repeated_headers + page.repeated_headers,
+            self.end_mark_lines + section.end_mark_lines,
+            self.line_ends + section.line_ends,
             self.rows_accepted + len(page.requests),
             self.rows_refused + len(page.refused),
         )
@@ -53,15 +58,17 @@ class Tally:
         self.before = progress
         self.reached = Reached(
             progress.next_byte,
-            progress.lines,
+            progress.row_lines,
             progress.blank_lines,
+            progress.repeated_headers,
+            progress.end_mark_lines,
+            progress.line_ends,
             progress.rows_written + progress.rows_superseded,
             progress.rows_refused,
         )
         self.keys = KeyDigests()
         """Of all accepted rows from the chunk's start on."""
         self._refused: list[RefusedRow] = []
-        self._unread: dict[str, Any] | None = None
 
     def remember(self, page: Page) -> None:
         """Take note of rows that an earlier round has accounted for."""
@@ -77,33 +84,12 @@ class Tally:
         self.keys.add(page.keys)
         self.reached = self.reached.after(page)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether no more refused rows can be held."""
-        return len(self._refused) >= MAX_REFUSED_ROWS
-
     def go_back(self, place: Place, part: Page) -> None:
         """Count nothing behind a place. ``part`` is its page up to there."""
         self.reached = place.reached
         del self._refused[self.reached.rows_refused - self.before.rows_refused :]
         self.keys.keep(self.reached.rows_accepted)
         self.count(part)
-
-    def give_up(self, rest: bytes, problem: str, end: int, delimiter: bytes, lines: int) -> None:
-        """Account for what is left of the chunk, which can't be read as records and has ``lines``.
-        ``rest`` is as much of it as was looked at."""
-        record = Record(rest, self.reached.lines + 1, end, problem)
-        self._unread = {
-            "reason": problem,
-            "line": line_of_problem(record, delimiter),
-            "bytes": end - self.reached.next_byte,
-        }
-        self._refused.append(refused_row(record.line, "", problem, rest))
-        self.reached = self.reached._replace(
-            next_byte=end,
-            lines=self.reached.lines + lines,
-            rows_refused=self.reached.rows_refused + 1,
-        )
 
     def check(self, items_written: int, items_replaced: int) -> None:
         """Compare what was counted with what the table acknowledged, once all of it has been.
@@ -139,13 +125,16 @@ class Tally:
             next_byte=reached.next_byte,
             finished=finished,
             lines=reached.lines,
+            row_lines=reached.row_lines,
             blank_lines=reached.blank_lines,
+            repeated_headers=reached.repeated_headers,
+            end_mark_lines=reached.end_mark_lines,
+            line_ends=reached.line_ends,
             rows_read=reached.rows_accepted + reached.rows_refused,
             rows_written=reached.rows_accepted - all_superseded,
             rows_superseded=all_superseded,
             rows_refused=reached.rows_refused,
             refused_parts=[*before.refused_parts, part] if part else before.refused_parts,
-            unread=self._unread if finished else None,
             throttles=before.throttles + throttles,
             rounds=[*before.rounds, times],
         )

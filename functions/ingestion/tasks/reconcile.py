@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.contracts import File, LoadResult, Plan
 from ingestion.csv_files.refused_rows import RefusedRow, csv_lines
-from ingestion.csv_files.rows import REASONS
 from ingestion.errors import AccountingError
 from ingestion.ledger.chunks import ChunkProgress
 from ingestion.ledger.loads import Ledger
@@ -65,7 +64,8 @@ class Reconciler:
         facts = {
             **result.to_json(),
             "blank_lines": totals["blank_lines"],
-            "unread": _unread(chunks, plan, file.header_lines),
+            "lines": _line_counts(chunks, file.header_lines),
+            "unread": plan.unread.to_json() if plan.unread else None,
             "first_error": first_error,
             "rows_per_second": rows_per_second(chunks),
             # Rows that only this earlier load had stay in the table.
@@ -160,21 +160,27 @@ def shortfall(chunks: Sequence[ChunkProgress], plan: Plan, file: File) -> str | 
         counted = chunk.rows_written + chunk.rows_superseded + chunk.rows_refused
         if chunk.rows_read != counted:
             return f"Chunk {chunk.index} read {chunk.rows_read} rows but accounts for {counted}."
+        if problem := _wrong_lines(chunk, is_last=chunk.index == planned - 1):
+            return problem
         expected = chunk.end
     if expected != plan.data_end:
         return f"The chunks end at byte {expected:,} of {plan.data_end:,}."
-    unread = _unread(chunks, plan, file.header_lines)
-    if unread and unread["line"]:
+    if plan.unread:
         return (
-            f"{REASONS[unread['reason']].capitalize()}: it begins in line {unread['line']:,}, and "
-            f"{unread['bytes']:,} bytes were not read. The rows before it are written."
-        )
-    if unread:
-        return (
-            f"{UNREAD[unread['reason']]} The {sum(chunk.rows_read for chunk in chunks):,} rows "
-            "before that are accounted for."
+            f"{UNREAD[plan.unread.reason]} The {sum(chunk.rows_read for chunk in chunks):,} "
+            "rows before that are accounted for."
         )
     return None
+
+
+def _wrong_lines(chunk: ChunkProgress, *, is_last: bool) -> str | None:
+    """What is wrong with a chunk's lines, in a sentence. A file's last line may lack its end."""
+    lines = chunk.row_lines + chunk.blank_lines + chunk.repeated_headers + chunk.end_mark_lines
+    if lines == chunk.line_ends or (is_last and lines == chunk.line_ends + 1):
+        return None
+    return (
+        f"Chunk {chunk.index} has {chunk.line_ends:,} line ends but accounts for {lines:,} lines."
+    )
 
 
 UNREAD = {
@@ -182,18 +188,6 @@ UNREAD = {
     "unpacks_too_large": "The gzip data unpacks to more than 200 times its size.",
 }
 """Why a compressed file could not be read to its end."""
-
-
-def _unread(
-    chunks: Sequence[ChunkProgress], plan: Plan, header_lines: int
-) -> dict[str, Any] | None:
-    """What of the file was not read for good, with the line in the file where it begins."""
-    lines = header_lines
-    for chunk in chunks:
-        if chunk.unread:
-            return {**chunk.unread, "line": lines + chunk.unread["line"]}
-        lines += chunk.lines
-    return plan.unread.to_json() if plan.unread else None
 
 
 def _numbered(chunks: Sequence[ChunkProgress]) -> list[ChunkProgress]:
@@ -216,6 +210,20 @@ def _totals(chunks: Sequence[ChunkProgress]) -> dict[str, int]:
         "rows_refused": sum(chunk.rows_refused for chunk in chunks),
         "blank_lines": sum(chunk.blank_lines for chunk in chunks),
     }
+
+
+def _line_counts(chunks: Sequence[ChunkProgress], header_lines: int) -> dict[str, int]:
+    """The lines of the file by what they are. They add up to ``total``."""
+    counts = {
+        "skipped": 0,
+        "header": header_lines,
+        "comments": 0,
+        "repeated_headers": sum(chunk.repeated_headers for chunk in chunks),
+        "blank": sum(chunk.blank_lines for chunk in chunks),
+        "end_mark": sum(chunk.end_mark_lines for chunk in chunks),
+        "rows": sum(chunk.row_lines for chunk in chunks),
+    }
+    return counts | {"total": sum(counts.values())}
 
 
 def rows_per_second(chunks: Sequence[ChunkProgress]) -> int | None:

@@ -139,4 +139,5 @@ def _file(source: PinnedObject, facts: FileFacts, compression: str | None) -> Fi
         width=facts.width,
         data_start=facts.data_start,
         header_lines=facts.header_lines,
+        header=asdict(facts.header),
     )

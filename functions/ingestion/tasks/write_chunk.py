@@ -82,7 +82,11 @@ class ChunkWriter:
         began = self._ledger.now()
         tally = Tally(before)
         pages = ChunkPages(
-            self._s3, file, chunk, key_attributes(self._dynamodb, self._table, TEXT_COLUMNS)
+            self._s3,
+            file,
+            chunk,
+            key_attributes(self._dynamodb, self._table, TEXT_COLUMNS),
+            is_last=chunk.index == task.chunks - 1,
         )
         writer = BatchWriter[Place](
             self._sender,
@@ -138,9 +142,7 @@ class ChunkWriter:
         for page in pages.pages(before.start, before.next_byte):
             tally.remember(page)
         next_look = self._clock() + LOOK_SECONDS
-        texts = pages.texts(before.next_byte, before.end)
-        for text in texts:
-            page = pages.reader.read(text)
+        for page in pages.pages(before.next_byte, before.end):
             for first in range(0, len(page.requests), writer.batch_items):
                 now = self._clock()
                 if now > deadline:
@@ -153,13 +155,6 @@ class ChunkWriter:
                 place = tally.place(page, last)
                 writer.put(page.keys[first:last], page.requests[first:last], place)
             tally.count(page)
-            if tally.is_full:
-                break
-        problem = "too_many_refused" if tally.is_full else texts.problem
-        if problem and tally.reached.next_byte < before.end:
-            left = pages.blocks(tally.reached.next_byte, before.end)
-            lines = sum(block.count(b"\n") for block in left)
-            tally.give_up(texts.rest, problem, before.end, pages.delimiter, lines)
 
     def _write_part(
         self, load_id: str, tally: Tally, superseded: Sequence[RefusedRow]
@@ -182,5 +177,5 @@ def _superseded(pages: ChunkPages, tally: Tally) -> list[RefusedRow]:
     if not repeated:
         return []
     before = tally.before
-    texts = pages.texts(before.start, tally.reached.next_byte)
-    return list(superseded_rows(texts, pages.reader, repeated, before.lines))
+    sections = pages.sections(before.start, tally.reached.next_byte)
+    return list(superseded_rows(sections, pages.reader, repeated, before.lines))

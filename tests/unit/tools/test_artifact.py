@@ -62,7 +62,10 @@ def test_a_build_without_a_fault_passes_and_its_size_is_said(template: Path) -> 
 @pytest.mark.parametrize(
     ("fault", "found"),
     [
-        (lambda f: put(f / "handlers/__pycache__/a.pyc", b""), "handlers/__pycache__/a.pyc is never needed"),
+        (
+            lambda f: put(f / "handlers/__pycache__/a.pyc", b""),
+            "handlers/__pycache__/a.pyc is never needed",
+        ),
         (lambda f: put(f / "tests/test_a.py", ""), "tests/test_a.py is neither a source file nor"),
         (lambda f: put(f / "handlers/b.py", ""), "handlers/b.py is neither a source file nor"),
         (lambda f: put(f / "week-47.csv", "T1"), "week-47.csv is never needed"),
