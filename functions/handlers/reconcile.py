@@ -8,8 +8,9 @@ import boto3
 from aws_lambda_powertools.metrics import Metrics
 
 from ingestion.contracts import File, Plan
+from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.claims import Claims
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import Turns
 from ingestion.tasks.reconcile import Reconciler
 from ingestion.telemetry import UNITS, log_step, measures, outcome
@@ -23,7 +24,12 @@ def _reconciler() -> Reconciler:
     allowed = float(os.environ["MAX_REFUSED_PERCENT"])
     bucket = os.environ["WORK_BUCKET"]
     return Reconciler(
-        s3, Ledger(dynamodb, ledger), turns, work_bucket=bucket, max_refused_percent=allowed
+        s3,
+        Loads(dynamodb, ledger),
+        Chunks(dynamodb, ledger),
+        turns,
+        work_bucket=bucket,
+        max_refused_percent=allowed,
     )
 
 

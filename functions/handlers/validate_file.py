@@ -8,7 +8,7 @@ import boto3
 
 from ingestion.contracts import LoadRequest
 from ingestion.ledger.claims import Claims
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import Turns
 from ingestion.tasks.validate_file import Validator
 from ingestion.telemetry import log_step
@@ -19,7 +19,7 @@ def _validator() -> Validator:
     s3, dynamodb = boto3.client("s3"), boto3.client("dynamodb")
     ledger_table = os.environ["LEDGER_TABLE"]
     turns = Turns(s3, Claims(dynamodb, ledger_table))
-    return Validator(s3, Ledger(dynamodb, ledger_table), turns)
+    return Validator(s3, Loads(dynamodb, ledger_table), turns)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

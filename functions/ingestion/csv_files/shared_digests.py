@@ -9,6 +9,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from ingestion.csv_files.key_digests import DIGEST_BITS
@@ -188,5 +189,4 @@ def batches(contents: Mapping[int, Iterable[GroupPlace]], limit: int) -> Iterato
 
 def slab_edges(slabs: int) -> list[tuple[int, int]]:
     """The ranges of values of so many slabs of about equal size."""
-    edges = [(slab << DIGEST_BITS) // slabs for slab in range(slabs + 1)]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise((slab << DIGEST_BITS) // slabs for slab in range(slabs + 1)))

@@ -1,5 +1,6 @@
 """S3 objects, pinned: every read is of one version and refuses any other content."""
 
+import json
 import re
 import threading
 from collections import deque
@@ -243,6 +244,26 @@ def _raise_gone(error: ClientError, bucket: str, key: str) -> NoReturn:
     if status in (404, 405):
         raise ObjectGone(f"The object does not exist (any more): {bucket}/{key}.") from error
     raise error
+
+
+def read_range(client: "S3Client", bucket: str, key: str, start: int, end: int) -> bytes:
+    """A range of an object of the work bucket, or as much of it as there is."""
+    answer = client.get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-{end - 1}")
+    body = answer["Body"].read()
+    if answer["ResponseMetadata"]["HTTPStatusCode"] != 206:  # a server may ignore the range
+        return body[start:end]
+    return body
+
+
+def read_json(client: "S3Client", bucket: str, key: str) -> Any:
+    """An object of the work bucket that holds JSON."""
+    return json.loads(client.get_object(Bucket=bucket, Key=key)["Body"].read())
+
+
+def write_json(client: "S3Client", bucket: str, key: str, value: Any) -> None:
+    client.put_object(
+        Bucket=bucket, Key=key, Body=json.dumps(value).encode(), ContentType="application/json"
+    )
 
 
 def pinned_object(file: File) -> PinnedObject:

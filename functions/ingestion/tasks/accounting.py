@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ingestion.csv_files.equal_keys import KeyDigests
 from ingestion.csv_files.fast_rows import Page
+from ingestion.csv_files.key_digests import Digest, KeyDigests
 from ingestion.csv_files.records import Record, line_of_problem
 from ingestion.csv_files.refused_rows import RefusedRow, refused_row
 from ingestion.errors import AccountingError
@@ -49,7 +49,7 @@ class Place(NamedTuple):
 class Tally:
     """The running counts of one round, which goes on from ``progress``."""
 
-    def __init__(self, progress: ChunkProgress) -> None:
+    def __init__(self, progress: ChunkProgress, digest: Digest) -> None:
         self.before = progress
         self.reached = Reached(
             progress.next_byte,
@@ -58,7 +58,7 @@ class Tally:
             progress.rows_written + progress.rows_superseded,
             progress.rows_refused,
         )
-        self.keys = KeyDigests()
+        self.keys = KeyDigests(digest)
         """Of all accepted rows from the chunk's start on."""
         self._refused: list[RefusedRow] = []
         self._unread: dict[str, Any] | None = None
@@ -76,6 +76,11 @@ class Tally:
             self._refused.append(row._replace(line=self.reached.lines + row.line))
         self.keys.add(page.keys)
         self.reached = self.reached.after(page)
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the rest of the chunk could not be read."""
+        return self._unread is not None
 
     @property
     def is_full(self) -> bool:
@@ -123,29 +128,44 @@ class Tally:
                 f"{reached.rows_accepted} rows."
             )
 
-    def listed(self, superseded: Sequence[RefusedRow]) -> list[RefusedRow]:
-        """All rows of this round that are not written."""
-        return [*self._refused, *superseded]
+    @property
+    def refused(self) -> list[RefusedRow]:
+        """The rows that were refused in this round."""
+        return self._refused
 
     def progress(
-        self, superseded: int, *, finished: bool, part: str | None, throttles: int, times: list[str]
+        self, *, parts: Sequence[str], throttles: int, times: list[str], finished: "Finished | None"
     ) -> ChunkProgress:
-        """What to record of the chunk: so many rows found ``superseded`` in this round, the key of
-        its refused rows, if any, and when it began and ended."""
+        """What to record of the chunk: the round's ``parts`` of rows that are not written, its
+        ``times``, and, if the chunk is finished, what its keys say.
+
+        Superseded rows are counted when the chunk is finished; until then they count as written.
+        """
         before, reached = self.before, self.reached
-        all_superseded = before.rows_superseded + superseded
+        superseded = finished.superseded if finished else 0
         return replace(
             before,
             next_byte=reached.next_byte,
-            finished=finished,
+            finished=finished is not None,
             lines=reached.lines,
             blank_lines=reached.blank_lines,
             rows_read=reached.rows_accepted + reached.rows_refused,
-            rows_written=reached.rows_accepted - all_superseded,
-            rows_superseded=all_superseded,
+            rows_written=reached.rows_accepted - superseded,
+            rows_superseded=superseded,
             rows_refused=reached.rows_refused,
-            refused_parts=[*before.refused_parts, part] if part else before.refused_parts,
+            refused_parts=[*before.refused_parts, *parts],
             unread=self._unread if finished else None,
             throttles=before.throttles + throttles,
             rounds=[*before.rounds, times],
+            distinct_keys=finished.distinct_keys if finished else 0,
+            repeated_keys=finished.repeated_keys if finished else 0,
         )
+
+
+class Finished(NamedTuple):
+    """What the keys of a whole chunk say."""
+
+    superseded: int
+    """Rows that a later row of the chunk supersedes."""
+    distinct_keys: int
+    repeated_keys: int
