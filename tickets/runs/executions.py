@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions
 
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.chunks import ChunkProgress, Chunks
+from ingestion.ledger.loads import Loads
 from tickets.errors import LOAD_FAILED, CommandError
 from tickets.runs.history import (
     ALREADY_LOADED,
@@ -142,14 +143,14 @@ class Execution:
         load_id = last_value(self.states, "load_id")
         return None if load_id is None else str(load_id)
 
-    @property
-    def ledger(self) -> Ledger:
-        return Ledger(self.stack.client("dynamodb"), self.stack.ledger_table)
-
     @cached_property
     def load(self) -> dict[str, Any]:
         """The ledger's entry of that load; empty if it has none."""
-        return (self.ledger.load(self.load_id) or {}) if self.load_id is not None else {}
+        if self.load_id is None:
+            return {}
+        return (
+            Loads(self.stack.client("dynamodb"), self.stack.ledger_table).load(self.load_id) or {}
+        )
 
     @property
     def name(self) -> str:
@@ -216,7 +217,7 @@ class Execution:
             result = self.load
         elif result is None and self.load_id is not None and self.status != "RUNNING":
             plan = last_value(self.states, "plan") or {}
-            result = {**rows_recorded(self.ledger, self.load_id), "chunks": plan.get("chunks")}
+            result = {**rows_recorded(self.stack, self.load), "chunks": plan.get("chunks")}
         names = (
             "rows_read",
             "rows_written",
@@ -345,9 +346,17 @@ def follow(stack: Stack, arn: str, timeout: float | None = None) -> Iterator[Pro
             next_at = elapsed + _LONG_LOAD_PAUSE
 
 
-def rows_recorded(ledger: Ledger, load_id: str) -> dict[str, int]:
+def recorded_chunks(stack: Stack, load: Mapping[str, Any]) -> list[ChunkProgress]:
+    """The chunks that a load has recorded so far. ``load`` is the load's entry of the ledger."""
+    if not load:
+        return []
+    chunks = Chunks(stack.client("dynamodb"), stack.ledger_table)
+    return list(chunks.all(load["load_id"], load.get("generation", "")))
+
+
+def rows_recorded(stack: Stack, load: Mapping[str, Any]) -> dict[str, int]:
     """What a load's chunks have recorded so far, added up; empty if there is no chunk yet."""
-    chunks = list(ledger.chunks(load_id))
+    chunks = recorded_chunks(stack, load)
     names = ("rows_read", "rows_written", "rows_superseded", "rows_refused")
     return {name: sum(getattr(chunk, name) for chunk in chunks) for name in names if chunks}
 
@@ -381,7 +390,7 @@ def _progress(execution: Execution, status: str, load_id: str | None) -> Progres
         chunks=counts["total"],
         chunks_done=counts["succeeded"],
         chunks_failed=counts["failed"] + counts["timedOut"] + counts["aborted"],
-        rows=sum(chunk.rows_read for chunk in execution.ledger.chunks(load_id)),
+        rows=sum(chunk.rows_read for chunk in recorded_chunks(execution.stack, execution.load)),
     )
 
 

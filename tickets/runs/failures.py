@@ -10,10 +10,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.loads import Loads
 from tickets.cli.output import local_time, status_text
 from tickets.runs.dead_letters import DeadLetters, FailedExecution, UnstartedUpload
-from tickets.runs.executions import Execution
+from tickets.runs.executions import Execution, recorded_chunks
 from tickets.runs.history import count
 from tickets.runs.replay import stem_of
 from tickets.runs.stack import Stack
@@ -96,8 +96,8 @@ def _upload(upload: UnstartedUpload) -> dict[str, Any]:
 
 
 def _progress(stack: Stack, load_id: str | None) -> _Progress:
-    ledger = Ledger(stack.client("dynamodb"), stack.ledger_table)
-    load = ledger.load(load_id) if load_id else None
+    loads = Loads(stack.client("dynamodb"), stack.ledger_table)
+    load = loads.load(load_id) if load_id else None
     if load is None or load_id is None:
         return _Progress()
     plan = load.get("plan")
@@ -105,7 +105,7 @@ def _progress(stack: Stack, load_id: str | None) -> _Progress:
         load_id=load_id,
         load_status=load["status"],
         chunks=plan["chunks"] if plan else None,
-        chunks_done=sum(chunk.finished for chunk in ledger.chunks(load_id)) if plan else None,
+        chunks_done=sum(chunk.finished for chunk in recorded_chunks(stack, load)) if plan else None,
         plan=f"s3://{plan['bucket']}/{plan['key']}" if plan else None,
         report=load.get("report"),
     )

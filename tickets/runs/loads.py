@@ -9,7 +9,7 @@ from boto3.dynamodb.types import TypeSerializer
 from rich.console import Console
 from rich.text import Text
 
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.loads import Loads
 from ingestion.ledger.store import deserialize
 from tickets.cli.output import local_time, rows_text, size, status_text
 from tickets.errors import CommandError
@@ -173,14 +173,13 @@ def _checked(stack: Stack, load: Load) -> Load:
     if any(one.status == "RUNNING" for one in executions):
         return found
     # One that ended just now has told the ledger before it ended, and the index lags behind.
-    ledger = Ledger(stack.client("dynamodb"), stack.ledger_table)
-    now = ledger.load(load["load_id"]) or load
+    now = Loads(stack.client("dynamodb"), stack.ledger_table).load(load["load_id"]) or load
     if now["status"] != "RUNNING":
         return _with_all_fields({**now, "recorded_status": now["status"]})
     if not executions:
-        return {**found, **rows_recorded(ledger, load["load_id"]), "status": UNKNOWN}
+        return {**found, **rows_recorded(stack, now), "status": UNKNOWN}
     newest = max(executions, key=lambda one: one.described["startDate"])
-    rows = rows_recorded(ledger, load["load_id"])
+    rows = rows_recorded(stack, now)
     return {**found, **rows, "status": newest.status, "failure": newest.failure}
 
 

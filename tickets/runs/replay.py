@@ -13,7 +13,7 @@ from typing import Any
 
 import botocore.exceptions
 
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.loads import Loads
 from ingestion.names import forced_load_id
 from tickets.errors import CommandError
 from tickets.runs.dead_letters import (
@@ -170,13 +170,13 @@ def _load(
 ) -> dict[str, Any] | None:
     """The ledger's entry of the load, found in the cheapest way that knows it: from the dead
     letter, by the name (an upload's execution is named as its load), or from the history."""
-    ledger = Ledger(stack.client("dynamodb"), stack.ledger_table)
+    loads = Loads(stack.client("dynamodb"), stack.ledger_table)
     for load_id in [*filter(None, (letter.load_id for letter in letters)), stem]:
-        if load := ledger.load(load_id):
+        if load := loads.load(load_id):
             return load
     for one in known:
         told = Execution(stack, one["executionArn"]).load_id
-        if told is not None and (load := ledger.load(told)):
+        if told is not None and (load := loads.load(told)):
             return load
     return None
 
