@@ -107,7 +107,12 @@ class Turns:
         ]
 
     def lease(
-        self, object_url: str, load_id: str, seconds: float, generation: str, chunk: int | None
+        self,
+        object_url: str,
+        load_id: str,
+        seconds: float,
+        generation: str = "",
+        chunk: int | None = None,
     ) -> "WriterLease":
         """Take a writer's lease for at most ``seconds`` of its function's time."""
         now = self._now()
