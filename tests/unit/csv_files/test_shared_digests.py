@@ -2,6 +2,7 @@
 
 from array import array
 from collections import defaultdict
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -60,8 +61,11 @@ def test_all_slabs_together_hold_what_a_dictionary_finds(
         patch.setattr(shared_digests, "MAX_DIGESTS_AT_A_TIME", at_a_time)
         for low, high in slab_edges(slabs):
             within = [{one for one in digests if low <= one < high} for digests in chunks]
-            twice = {0: array("Q", sorted(one for one in repeated[0] if low <= one < high))}
-            part = find_suspects(slices(within), twice if repeated else {}, low, high)
+            twice = {
+                index: array("Q", sorted(one for one in digests if low <= one < high))
+                for index, digests in repeated.items()
+            }
+            part = find_suspects(slices(within), twice, low, high)
             for last, group in plain(part).items():
                 assert not found[last].keys() & group.keys()
                 found[last] |= group
@@ -72,7 +76,7 @@ def test_the_slabs_are_all_values() -> None:
     for slabs in (1, 3, 7, 64):
         edges = slab_edges(slabs)
         assert (edges[0][0], edges[-1][1], len(edges)) == (0, 2**64, slabs)
-        assert all(one[1] == two[0] for one, two in zip(edges, edges[1:], strict=False))
+        assert all(one[1] == two[0] for one, two in pairwise(edges))
 
 
 # ---------------------------------------------------------------- as bytes

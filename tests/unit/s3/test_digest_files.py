@@ -1,6 +1,7 @@
 """Digests in the work bucket, read by ranges of values, however they are spread."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given, settings
@@ -49,7 +50,7 @@ def test_every_range_of_values_is_read_whole(numbers: list[int], parts: int) -> 
     edges = [(part << 64) // parts for part in range(parts + 1)]
     for section, expected in ((0, sorted(set(numbers))), (1, repeated)):
         found: list[int] = []
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in pairwise(edges):
             values = sections[section].read(buckets, low, high)
             assert all(low <= value < high for value in values)
             found += values
