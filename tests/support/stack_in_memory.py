@@ -99,9 +99,15 @@ class StackInMemory:
     """One load of one file. Afterwards the attributes hold all that it has left. ``writing`` are
     more arguments of the ChunkWriter. ``seconds`` pass between any two tasks."""
 
-    def __init__(self, chunk_size: int, seconds: float = 60.0, **writing: Any) -> None:
+    def __init__(
+        self,
+        chunk_size: int,
+        seconds: float = 60.0,
+        table: TableInMemory | None = None,
+        **writing: Any,
+    ) -> None:
         self.buckets = BucketsInMemory()
-        self.table = TableInMemory()
+        self.table = table or TableInMemory()
         self.ledger = EntriesInMemory()
         self.now = 1_767_225_600.0  # the start of 2026
         self.verdict: dict[str, Any] = {}
