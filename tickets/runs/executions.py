@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,8 @@ from typing import Any
 
 import botocore.exceptions
 
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.chunks import ChunkProgress, Chunks
+from ingestion.ledger.loads import Loads
 from tickets.errors import CommandError
 from tickets.runs.history import (
     ALREADY_LOADED,
@@ -119,14 +121,13 @@ class Execution:
         load_id = last_value(self.states, "load_id")
         return None if load_id is None else str(load_id)
 
-    @property
-    def ledger(self) -> Ledger:
-        return Ledger(self.stack.client("dynamodb"), self.stack.ledger_table)
-
     @cached_property
     def load(self) -> dict[str, Any]:
         """The ledger's entry of the load; empty if there is none."""
-        return (self.ledger.load(self.load_id) or {}) if self.load_id is not None else {}
+        if self.load_id is None:
+            return {}
+        loads = Loads(self.stack.client("dynamodb"), self.stack.ledger_table)
+        return loads.load(self.load_id) or {}
 
     @property
     def name(self) -> str:
@@ -193,7 +194,7 @@ class Execution:
             result = self.load
         elif result is None and self.load_id is not None and self.status != "RUNNING":
             plan = last_value(self.states, "plan") or {}
-            result = {**rows_recorded(self.ledger, self.load_id), "chunks": plan.get("chunks")}
+            result = {**rows_recorded(self.stack, self.load), "chunks": plan.get("chunks")}
         names = (
             "rows_read",
             "rows_written",
@@ -281,9 +282,17 @@ def _with_endings(stack: Stack, listed: list[ExecutionSummary]) -> list[Executio
     return [replace(one, ending=endings.get(one.execution_arn)) for one in listed]
 
 
-def rows_recorded(ledger: Ledger, load_id: str) -> dict[str, int]:
+def recorded_chunks(stack: Stack, load: Mapping[str, Any]) -> list[ChunkProgress]:
+    """The chunks that a load has recorded so far. ``load`` is the load's entry in the ledger."""
+    if not load:
+        return []
+    chunks = Chunks(stack.client("dynamodb"), stack.ledger_table)
+    return list(chunks.all(load["load_id"], load.get("generation", "")))
+
+
+def rows_recorded(stack: Stack, load: Mapping[str, Any]) -> dict[str, int]:
     """The row counts of a load's chunks added up; empty if no chunk has recorded any."""
-    chunks = list(ledger.chunks(load_id))
+    chunks = recorded_chunks(stack, load)
     names = ("rows_read", "rows_written", "rows_superseded", "rows_refused")
     return {name: sum(getattr(chunk, name) for chunk in chunks) for name in names if chunks}
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.loads import Loads
 from tickets.runs.dead_letters import DeadLetters, FailedExecution
-from tickets.runs.executions import Execution
+from tickets.runs.executions import Execution, recorded_chunks
 from tickets.runs.replay_names import stem_of
 from tickets.runs.stack import Stack
 
@@ -78,14 +78,14 @@ def list_failures(stack: Stack, letters: DeadLetters) -> list[Failure]:
 
 
 def _load_failure(stack: Stack, failure: FailedExecution) -> LoadFailure:
-    ledger = Ledger(stack.client("dynamodb"), stack.ledger_table)
+    loads = Loads(stack.client("dynamodb"), stack.ledger_table)
     # An upload's execution has the load's name. If it was started by hand, its history has the id.
     load_id = failure.load_id or stem_of(failure.name)
-    load = ledger.load(load_id)
+    load = loads.load(load_id)
     if load is None and failure.load_id is None:
         with suppress(stack.client("stepfunctions").exceptions.ExecutionDoesNotExist):
             if found := Execution(stack, failure.execution_arn).load_id:
-                load_id, load = found, ledger.load(found)
+                load_id, load = found, loads.load(found)
     entry = load or {}
     plan = entry.get("plan")
     return LoadFailure(
@@ -100,7 +100,9 @@ def _load_failure(stack: Stack, failure: FailedExecution) -> LoadFailure:
         load_id=load_id if load else failure.load_id,
         load_status=entry.get("status"),
         chunks=plan["chunks"] if plan else None,
-        chunks_done=sum(chunk.finished for chunk in ledger.chunks(load_id)) if plan else None,
+        chunks_done=sum(chunk.finished for chunk in recorded_chunks(stack, entry))
+        if plan
+        else None,
         plan=f"s3://{plan['bucket']}/{plan['key']}" if plan else None,
         report=entry.get("report"),
         redrivable=failure.redrivable,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import botocore.exceptions
 
 from tickets.errors import FAILED, CommandError
-from tickets.runs.executions import Execution
+from tickets.runs.executions import Execution, recorded_chunks
 from tickets.runs.history import last_value
 from tickets.runs.stack import Stack
 from tickets.runs.waiting import polls
@@ -103,5 +103,5 @@ def _progress(execution: Execution, status: str, load_id: str | None) -> Progres
         chunks=counts["total"],
         chunks_done=counts["succeeded"],
         chunks_failed=counts["failed"] + counts["timedOut"] + counts["aborted"],
-        rows=sum(chunk.rows_read for chunk in execution.ledger.chunks(load_id)),
+        rows=sum(chunk.rows_read for chunk in recorded_chunks(execution.stack, execution.load)),
     )

@@ -113,6 +113,7 @@ def _result(run: StateRun, following: StateRun | None) -> str:
         "Split File": _planned,
         "Take Turn": lambda output: _TURNS[output["turn"]["turn"]],
         "Reconcile": _reconciled,
+        "Settle Equal Keys": _equal_keys_settled,
     }.get(run.state)
     try:
         return words(output) if words else "done"
@@ -227,6 +228,8 @@ def _planned(output: dict[str, Any]) -> str:
 
 def _reconciled(output: dict[str, Any]) -> str:
     result = output["result"]
+    if result.get("equal_keys") == "unsettled":
+        return "equal keys are to be settled first"
     if result["complete"]:
         return f"all {result['rows_read']:,} rows accounted for"
     if result.get("overtaken"):
@@ -234,6 +237,16 @@ def _reconciled(output: dict[str, Any]) -> str:
     if result["chunks_finished"] < result["chunks"]:
         return f"{result['chunks_finished']:,} of {count(result['chunks'], 'chunk')} finished"
     return "not accepted"  # for example too many refused rows; the execution's failure says why
+
+
+def _equal_keys_settled(output: dict[str, Any]) -> str:
+    answer = output["equal_keys"]
+    if answer["state"] == "waiting":
+        return "the last writers have not ended"
+    if answer["state"] == "overtaken":
+        return "a later version has taken over"
+    superseded = f"{count(answer['rows_superseded'], 'row')} superseded"
+    return superseded if answer["state"] == "settled" else f"{superseded} so far"
 
 
 def _chunks(counts: Mapping[str, int], verb: str) -> str:

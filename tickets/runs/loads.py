@@ -6,7 +6,7 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeSerializer
 
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.loads import Loads
 from ingestion.ledger.store import deserialize
 from tickets.errors import CommandError
 from tickets.runs.executions import known_execution, rows_recorded
@@ -126,11 +126,10 @@ def _with_actual_status(stack: Stack, load: Load) -> Load:
     if any(execution.status == "RUNNING" for execution in executions):
         return found
     # The index lags behind the table: the load may have recorded its end already.
-    ledger = Ledger(stack.client("dynamodb"), stack.ledger_table)
-    now = ledger.load(load["load_id"]) or load
+    now = Loads(stack.client("dynamodb"), stack.ledger_table).load(load["load_id"]) or load
     if now["status"] != "RUNNING":
         return _with_all_fields({**now, "recorded_status": now["status"]})
-    rows = rows_recorded(ledger, load["load_id"])
+    rows = rows_recorded(stack, now)
     if not executions:
         return {**found, **rows, "status": UNKNOWN}
     newest = max(executions, key=lambda execution: execution.described["startDate"])

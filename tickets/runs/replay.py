@@ -11,7 +11,7 @@ from typing import Any
 
 import botocore.exceptions
 
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.loads import Loads
 from ingestion.names import forced_load_id
 from tickets.errors import CommandError
 from tickets.runs.dead_letters import (
@@ -152,13 +152,13 @@ def _load(
 ) -> dict[str, Any] | None:
     """The ledger's entry of the load. Its id is looked for where that is cheapest first: in the
     dead letters, in the name (an upload's execution has its load's name), in the histories."""
-    ledger = Ledger(stack.client("dynamodb"), stack.ledger_table)
+    loads = Loads(stack.client("dynamodb"), stack.ledger_table)
     for load_id in [*filter(None, (letter.load_id for letter in letters)), stem]:
-        if load := ledger.load(load_id):
+        if load := loads.load(load_id):
             return load
     for one in known:
         recorded = Execution(stack, one["executionArn"]).load_id
-        if recorded is not None and (load := ledger.load(recorded)):
+        if recorded is not None and (load := loads.load(recorded)):
             return load
     return None
 

@@ -1,63 +1,95 @@
-"""Rows of one chunk with equal keys, found without keeping the rows.
+"""Rows with equal keys: of each key the last row in the file's order is written, the earlier ones
+are superseded.
 
-A digest of each key is kept, 8 bytes a row. Only if some occur more than once is the chunk read
-again, to compare the keys themselves and to list the rows that are superseded.
+Digests (``key_digests``) say which rows may have equal keys. Only those are looked at here, and
+compared by their keys.
 """
 
 from array import array
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
+from typing import NamedTuple
 
-from ingestion.csv_files.fast_rows import PageReader
+from ingestion.csv_files.fast_rows import Page, PageReader
 from ingestion.csv_files.item_json import EncodedKey
-from ingestion.csv_files.refused_rows import RefusedRow, refused_row
+from ingestion.csv_files.key_digests import Digest
+from ingestion.csv_files.records import without_line_end
+from ingestion.csv_files.refused_rows import MAX_RAW_BYTES, RefusedRow, refused_row
 from ingestion.csv_files.sections import Section
 
-
-class KeyDigests:
-    """Python's hashes of keys, 64 bits that mean nothing in another process, in order."""
-
-    def __init__(self) -> None:
-        self._digests = array("q")
-
-    def __len__(self) -> int:
-        return len(self._digests)
-
-    def add(self, keys: Iterable[EncodedKey]) -> None:
-        self._digests.extend(map(hash, keys))
-
-    def keep(self, count: int) -> None:
-        """Forget all but the first so many."""
-        del self._digests[count:]
-
-    def repeated(self) -> set[int]:
-        """The digests that occur more than once: equal keys have them, and hardly any others."""
-        # One half of them at a time, to need less memory at once.
-        below = _more_than_once([digest for digest in self._digests if digest < 0])
-        return below | _more_than_once([digest for digest in self._digests if digest >= 0])
+MAX_KEYS_AT_A_TIME = 250_000
+"""Repeated keys whose rows are looked for in one reading of a chunk: some 500 bytes each."""
 
 
-def _more_than_once(digests: list[int]) -> set[int]:
-    if len(set(digests)) == len(digests):
-        return set()
-    return {digest for digest, times in Counter(digests).items() if times > 1}
+_BYTES_PER_SECOND = 10e6
+"""Half of what a function with one vCPU reads of ordinary rows."""
 
 
-def superseded_rows(
-    sections: Iterable[Section], reader: PageReader, repeated: set[int], lines_before: int
-) -> Iterator[RefusedRow]:
-    """The rows that a later one of the same key supersedes which stands behind the first
-    ``lines_before`` lines. ``sections`` are all from the chunk's start on."""
-    last: dict[EncodedKey, tuple[int, bytes]] = {}  # line and text of each key's last row
+def finding_seconds(repeated: int, size: int) -> float:
+    """Seconds that ``superseded_rows`` takes at most: so many repeated keys in ``size`` bytes."""
+    readings = -(-repeated // MAX_KEYS_AT_A_TIME)
+    return 2 + readings * size / _BYTES_PER_SECOND
+
+
+class KeyedRow(NamedTuple):
+    """An accepted row. ``line`` is counted from the start of what was read."""
+
+    line: int
+    raw: bytes
+    key: EncodedKey
+    digest: int
+    request: bytes
+    """To put its item."""
+
+    def superseded(self) -> RefusedRow:
+        return refused_row(self.line, "", "superseded", self.raw)
+
+
+def rows_with(
+    wanted: Set[int], sections: Iterable[Section], reader: PageReader, digest: Digest
+) -> Iterator[KeyedRow]:
+    """The accepted rows whose keys have one of the digests ``wanted``, in the file's order.
+    ``sections`` are those of a chunk, from its start."""
     lines = 0
     for section in sections:
         page = reader.read(section)
-        if not repeated.isdisjoint(map(hash, page.keys)):
-            for record, key in reader.accepted(page):
-                if hash(key) not in repeated:
-                    continue
-                line = lines + record.line
-                if key in last and line > lines_before:
-                    yield refused_row(last[key][0], "", "superseded", last[key][1])
-                last[key] = line, record.raw
+        digests = digest(page.keys)
+        if not wanted.isdisjoint(digests):
+            places = _places(page, reader)
+            for one, key, request, (line, raw) in zip(
+                digests, page.keys, page.requests, places, strict=True
+            ):
+                if one in wanted:
+                    yield KeyedRow(lines + line, raw, key, one, request)
         lines += page.lines
+
+
+def _places(page: Page, reader: PageReader) -> Iterator[tuple[int, bytes]]:
+    """Line and text of each accepted row of a page."""
+    if len(page.keys) == page.lines:  # each line is a row
+        for line, raw in enumerate(page.section.text.removesuffix(b"\n").split(b"\n"), 1):
+            yield line, without_line_end(raw)
+    else:
+        for record, _ in reader.accepted(page):
+            yield record.line, record.raw
+
+
+def superseded_rows(
+    repeated: "array[int]",
+    sections: Callable[[], Iterable[Section]],
+    reader: PageReader,
+    digest: Digest,
+) -> Iterator[RefusedRow]:
+    """The rows of a chunk that a later row of the chunk supersedes.
+
+    ``repeated`` are the digests that occur more than once in it, and ``sections`` gives its
+    sections from the start. They are read once per MAX_KEYS_AT_A_TIME digests, and the rows of
+    each reading come in the order of the rows that supersede them.
+    """
+    for first in range(0, len(repeated), MAX_KEYS_AT_A_TIME):
+        wanted = frozenset(repeated[first : first + MAX_KEYS_AT_A_TIME])
+        last: dict[EncodedKey, KeyedRow] = {}
+        for row in rows_with(wanted, sections(), reader, digest):
+            if row.key in last:
+                yield last[row.key].superseded()
+            # No more of it than will be listed.
+            last[row.key] = row._replace(raw=row.raw[: MAX_RAW_BYTES + 4], request=b"")

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from ingestion.csv_files.equal_keys import KeyDigests
 from ingestion.csv_files.fast_rows import Page
+from ingestion.csv_files.key_digests import Digest, KeyDigests
 from ingestion.csv_files.refused_rows import RefusedRow
 from ingestion.errors import AccountingError
 from ingestion.ledger.chunks import ChunkProgress
@@ -54,7 +54,7 @@ class Place(NamedTuple):
 class Tally:
     """The running counts of one round, which goes on from ``progress``."""
 
-    def __init__(self, progress: ChunkProgress) -> None:
+    def __init__(self, progress: ChunkProgress, digest: Digest) -> None:
         self.before = progress
         self.reached = Reached(
             progress.next_byte,
@@ -66,7 +66,7 @@ class Tally:
             progress.rows_written + progress.rows_superseded,
             progress.rows_refused,
         )
-        self.keys = KeyDigests()
+        self.keys = KeyDigests(digest)
         """Of all accepted rows from the chunk's start on."""
         self._refused: list[RefusedRow] = []
 
@@ -109,21 +109,25 @@ class Tally:
                 f"{reached.rows_accepted} rows."
             )
 
-    def listed(self, superseded: Sequence[RefusedRow]) -> list[RefusedRow]:
-        """All rows of this round that are not written."""
-        return [*self._refused, *superseded]
+    @property
+    def refused(self) -> list[RefusedRow]:
+        """The rows that were refused in this round."""
+        return self._refused
 
     def progress(
-        self, superseded: int, *, finished: bool, part: str | None, throttles: int, times: list[str]
+        self, *, parts: Sequence[str], throttles: int, times: list[str], finished: "Finished | None"
     ) -> ChunkProgress:
-        """What to record of the chunk: so many rows found ``superseded`` in this round, the key of
-        its refused rows, if any, and when it began and ended."""
+        """What to record of the chunk: the round's ``parts`` of rows that are not written, its
+        ``times``, and, if the chunk is finished, what its keys say.
+
+        Superseded rows are counted when the chunk is finished; until then they count as written.
+        """
         before, reached = self.before, self.reached
-        all_superseded = before.rows_superseded + superseded
+        superseded = finished.superseded if finished else 0
         return replace(
             before,
             next_byte=reached.next_byte,
-            finished=finished,
+            finished=finished is not None,
             lines=reached.lines,
             row_lines=reached.row_lines,
             blank_lines=reached.blank_lines,
@@ -131,10 +135,21 @@ class Tally:
             end_mark_lines=reached.end_mark_lines,
             line_ends=reached.line_ends,
             rows_read=reached.rows_accepted + reached.rows_refused,
-            rows_written=reached.rows_accepted - all_superseded,
-            rows_superseded=all_superseded,
+            rows_written=reached.rows_accepted - superseded,
+            rows_superseded=superseded,
             rows_refused=reached.rows_refused,
-            refused_parts=[*before.refused_parts, part] if part else before.refused_parts,
+            refused_parts=[*before.refused_parts, *parts],
             throttles=before.throttles + throttles,
             rounds=[*before.rounds, times],
+            distinct_keys=finished.distinct_keys if finished else 0,
+            repeated_keys=finished.repeated_keys if finished else 0,
         )
+
+
+class Finished(NamedTuple):
+    """What the keys of a whole chunk say."""
+
+    superseded: int
+    """Rows that a later row of the chunk supersedes."""
+    distinct_keys: int
+    repeated_keys: int

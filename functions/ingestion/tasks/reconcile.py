@@ -8,15 +8,25 @@ from typing import TYPE_CHECKING, Any
 from ingestion.contracts import File, LoadResult, Plan
 from ingestion.csv_files.refused_rows import RefusedRow, csv_lines
 from ingestion.errors import AccountingError
-from ingestion.ledger.chunks import ChunkProgress
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.chunks import ChunkProgress, Chunks, EqualKeys
+from ingestion.ledger.claims import Claim
+from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import OVERTAKEN, Turns
+from ingestion.ledger.writing_times import writing_times
 from ingestion.s3.refused_rows import read_parts
 from ingestion.s3.streams import file_object
+from ingestion.s3.work_bucket import read_json
 from ingestion.tasks.quality_limits import QualityLimits
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+UNSETTLED = "Equal keys of the file's chunks are not settled yet."
+BEGUN_BEFORE_UPDATE = (
+    "The execution began before the stack was updated, and can't settle equal keys of the file's "
+    "chunks. Replay it."
+)
 
 
 class Reconciler:
@@ -25,31 +35,112 @@ class Reconciler:
     def __init__(
         self,
         s3: "S3Client",
-        ledger: Ledger,
+        loads: Loads,
+        chunks: Chunks,
         turns: Turns,
         *,
         work_bucket: str,
         limits: QualityLimits,
     ) -> None:
         self._s3 = s3
-        self._ledger = ledger
+        self._loads = loads
+        self._chunks = chunks
         self._turns = turns
         self._work_bucket = work_bucket
         self._limits = limits
 
     def reconcile(self, load_id: str, file: File, plan: Plan) -> LoadResult:
-        """Add up a load; leave its refused rows (CSV) and its report (JSON) in the work bucket."""
-        chunks = list(self._ledger.chunks(load_id))
-        totals = _totals(chunks)
+        """Add up a load; leave its refused rows (CSV) and its report (JSON) in the work bucket.
+
+        If equal keys have to be settled first, it says so and leaves nothing.
+        """
+        chunks = list(self._chunks.all(load_id, plan.generation))
         missing = shortfall(chunks, plan, file)
         newest = self._turns.newest(file.object_url)
-        overtaken = bool(missing and newest and newest.load_id != load_id)
+        is_newest = newest is None or newest.load_id == load_id
+        settled, equal_keys = None, "incomplete"
+        if not missing:
+            equal_keys = "settled"
+            if self._needs_settling(load_id, file, plan, chunks, newest):
+                settled = self._chunks.equal_keys(load_id, plan.generation)
+                if not _is_settled(settled, newest):
+                    equal_keys = "unsettled"
+        overtaken = not is_newest and equal_keys != "settled"
+        if equal_keys == "unsettled" and not overtaken:
+            if plan.generation:
+                return self._result(load_id, plan, chunks, None, UNSETTLED, equal_keys=equal_keys)
+            missing = BEGUN_BEFORE_UPDATE
+        if equal_keys != "settled":
+            equal_keys, settled = "incomplete", None
+        totals = _totals(chunks, settled)
         missing = missing or self._limits.exceeded(totals)
-        refused_rows, first_error = self._join_refused_rows(load_id, chunks, file.header_lines)
-        result = LoadResult(
-            complete=missing is None,
+        complete = missing is None and not overtaken
+        refused_rows, first_error = self._join_refused_rows(
+            load_id, chunks, settled, file.header_lines
+        )
+        result = self._result(
+            load_id,
+            plan,
+            chunks,
+            settled,
+            OVERTAKEN if overtaken else missing or _summary(totals),
+            complete=complete,
             overtaken=overtaken,
-            summary=OVERTAKEN if overtaken else missing or _summary(totals),
+            equal_keys=equal_keys,
+            refused_rows=refused_rows,
+        )
+        status = "OVERTAKEN" if overtaken else "SUCCEEDED" if complete else "FAILED"
+        facts = {
+            **result.to_json(),
+            "blank_lines": totals["blank_lines"],
+            "lines": _line_counts(chunks, file.header_lines),
+            "unread": plan.unread.to_json() if plan.unread else None,
+            "first_error": first_error,
+            "rows_per_second": rows_per_second(chunks),
+            # Rows that only this earlier load had stay in the table.
+            "replaces": newest.replaces if newest and is_newest else None,
+        }
+        self._write_report(load_id, status, facts)
+        self._loads.close_load(load_id, status, facts)
+        return result
+
+    def _needs_settling(
+        self,
+        load_id: str,
+        file: File,
+        plan: Plan,
+        chunks: Sequence[ChunkProgress],
+        newest: Claim | None,
+    ) -> bool:
+        """Whether keys may be equal that no chunk has settled by itself: those of several chunks,
+        or of one chunk whose calls may have overlapped."""
+        if len(chunks) > 1:
+            return True
+        if not any(chunk.repeated_keys for chunk in chunks):
+            return False
+        leases = self._turns.leases(file.object_url, load_id, plan.generation)
+        times = writing_times(chunks, leases, newest.alone_since if newest else None)
+        return any(time.may_have_overlapped for time in times.values())
+
+    def _result(
+        self,
+        load_id: str,
+        plan: Plan,
+        chunks: Sequence[ChunkProgress],
+        settled: EqualKeys | None,
+        summary: str,
+        *,
+        equal_keys: str,
+        complete: bool = False,
+        overtaken: bool = False,
+        refused_rows: str | None = None,
+    ) -> LoadResult:
+        totals = _totals(chunks, settled)
+        return LoadResult(
+            complete=complete,
+            overtaken=overtaken,
+            equal_keys=equal_keys,
+            summary=summary,
             rows_read=totals["rows_read"],
             rows_written=totals["rows_written"],
             rows_superseded=totals["rows_superseded"],
@@ -60,23 +151,13 @@ class Reconciler:
             refused_rows=refused_rows,
             report=f"s3://{self._work_bucket}/reports/{load_id}.json",
         )
-        status = "OVERTAKEN" if overtaken else "FAILED" if missing else "SUCCEEDED"
-        facts = {
-            **result.to_json(),
-            "blank_lines": totals["blank_lines"],
-            "lines": _line_counts(chunks, file.header_lines),
-            "unread": plan.unread.to_json() if plan.unread else None,
-            "first_error": first_error,
-            "rows_per_second": rows_per_second(chunks),
-            # Rows that only this earlier load had stay in the table.
-            "replaces": newest.replaces if newest and newest.load_id == load_id else None,
-        }
-        self._write_report(load_id, status, facts)
-        self._ledger.close_load(load_id, status, facts)
-        return result
 
     def _join_refused_rows(
-        self, load_id: str, chunks: Sequence[ChunkProgress], header_lines: int
+        self,
+        load_id: str,
+        chunks: Sequence[ChunkProgress],
+        settled: EqualKeys | None,
+        header_lines: int,
     ) -> tuple[str | None, dict[str, Any] | None]:
         """The joined file's URL and the first refused row's place, if any.
 
@@ -84,6 +165,7 @@ class Reconciler:
         replay that finishes the chunk lists the rows behind it."""
         chunks = _numbered(chunks)
         counted = sum(chunk.rows_refused + chunk.rows_superseded for chunk in chunks)
+        counted += settled.rows_superseded if settled else 0
         if not counted:
             return None, None
         key = f"refused-rows/{load_id}/refused-rows.csv"
@@ -92,7 +174,7 @@ class Reconciler:
 
         def noted() -> Iterator[RefusedRow]:
             nonlocal listed, first_error
-            for row in self._refused_rows(chunks, header_lines):
+            for row in self._refused_rows(chunks, settled, header_lines):
                 listed += 1
                 if first_error is None and row.reason != "superseded":
                     first_error = {"line": row.line, "column": row.column, "reason": row.reason}
@@ -111,15 +193,19 @@ class Reconciler:
         return f"s3://{self._work_bucket}/{key}", first_error
 
     def _refused_rows(
-        self, chunks: Sequence[ChunkProgress], header_lines: int
+        self, chunks: Sequence[ChunkProgress], settled: EqualKeys | None, header_lines: int
     ) -> Iterator[RefusedRow]:
+        superseded: dict[str, list[str]] = {}
+        if settled and settled.parts:
+            superseded = read_json(self._s3, self._work_bucket, settled.parts)
         line_offset = header_lines
         for chunk in chunks:
-            yield from read_parts(self._s3, self._work_bucket, chunk.refused_parts, line_offset)
+            parts = [*chunk.refused_parts, *superseded.get(str(chunk.index), [])]
+            yield from read_parts(self._s3, self._work_bucket, parts, line_offset)
             line_offset += chunk.lines
 
     def _write_report(self, load_id: str, status: str, facts: Mapping[str, Any]) -> None:
-        entry = self._ledger.load(load_id) or {}
+        entry = self._loads.load(load_id) or {}
         names = ("bucket", "key", "version_id", "etag", "size", "uploader", "unknown_columns")
         report = {
             "load_id": load_id,
@@ -129,8 +215,6 @@ class Reconciler:
             "started_at": entry.get("started_at"),
             "reconciled_at": datetime.now(UTC).isoformat(timespec="seconds"),
             **facts,
-            # Equal keys in different chunks are not looked for: null means not checked.
-            "conflicts": None,
         }
         self._s3.put_object(
             Bucket=self._work_bucket,
@@ -138,6 +222,12 @@ class Reconciler:
             Body=json.dumps(report, indent=2).encode(),
             ContentType="application/json",
         )
+
+
+def _is_settled(settled: EqualKeys | None, newest: Claim | None) -> bool:
+    """Whether equal keys are settled, and no other load has written the rows since."""
+    alone_since = newest.alone_since if newest else None
+    return settled is not None and settled.settled and settled.alone_since == alone_since
 
 
 def shortfall(chunks: Sequence[ChunkProgress], plan: Plan, file: File) -> str | None:
@@ -202,11 +292,13 @@ def _numbered(chunks: Sequence[ChunkProgress]) -> list[ChunkProgress]:
     return numbered
 
 
-def _totals(chunks: Sequence[ChunkProgress]) -> dict[str, int]:
+def _totals(chunks: Sequence[ChunkProgress], settled: EqualKeys | None) -> dict[str, int]:
+    """Of all chunks. Rows that ``settled`` says are superseded count as written in their chunks."""
+    superseded = settled.rows_superseded if settled else 0
     return {
         "rows_read": sum(chunk.rows_read for chunk in chunks),
-        "rows_written": sum(chunk.rows_written for chunk in chunks),
-        "rows_superseded": sum(chunk.rows_superseded for chunk in chunks),
+        "rows_written": sum(chunk.rows_written for chunk in chunks) - superseded,
+        "rows_superseded": sum(chunk.rows_superseded for chunk in chunks) + superseded,
         "rows_refused": sum(chunk.rows_refused for chunk in chunks),
         "blank_lines": sum(chunk.blank_lines for chunk in chunks),
     }
@@ -232,7 +324,7 @@ def rows_per_second(chunks: Sequence[ChunkProgress]) -> int | None:
     do not count."""
     seconds = 0.0
     until = datetime.min.replace(tzinfo=UTC)
-    for began, ended in sorted(times for chunk in chunks for times in chunk.rounds):
+    for began, ended, *_ in sorted(times for chunk in chunks for times in chunk.rounds):
         first, last = datetime.fromisoformat(began), datetime.fromisoformat(ended)
         if last > until:
             seconds += (last - max(first, until)).total_seconds()

@@ -5,6 +5,7 @@ it is unpacked into the work bucket on the way, and the chunks are ranges of the
 """
 
 import json
+import secrets
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -24,7 +25,8 @@ from ingestion.csv_files.chunks import (
 from ingestion.csv_files.gzip_stream import Unpacker
 from ingestion.csv_files.layout import Layout
 from ingestion.csv_files.sections import Section, read_sections
-from ingestion.ledger.loads import Ledger
+from ingestion.generation import generation
+from ingestion.ledger.loads import Loads
 from ingestion.s3.objects import (
     PinnedObject,
     RangeIgnored,
@@ -45,6 +47,7 @@ MAX_CHUNKS = 10_000
 MAX_PARALLEL_READS = 32
 """Boundaries that are looked for at a time. Each read takes some tens of milliseconds, which are
 spent waiting for S3."""
+DIGEST_KEY_BYTES = 16
 
 RANGE_SIZE = 16 * 1024 * 1024
 """Bytes that Split File asks S3 for at a time where it has to read all of a chunk; 8 or 16 MB are
@@ -57,9 +60,9 @@ RANGES_AHEAD = 4
 class Planner:
     """Plans loads. ``chunk_size`` (bytes) holds for loads that have not been planned yet."""
 
-    def __init__(self, s3: "S3Client", ledger: Ledger, work_bucket: str, chunk_size: int) -> None:
+    def __init__(self, s3: "S3Client", loads: Loads, work_bucket: str, chunk_size: int) -> None:
         self._s3 = s3
-        self._ledger = ledger
+        self._loads = loads
         self._work_bucket = work_bucket
         self._chunk_size = chunk_size
 
@@ -67,13 +70,17 @@ class Planner:
         """Write the plan of a file that Validate File accepted, a JSON array of chunks.
 
         Planning a load again gives the same plan, because the ledger keeps the chunk size of the
-        first one.
+        generation's first one.
         """
-        recorded = self._ledger.fix_chunk_size(load_id, self._size_for(file))
+        made_for = generation(None)
+        recorded = self._loads.fix_plan(
+            load_id, made_for, self._size_for(file), secrets.token_hex(DIGEST_KEY_BYTES)
+        )
         chunk_size = recorded["chunk_size"]
-        key = f"plans/{load_id}/{chunk_size}.json"
+        key = f"plans/{load_id}/{made_for}/{chunk_size}.json"
         plan = recorded.get("plan")
-        if plan and plan["key"] == key and self._exists(key) and self._is_unpacked(load_id, file):
+        if plan and self._exists(key) and self._is_unpacked(load_id, file):
+            self._loads.note_plan(load_id, made_for, plan)
             return Plan.from_json(plan)
         if file.compression:
             chunks, data_end, unread = self._unpack(load_id, file, chunk_size)
@@ -85,8 +92,16 @@ class Planner:
             Body=json.dumps([chunk.to_json() for chunk in chunks]).encode(),
             ContentType="application/json",
         )
-        answer = Plan(self._work_bucket, key, len(chunks), data_end, unread)
-        self._ledger.note(load_id, {"plan": answer.to_json()})
+        answer = Plan(
+            self._work_bucket,
+            key,
+            len(chunks),
+            data_end,
+            unread,
+            made_for,
+            recorded["digest_key"],
+        )
+        self._loads.note_plan(load_id, made_for, answer.to_json())
         return answer
 
     def _size_for(self, file: File) -> int:

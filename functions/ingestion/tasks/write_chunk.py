@@ -4,22 +4,25 @@
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ingestion.contracts import ChunkResult, ChunkTask
-from ingestion.csv_files.equal_keys import superseded_rows
-from ingestion.csv_files.refused_rows import RefusedRow
+from ingestion.csv_files.equal_keys import finding_seconds, superseded_rows
+from ingestion.csv_files.key_digests import key_digest
 from ingestion.csv_files.rows import TEXT_COLUMNS
+from ingestion.csv_files.sections import Section
 from ingestion.dynamodb.batch_writer import BatchWriter, Sender, WritingStopped
 from ingestion.dynamodb.flow_control import share_of_rate
 from ingestion.dynamodb.table_schema import key_attributes
 from ingestion.errors import AccountingError, NoProgress
-from ingestion.ledger.chunks import ChunkProgress
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.chunks import ChunkProgress, Chunks
+from ingestion.ledger.store import timestamp
 from ingestion.ledger.versions import LOOK_SECONDS, Turns, WriterLease
+from ingestion.names import digests_key
+from ingestion.s3.digest_files import write_digests
 from ingestion.s3.refused_rows import write_part
-from ingestion.tasks.accounting import Place, Tally
+from ingestion.tasks.accounting import Finished, Place, Tally
 from ingestion.tasks.chunk_rows import ChunkPages
 
 if TYPE_CHECKING:
@@ -43,7 +46,7 @@ class ChunkWriter:
         s3: "S3Client",
         dynamodb: "DynamoDBClient",
         sender: Sender,
-        ledger: Ledger,
+        chunks: Chunks,
         turns: Turns,
         *,
         table: str,
@@ -56,7 +59,7 @@ class ChunkWriter:
         self._s3 = s3
         self._dynamodb = dynamodb
         self._sender = sender
-        self._ledger = ledger
+        self._chunks = chunks
         self._turns = turns
         self._table = table
         self._work_bucket = work_bucket
@@ -71,23 +74,41 @@ class ChunkWriter:
         A finished chunk is answered from the ledger, an unfinished one is continued from its
         checkpoint. Raises NoProgress if not one row could be accounted for in the time.
         """
-        load_id, file, chunk = task.load_id, task.file, task.chunk
         deadline = self._clock() + seconds
-        recorded = self._ledger.chunk(load_id, chunk.index)
-        before = recorded or ChunkProgress(chunk.index, chunk.start, chunk.end, chunk.start)
-        if (before.start, before.end) != (chunk.start, chunk.end):
-            raise AccountingError(f"Chunk {chunk.index} of load {load_id} has another byte range.")
-        if before.finished:
-            return before.result()
-        began = self._ledger.now()
-        tally = Tally(before)
-        pages = ChunkPages(
-            self._s3,
-            file,
-            chunk,
-            key_attributes(self._dynamodb, self._table, TEXT_COLUMNS),
-            is_last=chunk.index == task.chunks - 1,
-        )
+        load_id, chunk = task.load_id, task.chunk
+        # The lease comes before the look at the entry, so that Settle Equal Keys, which looks the
+        # other way round, knows of every call that may have written.
+        with self._turns.lease(
+            task.file.object_url, load_id, seconds, task.generation, chunk.index
+        ) as lease:
+            recorded = self._chunks.chunk(load_id, task.generation, chunk.index)
+            before = recorded or ChunkProgress(chunk.index, chunk.start, chunk.end, chunk.start)
+            if (before.start, before.end) != (chunk.start, chunk.end):
+                raise AccountingError(
+                    f"Chunk {chunk.index} of load {load_id} has another byte range."
+                )
+            overtaken = not before.finished and lease.overtaken()
+            if before.finished or overtaken:
+                lease.give_back()
+                return before.result(overtaken=overtaken)
+            progress, overtaken = self._write(task, before, lease, deadline)
+            if progress is before:
+                return before.result(overtaken=overtaken)
+            held, is_saved = self._chunks.save(load_id, task.generation, recorded, progress)
+            if is_saved:
+                lease.give_back()
+            return held.result(overtaken=overtaken)
+
+    def _write(
+        self, task: ChunkTask, before: ChunkProgress, lease: WriterLease, deadline: float
+    ) -> tuple[ChunkProgress, bool]:
+        """Write what is left of a chunk. Answers how far it has got, which is ``before`` if it was
+        overtaken at once, and whether it was overtaken."""
+        began = timestamp(self._turns.now())
+        tally = Tally(before, key_digest(task.digest_key))
+        key = key_attributes(self._dynamodb, self._table, TEXT_COLUMNS)
+        is_last = task.chunk.index == task.chunks - 1
+        pages = ChunkPages(self._s3, task.file, task.chunk, key, is_last=is_last)
         writer = BatchWriter[Place](
             self._sender,
             self._table,
@@ -96,38 +117,39 @@ class ChunkWriter:
             rate=share_of_rate(self._rows_per_second, task.chunks, self._at_a_time),
             clock=self._clock,
         )
-        # The lease ends after the writer has: nothing of this load is on its way any more then.
-        with self._turns.lease(file.object_url, load_id, seconds) as lease, writer:
-            if lease.overtaken():
-                return before.result(overtaken=True)
-            try:
-                self._feed(writer, tally, pages, lease, deadline - CHECKPOINT_SECONDS)
-                writer.drain()
-            except WritingStopped as stop:
-                writer.stop()
-                overtaken, finished = isinstance(stop, Overtaken), False
-            else:
-                tally.check(writer.items_written, writer.items_replaced)
-                overtaken, finished = False, True
-        if not finished:
-            place = writer.acknowledged
-            if place is None:
-                if overtaken:
-                    return before.result(overtaken=True)
-                raise NoProgress(
-                    f"Chunk {chunk.index} of load {load_id}: no row in {seconds:.0f} s."
-                )
+        overtaken, is_written = False, True
+        try:
+            with writer:
+                try:
+                    self._feed(writer, tally, pages, lease, deadline - CHECKPOINT_SECONDS)
+                    writer.drain()
+                except WritingStopped as stop:
+                    writer.stop()
+                    overtaken, is_written = isinstance(stop, Overtaken), False
+        finally:
+            if writer.unanswered:
+                lease.stray_requests()
+        ended = timestamp(self._turns.now())
+        if is_written:
+            tally.check(writer.items_written, writer.items_replaced)
+        elif place := writer.acknowledged:
             tally.go_back(place, pages.reader.part(place.page, place.accepted))
-        superseded = _superseded(pages, tally)
-        part = self._write_part(load_id, tally, superseded)
+        elif overtaken:
+            return before, True
+        else:
+            raise NoProgress(f"Chunk {before.index}: no row was acknowledged in the time.")
+        parts = self._write_part(task, tally)
+        finished = None
+        if is_written:
+            finished, superseded = self._finish(task, tally, pages, deadline)
+            parts += superseded
         progress = tally.progress(
-            len(superseded),
-            finished=finished,
-            part=part,
+            parts=parts,
             throttles=writer.throttles,
-            times=[began, self._ledger.now()],
+            times=[began, ended, lease.id],
+            finished=finished,
         )
-        return self._ledger.save_chunk(load_id, progress).result(overtaken=overtaken)
+        return progress, overtaken
 
     def _feed(
         self,
@@ -156,26 +178,40 @@ class ChunkWriter:
                 writer.put(page.keys[first:last], page.requests[first:last], place)
             tally.count(page)
 
-    def _write_part(
-        self, load_id: str, tally: Tally, superseded: Sequence[RefusedRow]
-    ) -> str | None:
-        rows = tally.listed(superseded)
-        if not rows:
-            return None
+    def _finish(
+        self, task: ChunkTask, tally: Tally, pages: ChunkPages, deadline: float
+    ) -> tuple[Finished | None, list[str]]:
+        """Keep the digests and list the superseded rows of a chunk that is written. Answers with
+        the parts that list them; None if the next call has to do it for want of time."""
+        before = tally.before
+        digests = digests_key(task.load_id, task.generation, before.index)
+        distinct, repeated = write_digests(self._s3, self._work_bucket, digests, tally.keys)
+        if not repeated:
+            return Finished(0, distinct, 0), []
+        needed = finding_seconds(len(repeated), before.end - before.start)
+        can_wait = before.next_byte < before.end
+        if can_wait and self._clock() + needed > deadline:
+            return None, []
+
+        def sections() -> Iterator[Section]:
+            return pages.sections(task.chunk.start, tally.reached.next_byte)
+
+        rows = list(superseded_rows(repeated, sections, pages.reader, key_digest(task.digest_key)))
+        part = f"{_parts(task)}-superseded.jsonl"
+        if rows:
+            write_part(self._s3, self._work_bucket, part, rows)
+        return Finished(len(rows), distinct, len(repeated)), [part] if rows else []
+
+    def _write_part(self, task: ChunkTask, tally: Tally) -> list[str]:
+        """List the rows that were refused in this round."""
+        if not tally.refused:
+            return []
         # The name says which bytes it is about, so a repetition replaces it by the same rows.
-        before, next_byte = tally.before, tally.reached.next_byte
-        part = (
-            f"refused-rows/{load_id}/parts/{before.index:06d}-{before.next_byte}-{next_byte}.jsonl"
-        )
-        write_part(self._s3, self._work_bucket, part, rows)
-        return part
+        part = f"{_parts(task)}-{tally.before.next_byte}-{tally.reached.next_byte}.jsonl"
+        write_part(self._s3, self._work_bucket, part, tally.refused)
+        return [part]
 
 
-def _superseded(pages: ChunkPages, tally: Tally) -> list[RefusedRow]:
-    """The rows that one read in this round supersedes."""
-    repeated = tally.keys.repeated()
-    if not repeated:
-        return []
-    before = tally.before
-    sections = pages.sections(before.start, tally.reached.next_byte)
-    return list(superseded_rows(sections, pages.reader, repeated, before.lines))
+def _parts(task: ChunkTask) -> str:
+    folder = task.generation or "parts"
+    return f"refused-rows/{task.load_id}/{folder}/{task.chunk.index:06d}"

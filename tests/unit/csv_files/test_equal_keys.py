@@ -1,11 +1,7 @@
-"""Superseded rows against a dictionary of all rows.
-
-The writer's part: keys are noted in order, and texts of all rounds are read once more if a digest
-occurs twice. Python's hash of a key is taken as it is, or made so small that digests collide.
-"""
+"""Superseded rows of a chunk against a dictionary of all its rows, with digests as they are and
+with digests of which there are so few that they collide."""
 
 from collections import defaultdict
-from itertools import pairwise
 from typing import NamedTuple
 
 import pytest
@@ -13,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion.csv_files import equal_keys
-from ingestion.csv_files.equal_keys import KeyDigests, superseded_rows
+from ingestion.csv_files.equal_keys import superseded_rows
 from ingestion.csv_files.fast_rows import PageReader
-from ingestion.csv_files.refused_rows import RefusedRow
+from ingestion.csv_files.key_digests import Digest, KeyDigests, key_digest
+from ingestion.csv_files.refused_rows import RefusedRow, refused_row
 from ingestion.csv_files.rows import COLUMNS
 
 READER = PageReader(
@@ -47,45 +44,39 @@ def text_of(lines: list[Line]) -> bytes:
     return "".join(line.raw + "\n" for line in lines).encode()
 
 
-def by_dictionary(lines: list[Line], first: int) -> list[tuple[int, str]]:
-    """The rows, as line and text, whose key a line with index ``first`` or later has again, without
-    those that were superseded already before that."""
+def by_dictionary(lines: list[Line]) -> list[tuple[int, str]]:
+    """The rows, as line and text, whose key comes again."""
     rows = defaultdict(list)
     at = 1
-    for index, line in enumerate(lines):
+    for line in lines:
         if line.key is not None:
-            rows[line.key].append((index, at, line.raw))
+            rows[line.key].append((at, line.raw))
         at += line.lines
-    found = []
-    for same in rows.values():
-        for (_, at, raw), (next_index, _, _) in pairwise(same):
-            if next_index >= first:
-                found.append((at, raw))
-    return sorted(found)
+    return sorted(row for same in rows.values() for row in same[:-1])
 
 
-def by_digests(lines: list[Line], first: int, page: int) -> list[RefusedRow]:
-    """As the writer does it, in pages of so many lines; the first ones are of earlier rounds."""
-    digests = KeyDigests()
+DIGEST = key_digest("00" * 16)
+
+
+def weak(digests: int) -> Digest:
+    """So few digests."""
+    return lambda keys: [digest % digests for digest in DIGEST(keys)]
+
+
+def by_digests(lines: list[Line], page: int, digest: Digest) -> list[RefusedRow]:
+    """As the writer does it, in pages of so many lines."""
+    digests = KeyDigests(digest)
     texts = [text_of(lines[at : at + page]) for at in range(0, len(lines), page)]
     for text in texts:
         digests.add(READER.read(text).keys)
-    repeated = digests.repeated()
-    lines_before = sum(line.lines for line in lines[:first])
-    return list(superseded_rows(texts, READER, repeated, lines_before))
+    return list(superseded_rows(digests.repeated(), lambda: texts, READER, digest))
 
 
-def check(lines: list[Line], first: int = 0, page: int = 1_000) -> list[RefusedRow]:
-    found = by_digests(lines, first, page)
-    assert sorted((row.line, row.raw) for row in found) == by_dictionary(lines, first)
+def check(lines: list[Line], page: int = 1_000, digest: Digest = DIGEST) -> list[RefusedRow]:
+    found = by_digests(lines, page, digest)
+    assert sorted((row.line, row.raw) for row in found) == by_dictionary(lines)
     assert {(row.column, row.reason) for row in found} <= {("", "superseded")}
     return found
-
-
-@pytest.fixture
-def collisions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Digests of which there are five, negative ones too."""
-    monkeypatch.setattr(equal_keys, "hash", lambda key: hash(key) % 5 - 2, raising=False)
 
 
 # ---------------------------------------------------------------- by hand
@@ -106,20 +97,22 @@ def test_rows_with_lines_of_their_own_and_rows_of_other_pages() -> None:
         assert sorted(row.line for row in check(lines, page=page)) == [1, 2]
 
 
-@pytest.mark.parametrize(
-    ("first", "listed"), [(0, [1, 2]), (1, [1, 2]), (2, [2]), (3, []), (4, [])]
-)
-def test_what_an_earlier_round_has_listed_is_not_listed_again(
-    first: int, listed: list[int]
-) -> None:
-    lines = [good("A", "1"), good("A", "2"), good("A", "3"), good("B")]
-    assert [row.line for row in check(lines, first)] == listed
-
-
-def test_keys_are_compared_not_digests(collisions: None) -> None:
+def test_keys_are_compared_not_digests() -> None:
     lines = [good(f"T{at}") for at in range(50)]
-    assert check(lines) == []
-    assert [row.line for row in check([*lines, good("T7")])] == [8]
+    assert check(lines, digest=weak(5)) == []
+    assert [row.line for row in check([*lines, good("T7")], digest=weak(5))] == [8]
+
+
+def test_more_repeated_keys_than_are_looked_for_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(equal_keys, "MAX_KEYS_AT_A_TIME", 3)
+    lines = [good(f"T{at % 10}") for at in range(25)]
+    assert len(check(lines, page=4)) == 15
+
+
+def test_a_long_row_is_listed_as_any_other() -> None:
+    lines = [good("A", "é" * 3_000), good("A"), good("B", "x" * 1_950 + "é" * 90), good("B")]
+    rows = [refused_row(at, "", "superseded", lines[at - 1].raw.encode()) for at in (1, 3)]
+    assert sorted(by_digests(lines, 1_000, DIGEST)) == rows
 
 
 def test_a_quoted_key_is_the_same_as_a_plain_one() -> None:
@@ -135,43 +128,6 @@ def test_keys_whose_parts_join_to_the_same_text_are_not_equal() -> None:
     assert check(lines) == []
 
 
-# ---------------------------------------------------------------- digests
-
-
-def digests_of(keys: list[str]) -> KeyDigests:
-    digests = KeyDigests()
-    digests.add([(key.encode(),) for key in keys])
-    return digests
-
-
-def hashes(keys: str) -> set[int]:
-    return {hash((key.encode(),)) for key in keys}
-
-
-def test_digests_of_keys_that_occur_twice_are_told() -> None:
-    assert digests_of(list("abcdefgh")).repeated() == set()
-    assert digests_of(list("abcdefghag")).repeated() == hashes("ag")
-    assert digests_of([*"aaa", *map(str, range(500))]).repeated() == hashes("a")
-
-
-def test_every_digest_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever its last bits and its sign: the parts in which they are compared are all of them."""
-    monkeypatch.setattr(equal_keys, "hash", lambda key: int(key[0]), raising=False)
-    edges = [-(2**63), -(2**62), -9, *range(-8, 8), 2**31, 2**62, 2**63 - 1]
-    for one in edges:
-        others = [two for two in edges if two != one]
-        assert digests_of([str(two) for two in [one, *others, one]]).repeated() == {one}
-
-
-def test_keys_behind_a_place_can_be_forgotten() -> None:
-    digests = digests_of(list("abca"))
-    assert len(digests) == 4
-    digests.keep(3)
-    assert (len(digests), digests.repeated()) == (3, set())
-    digests.add([(b"b",)])
-    assert digests.repeated() == hashes("b")
-
-
 # ---------------------------------------------------------------- generated
 
 LINES = st.lists(
@@ -185,29 +141,13 @@ LINES = st.lists(
 )
 
 
-@given(LINES, st.integers(0, 40), st.integers(1, 12))
+@given(LINES, st.integers(1, 12))
 @settings(deadline=None)
-def test_a_dictionary_of_all_rows_says_the_same(lines: list[Line], first: int, page: int) -> None:
-    check(lines, min(first, len(lines)), page)
+def test_a_dictionary_of_all_rows_says_the_same(lines: list[Line], page: int) -> None:
+    check(lines, page)
 
 
-@given(LINES, st.integers(0, 40), st.integers(1, 12), st.integers(1, 9))
+@given(LINES, st.integers(1, 12), st.integers(1, 9))
 @settings(deadline=None)
-def test_also_when_digests_collide(lines: list[Line], first: int, page: int, most: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(equal_keys, "hash", lambda key: hash(key) % most - 4, raising=False)
-        check(lines, min(first, len(lines)), page)
-
-
-@given(LINES, st.lists(st.integers(0, 40), max_size=3), st.integers(1, 12))
-@settings(deadline=None)
-def test_over_all_rounds_each_superseded_row_is_listed_once(
-    lines: list[Line], cuts: list[int], page: int
-) -> None:
-    """Each round sees the lines up to its own end."""
-    ends = [*sorted(min(cut, len(lines)) for cut in cuts), len(lines)]
-    listed = []
-    for first, end in zip([0, *ends], ends, strict=False):
-        listed += [row.line for row in check(lines[:end], first, page)]
-    assert len(set(listed)) == len(listed)
-    assert sorted(listed) == [line for line, _ in by_dictionary(lines, 0)]
+def test_also_when_digests_collide(lines: list[Line], page: int, digests: int) -> None:
+    check(lines, page, weak(digests))

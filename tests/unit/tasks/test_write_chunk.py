@@ -4,6 +4,7 @@ table and the refused rows are those of a plain reading of the file, and no roun
 import csv
 import io
 import json
+from array import array
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,20 +14,23 @@ from hypothesis import strategies as st
 
 from ingestion.contracts import Chunk, ChunkTask
 from ingestion.csv_files.fast_rows import PageReader
+from ingestion.csv_files.item_json import escape
+from ingestion.csv_files.key_digests import key_digest
 from ingestion.csv_files.rows import COLUMNS
 from ingestion.dynamodb import responses
 from ingestion.dynamodb.transport import Reply
 from ingestion.errors import NoProgress, TableUnreachable
-from ingestion.ledger.chunks import ChunkProgress
+from ingestion.ledger.chunks import ChunkProgress, Chunks
+from ingestion.ledger.claims import Claims
+from ingestion.ledger.versions import Turns
 from ingestion.tasks.accounting import Reached, Tally
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS, ChunkWriter
 from tests.support.files import ACCEPTED, accepted_file
+from tests.support.ledger_in_memory import EntriesInMemory
 from tests.support.stack_in_memory import (
     UPLOADS,
     WORK,
-    AlwaysMyTurn,
     BucketsInMemory,
-    LedgerInMemory,
     TableInMemory,
 )
 
@@ -105,15 +109,16 @@ class Rows:
 
 def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkProgress:
     """The chunk in rounds of so many seconds, more of them after each without progress."""
-    buckets, ledger, turns = BucketsInMemory(), LedgerInMemory(), AlwaysMyTurn()
+    buckets, ledger = BucketsInMemory(), EntriesInMemory()
     buckets.objects[UPLOADS, "a.csv"] = rows.text
-    anything: Any = SimpleNamespace(buckets=buckets, table=table, turns=turns)
+    anything: Any = SimpleNamespace(buckets=buckets, table=table)
+    chunks = ledger.over(Chunks)
     writer = ChunkWriter(
         anything.buckets,
         anything.table,
         table,
-        ledger,
-        anything.turns,
+        chunks,
+        Turns(anything.buckets, ledger.over(Claims), now=table.clock),
         table="Tickets",
         work_bucket=WORK,
         in_flight=in_flight,
@@ -121,7 +126,7 @@ def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkP
     )
     file = accepted_file(size=len(rows.text))
     chunk = Chunk(0, UPLOADS, "a.csv", "v1", 0, len(rows.text))
-    task = ChunkTask("a", file, chunk)
+    task = ChunkTask("a", file, chunk, 1, "g", "00")
     at = 0
     rounds = 0
     while True:
@@ -137,12 +142,13 @@ def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkP
         # Half of what is kept back is for batches that are in flight then, half for the checkpoint.
         in_time = began + budget + CHECKPOINT_SECONDS / 2
         assert all(at <= in_time for at in table.sent_at)
-        progress = ledger.progress[0]
+        [progress] = chunks.all("a", "g")
         assert result == progress.result()
         assert len(progress.rounds) == rounds
         accounted = progress.rows_written + progress.rows_superseded + progress.rows_refused
         assert progress.rows_read == accounted
         assert progress.lines == rows.text[: progress.next_byte].count(b"\n")
+        assert progress.finished or not progress.rows_superseded
         if progress.finished:
             sent = len(table.sent_at)
             assert writer.write(task, CHECKPOINT_SECONDS + budget) == result
@@ -161,6 +167,12 @@ def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkP
     superseded = sorted(line for line, _, reason, _ in listed if reason == "superseded")
     refused = sorted(line for line, _, reason, _ in listed if reason != "superseded")
     assert (superseded, refused) == (rows.superseded, rows.refused)
+    if rows.items:
+        digests = array("Q", buckets.objects[WORK, "digests/a/g/000000"])
+        keys = [(escape(one.encode()), escape(two.encode())) for one, two in rows.items]
+        distinct = sorted(key_digest("00")(keys))
+        assert list(digests[: progress.distinct_keys]) == distinct
+        assert len(digests) == progress.distinct_keys + progress.repeated_keys
     return progress
 
 
@@ -255,13 +267,13 @@ def test_going_back_forgets_the_refused_rows_behind_the_place_and_no_others():
     before = ChunkProgress(
         0, 0, 9_999, 100, lines=10, rows_read=7, rows_written=2, rows_refused=5, blank_lines=1
     )
-    tally = Tally(before)
+    tally = Tally(before, key_digest("00"))
     tally.count(first)
     place = tally.place(second, 1)
     tally.count(second)
-    assert [row.line for row in tally.listed([])] == [12, 14, 16, 18]
+    assert [row.line for row in tally.refused] == [12, 14, 16, 18]
     tally.go_back(place, reader.part(second, 1))
-    assert [row.line for row in tally.listed([])] == [12, 14]
+    assert [row.line for row in tally.refused] == [12, 14]
     row = len(b"T2,Tea,B1,2026-01-31T00:00,,1,Lyon\n")
     assert tally.reached == Reached(100 + len(first.text) + row, 15, 1, 5, 7)
 
