@@ -207,18 +207,18 @@ def test_write_chunk_keeps_its_input_and_adds_its_progress(
 
 
 @pytest.mark.parametrize(
-    ("finished", "overtaken", "goes_to"),
+    ("true", "goes_to"),
     [
-        (True, False, "Chunk Written"),
-        (False, False, "Write Chunk"),
-        (False, True, "Chunk Overtaken"),
+        ("finished", "Chunk Written"),
+        (None, "Write Chunk"),
+        ("overtaken", "Chunk Overtaken"),
+        ("table_replaced", "Table Replaced"),
     ],
 )
-def test_chunk_finished(
-    run: Test, writing: dict[str, Any], finished: bool, overtaken: bool, goes_to: str
-) -> None:
+def test_chunk_finished(run: Test, writing: dict[str, Any], true: str | None, goes_to: str) -> None:
     """Round again with the same input, which the function continues from its checkpoint."""
-    state_input = {**writing, "progress": {"finished": finished, "overtaken": overtaken}}
+    names = ("finished", "overtaken", "table_replaced")
+    state_input = {**writing, "progress": {name: name == true for name in names}}
     tested = run("Chunk Finished?", state_input)
     assert tested["nextState"] == goes_to
     assert tested["output"] == state_input

@@ -75,7 +75,7 @@ USED = {
     *(("Validate File", key) for key in ("verdict", "summary", "reasons", "load_id", "file")),
     *(("Split File", key) for key in ("bucket", "key", "chunks")),
     ("Take Turn", "turn"),
-    *(("Write Chunk", key) for key in ("finished", "overtaken")),
+    *(("Write Chunk", key) for key in ("finished", "overtaken", "table_replaced")),
     *(("Reconcile", key) for key in ("complete", "overtaken", "summary")),
     *((f"Describe {what}", "cause") for what in ("Refusal", "Shortfall", "Failure")),
     *((f"{name} Failed", key) for name in CAUGHT for key in ("state", "load_id")),

@@ -6,7 +6,7 @@ compared by their keys.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Container, Iterable, Iterator, Set
 from typing import NamedTuple
 
 from ingestion.csv_files.fast_rows import Page, PageReader
@@ -78,17 +78,21 @@ def superseded_rows(
     sections: Callable[[], Iterable[Section]],
     reader: PageReader,
     digest: Digest,
+    refused_lines: Container[int] = (),
 ) -> Iterator[RefusedRow]:
     """The rows of a chunk that a later row of the chunk supersedes.
 
     ``repeated`` are the digests that occur more than once in it, and ``sections`` gives its
-    sections from the start. They are read once per MAX_KEYS_AT_A_TIME digests, and the rows of
+    sections from the start. The table has refused the rows at ``refused_lines``, so they supersede
+    nothing. They are read once per MAX_KEYS_AT_A_TIME digests, and the rows of
     each reading come in the order of the rows that supersede them.
     """
     for first in range(0, len(repeated), MAX_KEYS_AT_A_TIME):
         wanted = frozenset(repeated[first : first + MAX_KEYS_AT_A_TIME])
         last: dict[EncodedKey, KeyedRow] = {}
         for row in rows_with(wanted, sections(), reader, digest):
+            if row.line in refused_lines:
+                continue
             if row.key in last:
                 yield last[row.key].superseded()
             # No more of it than will be listed.

@@ -36,6 +36,8 @@ class ChunkProgress:
     rows_written: int = 0
     rows_superseded: int = 0
     rows_refused: int = 0
+    rows_refused_by_table: int = 0
+    """Of the refused ones those that are good rows, but not for this table."""
     refused_parts: list[str] = field(default_factory=list)
     throttles: int = 0
     """Answers by which the table took less than it was asked to."""
@@ -50,12 +52,13 @@ class ChunkProgress:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def result(self, *, overtaken: bool = False) -> ChunkResult:
+    def result(self, *, overtaken: bool = False, table_replaced: bool = False) -> ChunkResult:
         """What Write Chunk answers of this progress."""
         return ChunkResult(
             index=self.index,
             finished=self.finished,
             overtaken=overtaken,
+            table_replaced=table_replaced,
             next_byte=self.next_byte,
             rows_read=self.rows_read,
             rows_written=self.rows_written,

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ingestion.csv_files.fast_rows import Page
+from ingestion.csv_files.item_json import EncodedKey
 from ingestion.csv_files.key_digests import Digest, KeyDigests
 from ingestion.csv_files.refused_rows import RefusedRow
 from ingestion.errors import AccountingError
@@ -69,10 +70,11 @@ class Tally:
         self.keys = KeyDigests(digest)
         """Of all accepted rows from the chunk's start on."""
         self._refused: list[RefusedRow] = []
+        self._refused_by_table = 0
 
-    def remember(self, page: Page) -> None:
-        """Take note of rows that an earlier round has accounted for."""
-        self.keys.add(page.keys)
+    def remember(self, keys: Sequence[EncodedKey]) -> None:
+        """Take note of the keys of rows that an earlier round has accounted for."""
+        self.keys.add(keys)
 
     def place(self, page: Page, accepted: int) -> Place:
         """A place in the page that is to be counted next."""
@@ -91,7 +93,18 @@ class Tally:
         self.keys.keep(self.reached.rows_accepted)
         self.count(part)
 
-    def check(self, items_written: int, items_replaced: int) -> None:
+    def refuse(self, rows: Sequence[RefusedRow], keys: Sequence[EncodedKey]) -> None:
+        """Count accepted rows of this round as refused by the table, once all that is to be counted
+        has been. ``keys`` are theirs."""
+        self.keys.forget(keys)
+        self._refused += rows
+        self._refused_by_table += len(rows)
+        self.reached = self.reached._replace(
+            rows_accepted=self.reached.rows_accepted - len(rows),
+            rows_refused=self.reached.rows_refused + len(rows),
+        )
+
+    def check(self, items_written: int, items_replaced: int, items_refused: int) -> None:
         """Compare what was counted with what the table acknowledged, once all of it has been.
 
         Raises AccountingError.
@@ -102,11 +115,12 @@ class Tally:
                 f"Chunk {before.index} ends at byte {before.end}, but {reached.next_byte} was read."
             )
         accepted = reached.rows_accepted - before.rows_written - before.rows_superseded
-        if items_written + items_replaced != accepted or len(self.keys) != reached.rows_accepted:
+        settled = items_written + items_replaced + items_refused
+        if settled != accepted or len(self.keys) != reached.rows_accepted:
             raise AccountingError(
                 f"Chunk {before.index}: {accepted} rows accepted, {items_written} items written, "
-                f"{items_replaced} replaced; {len(self.keys)} keys noted for "
-                f"{reached.rows_accepted} rows."
+                f"{items_replaced} replaced, {items_refused} refused; "
+                f"{len(self.keys)} keys noted for {reached.rows_accepted} rows."
             )
 
     @property
@@ -138,6 +152,7 @@ class Tally:
             rows_written=reached.rows_accepted - superseded,
             rows_superseded=superseded,
             rows_refused=reached.rows_refused,
+            rows_refused_by_table=before.rows_refused_by_table + self._refused_by_table,
             refused_parts=[*before.refused_parts, *parts],
             throttles=before.throttles + throttles,
             rounds=[*before.rounds, times],

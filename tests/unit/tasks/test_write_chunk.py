@@ -24,6 +24,7 @@ from ingestion.ledger.chunks import ChunkProgress, Chunks
 from ingestion.ledger.claims import Claims
 from ingestion.ledger.versions import Turns
 from ingestion.tasks.accounting import Reached, Tally
+from ingestion.tasks.target_table import TargetTable
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS, ChunkWriter
 from tests.support.files import ACCEPTED, accepted_file
 from tests.support.ledger_in_memory import EntriesInMemory
@@ -36,6 +37,9 @@ from tests.support.stack_in_memory import (
 
 THROTTLED = 400, b'{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException"}'
 FAULT = 500, b""
+INVALID = 400, b'{"__type":"com.amazonaws.dynamodb.v20120810#ValidationException"}'
+UNFIT = "Atlantis"
+"""The store of rows that the table refuses."""
 
 
 class SlowTable(TableInMemory):
@@ -56,6 +60,8 @@ class SlowTable(TableInMemory):
     def send(self, tag: object, body: bytes) -> None:
         self.sent_at.append(self.now)
         answer = self._answers.pop(0) if self._answers else 0
+        if f'"{UNFIT}"'.encode() in body:
+            answer = INVALID
         if isinstance(answer, tuple):
             self._replies.append(Reply(tag, *answer))
             return
@@ -86,6 +92,8 @@ class Rows:
         self.items: dict[tuple[str, str], dict[str, str]] = {}
         self.refused: list[int] = []
         self.superseded: list[int] = []
+        self.unfit: list[int] = []
+        """Superseded as well, where a later row of the same batch has their key."""
         self.read = 0
         self.blank_lines = 0
         last: dict[tuple[str, str], int] = {}
@@ -96,10 +104,13 @@ class Rows:
             if good:
                 [values] = csv.reader(io.StringIO(raw, newline=""))
                 key = values[0], values[1]
-                if key in last:
-                    self.superseded.append(last[key])
-                last[key] = line
-                self.items[key] = dict(zip(COLUMNS, values, strict=True))
+                if values[-1] == UNFIT:
+                    self.unfit.append(line)
+                else:
+                    if key in last:
+                        self.superseded.append(last[key])
+                    last[key] = line
+                    self.items[key] = dict(zip(COLUMNS, values, strict=True))
             elif raw:
                 self.refused.append(line)
             line += raw.count("\n") + 1
@@ -113,13 +124,14 @@ def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkP
     buckets.objects[UPLOADS, "a.csv"] = rows.text
     anything: Any = SimpleNamespace(buckets=buckets, table=table)
     chunks = ledger.over(Chunks)
+    # Another chunk of the load, so that also a chunk of which every row is refused can end.
+    chunks.save("a", "g", None, ChunkProgress(1, 0, 0, 0, rows_written=1))
     writer = ChunkWriter(
         anything.buckets,
-        anything.table,
+        TargetTable(anything.table, "Tickets"),
         table,
         chunks,
         Turns(anything.buckets, ledger.over(Claims), now=table.clock),
-        table="Tickets",
         work_bucket=WORK,
         in_flight=in_flight,
         clock=table.clock,
@@ -164,9 +176,17 @@ def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkP
     lines_of_text = rows.text.decode().split("\n")
     for line, _, _, raw in listed:
         assert raw.split("\n")[0] == lines_of_text[line - 1]
-    superseded = sorted(line for line, _, reason, _ in listed if reason == "superseded")
-    refused = sorted(line for line, _, reason, _ in listed if reason != "superseded")
+    reasons = {line: reason for line, _, reason, _ in listed}
+    assert len(reasons) == len(listed), "each row is listed once"
+    unfit = {line: reasons.pop(line) for line in rows.unfit}
+    assert set(unfit.values()) <= {"refused_by_table", "superseded"}
+    superseded = sorted(line for line, reason in reasons.items() if reason == "superseded")
+    refused = sorted(line for line, reason in reasons.items() if reason != "superseded")
     assert (superseded, refused) == (rows.superseded, rows.refused)
+    by_table = list(unfit.values()).count("refused_by_table")
+    assert progress.rows_refused_by_table == by_table
+    assert progress.rows_refused == len(rows.refused) + by_table
+    assert progress.rows_superseded == len(rows.superseded) + len(unfit) - by_table
     if rows.items:
         digests = array("Q", buckets.objects[WORK, "digests/a/g/000000"])
         keys = [(escape(one.encode()), escape(two.encode())) for one, two in rows.items]
@@ -189,8 +209,6 @@ def check(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> None:
         rows.lines,
         rows.blank_lines,
     )
-    assert progress.rows_superseded == len(rows.superseded)
-    assert progress.rows_refused == len(rows.refused)
 
 
 GOOD = st.builds(
@@ -198,7 +216,7 @@ GOOD = st.builds(
     st.sampled_from(["T1", "T2", '"T1"', '"T""3"']) | st.integers(0, 500).map("T{}".format),
     st.sampled_from(["Tea", "Café"]),
     st.integers(0, 9),
-    st.sampled_from(["", "Lyon", "a\nb", "a,\n\nb"]),
+    st.sampled_from(["", "Lyon", "Lyon", "a\nb", "a,\n\nb", UNFIT]),
 ).map(lambda raw: (raw, True))
 RECORDS = st.lists(
     st.one_of(GOOD, GOOD, GOOD, st.sampled_from([("", False), ("a,b", False), (",,,,,,", False)])),
