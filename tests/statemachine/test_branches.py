@@ -372,6 +372,7 @@ def test_the_dead_letter_of_an_incomplete_load_has_the_totals(
         ("Take Turn", {"load_id": "tickets-csv-0a1b"}, "tickets-csv-0a1b"),
         ("Write Chunks", {"load_id": "tickets-csv-0a1b"}, "tickets-csv-0a1b"),
         ("Reconcile", {"load_id": "tickets-csv-0a1b"}, "tickets-csv-0a1b"),
+        ("Settle Equal Keys", {"load_id": "tickets-csv-0a1b"}, "tickets-csv-0a1b"),
     ],
 )
 def test_the_dead_letter_of_a_failed_state_has_its_name_and_the_load(

@@ -69,7 +69,11 @@ def written_fields(machine: State) -> Iterator[tuple[str, str, str]]:
 
 
 # The states whose Catch leads to the dead letter of a failed state.
-CAUGHT = ("Validate File", "Split File", "Take Turn", "Write Chunks", "Reconcile")
+CAUGHT = [
+    name.removesuffix(" Failed")
+    for name in STATES
+    if name.endswith(" Failed") and name != "Load Failed"
+]
 # What a later state names. The rest of the fields is for whoever reads the execution.
 USED = {
     *(("Validate File", key) for key in ("verdict", "summary", "reasons", "load_id", "file")),
