@@ -120,7 +120,7 @@ class StackInMemory:
         self.loads = self.ledger.over(Loads)
         dynamodb: Any = self.table
         to_the_table: dict[str, Any] = {"table": "Tickets", "work_bucket": WORK, "in_flight": 1}
-        written = self.ledger.over(Chunks)
+        self.written = written = self.ledger.over(Chunks)
         self.writer = ChunkWriter(
             s3, dynamodb, self.table, written, self.turns, **to_the_table, **writing
         )
