@@ -25,6 +25,7 @@ from ingestion.errors import AccountingError, NoProgress
 from ingestion.ledger.versions import LEASE_MARGIN_SECONDS
 from ingestion.tasks.take_turn import take_turn
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
+from tests.support.slow_table import FAULT, SlowTable
 from tests.support.stack_in_memory import WORK, StackInMemory, TableInMemory
 
 HEADER = "ticket_id,product,basket_id,timestamp,category,quantity,store\n"
@@ -316,9 +317,9 @@ def test_another_load_that_wrote_the_same_rows_in_between() -> None:
     check(simulation, TWO_CHUNKS)
 
 
-def written(file: str = TWO_CHUNKS) -> Simulation:
-    """Both chunks at the same time, so that rows are put again."""
-    simulation = Simulation(file, 3 * ROW)
+def written(file: str = TWO_CHUNKS, rows: int = 3) -> Simulation:
+    """All chunks, of so many rows, at the same time, so that rows are put again."""
+    simulation = Simulation(file, rows * ROW)
     for task in simulation.tasks:
         simulation.call(task, Call(1, 1))
     simulation.stack.now += CALL_SECONDS
@@ -415,6 +416,27 @@ def test_calls_with_little_time_go_on_where_the_one_before_ended() -> None:
         assert simulation.settle(CHECKPOINT_SECONDS + 12, tick=1.0) > 10
         check(simulation, numbered(keys))
     assert put_again(simulation) == 30
+
+
+def test_a_slow_table_takes_some_of_what_is_put_in_each_call() -> None:
+    """What was put behind a row that is not in the table yet is put once more by the next call, and
+    superseded rows between them are listed once."""
+    keys = [at % 3 if at % 7 == 0 else at for at in range(60)]
+    keys += [at % 4 if at % 5 == 0 else at for at in range(60)]
+    with small():
+        simulation = written(numbered(keys), rows=60)
+        slow = SlowTable(10, [0, 0, *[FAULT, 0] * 100])
+        settler = simulation.stack.settler
+        settler._sender, settler._clock, settler._in_flight = slow, slow.clock, 3
+        content, calls = simulation.table.content(), 0
+        while simulation.stack.settle(CHECKPOINT_SECONDS + 45) == "unsettled":
+            calls += 1
+        simulation.stack.reconcile()
+    assert calls > 3
+    assert slow.batches_taken > put_again(simulation) / 3 + 3
+    late = {key: item["quantity"]["N"] for key, item in slow.items.items()}
+    simulation.table.content = lambda: content | late  # type: ignore[method-assign]
+    check(simulation, numbered(keys))
 
 
 # ---------------------------------------------------------------- generated
