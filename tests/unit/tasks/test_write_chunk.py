@@ -184,7 +184,9 @@ GOOD = st.builds(
     st.sampled_from(["", "Lyon", "Lyon", "a\nb", "a,\n\nb", UNFIT]),
 ).map(lambda raw: (raw, True))
 RECORDS = st.lists(
-    st.one_of(GOOD, GOOD, GOOD, st.sampled_from([("", False), ("a,b", False), ("T1,,,,,,", False)])),
+    st.one_of(
+        GOOD, GOOD, GOOD, st.sampled_from([("", False), ("a,b", False), ("T1,,,,,,", False)])
+    ),
     max_size=120,
 )
 ANSWERS = st.lists(
