@@ -119,7 +119,7 @@ def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkP
         # Half of what is kept back is for batches that are in flight then, half for the checkpoint.
         in_time = began + budget + CHECKPOINT_SECONDS / 2
         assert all(at <= in_time for at in table.sent_at)
-        [progress] = chunks.all("a", "g")
+        progress = next(chunks.all("a", "g"))
         assert result == progress.result()
         assert len(progress.rounds) == rounds
         accounted = progress.rows_written + progress.rows_superseded + progress.rows_refused
@@ -184,7 +184,9 @@ GOOD = st.builds(
     st.sampled_from(["", "Lyon", "Lyon", "a\nb", "a,\n\nb", UNFIT]),
 ).map(lambda raw: (raw, True))
 RECORDS = st.lists(
-    st.one_of(GOOD, GOOD, GOOD, st.sampled_from([("", False), ("a,b", False), (",,,,,,", False)])),
+    st.one_of(
+        GOOD, GOOD, GOOD, st.sampled_from([("", False), ("a,b", False), ("T1,,,,,,", False)])
+    ),
     max_size=120,
 )
 ANSWERS = st.lists(
