@@ -17,7 +17,7 @@ import pytest
 from moto import mock_aws
 
 from ingestion.ledger.claims import Claims, Lease
-from tests.support.moto_tables import create_table, dynamodb_server
+from tests.support.moto_server import create_table, dynamodb_server
 
 UPLOADS, WORK = "uploads", "work"
 EXECUTION_ARN = "arn:aws:states:us-east-1:123456789012:execution:Ingest:by-hand"
