@@ -93,7 +93,7 @@ MATRIX: dict[str, list[Kind]] = {
             "overwritten_before_split_without_versions",
             "the same in a bucket without versions",
             FAILED,
-            why='"split_file": {"Error": "ObjectChanged"',
+            why='"split_file":{"Error":"ObjectChanged"',
             cure=NEW_UPLOAD,
         ),
         Kind(

@@ -24,8 +24,6 @@ STARTED_AT = "2025-11-24T09:00:05.118Z"
 Json = dict[str, Any]
 Read = Callable[[str, str], bytes]
 """Returns the bytes of an S3 object, given its bucket and key."""
-Send = Callable[[str, Json], object]
-"""Carries out a service integration (SQS, EventBridge), given the resource's ARN and Parameters."""
 
 _FIELDS = {
     "": {"Type", "Comment", "Next", "End"},
@@ -62,8 +60,16 @@ class Visit(NamedTuple):
 
     kind: str
     state: str
+    input: Any
+    """`$` before the state."""
+    result: Any
+    """What a task was answered, before its ResultSelector."""
+    error: str
+    """What a task has failed with, or a Fail has."""
     output: Any
-    """`$` behind the state; None behind a Fail."""
+    """`$` behind the state; None if the execution failed there."""
+    target: str
+    """The state that came next, if any."""
 
 
 class Execution:
@@ -79,9 +85,12 @@ class Execution:
         *,
         machine: Json | None = None,
         name: str = "by-hand",
-        send: Send | None = None,
+        at: str = "",
+        stops_at_services: bool = False,
         parent: "Execution | None" = None,
     ) -> None:
+        """`at` is a state to begin at, with `given` as its input. With `stops_at_services` service
+        integrations are due like tasks; without, each succeeds at once."""
         self.name = name
         self.status, self.error, self.cause = "RUNNING", "", ""
         self.paused = 0.0
@@ -96,9 +105,12 @@ class Execution:
         machine = machine or _definition()
         self._states: Json = machine["States"]
         self.given = _copy(given)
-        self._read, self._send, self._parent = read, send, parent
+        self._read, self._parent = read, parent
+        self._stops_at_services = stops_at_services
         self._tries: Counter[int] = Counter()
-        self.state: str = machine["StartAt"]
+        self._input: Any = self.given
+        self._result: Any = None
+        self.state: str = at or machine["StartAt"]
         self._run_on()
 
     @property
@@ -156,7 +168,7 @@ class Execution:
             self.paused += state["Seconds"] if seconds is None else seconds
             self._leave(state["Next"])
         else:
-            self._succeed({"ExecutedVersion": "$LATEST", "Payload": answer, "StatusCode": 200})
+            self._integrated(state, answer)
         self._run_on()
 
     def fail(self, error: str, cause: str = "") -> bool:
@@ -188,10 +200,10 @@ class Execution:
             match state["Type"]:
                 case "Wait":
                     return
-                case "Task" if state["Resource"].endswith(":states:::lambda:invoke"):
+                case "Task" if self._stops_at_services or _is_lambda(state):
                     return
                 case "Task":
-                    self._integrate(state)
+                    self._integrated(state, {})
                 case "Map":
                     self._start_children(state)
                 case "Pass":
@@ -208,16 +220,14 @@ class Execution:
                 case kind:
                     raise NotInterpreted(f"{self.state} is a {kind}.")
 
-    def _integrate(self, state: Json) -> None:
-        """Calls a service. Its name is the part of the resource before the action."""
+    def _integrated(self, state: Json, answer: Any) -> None:
+        """A task has been answered: by a handler, or by another service."""
         parameters = self._filled_in(state["Parameters"])
-        try:
-            result = self._send(state["Resource"], parameters) if self._send else {}
-        except Failure as failure:
-            self._fail(failure.error, failure.cause)
-            return
-        self.sent.append((state["Resource"].split(":")[-2], parameters))
-        self._succeed(result)
+        if _is_lambda(state):
+            answer = {"ExecutedVersion": "$LATEST", "Payload": answer, "StatusCode": 200}
+        else:
+            self.sent.append((state["Resource"].split(":")[-2], parameters))
+        self._succeed(answer)
 
     def _start_children(self, state: Json) -> None:
         place = self._filled_in(state["ItemReader"]["Parameters"])
@@ -236,6 +246,7 @@ class Execution:
                 self._read,
                 machine=state["ItemProcessor"],
                 name=f"{self.name}-{state['Label']}-{index}",
+                stops_at_services=self._stops_at_services,
                 parent=self,
             )
             self.children.append(child)
@@ -294,7 +305,7 @@ class Execution:
     # --- Ways out of a state
 
     def _succeed(self, result: Any) -> None:
-        state = self._state
+        state, self._result = self._state, result
         if "ResultSelector" in state:
             result = self._filled_in(state["ResultSelector"], result)
         self._keep(state.get("ResultPath", "$"), result)
@@ -317,22 +328,27 @@ class Execution:
         for catcher in self._state.get("Catch", []):
             if _matches(catcher["ErrorEquals"], error):
                 self._keep(catcher.get("ResultPath", "$"), {"Error": error, "Cause": cause})
-                self._leave(catcher["Next"])
+                self._leave(catcher["Next"], error)
                 return
         self.cause = cause
         self._end("FAILED", error)
 
-    def _leave(self, target: str) -> None:
-        self.visits.append(Visit(self._state["Type"], self.state, _copy(self.data)))
+    def _leave(self, target: str, error: str = "") -> None:
+        self._visited(self.data, target, error)
         self._tries.clear()
         self.state = target
 
     def _end(self, status: str, error: str = "") -> None:
-        output = None if status == "FAILED" else _copy(self.data)
-        self.visits.append(Visit(self._state["Type"], self.state, output))
+        self._visited(self.data if status == "SUCCEEDED" else None, "", error)
         self.status, self.error = status, error
         if self._parent:
             self._parent._child_ended()
+
+    def _visited(self, output: Any, target: str, error: str) -> None:
+        kind, output = self._state["Type"], _copy(output)
+        result, self._result = self._result, None
+        self.visits.append(Visit(kind, self.state, self._input, result, error, output, target))
+        self._input = output
 
     # --- Data
 
@@ -403,6 +419,10 @@ def run(
     raise AssertionError(f"{execution.state} has not ended after {max_steps} steps")
 
 
+def _is_lambda(state: Json) -> bool:
+    return bool(state["Resource"].endswith(":states:::lambda:invoke"))
+
+
 def lambda_cause(error: Exception) -> str:
     """The Cause of a Lambda task that an exception has ended."""
     return json.dumps({"errorMessage": str(error), "errorType": type(error).__name__})
@@ -449,7 +469,8 @@ def filled_in(template: Any, data: Any, context: Json) -> Any:
 
 def _value(path: str, data: Any, context: Json) -> Any:
     if path.startswith("States.JsonToString(") and path.endswith(")"):
-        return json.dumps(_value(path[len("States.JsonToString(") : -1], data, context))
+        argument = _value(path[len("States.JsonToString(") : -1], data, context)
+        return json.dumps(argument, separators=(",", ":"))
     value = data
     names = path.split(".")
     if names[0] == "$$":
