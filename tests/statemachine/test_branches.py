@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.state_machine import EXECUTIONS, STARTED_AT, Execution, Failure, Visit, run
+from tests.support.state_machine import (
+    EXECUTIONS,
+    STARTED_AT,
+    Execution,
+    Failure,
+    Visit,
+    handler_of,
+    run,
+)
 from tests.support.states import all_states
 from tests.support.task_answers import Answers
 from tools import definition
@@ -98,6 +106,7 @@ def test_the_route_of_a_chunk(answers: Answers, chosen: Json, route: list[str]) 
 def test_a_task_that_keeps_failing_fails_the_load(answers: Answers, state: str) -> None:
     execution = load(answers, failing=state)
     assert states_of(execution)[-4:] == ["Describe Failure", *FAILS]
+    assert list(execution.data["failed"]) == [handler_of(state)]
 
 
 def test_a_chunk_that_keeps_failing_leaves_it_to_reconcile(answers: Answers) -> None:
