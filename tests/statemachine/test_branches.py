@@ -105,7 +105,7 @@ def test_the_route_of_a_chunk(answers: Answers, chosen: Json, route: list[str]) 
 @pytest.mark.parametrize("state", [name for name in TASKS if name != "Write Chunk"])
 def test_a_task_that_keeps_failing_fails_the_load(answers: Answers, state: str) -> None:
     execution = load(answers, failing=state)
-    assert states_of(execution)[-4:] == ["Describe Failure", *FAILS]
+    assert states_of(execution)[-5:] == [f"{state} Failed", "Describe Failure", *FAILS]
     assert list(execution.data["failed"]) == [handler_of(state)]
 
 
@@ -158,7 +158,7 @@ def test_an_error_is_retried_before_it_is_caught(state: str, error: str, retries
     machine = definition.load()
     if state == "Write Chunk":
         machine = machine["States"]["Write Chunks"]["ItemProcessor"]
-    given = {**INPUT, "dead_letter": {"cause": ""}}
+    given = {**INPUT, "load_id": "tickets-csv-0a1b", "dead_letter": {"cause": ""}}
     task = Execution(given, no_object, machine=machine, at=state, stops_at_services=True)
     count = 0
     while task.fail(error):
@@ -213,14 +213,22 @@ def test_the_dead_letter_of_an_incomplete_load_has_the_totals(answers: Answers) 
     }
 
 
-@pytest.mark.parametrize("state", ["Validate File", "Reconcile"])
-def test_the_dead_letter_of_a_failed_state_names_it(answers: Answers, state: str) -> None:
-    """Also of Validate File, when there is nothing but the input yet."""
+@pytest.mark.parametrize("state", [name for name in TASKS if name != "Write Chunk"])
+def test_the_dead_letter_of_a_failed_state_has_its_name_and_the_load(
+    answers: Answers, state: str
+) -> None:
+    """Validate File fails before there is more than the input."""
     letter = dead_letter(load(answers, failing=state))
     caught = {"Error": "Runtime.HandlerError", "Cause": "no connection"}
-    failed = {state.lower().replace(" ", "_"): caught}
+    failed = {handler_of(state): caught}
     assert json.loads(letter.pop("cause")) == failed
-    assert letter == {"error": "StateFailed", "failed": failed}
+    load_id = answers["validate_file"]["accepted"]["load_id"]
+    assert letter == {
+        "error": "StateFailed",
+        "failed": failed,
+        "state": state,
+        "load_id": None if state == "Validate File" else load_id,
+    }
 
 
 # ---------------------------------------------------------------- The engine
