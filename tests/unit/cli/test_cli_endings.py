@@ -112,7 +112,7 @@ def test_a_load_with_too_many_refused_rows_failed_though_rows_are_in_the_table(
 def test_an_aborted_load_has_the_totals_of_its_chunks(
     step_functions: StepFunctions, ledger: Ledger
 ) -> None:
-    step_functions.add("a", "ABORTED", turn_visits("mine"), cause="by hand")
+    step_functions.add("a", "ABORTED", turn_visits(), cause="by hand")
     assert "Not loaded: ABORTED: by hand" in tickets("show", "a").stdout
     for index in (0, 1):
         counts = {"rows_read": 10, "rows_written": 9, "rows_refused": 1}
@@ -176,7 +176,7 @@ def test_force_loads_a_file_again_whose_bytes_are_loaded_already(
     assert entry["execution_arn"].endswith(step_functions.started[1]["name"])
 
 
-@pytest.mark.parametrize("visits", [turn_visits("mine"), refused_visits()])
+@pytest.mark.parametrize("visits", [turn_visits(), refused_visits()])
 @pytest.mark.usefixtures("stack")
 def test_force_leaves_an_upload_alone_that_loads_by_itself(
     step_functions: StepFunctions, monkeypatch: pytest.MonkeyPatch, visits: Visits
