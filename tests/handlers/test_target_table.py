@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ingestion.errors import TableMismatch, TableRefusesEveryRow
-from tests.support.moto_tables import table_ids
+from tests.support.moto_server import table_ids
 from tests.support.watched_sender import watch
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"

@@ -24,7 +24,10 @@ from tools import definition
 
 STATES = all_states(definition.load())
 INPUT = {"bucket": "uploads", "key": "tickets.csv"}
-TASKS = ("Validate File", "Split File", "Take Turn", "Write Chunk", "Reconcile")
+TASKS = (
+    *("Validate File", "Split File", "Take Turn", "Write Chunk", "Reconcile"),
+    "Settle Equal Keys",
+)
 
 Json = dict[str, Any]
 
@@ -56,6 +59,9 @@ VALIDATED = ["Validate File", "File Accepted?"]
 SPLIT = [*VALIDATED, "Split File", "Anything To Write?"]
 MINE = [*SPLIT, "Take Turn", "Whose Turn?"]
 WRITTEN = [*MINE, "Write Chunks", "Reconcile", "Everything Written?"]
+NEEDED = {"Settle Equal Keys": {"reconcile": "unsettled"}}
+"""What must have been answered for an execution to come to a state."""
+SETTLED = ["Settle Equal Keys", "Equal Keys Settled?", "Reconcile"]
 
 
 @pytest.mark.parametrize(
@@ -77,6 +83,27 @@ WRITTEN = [*MINE, "Write Chunks", "Reconcile", "Everything Written?"]
         ({"take_turn": "overtaken"}, [*MINE, "Overtaken"]),
         ({"reconcile": "missing"}, [*WRITTEN, "Describe Shortfall", *FAILS]),
         ({"reconcile": "overtaken"}, [*WRITTEN, "Overtaken"]),
+        (
+            {"reconcile": "unsettled"},
+            [*WRITTEN, *SETTLED, "Everything Written?", "Announce Success", "Loaded"],
+        ),
+        # Round again, as Write Chunk does, after a checkpoint or after a wait.
+        (
+            {"reconcile": "unsettled", "settle_equal_keys": "checkpoint"},
+            [*WRITTEN, *SETTLED[:2], *SETTLED, "Everything Written?", "Announce Success", "Loaded"],
+        ),
+        (
+            {"reconcile": "unsettled", "settle_equal_keys": "waiting"},
+            [
+                *[*WRITTEN, *SETTLED[:2], "Wait For Last Writers", *SETTLED],
+                *["Everything Written?", "Announce Success", "Loaded"],
+            ],
+        ),
+        # Reconcile tells what it means for the load.
+        (
+            {"reconcile": "unsettled", "settle_equal_keys": "table replaced"},
+            [*WRITTEN, *SETTLED, "Everything Written?", "Announce Success", "Loaded"],
+        ),
     ],
 )
 def test_the_route_of_an_execution(answers: Answers, chosen: Json, route: list[str]) -> None:
@@ -90,6 +117,7 @@ def test_the_route_of_an_execution(answers: Answers, chosen: Json, route: list[s
         # Round again with the same input, which the function continues from its checkpoint.
         ({"write_chunk": "checkpoint"}, ["Write Chunk", "Chunk Finished?"] * 2 + ["Chunk Written"]),
         ({"write_chunk": "overtaken"}, ["Write Chunk", "Chunk Finished?", "Chunk Overtaken"]),
+        ({"write_chunk": "table replaced"}, ["Write Chunk", "Chunk Finished?", "Table Replaced"]),
     ],
 )
 def test_the_route_of_a_chunk(answers: Answers, chosen: Json, route: list[str]) -> None:
@@ -104,7 +132,7 @@ def test_the_route_of_a_chunk(answers: Answers, chosen: Json, route: list[str]) 
 
 @pytest.mark.parametrize("state", [name for name in TASKS if name != "Write Chunk"])
 def test_a_task_that_keeps_failing_fails_the_load(answers: Answers, state: str) -> None:
-    execution = load(answers, failing=state)
+    execution = load(answers, failing=state, **NEEDED.get(state, {}))
     assert states_of(execution)[-5:] == [f"{state} Failed", "Describe Failure", *FAILS]
     assert list(execution.data["failed"]) == [handler_of(state)]
 
@@ -158,7 +186,7 @@ def test_an_error_is_retried_before_it_is_caught(state: str, error: str, retries
     machine = definition.load()
     if state == "Write Chunk":
         machine = machine["States"]["Write Chunks"]["ItemProcessor"]
-    given = {**INPUT, "load_id": "tickets-csv-0a1b", "dead_letter": {"cause": ""}}
+    given = {**INPUT, "load_id": "a", "file": {}, "plan": {}, "dead_letter": {"cause": ""}}
     task = Execution(given, no_object, machine=machine, at=state, stops_at_services=True)
     count = 0
     while task.fail(error):
@@ -218,7 +246,7 @@ def test_the_dead_letter_of_a_failed_state_has_its_name_and_the_load(
     answers: Answers, state: str
 ) -> None:
     """Validate File fails before there is more than the input."""
-    letter = dead_letter(load(answers, failing=state))
+    letter = dead_letter(load(answers, failing=state, **NEEDED.get(state, {})))
     caught = {"Error": "Runtime.HandlerError", "Cause": "no connection"}
     failed = {handler_of(state): caught}
     assert json.loads(letter.pop("cause")) == failed
