@@ -237,9 +237,6 @@ class Cloud(LoadRecords):
             result = self.call("reconcile", event)
         return result
 
-    def settle(self, state: dict[str, Any]) -> Any:
-        return self.call("settle_equal_keys", payload_of("settle_equal_keys", state))
-
     def take_turn(self, state: dict[str, Any]) -> Any:
         return self.call("take_turn", payload_of("take_turn", state))["turn"]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ingestion.ledger.claims import Claims, Lease
 from tests.support.cloud import Cloud, empty_cloud
+from tests.support.state_machine import payload_of
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 ROW = b"T1,tea,B1,2026-01-01T10:00,drinks,2,S1\n"
@@ -87,7 +88,7 @@ def _equal_keys(cloud: Cloud) -> tuple[Answer, Answer, Answer]:
     cloud.take_turn(state)
     for chunk in chunks:
         cloud.write(state, chunk)
-    unsettled = cloud.reconcile(state)
+    unsettled = cloud.call("reconcile", payload_of("reconcile", state))
     lease = Lease(state["load_id"], 0, 2**34, state["plan"]["generation"], chunk=0)
     claims, url = put_lease(cloud, "equal.csv", lease)
     waiting = cloud.settle(state)
