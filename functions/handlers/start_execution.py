@@ -1,4 +1,4 @@
-"""SQS records of S3 event notifications start executions; nothing else happens here."""
+"""Starts an execution for each upload that the messages of an SQS batch announce."""
 
 import logging
 import os
@@ -6,12 +6,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
-from ingestion.errors import UnreadableNotification
-from ingestion.s3.notifications import read_notification
-from ingestion.tasks.start_execution import start_execution
-from ingestion.telemetry import log_step
+from ingestion.tasks.start_execution import start_executions
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -25,16 +21,14 @@ def _step_functions() -> "SFNClient":
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Answer with the records that must come again (partial batch response)."""
+    """Answer with the messages that must come again (partial batch response)."""
     failures = []
     for record in event["Records"]:
-        try:
-            for upload in read_notification(record["body"]):
-                start_execution(_step_functions(), os.environ["STATE_MACHINE_ARN"], upload)
-                log_step(
-                    "Start Execution", upload.execution_name, None, message_id=record["messageId"]
-                )
-        except (UnreadableNotification, BotoCoreError, ClientError) as error:
-            log.error("Message %s was not started: %s", record["messageId"], error)
-            failures.append({"itemIdentifier": record["messageId"]})
+        message_id = record["messageId"]
+        problems = start_executions(
+            _step_functions(), os.environ["STATE_MACHINE_ARN"], message_id, record["body"]
+        )
+        if problems:
+            log.error("Message %s was not started: %s", message_id, " ".join(problems))
+            failures.append({"itemIdentifier": message_id})
     return {"batchItemFailures": failures}

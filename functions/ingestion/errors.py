@@ -3,7 +3,6 @@
 ::
 
     IngestionError
-    |-- UnreadableNotification   a queue message that is no S3 event: it ends in the upload DLQ
     |-- ObjectGone               the pinned object version was deleted for good
     |-- ObjectChanged            the object in an unversioned bucket is no longer the pinned one
     |-- NoProgress               a chunk's whole round acknowledged no row: try again later
@@ -15,10 +14,6 @@
 
 class IngestionError(Exception):
     """Base of all errors that this package raises. Texts never carry a row's values."""
-
-
-class UnreadableNotification(IngestionError):
-    """A message body that is not an S3 event notification."""
 
 
 class ObjectGone(IngestionError):

@@ -102,15 +102,45 @@ def test_an_upload_that_can_not_be_started_comes_again_alone(
     assert [name.rsplit("-", 1)[0] for name in names(cloud)] == ["store-12-header-only-csv"]
 
 
-def test_uploads_before_the_broken_record_of_one_message_are_started(cloud, two_uploads):
-    """They come again with their message, and are started already by then."""
-    message = two_uploads["Records"][0]
-    body = json.loads(message["body"])
-    body["Records"].append({"eventName": "ObjectCreated:Put", "s3": {}})
-    message["body"] = json.dumps(body)
+def test_one_broken_record_stops_none_of_its_message_and_the_message_fails(cloud, two_uploads):
+    """The good ones come again with their message, and are started already by then."""
+    first, second = two_uploads["Records"]
+    good = [json.loads(one["body"])["Records"][0] for one in (first, second)]
+    broken = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "uploads"}}}
+    first["body"] = json.dumps({"Records": [good[0], broken, good[1]]})
+    del two_uploads["Records"][1]
     for _ in range(2):
-        assert failures(cloud.call("start_execution", two_uploads)) == [message["messageId"]]
-    assert len(names(cloud)) == 2
+        assert failures(cloud.call("start_execution", two_uploads)) == [first["messageId"]]
+        assert len(names(cloud)) == 2
+
+
+def test_an_upload_that_can_not_be_started_stops_none_of_its_message(
+    cloud, two_uploads, monkeypatch
+):
+    first, second = two_uploads["Records"]
+    good = [json.loads(one["body"])["Records"][0] for one in (first, second)]
+    first["body"] = json.dumps({"Records": good})
+    del two_uploads["Records"][1]
+    client = start_execution._step_functions()
+    start = client.start_execution
+
+    def start_all_but_tickets(**arguments):
+        if "tickets-csv" in arguments["name"]:
+            raise EndpointConnectionError(endpoint_url="https://states.us-east-1.amazonaws.com")
+        return start(**arguments)
+
+    monkeypatch.setattr(client, "start_execution", start_all_but_tickets)
+    assert failures(cloud.call("start_execution", two_uploads)) == [first["messageId"]]
+    assert [name.rsplit("-", 1)[0] for name in names(cloud)] == ["store-12-header-only-csv"]
+
+
+def test_one_upload_that_s3_sns_and_eventbridge_announce_is_one_execution(cloud):
+    """EventBridge names another uploader, so the execution's input would differ."""
+    for event in ("s3_put", "from_sns", "from_eventbridge"):
+        request = json.loads((EVENTS / f"{event}.json").read_text())
+        del request["Records"][1:]
+        assert failures(cloud.call("start_execution", request)) == []
+    assert len(names(cloud)) == 1
 
 
 def test_two_versions_of_one_key_are_two_executions(cloud, two_uploads):

@@ -228,5 +228,5 @@ def s3_event(given: Mapping[str, Any], sequencer: str = "0065") -> str:
         },
     }
     body = json.dumps({"Records": [record]})
-    assert list(read_notification(body))
+    assert read_notification(body).uploads
     return body

@@ -13,7 +13,6 @@ from typing import Any
 
 import botocore.exceptions
 
-from ingestion.errors import UnreadableNotification
 from ingestion.s3.notifications import read_notification
 from tickets.runs.history import error_in_words
 from tickets.runs.stack import Stack
@@ -245,13 +244,7 @@ def _from_event(detail: dict[str, Any], message: Message) -> FailedExecution:
 
 
 def _unstarted(message: Message) -> UnstartedUpload:
-    try:
-        uploads = list(read_notification(message.body))
-    except UnreadableNotification:
-        return UnstartedUpload(
-            [], "It is no S3 event notification, so nothing can start it.", message
-        )
-    objects = [f"s3://{upload.bucket}/{upload.key}" for upload in uploads]
-    return UnstartedUpload(
-        objects, "start_execution could not start it; its log says why.", message
-    )
+    notification = read_notification(message.body)
+    objects = [f"s3://{upload.bucket}/{upload.key}" for upload in notification.uploads]
+    reason = "start_execution could not start it; its log says why."
+    return UnstartedUpload(objects, " ".join(notification.problems) or reason, message)

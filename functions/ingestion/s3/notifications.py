@@ -1,4 +1,9 @@
-"""Uploaded objects: read from S3 event notifications, named for executions and loads."""
+"""Uploaded objects: read from the messages that announce them, named for executions.
+
+Three kinds of message announce an upload: S3's event notification, the same wrapped by SNS, and
+EventBridge's event *Object Created*. The first two look alike if the SNS subscription delivers raw
+messages.
+"""
 
 import json
 from collections.abc import Iterator
@@ -6,14 +11,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
-from ingestion.errors import UnreadableNotification
 from ingestion.names import execution_name
 
 
 @dataclass(frozen=True)
 class Upload:
-    """One created object, as far as the notification tells. ``sequencer`` orders the events of a
-    key and tells deliveries apart where there are no versions."""
+    """One created object, as far as the message describes it. ``sequencer`` orders the events of a
+    key and distinguishes uploads where there are no versions."""
 
     bucket: str
     key: str
@@ -21,6 +25,7 @@ class Upload:
     etag: str | None
     size: int | None
     uploader: str | None
+    """S3 names the principal that made the request, EventBridge only its account."""
     sequencer: str | None
 
     @property
@@ -31,41 +36,143 @@ class Upload:
 
     @property
     def execution_input(self) -> dict[str, Any]:
-        """The execution's input. Nothing of the delivery itself is in it, so that a second
-        delivery starts the same execution with the same input, which Step Functions forgives."""
+        """The execution's input. It holds nothing about the delivery itself, so a second delivery
+        starts the same execution with the same input, which Step Functions accepts."""
         return {name: value for name, value in asdict(self).items() if name != "sequencer"}
 
 
-def read_notification(body: str) -> Iterator[Upload]:
-    """The created objects of one S3 event notification (several records are possible; the test
-    event that S3 sends when notifications are set up has none).
+@dataclass(frozen=True)
+class Notification:
+    """What one message announces."""
 
-    Keys are URL-encoded with ``+`` for a blank, see "Event message structure" in the S3 User Guide.
+    uploads: tuple[Upload, ...] = ()
+    problems: tuple[str, ...] = ()
+    """A sentence about each part of the message that can't be read."""
 
-    Raises UnreadableNotification for anything else.
+
+def read_notification(body: str) -> Notification:
+    """Reads the message of one SQS record.
+
+    A message may announce several objects; one that can't be read is a problem and hides none of
+    the others. Deletions and S3's test event announce nothing. See "Event message structure" and
+    "EventBridge event message structure" in the S3 User Guide, and "Amazon SNS message and JSON
+    formats" in the SNS Developer Guide.
     """
+    message = _parse(body)
+    if isinstance(message, dict) and "TopicArn" in message and "Type" in message:
+        if message["Type"] != "Notification":
+            return Notification(
+                problems=(
+                    "The message is from SNS but no notification: a subscription of this queue "
+                    "waits to be confirmed, or has been removed.",
+                )
+            )
+        message = _parse(message.get("Message"))
+    if not isinstance(message, dict):
+        return _UNKNOWN
+    if "detail-type" in message:
+        return _read_event(message)
+    if message.get("Event") == "s3:TestEvent":
+        return Notification()
+    return _read_records(message)
+
+
+_UNKNOWN = Notification(
+    problems=(
+        "The message is neither an S3 event notification, nor one that SNS has wrapped, nor an "
+        "EventBridge event.",
+    )
+)
+
+
+def _parse(text: Any) -> Any:
+    """The value of a JSON text, or None."""
     try:
-        message = json.loads(body)
-        if message.get("Event") == "s3:TestEvent":
-            return
-        for record in message["Records"]:
-            if record["eventName"].removeprefix("s3:").startswith("ObjectCreated:"):
-                yield _upload(record)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise UnreadableNotification(
-            f"The message is not an S3 event notification ({type(error).__name__})."
-        ) from error
+        return json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
-def _upload(record: dict[str, Any]) -> Upload:
+def _read_records(message: dict[str, Any]) -> Notification:
+    """Reads an S3 event notification."""
+    records = message.get("Records")
+    if not isinstance(records, list):
+        return _UNKNOWN
+    uploads, problems = [], []
+    for number, record in enumerate(records, start=1):
+        try:
+            uploads += _created(record)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            problems.append(
+                f"Record {number} of {len(records)} is not an S3 event with a bucket and a key."
+            )
+    return Notification(tuple(uploads), tuple(problems))
+
+
+def _created(record: dict[str, Any]) -> Iterator[Upload]:
+    """The object that a record of an S3 event notification says was created, if it does."""
+    if not record["eventName"].removeprefix("s3:").startswith("ObjectCreated:"):
+        return
     stored = record["s3"]["object"]
-    version = stored.get("versionId")
-    return Upload(
+    yield _upload(
         bucket=record["s3"]["bucket"]["name"],
-        key=unquote_plus(stored["key"]),
-        version_id=None if version == "null" else version,
+        key=unquote_plus(stored["key"]),  # keys are URL-encoded, with "+" for a blank
+        version_id=stored.get("versionId"),
         etag=stored.get("eTag"),
         size=stored.get("size"),
         uploader=(record.get("userIdentity") or {}).get("principalId"),
         sequencer=stored.get("sequencer"),
     )
+
+
+def _read_event(event: dict[str, Any]) -> Notification:
+    """Reads an EventBridge event."""
+    if event.get("source") != "aws.s3":
+        return Notification(problems=("The message is an EventBridge event, but not one of S3.",))
+    if event["detail-type"] != "Object Created":
+        return Notification()
+    try:
+        detail = event["detail"]
+        stored = detail["object"]
+        upload = _upload(
+            bucket=detail["bucket"]["name"],
+            key=stored["key"],  # as it is: EventBridge's keys are not URL-encoded
+            version_id=stored.get("version-id"),
+            etag=stored.get("etag"),
+            size=stored.get("size"),
+            uploader=detail.get("requester"),
+            sequencer=stored.get("sequencer"),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return Notification(problems=("The EventBridge event names no bucket and key.",))
+    return Notification((upload,))
+
+
+def _upload(
+    *,
+    bucket: str,
+    key: str,
+    version_id: str | None,
+    etag: str | None,
+    size: int | None,
+    uploader: str | None,
+    sequencer: str | None,
+) -> Upload:
+    """Raises ValueError without a bucket and a key."""
+    if not (isinstance(bucket, str) and isinstance(key, str) and bucket and key):
+        raise ValueError
+    return Upload(
+        bucket=bucket,
+        key=key,
+        version_id=version_id if version_id and version_id != "null" else None,
+        etag=etag,
+        size=size,
+        uploader=uploader,
+        sequencer=_same_however_sent(sequencer),
+    )
+
+
+def _same_however_sent(sequencer: str | None) -> str | None:
+    """A sequencer in one form: S3 writes the hexadecimal number with 18 digits and in capitals, and
+    EventBridge's documentation shows it without leading zeros and in lower case."""
+    return sequencer and sequencer.upper().lstrip("0").zfill(18)

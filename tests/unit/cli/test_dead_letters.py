@@ -82,7 +82,7 @@ def test_both_queues_are_listed_newest_first_and_two_messages_are_one_failure(
     ]  # fmt: skip
     assert (found[2]["messages"], found[2]["reason"]) == (2, "The graph knows more.")
     assert [found[1]["objects"], found[3]["objects"]] == [[], ["s3://uploads/a b&c.csv"]]
-    assert "no S3 event notification" in found[1]["reason"]
+    assert "neither an S3 event notification" in found[1]["reason"]
     assert "s3://uploads/a b&c.csv  NOT STARTED" in tickets("dead-letters").stdout
 
 

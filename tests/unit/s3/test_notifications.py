@@ -1,4 +1,4 @@
-"""Notifications are read as S3 writes them, and uploads are named once and for all."""
+"""Messages that announce uploads are read whoever sends them, and uploads are named."""
 
 import json
 import re
@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ingestion.errors import UnreadableNotification
 from ingestion.names import execution_name, forced_load_id, load_id, manual_execution_name
-from ingestion.s3.notifications import Upload, read_notification
+from ingestion.s3.notifications import Notification, Upload, read_notification
 
 UPLOAD = Upload(
     bucket="uploads",
@@ -44,7 +43,57 @@ def record(event="ObjectCreated:Put", key="store+12/a%2Bb+%C3%A9.csv", **stored)
 
 
 def read(*records):
-    return list(read_notification(json.dumps({"Records": records})))
+    notification = read_notification(json.dumps({"Records": records}))
+    assert notification.problems == ()
+    return list(notification.uploads)
+
+
+def from_sns(message, **fields):
+    """The body of an SQS message from SNS without raw message delivery."""
+    return json.dumps(
+        {
+            "Type": "Notification",
+            "MessageId": "dc1e94d9-56c5-5e96-808d-cc7f68faa162",
+            "TopicArn": "arn:aws:sns:us-east-1:123456789012:uploads",
+            "Subject": "Amazon S3 Notification",
+            "Message": message,
+            "Timestamp": "2025-11-24T09:00:01.345Z",
+            "SignatureVersion": "1",
+        }
+        | fields
+    )
+
+
+def event(detail_type="Object Created", source="aws.s3", **stored):
+    """An EventBridge event, as the S3 User Guide shows it."""
+    return json.dumps(
+        {
+            "version": "0",
+            "id": "17793124-05d4-b198-2fde-7ededc63b103",
+            "detail-type": detail_type,
+            "source": source,
+            "account": "123456789012",
+            "time": "2025-11-24T09:00:01Z",
+            "region": "us-east-1",
+            "resources": [f"arn:aws:s3:::{UPLOAD.bucket}"],
+            "detail": {
+                "version": "0",
+                "bucket": {"name": UPLOAD.bucket},
+                "object": {
+                    "key": UPLOAD.key,
+                    "size": UPLOAD.size,
+                    "etag": UPLOAD.etag,
+                    "version-id": UPLOAD.version_id,
+                    "sequencer": "55aed6dcd90281e5",
+                }
+                | stored,
+                "request-id": "N4N7GDK58NMKJ12R",
+                "requester": "123456789012",
+                "source-ip-address": "203.0.113.24",
+                "reason": "PutObject",
+            },
+        }
+    )
 
 
 def test_an_upload_is_read_whole():
@@ -83,8 +132,71 @@ def test_other_events_are_none():
 
 
 def test_the_test_event_and_an_empty_list_have_no_uploads():
-    assert list(read_notification('{"Service": "Amazon S3", "Event": "s3:TestEvent"}')) == []
+    test_event = '{"Service": "Amazon S3", "Event": "s3:TestEvent"}'
+    assert read_notification(test_event) == Notification()
+    assert read_notification(from_sns(test_event)) == Notification()
     assert read() == []
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_record_that_can_not_be_read_hides_none_of_the_others(wrapped):
+    first, last = record(), record(key="last.csv")
+    broken = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "uploads"}}}
+    body = json.dumps({"Records": [first, broken, last]})
+    notification = read_notification(from_sns(body) if wrapped else body)
+    assert notification.uploads == (UPLOAD, replace(UPLOAD, key="last.csv"))
+    [problem] = notification.problems
+    assert problem.startswith("Record 2 of 3 ")
+
+
+def test_sns_wraps_a_whole_notification():
+    body = json.dumps({"Records": [record(), record("ObjectRemoved:Delete"), record(key="b.csv")]})
+    assert read_notification(from_sns(body)) == read_notification(body)
+    assert len(read_notification(body).uploads) == 2
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_eventbridge_tells_the_same_upload_in_other_words(wrapped):
+    """Its key is not URL-encoded, and it names the account that uploaded."""
+    body = from_sns(event()) if wrapped else event()
+    assert read_notification(body) == Notification((replace(UPLOAD, uploader="123456789012"),))
+    [upload] = read_notification(body).uploads
+    assert upload.execution_name == read(record())[0].execution_name
+    without_version = {"version-id": None, "versionId": None}
+    [unversioned] = read_notification(event(**without_version)).uploads
+    assert unversioned.version_id is None
+    assert unversioned.execution_name == read(record(versionId=None))[0].execution_name
+
+
+@pytest.mark.parametrize("key", ["a+b.csv", "a%20b.csv", "q?versionId=x.csv", "%E9.csv"])
+def test_a_key_from_eventbridge_stays_as_it_is(key):
+    assert [upload.key for upload in read_notification(event(key=key)).uploads] == [key]
+
+
+def test_what_else_happens_to_objects_is_passed_over():
+    """As other event names of a notification are."""
+    for other in ("Object Deleted", "Object Tags Added", "Object Restore Completed"):
+        assert read_notification(event(other)) == Notification()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (from_sns("", Type="SubscriptionConfirmation"), "waits to be confirmed"),
+        (from_sns("", Type="UnsubscribeConfirmation"), "has been removed"),
+        (from_sns("The nightly export is done."), "neither an S3 event notification"),
+        (from_sns(None), "neither an S3 event notification"),
+        (event(source="aws.ec2"), "not one of S3"),
+        (event(source="aws.s3", key=None), "no bucket and key"),
+        (from_sns(event(key="")), "no bucket and key"),
+    ],
+)
+def test_other_messages_of_sns_and_eventbridge_are_problems(body, words):
+    notification = read_notification(body)
+    assert notification.uploads == ()
+    [problem] = notification.problems
+    assert words in problem
+    assert problem.endswith(".")
 
 
 @pytest.mark.parametrize("version", ["null", None])
@@ -118,11 +230,14 @@ def test_what_an_event_may_lack_is_none():
         '{"Records": [{"eventName": 7}]}',
         json.dumps({"Records": [record() | {"s3": {"bucket": {"name": "uploads"}}}]}),
         json.dumps({"Records": [record(key=None)]}),
+        json.dumps({"Records": [record(key="")]}),
+        "[" * 100_000,
     ],
 )
 def test_anything_else_is_unreadable(body):
-    with pytest.raises(UnreadableNotification):
-        list(read_notification(body))
+    notification = read_notification(body)
+    assert notification.uploads == ()
+    assert len(notification.problems) == 1
 
 
 def test_the_input_has_all_but_the_sequencer():
