@@ -24,6 +24,7 @@ from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Ledger
 from ingestion.ledger.versions import Turns
 from ingestion.s3.streams import file_object
+from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.reconcile import Reconciler
 from ingestion.tasks.split_file import Planner
 from ingestion.tasks.validate_file import Validator
@@ -32,7 +33,7 @@ from ingestion.tasks.write_chunk import ChunkWriter
 # As template.yaml has them.
 CHUNK_SIZE = 16 * 1024 * 1024
 BATCHES_IN_FLIGHT = 16
-MAX_REFUSED_PERCENT = 5.0
+LIMITS = QualityLimits(max_refused_percent=5, max_superseded_percent=50)
 LAMBDA_SECONDS = 900.0
 
 _WORK = "work"
@@ -56,7 +57,7 @@ class Tasks:
 
     def validate(self) -> Any:
         request = LoadRequest("uploads", "tickets.csv")
-        validator = Validator(self._s3, self._ledger, self._turns)
+        validator = Validator(self._s3, self._ledger, self._turns, LIMITS)
         return self._keep(validator.validate(request, "arn:scale").to_json())
 
     def split(self) -> Any:
@@ -75,7 +76,7 @@ class Tasks:
             self._ledger,
             self._turns,
             work_bucket=_WORK,
-            max_refused_percent=MAX_REFUSED_PERCENT,
+            limits=LIMITS,
         )
         plan = Plan.from_json(self._state["plan"])
         return reconciler.reconcile(self._state["load_id"], self._file(), plan).to_json()

@@ -20,6 +20,7 @@ from ingestion.dynamodb.transport import Transport, dynamodb_transport
 from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Ledger
 from ingestion.ledger.versions import Turns
+from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.validate_file import Validator
 from ingestion.tasks.write_chunk import ChunkWriter
 
@@ -53,7 +54,7 @@ class Load:
         ledger = Ledger(ledger_client, "ledger")
         turns = Turns(s3, Claims(ledger_client, "ledger"))
         request = LoadRequest("uploads", "tickets.csv")
-        verdict = Validator(s3, ledger, turns).validate(request, "arn:bench")
+        verdict = Validator(s3, ledger, turns, QualityLimits(5)).validate(request, "arn:bench")
         if verdict.file is None or verdict.load_id is None:
             raise ValueError(verdict.summary)
         self._file, self._load_id = verdict.file, verdict.load_id

@@ -1,4 +1,4 @@
-"""All ledger entries of a load become totals that must add up."""
+"""Adds up the ledger entries of a load and reports it."""
 
 import os
 from functools import cache
@@ -11,20 +11,19 @@ from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Ledger
 from ingestion.ledger.versions import Turns
 from ingestion.metrics import publish_metrics
+from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.reconcile import Reconciler
 from ingestion.telemetry import log_step, measures, outcome
 
 
 @cache
 def _reconciler() -> Reconciler:
-    s3, dynamodb = boto3.client("s3"), boto3.client("dynamodb")
-    ledger = os.environ["LEDGER_TABLE"]
+    s3, dynamodb, ledger = boto3.client("s3"), boto3.client("dynamodb"), os.environ["LEDGER_TABLE"]
+    refused, superseded = os.environ["MAX_REFUSED_PERCENT"], os.environ["MAX_SUPERSEDED_PERCENT"]
     turns = Turns(s3, Claims(dynamodb, ledger))
-    allowed = float(os.environ["MAX_REFUSED_PERCENT"])
+    limits = QualityLimits(float(refused), float(superseded))
     bucket = os.environ["WORK_BUCKET"]
-    return Reconciler(
-        s3, Ledger(dynamodb, ledger), turns, work_bucket=bucket, max_refused_percent=allowed
-    )
+    return Reconciler(s3, Ledger(dynamodb, ledger), turns, work_bucket=bucket, limits=limits)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from ingestion.contracts import LoadRequest
 from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Ledger
 from ingestion.ledger.versions import Turns
+from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.validate_file import Validator
 from ingestion.telemetry import log_step
 
@@ -19,7 +20,8 @@ def _validator() -> Validator:
     s3, dynamodb = boto3.client("s3"), boto3.client("dynamodb")
     ledger_table = os.environ["LEDGER_TABLE"]
     turns = Turns(s3, Claims(dynamodb, ledger_table))
-    return Validator(s3, Ledger(dynamodb, ledger_table), turns)
+    limits = QualityLimits(float(os.environ["MAX_REFUSED_PERCENT"]))
+    return Validator(s3, Ledger(dynamodb, ledger_table), turns, limits)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -93,6 +93,14 @@ def utf32(t: Tickets) -> Made:
 @kind()
 def latin1_early(t: Tickets) -> Made:
     body = text(t.line(1)) + t.line(2, product="Café").encode("latin-1") + b"\n"
+    return body, loaded(t.rows(1), refused=[(3, "product", "not_utf8")])
+
+
+@kind()
+def latin1_everywhere(t: Tickets) -> Made:
+    """With two good ones of five rows, more are affected than the limit allows."""
+    cafes = [t.line(number, product="Café") for number in (2, 3, 4)]
+    body = text(t.line(1)) + "\n".join(cafes).encode("latin-1") + b"\n" + t.line(5).encode()
     return body, refused(("not_utf8", 3, None))
 
 
@@ -103,8 +111,8 @@ def latin1_in_the_header(t: Tickets) -> Made:
 
 @kind()
 def a_character_cut_off_at_the_end(t: Tickets) -> Made:
-    return text(t.line(1)) + t.line(2, store="Caf").encode() + b"\xc3", refused(
-        ("not_utf8", 3, None)
+    return text(t.line(1)) + t.line(2, store="Caf").encode() + b"\xc3", loaded(
+        t.rows(1), refused=[(3, "store", "not_utf8")]
     )
 
 

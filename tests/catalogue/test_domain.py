@@ -87,6 +87,7 @@ def tasks() -> Iterator[Tasks]:
         "MAX_ROWS_PER_SECOND": "0",
         "DYNAMODB_TABLE": TABLE,
         "MAX_REFUSED_PERCENT": str(MAX_REFUSED_PERCENT),
+        "MAX_SUPERSEDED_PERCENT": "50",
         "STACK_NAME": "tickets",
     }
     with pytest.MonkeyPatch.context() as patch, mock_aws(), dynamodb_server() as url:

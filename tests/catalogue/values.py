@@ -6,7 +6,7 @@ from tests.catalogue.expectations import (
     Outcome,
     Tickets,
     kind,
-    loaded,
+    failed, loaded,
     text,
 )
 
@@ -203,13 +203,13 @@ def equal_keys_1000_apart(t: Tickets) -> Made:
 @kind(chunk_sizes=ONE_CHUNK)
 def one_key_60_times(t: Tickets) -> Made:
     lines = [t.line(1, quantity=str(number)) for number in range(60)]
-    return text(*lines), loaded([t.row(1, quantity="59")], superseded=list(range(2, 61)))
+    return text(*lines), failed([t.row(1, quantity="59")], superseded=list(range(2, 61)))
 
 
 @kind(chunk_sizes=ONE_CHUNK)
 def one_row_60_times(t: Tickets) -> Made:
     """The same bytes again and again are superseded as well."""
-    return text(*[t.line(1)] * 60), loaded(t.rows(1), superseded=list(range(2, 61)))
+    return text(*[t.line(1)] * 60), failed(t.rows(1), superseded=list(range(2, 61)))
 
 
 @kind(chunk_sizes=ONE_CHUNK)

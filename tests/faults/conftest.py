@@ -80,6 +80,7 @@ def tasks(
             "MAP_CONCURRENCY": "1",
             "MAX_ROWS_PER_SECOND": "0",
             "MAX_REFUSED_PERCENT": "5",
+            "MAX_SUPERSEDED_PERCENT": "50",
             "STACK_NAME": "tickets",
             "DYNAMODB_TABLE": TABLE,
         }.items():

@@ -13,6 +13,7 @@ import pytest
 from ingestion.csv_files.fast_rows import PageReader
 from ingestion.csv_files.header import examine
 from ingestion.tasks import accounting as tallies
+from ingestion.tasks.quality_limits import QualityLimits
 from tests.support.cloud import WORK
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
@@ -90,7 +91,8 @@ def test_a_million_columns_are_loaded_within_the_cap_of_a_record(cloud):
 
 
 def test_more_columns_than_a_head_has_are_refused():
-    [reason] = examine((HEADER.rstrip() + b"," * MIB)[:MIB], complete=False)
+    head = (HEADER.rstrip() + b"," * MIB)[:MIB]
+    [reason] = examine(head, False, QualityLimits(5).too_many_refused)
     assert reason.reason == "no_header"
 
 

@@ -30,6 +30,7 @@ def stack(cloud, monkeypatch):
             "BATCHES_IN_FLIGHT": "1",  # so that a call's number always means the same call
             "CHUNK_SIZE_BYTES": str(CHUNK_SIZE),
             "MAX_REFUSED_PERCENT": str(MAX_REFUSED_PERCENT),
+            "MAX_SUPERSEDED_PERCENT": "50",
         }.items():
             monkeypatch.setenv(name, value)
         forget_clients()

@@ -12,6 +12,7 @@ from ingestion.contracts import Chunk, ChunkTask, LoadRequest
 from ingestion.dynamodb.transport import Reply
 from ingestion.ledger.chunks import ChunkProgress
 from ingestion.ledger.loads import Ledger
+from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.reconcile import Reconciler
 from ingestion.tasks.split_file import Planner
 from ingestion.tasks.validate_file import Validator
@@ -148,7 +149,8 @@ class StackInMemory:
         dynamodb: Any = self.table
         turns: Any = AlwaysMyTurn()
         request = LoadRequest(UPLOADS, "a.csv")
-        validate: Callable[..., Any] = Validator(s3, self.ledger, turns).validate
+        limits = QualityLimits(max_refused_percent=100)
+        validate: Callable[..., Any] = Validator(s3, self.ledger, turns, limits).validate
         verdict = validate(request, "arn:1")
         self.verdict = verdict.to_json()
         if verdict.file is None:
@@ -170,7 +172,7 @@ class StackInMemory:
         for chunk in self.chunks:
             task = ChunkTask(load_id, file, Chunk.from_json(chunk), len(self.chunks))
             assert writer.write(task, 900).finished
-        reconciler = Reconciler(s3, self.ledger, turns, work_bucket=WORK, max_refused_percent=100)
+        reconciler = Reconciler(s3, self.ledger, turns, work_bucket=WORK, limits=limits)
         self.result = reconciler.reconcile(load_id, file, plan).to_json()
 
     def object(self, url: str) -> bytes:

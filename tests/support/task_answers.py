@@ -34,6 +34,7 @@ ENVIRONMENT = {
     "MAP_CONCURRENCY": "1",
     "MAX_ROWS_PER_SECOND": "0",
     "MAX_REFUSED_PERCENT": "50",
+    "MAX_SUPERSEDED_PERCENT": "50",
     "STACK_NAME": "tickets",
 }
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"

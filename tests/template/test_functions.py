@@ -95,6 +95,7 @@ def test_the_variables_name_what_the_stack_deploys() -> None:
         MaxRowsPerSecond=900,
         TableName="Purchases",
         MaxRefusedPercent=2.5,
+        MaxSupersededPercent=75,
     )
     expected = {
         "STATE_MACHINE_ARN": stack.arn("Ingest"),
@@ -106,6 +107,7 @@ def test_the_variables_name_what_the_stack_deploys() -> None:
         "MAX_ROWS_PER_SECOND": 900,
         "DYNAMODB_TABLE": "Purchases",
         "MAX_REFUSED_PERCENT": 2.5,
+        "MAX_SUPERSEDED_PERCENT": 75,
         "STACK_NAME": "Tickets-Prod",
     }
     for name, one in stack.of_type("AWS::Lambda::Function").items():

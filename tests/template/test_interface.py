@@ -100,9 +100,12 @@ def test_parameter_groups_show_every_parameter_once() -> None:
     assert sorted(shown) == sorted(PARAMETERS.keys() - UNGROUPED)
 
 
-def test_a_load_fails_with_more_than_5_percent_of_rows_refused_by_default() -> None:
-    parameter = PARAMETERS["MaxRefusedPercent"]
-    assert (parameter["MinValue"], parameter["Default"], parameter["MaxValue"]) == (0, 5, 100)
+@pytest.mark.parametrize(
+    ("name", "default"), [("MaxRefusedPercent", 5), ("MaxSupersededPercent", 50)]
+)
+def test_a_quality_limit_is_a_percentage_with_this_default(name: str, default: int) -> None:
+    parameter = PARAMETERS[name]
+    assert (parameter["MinValue"], parameter["Default"], parameter["MaxValue"]) == (0, default, 100)
 
 
 def test_defaults_are_for_aws() -> None:

@@ -23,6 +23,7 @@ from ingestion.csv_files.refused_rows import MAX_RAW_BYTES, csv_lines, refused_r
 from ingestion.csv_files.rows import REASONS, Item, Row, RowReader
 from ingestion.tasks import validate_file
 from ingestion.tasks.accounting import MAX_REFUSED_ROWS
+from ingestion.tasks.quality_limits import QualityLimits
 from tests.support.stack_in_memory import KEY, StackInMemory
 from tickets import TEMPLATE
 from tickets.runs.ingest import NOTIFIED_ENDINGS
@@ -73,7 +74,7 @@ def said(outcome: str) -> list[Said]:
 
 def happens(file: bytes) -> tuple[list[str], dict[str, Item]]:
     """The outcome in the page's words, and the items of the lines that are written."""
-    found = examine(file[:HEAD_SIZE], len(file) <= HEAD_SIZE)
+    found = examine(file[:HEAD_SIZE], len(file) <= HEAD_SIZE, QualityLimits(5).too_many_refused)
     if isinstance(found, list):
         return [
             ", ".join(
@@ -170,6 +171,7 @@ def test_the_limits_on_the_page_are_those_of_the_code() -> None:
         (MAX_RAW_BYTES, "text of a refused row"),
         (MAX_REFUSED_ROWS, "refused rows of one chunk"),
         (parameters["MaxRefusedPercent"]["Default"], "share of refused rows"),
+        (parameters["MaxSupersededPercent"]["Default"], "share of superseded rows"),
     ):
         (line,) = [one for one in PAGE.splitlines() if one.startswith(f"| {name}")]
         assert re.search(rf"(?<![0-9,]){number:,}(?![0-9,])", line), (name, number)

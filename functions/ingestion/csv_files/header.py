@@ -1,10 +1,11 @@
 """What kind of file it is, told from its first bytes: facts to go on with, or reasons to refuse."""
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ingestion.contracts import Reason
+from ingestion.csv_files.encodings import is_utf8, looks_like, utf16_without_mark
 from ingestion.csv_files.records import DELIMITERS, MalformedField, read_records, split_fields
 from ingestion.csv_files.rows import COLUMNS
 
@@ -38,31 +39,68 @@ class FileFacts:
     unknown_columns: tuple[str, ...]
 
 
-def examine(head: bytes, complete: bool) -> FileFacts | list[Reason]:
+def examine(
+    head: bytes, complete: bool, too_many_refused: Callable[[int, int], bool]
+) -> FileFacts | list[Reason]:
     """Facts of a file that begins with ``head`` (and ends with it, if ``complete``), or why it is
-    refused. ``head`` is unpacked already where the object is compressed."""
+    refused. ``head`` is unpacked already where the object is compressed.
+
+    ``too_many_refused`` tells whether a load fails with so many of so many rows refused. A file
+    fails here already if that many rows of its head are not UTF-8.
+    """
     if head in (b"", codecs.BOM_UTF8):
         return [Reason("empty_file", "The file is empty; a file needs at least a header.")]
     for signature, what in _SIGNATURES:
         if head.startswith(signature):
             return [Reason("not_csv", f"The file is {what}.")]
     if b"\x00" in head:
-        line = head.count(b"\n", 0, head.index(b"\x00")) + 1
-        detail = "The file has NUL bytes: it is binary or UTF-16; save it as CSV (UTF-8)."
-        return [Reason("not_csv", detail, line)]
-    bad_line = _first_line_not_utf8(head, complete)
-    if bad_line:
-        detail = f"Line {bad_line} is not UTF-8; save the file as UTF-8."
-        return [Reason("not_utf8", detail, bad_line)]
-    return _read_header(head, complete)
+        return [_why_nul_bytes(head)]
+    if not is_utf8(head.partition(b"\n")[0]):
+        detail = f"The header is not UTF-8.{_what_to_do(head)}"
+        return [Reason("not_utf8", detail, 1)]
+    facts = _read_header(head, complete)
+    if isinstance(facts, FileFacts) and not is_utf8(head):
+        reason = _why_not_utf8(head, complete, facts, too_many_refused)
+        return [reason] if reason else facts
+    return facts
 
 
-def _first_line_not_utf8(head: bytes, complete: bool) -> int | None:
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head, final=complete)
-    except UnicodeDecodeError as error:
-        return head.count(b"\n", 0, error.start) + 1
-    return None
+def _why_nul_bytes(head: bytes) -> Reason:
+    line = head.count(b"\n", 0, head.index(b"\x00")) + 1
+    encoding = utf16_without_mark(head)
+    if encoding:
+        detail = f"The file looks like {encoding} text without a byte order mark; save it as UTF-8."
+    else:
+        detail = "The file has NUL bytes, so it is binary or damaged; save it as CSV (UTF-8)."
+    return Reason("not_csv", detail, line)
+
+
+def _why_not_utf8(
+    head: bytes, complete: bool, facts: FileFacts, too_many_refused: Callable[[int, int], bool]
+) -> Reason | None:
+    """Why the file is refused whose head has rows that are not UTF-8; None if they are so few that
+    each is refused by itself when it is read."""
+    rows, affected, first_line, sample = 0, 0, 0, b""
+    data = head[facts.data_start :]
+    for record in read_records([data], facts.delimiter.encode()):
+        if not record.raw or (record.end == len(data) and not complete):
+            continue  # a blank line, or a row of which only the beginning is known
+        rows += 1
+        if not is_utf8(record.raw):
+            affected += 1
+            first_line = first_line or facts.header_lines + record.line
+            sample += record.raw + b"\n"
+    if not too_many_refused(affected, rows) and not (complete and affected == rows > 0):
+        return None
+    of_rows = f"{rows:,} rows" if complete else f"the first {rows:,} rows"
+    detail = f"{affected:,} of {of_rows} are not UTF-8, more than may be refused."
+    return Reason("not_utf8", detail + _what_to_do(sample), first_line)
+
+
+def _what_to_do(text: bytes) -> str:
+    encoding = looks_like(text)
+    told = f" The text looks like {encoding}." if encoding else ""
+    return f"{told} Save the file as UTF-8 and upload it again."
 
 
 def _read_header(head: bytes, complete: bool) -> FileFacts | list[Reason]:
@@ -73,7 +111,7 @@ def _read_header(head: bytes, complete: bool) -> FileFacts | list[Reason]:
         fields = MalformedField(0) if record.problem else split_fields(record.raw, delimiter)
         if isinstance(fields, MalformedField) or (mark + record.end == len(head) and not complete):
             continue
-        names = [field.decode().strip() for field in fields]
+        names = [field.decode(errors="replace").strip() for field in fields]
         known = len({name.lower() for name in names}.intersection(COLUMNS))
         if best is None or known > best[0]:
             best = known, delimiter, names, mark + record.end, record.lines + 1

@@ -98,7 +98,8 @@ def _read_records(message: dict[str, Any]) -> Notification:
     records = message.get("Records")
     if not isinstance(records, list):
         return _UNKNOWN
-    uploads, problems = [], []
+    uploads: list[Upload] = []
+    problems: list[str] = []
     for number, record in enumerate(records, start=1):
         try:
             uploads += _created(record)
@@ -150,13 +151,13 @@ def _read_event(event: dict[str, Any]) -> Notification:
 
 def _upload(
     *,
-    bucket: str,
-    key: str,
-    version_id: str | None,
-    etag: str | None,
-    size: int | None,
-    uploader: str | None,
-    sequencer: str | None,
+    bucket: Any,
+    key: Any,
+    version_id: Any,
+    etag: Any,
+    size: Any,
+    uploader: Any,
+    sequencer: Any,
 ) -> Upload:
     """Raises ValueError without a bucket and a key."""
     if not (isinstance(bucket, str) and isinstance(key, str) and bucket and key):

@@ -14,13 +14,14 @@ from ingestion.ledger.loads import Ledger
 from ingestion.ledger.versions import OVERTAKEN, Turns
 from ingestion.s3.refused_rows import read_parts
 from ingestion.s3.streams import file_object
+from ingestion.tasks.quality_limits import QualityLimits
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
 class Reconciler:
-    """Reconciles loads. Those with more than ``max_refused_percent`` of rows refused fail."""
+    """Reconciles loads. Those whose rows exceed ``limits`` fail."""
 
     def __init__(
         self,
@@ -29,13 +30,13 @@ class Reconciler:
         turns: Turns,
         *,
         work_bucket: str,
-        max_refused_percent: float,
+        limits: QualityLimits,
     ) -> None:
         self._s3 = s3
         self._ledger = ledger
         self._turns = turns
         self._work_bucket = work_bucket
-        self._most_refused_percent = max_refused_percent
+        self._limits = limits
 
     def reconcile(self, load_id: str, file: File, plan: Plan) -> LoadResult:
         """Add up a load; leave its refused rows (CSV) and its report (JSON) in the work bucket."""
@@ -44,7 +45,7 @@ class Reconciler:
         missing = shortfall(chunks, plan, file)
         newest = self._turns.newest(file.object_url)
         overtaken = bool(missing and newest and newest.load_id != load_id)
-        missing = missing or self._too_many_refused(totals)
+        missing = missing or self._limits.exceeded(totals)
         refused_rows, first_error = self._join_refused_rows(load_id, chunks, file.header_lines)
         result = LoadResult(
             complete=missing is None,
@@ -73,15 +74,6 @@ class Reconciler:
         self._write_report(load_id, status, facts)
         self._ledger.close_load(load_id, status, facts)
         return result
-
-    def _too_many_refused(self, totals: Mapping[str, int]) -> str | None:
-        read, refused = totals["rows_read"], totals["rows_refused"]
-        if refused * 100 <= read * self._most_refused_percent:
-            return None
-        return (
-            f"{refused:,} of {read:,} rows are refused, more than the "
-            f"{self._most_refused_percent:g} % that are allowed; the others are written."
-        )
 
     def _join_refused_rows(
         self, load_id: str, chunks: Sequence[ChunkProgress], header_lines: int

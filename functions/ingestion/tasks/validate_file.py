@@ -12,16 +12,18 @@ from ingestion.ledger.loads import Ledger
 from ingestion.ledger.versions import Turns
 from ingestion.names import forced_load_id, load_id
 from ingestion.s3.objects import ObjectState, PinnedObject, pin, read_blocks
+from ingestion.tasks.quality_limits import QualityLimits
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
 class Validator:
-    """Validates objects with the help of S3 and the ledger."""
+    """Validates objects with the help of S3 and the ledger. ``limits`` are those of the load."""
 
-    def __init__(self, s3: "S3Client", ledger: Ledger, turns: Turns) -> None:
+    def __init__(self, s3: "S3Client", ledger: Ledger, turns: Turns, limits: QualityLimits) -> None:
         self._s3 = s3
+        self._limits = limits
         self._ledger = ledger
         self._turns = turns
 
@@ -49,7 +51,7 @@ class Validator:
         }
         if request.uploader:  # a start by hand does not know it and must not erase it
             record["uploader"] = request.uploader
-        facts = _judge(state.pinned.size, head, compression, complete)
+        facts = self._judge(state.pinned.size, head, compression, complete)
         if isinstance(facts, list):
             verdict = _refused(facts, load)
             self._ledger.open_load(load, record, execution_arn)
@@ -82,6 +84,18 @@ class Validator:
                 return head[:HEAD_SIZE], "gzip", False
         return head, "gzip", len(packed) == source.size and unpacker.problem is None
 
+    def _judge(
+        self, size: int, head: bytes, compression: str | None, complete: bool
+    ) -> FileFacts | list[Reason]:
+        if size > MAX_FILE_BYTES:
+            most = f"{MAX_FILE_BYTES:,}"
+            detail = f"The file has {size:,} bytes; split it into files of at most {most}."
+            return [Reason("file_too_large", detail)]
+        if compression and not head and not complete:
+            detail = "The file begins like gzip, but it can't be unpacked."
+            return [Reason("corrupt_gzip", detail)]
+        return examine(head, complete, self._limits.too_many_refused)
+
     def _loaded_already(self, load: str, state: ObjectState, forced: bool) -> Verdict | None:
         """The answer if the same version, or the same bytes, are what is in the table."""
         entry = self._ledger.load(load)
@@ -100,17 +114,6 @@ class Validator:
         if not self._turns.move_on(newest, source.version_id):
             return None
         return _already_loaded(newest.load_id, entry)
-
-
-def _judge(
-    size: int, head: bytes, compression: str | None, complete: bool
-) -> FileFacts | list[Reason]:
-    if size > MAX_FILE_BYTES:
-        detail = f"The file has {size:,} bytes; split it into files of at most {MAX_FILE_BYTES:,}."
-        return [Reason("file_too_large", detail)]
-    if compression and not head and not complete:
-        return [Reason("corrupt_gzip", "The file begins like gzip, but it can't be unpacked.")]
-    return examine(head, complete)
 
 
 def _refused(reasons: list[Reason], load: str | None) -> Verdict:

@@ -6,7 +6,9 @@ import zipfile
 
 import pytest
 
-from ingestion.csv_files.header import HEAD_SIZE, FileFacts, examine
+from ingestion.csv_files import header
+from ingestion.csv_files.header import HEAD_SIZE, FileFacts, Reason
+from ingestion.tasks.quality_limits import QualityLimits
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store"
 IN_ORDER = {
@@ -18,6 +20,10 @@ IN_ORDER = {
     "quantity": 5,
     "store": 6,
 }
+
+
+def examine(head: bytes, complete: bool, max_refused_percent: float = 5):
+    return header.examine(head, complete, QualityLimits(max_refused_percent).too_many_refused)
 
 
 def refusals(head: bytes, complete: bool = True):
@@ -96,6 +102,7 @@ def zip_file() -> bytes:
         (HEADER.decode().encode("utf-16-be"), [("not_csv", 1, None)]),
         (HEADER + b"\nT1,a\x00b\n", [("not_csv", 2, None)]),
         (HEADER + b"\nT1,caf\xe9,\n", [("not_utf8", 2, None)]),
+        (HEADER + b",gr\xf6\xdfe\nT1,tea,\n", [("not_utf8", 1, None)]),
         (b"T1,Tea,B1,2026-01-01T00:00,,1,Lyon\n", [("no_header", 1, None)]),
         (b"\n" + HEADER, [("no_header", 1, None)]),
         (b'"ticket_id,product\n', [("no_header", 1, None)]),
@@ -108,10 +115,54 @@ def test_refused_files(head, expected):
     assert refusals(head) == expected
 
 
+def rows(good: int, affected: int, row: bytes = b"T1,caf\xe9,B1,2026-01-01T00:00,,1,Lyon\n"):
+    """A head with rows of which some are not UTF-8, the first of these in line 2."""
+    return HEADER + b"\n" + row * affected + b"T1,tea,B1,2026-01-01T00:00,,1,Lyon\n" * good
+
+
+@pytest.mark.parametrize(("good", "affected"), [(9, 1), (38, 2), (1, 1)])
+def test_rows_that_are_not_utf8_are_left_to_be_refused_by_themselves(good, affected):
+    assert isinstance(examine(rows(good, affected), complete=True), FileFacts)
+
+
+@pytest.mark.parametrize(("good", "affected"), [(9, 2), (37, 2), (0, 1), (0, 50)])
+def test_with_as_many_as_fail_the_load_the_file_is_refused(good, affected):
+    [reason] = examine(rows(good, affected), complete=True)
+    assert reason == Reason(
+        "not_utf8",
+        f"{affected} of {good + affected} rows are not UTF-8, more than may be refused. The text "
+        "looks like Windows-1252. Save the file as UTF-8 and upload it again.",
+        2,
+    )
+
+
+def test_a_large_file_is_judged_by_its_head():
+    head = rows(100, 10)
+    [reason] = examine(head + b"T1,caf", complete=False)
+    assert "10 of the first 110 rows are not UTF-8" in reason.detail
+    assert isinstance(examine(head + b"T1,caf", complete=False, max_refused_percent=10), FileFacts)
+    # One row of a MiB says nothing about the rest.
+    assert isinstance(examine(rows(0, 1), complete=False), FileFacts)
+
+
+def test_a_row_of_several_lines_counts_once():
+    row = b'T1,"caf\xe9\nth\xe9\n",B1,2026-01-01T00:00,,1,Lyon\n\n'
+    assert isinstance(examine(rows(9, 1, row), complete=True), FileFacts)
+
+
 def test_a_character_cut_by_the_heads_end_is_no_fault():
     head = HEADER + b"\nT1,caf\xc3"
     assert isinstance(examine(head, complete=False), FileFacts)
     assert refusals(head) == [("not_utf8", 2, None)]
+
+
+def test_utf16_without_a_mark_is_named():
+    [little] = examine(HEADER.decode().encode("utf-16-le"), complete=True)
+    [big] = examine(HEADER.decode().encode("utf-16-be"), complete=True)
+    assert "UTF-16LE" in little.detail
+    assert "UTF-16BE" in big.detail
+    [binary] = examine(HEADER + b"\nT1,a\x00b\n", complete=True)
+    assert "UTF-16" not in binary.detail
 
 
 def test_a_header_longer_than_the_head_is_refused():
@@ -120,7 +171,7 @@ def test_a_header_longer_than_the_head_is_refused():
 
 
 def test_each_refusal_says_what_to_do():
-    for head in (b"", zip_file(), HEADER[:-6], b"1,2,3\n", HEADER + b"\n\xff"):
+    for head in (b"", zip_file(), HEADER[:-6], b"1,2,3\n", HEADER + b"\n\xff", b"\xff"):
         for reason in examine(head, complete=True):
             assert reason.detail.endswith(".")
             assert len(reason.detail.split()) > 4

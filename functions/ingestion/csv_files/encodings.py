@@ -1,0 +1,92 @@
+"""Guesses the encoding of a text that is not UTF-8, for the message to whoever made the file."""
+
+import re
+import unicodedata
+
+_EAST_ASIAN = "an East Asian encoding such as Shift_JIS, GB18030, Big5 or EUC-KR"
+_ENCODINGS = (
+    # Where several fit equally well, the first counts.
+    ("cp1252", "Windows-1252"),
+    ("cp1250", "Windows-1250"),
+    ("cp1251", "Windows-1251"),
+    ("cp1253", "Windows-1253"),
+    ("koi8_r", "KOI8-R"),
+    ("cp850", "CP850"),
+    ("mac_roman", "Mac OS Roman"),
+    ("iso8859_2", "ISO-8859-2"),
+    ("iso8859_15", "ISO-8859-15"),
+    ("shift_jis", _EAST_ASIAN),
+    ("gb18030", _EAST_ASIAN),
+    ("big5", _EAST_ASIAN),
+    ("euc_kr", _EAST_ASIAN),
+)
+_MIN_FITTING = 0.8
+"""Share of the bytes beyond ASCII that must make sense for an encoding to be named."""
+_MAX_SAMPLE = 20_000  # bytes that are looked at
+
+_WORD = re.compile(r"[^\W\d_]+")
+_SCRIPTS = ("LATIN", "CYRILLIC", "GREEK")
+_SIGN = re.compile(r"(?<![^\W\d_])\W|\W(?![^\W\d_])|’")
+"""A sign that does not stand within a word, or an apostrophe."""
+_USUAL_SIGNS = frozenset("‘’“”„–—…€£°§«»©®™²³½¼·¿¡ºª×\u00a0\u3000、。・（）％：")  # noqa: RUF001
+
+
+def is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def utf16_without_mark(text: bytes) -> str | None:
+    """``UTF-16LE`` or ``UTF-16BE`` if nearly every other byte of a text is NUL."""
+    sample = text[:_MAX_SAMPLE]
+    for name, zeros, others in (
+        ("UTF-16LE", sample[1::2], sample[::2]),
+        ("UTF-16BE", sample[::2], sample[1::2]),
+    ):
+        if zeros.count(0) > len(zeros) * _MIN_FITTING and others.count(0) < len(others) / 10:
+            return name
+    return None
+
+
+def looks_like(text: bytes) -> str | None:
+    """The encoding in which a text that is not UTF-8 makes sense, or None.
+
+    A few words with letters beyond ASCII tell most encodings apart. Close relatives stay alike:
+    ISO-8859-1 is named Windows-1252, and so may a Turkish or Hungarian text be.
+    """
+    sample = text[:_MAX_SAMPLE]
+    best_name = None
+    best = sum(byte >= 0x80 for byte in sample) * _MIN_FITTING
+    for codec, name in _ENCODINGS:
+        try:
+            decoded = sample.decode(codec)
+        except UnicodeDecodeError:
+            continue
+        fitting = sum(byte >= 0x80 for byte in _fitting(decoded).encode(codec))
+        if fitting > best:
+            best_name, best = name, fitting
+    return best_name
+
+
+def _fitting(text: str) -> str:
+    """The words and signs that make sense where they stand.
+
+    A word has letters of one script, is in lower case, in capitals or has one at its start, and if
+    it is a Latin one, not four letters beyond ASCII in a row.
+    """
+    fitting = [sign for sign in _SIGN.findall(text) if sign in _USUAL_SIGNS]
+    for word in _WORD.findall(text):
+        if word not in (word.lower(), word.upper(), word[0].upper() + word[1:].lower()):
+            continue
+        scripts = {_script(letter) for letter in word}
+        if len(scripts) == 1 and not (scripts == {"LATIN"} and re.search(r"[^\x00-\x7f]{4}", word)):
+            fitting.append(word)
+    return "".join(fitting)
+
+
+def _script(letter: str) -> str:
+    first = unicodedata.name(letter, "").partition(" ")[0]
+    return first if first in _SCRIPTS else "another"

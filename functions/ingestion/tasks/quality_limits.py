@@ -1,0 +1,44 @@
+"""How many bad rows a load may have and still succeed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class QualityLimits:
+    """Shares of the rows read, in percent, which a load may reach and not exceed."""
+
+    max_refused_percent: float
+    max_superseded_percent: float = 100
+
+    def exceeded(self, totals: Mapping[str, int]) -> str | None:
+        """Which limit a load's rows exceed, in a sentence, or None.
+
+        ``totals`` has ``rows_read``, ``rows_refused`` and ``rows_superseded`` of the whole load. A
+        file without rows exceeds none, and a single refused row only if no other row was accepted.
+        """
+        read, refused = totals["rows_read"], totals["rows_refused"]
+        superseded = totals["rows_superseded"]
+        if read and refused == read:
+            return f"{_all(read)} refused, so nothing is written."
+        if self.too_many_refused(refused, read):
+            return (
+                f"{refused:,} of {read:,} rows are refused, more than the "
+                f"{self.max_refused_percent:g} % that are allowed; the others are written."
+            )
+        if superseded * 100 > read * self.max_superseded_percent:
+            return (
+                f"{superseded:,} of {read:,} rows are superseded by a later row with an equal key, "
+                f"more than the {self.max_superseded_percent:g} % that are allowed; the last row "
+                "of each key is written. Look at the key columns: a spreadsheet may have shortened "
+                "long ids to numbers like 1.23457E+12, or the file repeats its rows."
+            )
+        return None
+
+    def too_many_refused(self, refused: int, read: int) -> bool:
+        """Whether at least two rows and more than the allowed share are refused."""
+        return refused >= 2 and refused * 100 > read * self.max_refused_percent
+
+
+def _all(rows: int) -> str:
+    return "The only row is" if rows == 1 else f"All {rows:,} rows are"
