@@ -5,8 +5,9 @@ from tests.catalogue.expectations import (
     USUAL,
     Outcome,
     Tickets,
+    failed,
     kind,
-    failed, loaded,
+    loaded,
     text,
 )
 
