@@ -184,8 +184,8 @@ class LoadResult(_Contract):
     """What Reconcile answers."""
 
     complete: bool
-    """Whether the load has succeeded: every byte and every row is accounted for, and few enough
-    rows are refused."""
+    """Whether the load has succeeded: every byte and every row is accounted for, and no quality
+    limit is exceeded."""
     overtaken: bool
     """Whether it is incomplete because a later version of the object has taken over."""
     summary: str
