@@ -21,7 +21,6 @@ REASONS = {
     "malformed_quote": "text follows a closing quote",
     "unclosed_quote": "a quote is never closed; nothing was read after it",
     "record_too_long": "the record is longer than 1 MiB; the rest of its chunk was not read",
-    "too_many_refused": "a million rows are refused; the rest of the chunk was not read",
     "not_utf8": "the row is not UTF-8",
     "value_too_long": "a value is longer than DynamoDB can store it",
     "superseded": "a later row of the same chunk has the same key",

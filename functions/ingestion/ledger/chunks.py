@@ -25,7 +25,13 @@ class ChunkProgress:
     rows_written: int = 0
     rows_superseded: int = 0
     rows_refused: int = 0
-    refused_parts: list[str] = field(default_factory=list)
+    refused_parts: int = 0
+    """Complete parts of refused rows in the work bucket, see ``s3.refused_rows``."""
+    refused_open_rows: int = 0
+    """Refused rows in one more part, which a checkpoint has left incomplete."""
+    superseded_parts: int = 0
+    first_refused: dict[str, Any] | None = None
+    """The first refused row: ``{"line", "column", "reason"}``."""
     unread: dict[str, Any] | None = None
     """Where reading had to stop for good: ``{"reason", "line", "bytes"}``."""
     throttles: int = 0

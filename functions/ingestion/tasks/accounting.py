@@ -1,6 +1,5 @@
 """The counts of one round of a chunk: every record that is read is accounted for here, once."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -10,11 +9,7 @@ from ingestion.csv_files.records import Record, line_of_problem
 from ingestion.csv_files.refused_rows import RefusedRow, refused_row
 from ingestion.errors import AccountingError
 from ingestion.ledger.chunks import ChunkProgress
-
-MAX_REFUSED_ROWS = 1_000_000
-"""Refused rows after which a round gives up the rest of its chunk. They are held in memory, some
-300 bytes each with their text and their line of the part; a row that can be written has 27 bytes
-at least, so a chunk of 16 MiB has fewer unless it is made to do harm."""
+from ingestion.s3.refused_rows import PartWriter, Series
 
 
 class Reached(NamedTuple):
@@ -47,9 +42,10 @@ class Place(NamedTuple):
 
 
 class Tally:
-    """The running counts of one round, which goes on from ``progress``."""
+    """The running counts of one round, which goes on from ``progress``. ``refused`` takes the rows
+    that are refused, behind those of ``progress``."""
 
-    def __init__(self, progress: ChunkProgress) -> None:
+    def __init__(self, progress: ChunkProgress, refused: PartWriter) -> None:
         self.before = progress
         self.reached = Reached(
             progress.next_byte,
@@ -60,7 +56,8 @@ class Tally:
         )
         self.keys = KeyDigests()
         """Of all accepted rows from the chunk's start on."""
-        self._refused: list[RefusedRow] = []
+        self._refused = refused
+        self._first_refused = progress.first_refused
         self._unread: dict[str, Any] | None = None
 
     def remember(self, page: Page) -> None:
@@ -71,21 +68,30 @@ class Tally:
         """A place in the page that is to be counted next."""
         return Place(self.reached, page, accepted)
 
+    def place_behind(self) -> Place:
+        """The place behind everything that is counted."""
+        return Place(self.reached, Page(b""), 0)
+
     def count(self, page: Page) -> None:
+        """Count a page. It keeps no refused rows: a page may have very many, and be kept for long
+        until the table has taken its other ones."""
         for row in page.refused:
-            self._refused.append(row._replace(line=self.reached.lines + row.line))
+            self._refuse(row._replace(line=self.reached.lines + row.line))
         self.keys.add(page.keys)
         self.reached = self.reached.after(page)
+        page.refused.clear()
 
-    @property
-    def is_full(self) -> bool:
-        """Whether no more refused rows can be held."""
-        return len(self._refused) >= MAX_REFUSED_ROWS
+    def _refuse(self, row: RefusedRow) -> None:
+        if self._first_refused is None:
+            self._first_refused = {"line": row.line, "column": row.column, "reason": row.reason}
+        self._refused.add(row)
 
     def go_back(self, place: Place, part: Page) -> None:
         """Count nothing behind a place. ``part`` is its page up to there."""
         self.reached = place.reached
-        del self._refused[self.reached.rows_refused - self.before.rows_refused :]
+        self._refused.go_back(self.reached.rows_refused)
+        if self.reached.rows_refused == 0:
+            self._first_refused = None
         self.keys.keep(self.reached.rows_accepted)
         self.count(part)
 
@@ -98,7 +104,7 @@ class Tally:
             "line": line_of_problem(record, delimiter),
             "bytes": end - self.reached.next_byte,
         }
-        self._refused.append(refused_row(record.line, "", problem, rest))
+        self._refuse(refused_row(record.line, "", problem, rest))
         self.reached = self.reached._replace(
             next_byte=end,
             lines=self.reached.lines + lines,
@@ -123,17 +129,18 @@ class Tally:
                 f"{reached.rows_accepted} rows."
             )
 
-    def listed(self, superseded: Sequence[RefusedRow]) -> list[RefusedRow]:
-        """All rows of this round that are not written."""
-        return [*self._refused, *superseded]
-
     def progress(
-        self, superseded: int, *, finished: bool, part: str | None, throttles: int, times: list[str]
+        self, superseded: "Superseded | None", *, throttles: int, times: list[str]
     ) -> ChunkProgress:
-        """What to record of the chunk: so many rows found ``superseded`` in this round, the key of
-        its refused rows, if any, and when it began and ended."""
+        """What to record of the chunk, of whose call these are the ``times`` of begin and end.
+
+        ``superseded`` is known of a finished chunk, and None at a checkpoint: until a chunk is
+        finished, its superseded rows count as written.
+        """
         before, reached = self.before, self.reached
-        all_superseded = before.rows_superseded + superseded
+        finished = superseded is not None
+        refused = self._refused.finish() if finished else self._refused.pause()
+        rows_superseded = superseded.rows if superseded else 0
         return replace(
             before,
             next_byte=reached.next_byte,
@@ -141,11 +148,31 @@ class Tally:
             lines=reached.lines,
             blank_lines=reached.blank_lines,
             rows_read=reached.rows_accepted + reached.rows_refused,
-            rows_written=reached.rows_accepted - all_superseded,
-            rows_superseded=all_superseded,
+            rows_written=reached.rows_accepted - rows_superseded,
+            rows_superseded=rows_superseded,
             rows_refused=reached.rows_refused,
-            refused_parts=[*before.refused_parts, part] if part else before.refused_parts,
+            refused_parts=refused.complete,
+            refused_open_rows=refused.open_rows,
+            superseded_parts=superseded.parts if superseded else 0,
+            first_refused=self._first_refused,
             unread=self._unread if finished else None,
             throttles=before.throttles + throttles,
             rounds=[*before.rounds, times],
         )
+
+
+class Superseded(NamedTuple):
+    """The rows of a chunk that a later row of the chunk supersedes."""
+
+    rows: int
+    parts: int
+    """In the work bucket."""
+
+
+def series_of_chunk(load_id: str, progress: ChunkProgress) -> tuple[Series, Series]:
+    """The parts of a chunk's refused rows and those of its superseded rows."""
+    prefix = f"refused-rows/{load_id}/parts/{progress.index:06d}-"
+    return (
+        Series(f"{prefix}refused-", progress.refused_parts, progress.refused_open_rows),
+        Series(f"{prefix}superseded-", progress.superseded_parts),
+    )

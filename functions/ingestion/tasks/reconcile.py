@@ -1,19 +1,18 @@
 """The task Reconcile: what the ledger says of all chunks, added up and reported."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ingestion.contracts import File, LoadResult, Plan
-from ingestion.csv_files.refused_rows import RefusedRow, csv_lines
 from ingestion.csv_files.rows import REASONS
-from ingestion.errors import AccountingError
 from ingestion.ledger.chunks import ChunkProgress
 from ingestion.ledger.loads import Ledger
 from ingestion.ledger.versions import OVERTAKEN, Turns
-from ingestion.s3.refused_rows import read_parts
-from ingestion.s3.streams import file_object
+from ingestion.s3.refused_rows import ChunkRows
+from ingestion.tasks.accounting import series_of_chunk
+from ingestion.tasks.join_refused_rows import join_refused_rows
 from ingestion.tasks.quality_limits import QualityLimits
 
 if TYPE_CHECKING:
@@ -46,7 +45,8 @@ class Reconciler:
         newest = self._turns.newest(file.object_url)
         overtaken = bool(missing and newest and newest.load_id != load_id)
         missing = missing or self._limits.exceeded(totals)
-        refused_rows, first_error = self._join_refused_rows(load_id, chunks, file.header_lines)
+        listed = _listed_rows(load_id, _numbered(chunks), file.header_lines)
+        refused_rows = join_refused_rows(self._s3, self._work_bucket, load_id, listed)
         result = LoadResult(
             complete=missing is None,
             overtaken=overtaken,
@@ -66,7 +66,7 @@ class Reconciler:
             **result.to_json(),
             "blank_lines": totals["blank_lines"],
             "unread": _unread(chunks, plan, file.header_lines),
-            "first_error": first_error,
+            "first_error": _first_error(_numbered(chunks), file.header_lines),
             "rows_per_second": rows_per_second(chunks),
             # Rows that only this earlier load had stay in the table.
             "replaces": newest.replaces if newest and newest.load_id == load_id else None,
@@ -74,49 +74,6 @@ class Reconciler:
         self._write_report(load_id, status, facts)
         self._ledger.close_load(load_id, status, facts)
         return result
-
-    def _join_refused_rows(
-        self, load_id: str, chunks: Sequence[ChunkProgress], header_lines: int
-    ) -> tuple[str | None, dict[str, Any] | None]:
-        """The joined file's URL and the first refused row's place, if any.
-
-        Behind the first unfinished chunk lines can't be numbered; the load has failed then, and the
-        replay that finishes the chunk lists the rows behind it."""
-        chunks = _numbered(chunks)
-        counted = sum(chunk.rows_refused + chunk.rows_superseded for chunk in chunks)
-        if not counted:
-            return None, None
-        key = f"refused-rows/{load_id}/refused-rows.csv"
-        listed = 0
-        first_error = None
-
-        def noted() -> Iterator[RefusedRow]:
-            nonlocal listed, first_error
-            for row in self._refused_rows(chunks, header_lines):
-                listed += 1
-                if first_error is None and row.reason != "superseded":
-                    first_error = {"line": row.line, "column": row.column, "reason": row.reason}
-                yield row
-
-        self._s3.upload_fileobj(
-            file_object(csv_lines(noted())),
-            self._work_bucket,
-            key,
-            ExtraArgs={"ContentType": "text/csv; charset=utf-8"},
-        )
-        if listed != counted:
-            raise AccountingError(
-                f"Load {load_id}: {counted} rows refused or superseded, but {listed} listed."
-            )
-        return f"s3://{self._work_bucket}/{key}", first_error
-
-    def _refused_rows(
-        self, chunks: Sequence[ChunkProgress], header_lines: int
-    ) -> Iterator[RefusedRow]:
-        line_offset = header_lines
-        for chunk in chunks:
-            yield from read_parts(self._s3, self._work_bucket, chunk.refused_parts, line_offset)
-            line_offset += chunk.lines
 
     def _write_report(self, load_id: str, status: str, facts: Mapping[str, Any]) -> None:
         entry = self._ledger.load(load_id) or {}
@@ -206,6 +163,34 @@ def _numbered(chunks: Sequence[ChunkProgress]) -> list[ChunkProgress]:
         if not chunk.finished:
             break
     return numbered
+
+
+def _listed_rows(
+    load_id: str, chunks: Sequence[ChunkProgress], header_lines: int
+) -> list[ChunkRows]:
+    """Where the rows are that are not in the table.
+
+    Lines behind the first unfinished chunk can't be numbered. The load has failed then, and the
+    replay that finishes the chunk lists the rows behind it.
+    """
+    listed = []
+    lines = header_lines
+    for chunk in chunks:
+        rows = chunk.rows_refused + chunk.rows_superseded
+        series = series_of_chunk(load_id, chunk)
+        listed.append(ChunkRows(chunk.index, lines, rows, [one for one in series if one.keys()]))
+        lines += chunk.lines
+    return listed
+
+
+def _first_error(chunks: Sequence[ChunkProgress], header_lines: int) -> dict[str, Any] | None:
+    """Line, column and reason of the first refused row."""
+    lines = header_lines
+    for chunk in chunks:
+        if chunk.first_refused:
+            return {**chunk.first_refused, "line": lines + chunk.first_refused["line"]}
+        lines += chunk.lines
+    return None
 
 
 def _totals(chunks: Sequence[ChunkProgress]) -> dict[str, int]:

@@ -4,12 +4,11 @@
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ingestion.contracts import ChunkResult, ChunkTask
 from ingestion.csv_files.equal_keys import superseded_rows
-from ingestion.csv_files.refused_rows import RefusedRow
 from ingestion.csv_files.rows import TEXT_COLUMNS
 from ingestion.dynamodb.batch_writer import BatchWriter, Sender, WritingStopped
 from ingestion.dynamodb.flow_control import share_of_rate
@@ -18,8 +17,8 @@ from ingestion.errors import AccountingError, NoProgress
 from ingestion.ledger.chunks import ChunkProgress
 from ingestion.ledger.loads import Ledger
 from ingestion.ledger.versions import LOOK_SECONDS, Turns, WriterLease
-from ingestion.s3.refused_rows import write_part
-from ingestion.tasks.accounting import Place, Tally
+from ingestion.s3.refused_rows import PartWriter
+from ingestion.tasks.accounting import Place, Superseded, Tally, series_of_chunk
 from ingestion.tasks.chunk_rows import ChunkPages
 
 if TYPE_CHECKING:
@@ -80,7 +79,8 @@ class ChunkWriter:
         if before.finished:
             return before.result()
         began = self._ledger.now()
-        tally = Tally(before)
+        refused, _ = series_of_chunk(load_id, before)
+        tally = Tally(before, PartWriter(self._s3, self._work_bucket, refused, before.rows_refused))
         pages = ChunkPages(
             self._s3, file, chunk, key_attributes(self._dynamodb, self._table, TEXT_COLUMNS)
         )
@@ -114,14 +114,9 @@ class ChunkWriter:
                     f"Chunk {chunk.index} of load {load_id}: no row in {seconds:.0f} s."
                 )
             tally.go_back(place, pages.reader.part(place.page, place.accepted))
-        superseded = _superseded(pages, tally)
-        part = self._write_part(load_id, tally, superseded)
+        superseded = self._list_superseded(load_id, tally, pages) if finished else None
         progress = tally.progress(
-            len(superseded),
-            finished=finished,
-            part=part,
-            throttles=writer.throttles,
-            times=[began, self._ledger.now()],
+            superseded, throttles=writer.throttles, times=[began, self._ledger.now()]
         )
         return self._ledger.save_chunk(load_id, progress).result(overtaken=overtaken)
 
@@ -141,7 +136,7 @@ class ChunkWriter:
         texts = pages.texts(before.next_byte, before.end)
         for text in texts:
             page = pages.reader.read(text)
-            for first in range(0, len(page.requests), writer.batch_items):
+            for first in range(0, max(1, len(page.requests)), writer.batch_items):
                 now = self._clock()
                 if now > deadline:
                     raise WritingStopped
@@ -150,37 +145,26 @@ class ChunkWriter:
                     if lease.overtaken():
                         raise Overtaken
                 last = min(first + writer.batch_items, len(page.requests))
-                place = tally.place(page, last)
-                writer.put(page.keys[first:last], page.requests[first:last], place)
+                if first < last:
+                    place = tally.place(page, last)
+                    writer.put(page.keys[first:last], page.requests[first:last], place)
             tally.count(page)
-            if tally.is_full:
-                break
-        problem = "too_many_refused" if tally.is_full else texts.problem
-        if problem and tally.reached.next_byte < before.end:
+            writer.pass_over(tally.place_behind())
+        if texts.problem and tally.reached.next_byte < before.end:
             left = pages.blocks(tally.reached.next_byte, before.end)
             lines = sum(block.count(b"\n") for block in left)
-            tally.give_up(texts.rest, problem, before.end, pages.delimiter, lines)
+            tally.give_up(texts.rest, texts.problem, before.end, pages.delimiter, lines)
 
-    def _write_part(
-        self, load_id: str, tally: Tally, superseded: Sequence[RefusedRow]
-    ) -> str | None:
-        rows = tally.listed(superseded)
-        if not rows:
-            return None
-        # The name says which bytes it is about, so a repetition replaces it by the same rows.
-        before, next_byte = tally.before, tally.reached.next_byte
-        part = (
-            f"refused-rows/{load_id}/parts/{before.index:06d}-{before.next_byte}-{next_byte}.jsonl"
-        )
-        write_part(self._s3, self._work_bucket, part, rows)
-        return part
-
-
-def _superseded(pages: ChunkPages, tally: Tally) -> list[RefusedRow]:
-    """The rows that one read in this round supersedes."""
-    repeated = tally.keys.repeated()
-    if not repeated:
-        return []
-    before = tally.before
-    texts = pages.texts(before.start, tally.reached.next_byte)
-    return list(superseded_rows(texts, pages.reader, repeated, before.lines))
+    def _list_superseded(self, load_id: str, tally: Tally, pages: ChunkPages) -> Superseded:
+        """Keep the superseded rows of a chunk that has been written."""
+        repeated = tally.keys.repeated()
+        if not repeated:
+            return Superseded(0, 0)
+        before, end = tally.before, tally.reached.next_byte
+        _, series = series_of_chunk(load_id, before)
+        parts = PartWriter(self._s3, self._work_bucket, series)
+        for row in superseded_rows(
+            lambda: pages.texts(before.start, end), pages.reader, sorted(repeated)
+        ):
+            parts.add(row)
+        return Superseded(parts.rows, parts.finish().complete)

@@ -18,7 +18,8 @@ from ingestion.dynamodb import responses
 from ingestion.dynamodb.transport import Reply
 from ingestion.errors import NoProgress, TableUnreachable
 from ingestion.ledger.chunks import ChunkProgress
-from ingestion.tasks.accounting import Reached, Tally
+from ingestion.s3.refused_rows import PartWriter, Series, read_parts
+from ingestion.tasks.accounting import Reached, Tally, series_of_chunk
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS, ChunkWriter
 from tests.support.files import ACCEPTED, accepted_file
 from tests.support.stack_in_memory import (
@@ -150,17 +151,19 @@ def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkP
             break
         assert progress.next_byte > at
         at = progress.next_byte
-    listed = [
-        json.loads(line)
-        for part in progress.refused_parts
-        for line in buckets.objects[WORK, part].splitlines()
+    refused, superseded = [
+        list(read_parts(anything.buckets, WORK, series.keys()))
+        for series in series_of_chunk("a", progress)
     ]
     lines_of_text = rows.text.decode().split("\n")
-    for line, _, _, raw in listed:
-        assert raw.split("\n")[0] == lines_of_text[line - 1]
-    superseded = sorted(line for line, _, reason, _ in listed if reason == "superseded")
-    refused = sorted(line for line, _, reason, _ in listed if reason != "superseded")
-    assert (superseded, refused) == (rows.superseded, rows.refused)
+    for row in refused + superseded:
+        assert row.raw.split("\n")[0] == lines_of_text[row.line - 1]
+    assert [row.line for row in refused] == rows.refused
+    assert [row.line for row in superseded] == rows.superseded
+    assert {row.reason for row in superseded} <= {"superseded"}
+    assert "superseded" not in {row.reason for row in refused}
+    first = progress.first_refused
+    assert (first["line"] if first else None) == (rows.refused[0] if rows.refused else None)
     return progress
 
 
@@ -203,6 +206,7 @@ def small_pages_and_longest_pauses():
     """Pages of some batches each, so that rounds end in the middle of one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ingestion.tasks.chunk_rows.PAGE_SIZE", 3_000)
+        patch.setattr("ingestion.s3.refused_rows.MAX_PART_BYTES", 200)
         patch.setattr(responses.random, "uniform", lambda shortest, longest: longest)
         yield
 
@@ -247,7 +251,7 @@ def test_refused_rows_behind_what_is_acknowledged_are_left_to_the_next_round():
 
 
 def test_going_back_forgets_the_refused_rows_behind_the_place_and_no_others():
-    """In a second round: five rows were refused in the first, which listed them itself."""
+    """In a second round: five rows were refused in the first."""
     reader = PageReader(ACCEPTED.columns, 7, b",", ("ticket_id", "product"))
     first, second = [
         reader.read(f"T{at},Tea,B1,2026-01-31T00:00,,1,Lyon\nx,y\n".encode() * 2) for at in (1, 2)
@@ -255,13 +259,20 @@ def test_going_back_forgets_the_refused_rows_behind_the_place_and_no_others():
     before = ChunkProgress(
         0, 0, 9_999, 100, lines=10, rows_read=7, rows_written=2, rows_refused=5, blank_lines=1
     )
-    tally = Tally(before)
+    bucket: Any = BucketsInMemory()
+    tally = Tally(before, PartWriter(bucket, WORK, Series("a-"), 5))
+
+    def listed() -> list[int]:
+        progress = tally.progress(None, throttles=0, times=[])
+        series = Series("a-", progress.refused_parts, progress.refused_open_rows)
+        return [row.line for row in read_parts(bucket, WORK, series.keys())]
+
     tally.count(first)
     place = tally.place(second, 1)
     tally.count(second)
-    assert [row.line for row in tally.listed([])] == [12, 14, 16, 18]
+    assert listed() == [12, 14, 16, 18]
     tally.go_back(place, reader.part(second, 1))
-    assert [row.line for row in tally.listed([])] == [12, 14]
+    assert listed() == [12, 14]
     row = len(b"T2,Tea,B1,2026-01-31T00:00,,1,Lyon\n")
     assert tally.reached == Reached(100 + len(first.text) + row, 15, 1, 5, 7)
 
