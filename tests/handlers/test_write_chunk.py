@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from decimal import Decimal
 
 import pytest
@@ -10,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from ingestion.csv_files.records import MAX_RECORD_BYTES
 from ingestion.errors import AccountingError, KeySchemaNotSupported, NoProgress
+from ingestion.s3.refused_rows import Series, read_parts
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
 from tests.support.watched_sender import unwatch, watch
 
@@ -73,8 +73,16 @@ def write(cloud, state, chunk, **options):
 
 def refused(cloud, answer):
     """The listed rows of a chunk as ``(line in the chunk, column, reason)``, by line."""
-    parts = b"".join(cloud.read(cloud.work, part) for part in answer["refused_parts"])
-    return sorted(tuple(json.loads(line)[:3]) for line in parts.splitlines())
+    return [(row.line, row.column, row.reason) for row in listed(cloud, answer)]
+
+
+def listed(cloud, answer):
+    prefix = f"refused-rows/{answer['load_id']}/parts/{answer['index']:06d}-"
+    refused = Series(
+        f"{prefix}refused-", int(answer["refused_parts"]), int(answer["refused_open_rows"])
+    )
+    superseded = Series(f"{prefix}superseded-", int(answer["superseded_parts"]))
+    return sorted(read_parts(cloud.s3, cloud.work, [*refused.keys(), *superseded.keys()]))
 
 
 def counts(answer):
@@ -88,7 +96,7 @@ def test_the_table_equals_an_independent_parse(cloud, rows):
     answer = write(cloud, *plan(cloud, body))
     assert loaded(cloud) == parsed(body)
     assert counts(answer) == (rows, rows, 0, 0)
-    assert (answer["finished"], answer["refused_parts"], answer["unread"]) == (True, [], None)
+    assert (answer["finished"], listed(cloud, answer), answer["unread"]) == (True, [], None)
 
 
 def test_bad_rows_are_listed_with_line_column_reason_and_text(cloud):
@@ -102,8 +110,7 @@ def test_bad_rows_are_listed_with_line_column_reason_and_text(cloud):
         (5, "quantity", "bad_quantity"),
         (6, "", "too_few_fields"),
     ]
-    first = json.loads(cloud.read(cloud.work, answer["refused_parts"][0]).splitlines()[0])
-    assert first[3] == "T2,,B0,2025-11-23T08:00:02Z,Drinks,1,Düsseldorf"
+    assert listed(cloud, answer)[0].raw == "T2,,B0,2025-11-23T08:00:02Z,Drinks,1,Düsseldorf"
     assert {key[0] for key in loaded(cloud)} == {"T1", "T3"}
 
 

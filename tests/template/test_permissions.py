@@ -67,6 +67,7 @@ FUNCTIONS: dict[str, Grants] = {
         ("dynamodb:DescribeTable", TABLE),
         ("dynamodb:BatchWriteItem", TABLE),
         ("s3:GetObject", f"{WORK}/unpacked/*"),
+        ("s3:GetObject", f"{WORK}/refused-rows/*"),  # of a checkpoint
         ("s3:PutObject", f"{WORK}/refused-rows/*"),
         ("dynamodb:GetItem", LEDGER),
         ("dynamodb:PutItem", LEDGER),

@@ -177,12 +177,16 @@ def _read_chunk(
 
 def _rows(body: bytes, line_offset: int) -> Iterator[RefusedRow]:
     for text in io.BytesIO(body):  # JSON escapes every line end within
-        line, column, reason, raw = json.loads(text)
+        line, column, reason, raw = _decode(text.decode())
         yield RefusedRow(line + line_offset, column, reason, raw)
 
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+_decode = json.JSONDecoder().decode
+
+
 def _json_line(row: RefusedRow) -> bytes:
-    return json.dumps(row, ensure_ascii=False).encode() + b"\n"
+    return _encode(row).encode() + b"\n"
 
 
 def _put(client: "S3Client", bucket: str, key: str, lines: Iterable[bytes]) -> None:

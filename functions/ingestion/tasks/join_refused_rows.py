@@ -24,6 +24,7 @@ MAX_JOINED_ROWS = 1_000_000
 """Rows of the CSV file; a spreadsheet opens 1,048,576."""
 
 _MANIFEST_ENDING = ".json"
+_BLOCK_SIZE = 64 * 1024
 
 
 def join_refused_rows(
@@ -87,10 +88,15 @@ def read_refused_rows(client: "S3Client", url: str) -> Iterator[RefusedRow]:
     body: Any = client.get_object(Bucket=bucket, Key=key)["Body"]
     with closing(body):
         if key.endswith(_MANIFEST_ENDING):
-            yield from read_chunks(client, bucket, map(_chunk_rows, json.load(body)["chunks"]))
+            yield from read_chunks(
+                client, bucket, map(_chunk_rows, json.loads(body.read())["chunks"])
+            )
         else:
             csv.field_size_limit(1 << 24)
-            for row in csv.DictReader(io.TextIOWrapper(body, encoding="utf-8", newline="")):
+            text = io.TextIOWrapper(
+                file_object(body.iter_chunks(_BLOCK_SIZE)), encoding="utf-8", newline=""
+            )
+            for row in csv.DictReader(text):
                 yield RefusedRow(int(row["line"]), row["column"], row["reason"], row["raw"])
 
 

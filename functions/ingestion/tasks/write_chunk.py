@@ -130,8 +130,9 @@ class ChunkWriter:
     ) -> None:
         """Put what is left of the chunk. Raises WritingStopped at the deadline, or Overtaken."""
         before = tally.before
-        for page in pages.pages(before.start, before.next_byte):
-            tally.remember(page)
+        if before.rows_read > before.rows_refused:
+            for page in pages.pages(before.start, before.next_byte):
+                tally.remember(page)
         next_look = self._clock() + LOOK_SECONDS
         texts = pages.texts(before.next_byte, before.end)
         for text in texts:

@@ -5,7 +5,6 @@ occurs twice. Python's hash of a key is taken as it is, or made so small that di
 """
 
 from collections import defaultdict
-from itertools import pairwise
 from typing import NamedTuple
 
 import pytest
@@ -47,37 +46,30 @@ def text_of(lines: list[Line]) -> bytes:
     return "".join(line.raw + "\n" for line in lines).encode()
 
 
-def by_dictionary(lines: list[Line], first: int) -> list[tuple[int, str]]:
-    """The rows, as line and text, whose key a line with index ``first`` or later has again, without
-    those that were superseded already before that."""
+def by_dictionary(lines: list[Line]) -> list[tuple[int, str]]:
+    """The rows, as line and text, whose key a later line has again."""
     rows = defaultdict(list)
     at = 1
-    for index, line in enumerate(lines):
+    for line in lines:
         if line.key is not None:
-            rows[line.key].append((index, at, line.raw))
+            rows[line.key].append((at, line.raw))
         at += line.lines
-    found = []
-    for same in rows.values():
-        for (_, at, raw), (next_index, _, _) in pairwise(same):
-            if next_index >= first:
-                found.append((at, raw))
-    return sorted(found)
+    return sorted(row for same in rows.values() for row in same[:-1])
 
 
-def by_digests(lines: list[Line], first: int, page: int) -> list[RefusedRow]:
-    """As the writer does it, in pages of so many lines; the first ones are of earlier rounds."""
+def by_digests(lines: list[Line], page: int) -> list[RefusedRow]:
+    """As the writer does it, in pages of so many lines."""
     digests = KeyDigests()
     texts = [text_of(lines[at : at + page]) for at in range(0, len(lines), page)]
     for text in texts:
         digests.add(READER.read(text).keys)
     repeated = digests.repeated()
-    lines_before = sum(line.lines for line in lines[:first])
-    return list(superseded_rows(texts, READER, repeated, lines_before))
+    return list(superseded_rows(lambda: texts, READER, sorted(repeated)))
 
 
-def check(lines: list[Line], first: int = 0, page: int = 1_000) -> list[RefusedRow]:
-    found = by_digests(lines, first, page)
-    assert sorted((row.line, row.raw) for row in found) == by_dictionary(lines, first)
+def check(lines: list[Line], page: int = 1_000) -> list[RefusedRow]:
+    found = by_digests(lines, page)
+    assert [(row.line, row.raw) for row in found] == by_dictionary(lines)
     assert {(row.column, row.reason) for row in found} <= {("", "superseded")}
     return found
 
@@ -104,16 +96,6 @@ def test_rows_with_lines_of_their_own_and_rows_of_other_pages() -> None:
     lines = [good("A"), many_lines("B"), good("C"), many_lines("B"), good("A")]
     for page in (1, 2, 3, 5):
         assert sorted(row.line for row in check(lines, page=page)) == [1, 2]
-
-
-@pytest.mark.parametrize(
-    ("first", "listed"), [(0, [1, 2]), (1, [1, 2]), (2, [2]), (3, []), (4, [])]
-)
-def test_what_an_earlier_round_has_listed_is_not_listed_again(
-    first: int, listed: list[int]
-) -> None:
-    lines = [good("A", "1"), good("A", "2"), good("A", "3"), good("B")]
-    assert [row.line for row in check(lines, first)] == listed
 
 
 def test_keys_are_compared_not_digests(collisions: None) -> None:
@@ -185,29 +167,18 @@ LINES = st.lists(
 )
 
 
-@given(LINES, st.integers(0, 40), st.integers(1, 12))
+@given(LINES, st.integers(1, 12), st.integers(1, 9))
 @settings(deadline=None)
-def test_a_dictionary_of_all_rows_says_the_same(lines: list[Line], first: int, page: int) -> None:
-    check(lines, min(first, len(lines)), page)
+def test_a_dictionary_of_all_rows_says_the_same(lines: list[Line], page: int, keys: int) -> None:
+    """Whether the keys are looked for at once or in several readings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(equal_keys, "MAX_KEYS_AT_A_TIME", keys)
+        check(lines, page)
 
 
-@given(LINES, st.integers(0, 40), st.integers(1, 12), st.integers(1, 9))
+@given(LINES, st.integers(1, 12), st.integers(1, 9))
 @settings(deadline=None)
-def test_also_when_digests_collide(lines: list[Line], first: int, page: int, most: int) -> None:
+def test_also_when_digests_collide(lines: list[Line], page: int, most: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(equal_keys, "hash", lambda key: hash(key) % most - 4, raising=False)
-        check(lines, min(first, len(lines)), page)
-
-
-@given(LINES, st.lists(st.integers(0, 40), max_size=3), st.integers(1, 12))
-@settings(deadline=None)
-def test_over_all_rounds_each_superseded_row_is_listed_once(
-    lines: list[Line], cuts: list[int], page: int
-) -> None:
-    """Each round sees the lines up to its own end."""
-    ends = [*sorted(min(cut, len(lines)) for cut in cuts), len(lines)]
-    listed = []
-    for first, end in zip([0, *ends], ends, strict=False):
-        listed += [row.line for row in check(lines[:end], first, page)]
-    assert len(set(listed)) == len(listed)
-    assert sorted(listed) == [line for line, _ in by_dictionary(lines, 0)]
+        check(lines, page)

@@ -23,7 +23,9 @@ CHUNK = ChunkProgress(
     rows_written=3,
     rows_superseded=2,
     rows_refused=1,
-    refused_parts=["refused-rows/a.jsonl"],
+    refused_parts=3,
+    refused_open_rows=17,
+    first_refused={"line": 4, "column": "quantity", "reason": "bad_quantity"},
 )
 DONE = replace(CHUNK, next_byte=900, finished=True, rows_read=9, rows_written=6)
 
@@ -182,9 +184,9 @@ def test_the_chunks_of_a_load_come_by_index_and_without_others(ledger):
 
 def test_all_pages_of_chunks_are_read(ledger):
     """A page of Query ends at 1 MB."""
-    parts = ["refused-rows/" + "x" * 1000] * 300
+    rounds = [["x" * 500, "y" * 500]] * 300
     for index in range(5):
-        ledger.save_chunk(LOAD, replace(CHUNK, index=index, refused_parts=parts))
+        ledger.save_chunk(LOAD, replace(CHUNK, index=index, rounds=rounds))
     first_page = ledger._entries._client.query(
         TableName="Ledger",
         KeyConditionExpression="load_id = :load",
