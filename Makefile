@@ -31,7 +31,7 @@ RUNTIME_PATH = $(shell for version in "" $$(pyenv versions --bare 2>/dev/null | 
 	PYENV_VERSION=$$version $(RUNTIME) -c \
 	"import os, sys; print(os.path.dirname(sys.executable))" 2>/dev/null && break; done)
 SAM_BUILD    = PATH="$(RUNTIME_PATH):$$PATH" $(SAM) build
-LOOK_INTO_BUILD = $(BIN)/python -m tools.artifact .aws-sam/build
+CHECK_BUILD = $(BIN)/python -m tools.artifact .aws-sam/build
 export SAM_CLI_TELEMETRY ?= 0
 
 .DEFAULT_GOAL := help
@@ -139,8 +139,8 @@ diagram: $(VENV)/.diagram ## Draw the pictures in diagram/ from their sources (n
 .PHONY: lock
 lock: $(VENV)/.created ## Write the lock files from pyproject.toml [ARGS=--upgrade]
 	$(BIN)/python $(INSTALL) $(UV)
-	$(COMPILE) pyproject.toml -o requirements/runtime.lock $(ARGS)
-	$(COMPILE) pyproject.toml --group dev -c requirements/runtime.lock -o requirements/dev.lock $(ARGS)
+	$(COMPILE) pyproject.toml --extra local --group build -o requirements/runtime.lock $(ARGS)
+	$(COMPILE) pyproject.toml --extra local --group build --group dev -c requirements/runtime.lock -o requirements/dev.lock $(ARGS)
 	$(COMPILE) --group gates -o requirements/gates.lock $(ARGS)
 	$(COMPILE) --group diagram -c requirements/dev.lock -o requirements/diagram.lock $(ARGS)
 	$(COMPILE) --group sam -o requirements/sam.lock $(ARGS)
@@ -157,13 +157,13 @@ clean: ## Remove everything that make installed or built
 .PHONY: sam-validate
 sam-validate: $(VENV)/.runtime $(VENV)/.sam ## Let SAM validate, lint and build, without AWS; look into what it built
 	$(SAM) validate --lint
-	@$(if $(RUNTIME_PATH),$(SAM_BUILD) && $(LOOK_INTO_BUILD),echo "Skipped sam build: there is no $(RUNTIME) on PATH or in pyenv.")
+	@$(if $(RUNTIME_PATH),$(SAM_BUILD) && $(CHECK_BUILD),echo "Skipped sam build: there is no $(RUNTIME) on PATH or in pyenv.")
 
 .PHONY: build
 build: $(VENV)/.runtime $(VENV)/.sam ## sam build
 	@$(if $(RUNTIME_PATH),,echo "make build: there is no $(RUNTIME) on PATH or in pyenv; install it first." >&2; exit 1)
 	$(SAM_BUILD)
-	$(LOOK_INTO_BUILD)
+	$(CHECK_BUILD)
 
 .PHONY: sam-deploy
 sam-deploy: $(VENV)/.dev $(VENV)/.sam ## Deploy, load, fail, replay, remove on the engine, as the documentation prints it

@@ -20,8 +20,9 @@ from benchmarks.stubs import DynamoDBStub, Meter, S3Stub
 from benchmarks.write_path.worker import measure
 from ingestion.contracts import Chunk, ChunkTask, File, Plan
 from ingestion.dynamodb.transport import Reply
+from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.claims import Claims
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import Turns
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.reconcile import Reconciler
@@ -104,7 +105,7 @@ class Load:
         self.client = DynamoDBStub(folder)
         self._s3 = cast("Any", S3Stub(folder, self.source, Meter()))
         dynamodb = cast("Any", self.client)
-        self._ledger = Ledger(dynamodb, "ledger")
+        self._loads, self._chunks = Loads(dynamodb, "ledger"), Chunks(dynamodb, "ledger")
         self._turns = Turns(self._s3, Claims(dynamodb, "ledger"))
         self._file = File(
             "uploads",
@@ -126,7 +127,7 @@ class Load:
             self._s3,
             cast("Any", self.client),
             TakesAll(),
-            self._ledger,
+            self._chunks,
             self._turns,
             table="Tickets",
             work_bucket="work",
@@ -134,7 +135,9 @@ class Load:
         )
         calls = 1
         while not (
-            result := writer.write(ChunkTask("bad", self._file, chunk), LAMBDA_SECONDS)
+            result := writer.write(
+                ChunkTask("bad", self._file, chunk, 1, "g", "00" * 16), LAMBDA_SECONDS
+            )
         ).finished:
             calls += 1
         return {
@@ -146,9 +149,9 @@ class Load:
     def reconcile(self) -> dict[str, Any]:
         limits = QualityLimits(max_refused_percent=5, max_superseded_percent=50)
         reconciler = Reconciler(
-            self._s3, self._ledger, self._turns, work_bucket="work", limits=limits
+            self._s3, self._loads, self._chunks, self._turns, work_bucket="work", limits=limits
         )
-        plan = Plan("work", "plan", 1, self.source.size, None)
+        plan = Plan("work", "plan", 1, self.source.size, None, "g")
         result = reconciler.reconcile("bad", self._file, plan)
         return {"refused_rows": result.refused_rows}
 

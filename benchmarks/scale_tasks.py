@@ -20,8 +20,9 @@ from benchmarks.stubs import DynamoDBStub, Fingerprint, Meter, S3Stub, SenderStu
 from benchmarks.ticket_file import BAD_QUANTITY, TicketFile
 from ingestion.contracts import Chunk, ChunkTask, File, LoadRequest, Plan
 from ingestion.csv_files.rows import COLUMNS
+from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.claims import Claims
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import Turns
 from ingestion.s3.streams import file_object
 from ingestion.tasks.quality_limits import QualityLimits
@@ -48,7 +49,8 @@ class Tasks:
         self.dynamodb = DynamoDBStub(folder)
         self._s3 = cast("Any", S3Stub(folder, self.source, self.meter))
         client = cast("Any", self.dynamodb)
-        self._ledger = Ledger(client, "ledger")
+        self._loads = Loads(client, "ledger")
+        self._chunk_entries = Chunks(client, "ledger")
         self._turns = Turns(self._s3, Claims(client, "ledger"))
         self._state_path = folder / "state.json"
         self._state: dict[str, Any] = {}
@@ -57,11 +59,11 @@ class Tasks:
 
     def validate(self) -> Any:
         request = LoadRequest("uploads", "tickets.csv")
-        validator = Validator(self._s3, self._ledger, self._turns, LIMITS)
+        validator = Validator(self._s3, self._loads, self._turns, LIMITS)
         return self._keep(validator.validate(request, "arn:scale").to_json())
 
     def split(self) -> Any:
-        planner = Planner(self._s3, self._ledger, _WORK, CHUNK_SIZE)
+        planner = Planner(self._s3, self._loads, _WORK, CHUNK_SIZE)
         return self._keep({"plan": planner.plan(self._state["load_id"], self._file()).to_json()})
 
     def write(self) -> Any:
@@ -73,7 +75,8 @@ class Tasks:
     def reconcile(self) -> Any:
         reconciler = Reconciler(
             self._s3,
-            self._ledger,
+            self._loads,
+            self._chunk_entries,
             self._turns,
             work_bucket=_WORK,
             limits=LIMITS,
@@ -103,7 +106,7 @@ class Tasks:
             self._s3,
             cast("Any", self.dynamodb),
             table,
-            self._ledger,
+            self._chunk_entries,
             self._turns,
             table="Tickets",
             work_bucket=_WORK,

@@ -1,22 +1,19 @@
-"""The operator's side: the local stack on the embedded engine and the `tickets` command.
+"""The `tickets` command: loads files, shows what became of them, and runs the stack locally.
 
-TicketsError                     one sentence that says what to do; the command prints it as it is
-|-- DefinitionError          tools.definition: the state machine's file cannot be read
-|-- PackagingError           tickets.local.packaging: the template names files that are not there
-|-- EngineError              tickets.local.engine: the embedded engine did not start
-|-- DeploymentError          tickets.local.deployment: the engine refused the template
-`-- StackError               tickets.runs.stack: no usable stack
-    |-- StackNotFound        there is none of that name, so deploy it or name another
-    `-- StackNotUsable       it is there, and not in a state or of a version to work with
+cli/     the commands: options, output and exit codes; nothing else prints
+runs/    a deployed stack: uploads, executions, loads, dead letters, replays, refused rows
+local/   the stack on this machine, on an embedded engine
+sample   made-up ticket files
+errors   errors and exit codes
 """
 
 from pathlib import Path
 
-# `tickets local` and `tickets demo` run from a checkout (an editable install): the deployable files
-# are beside this package.
-ROOT = Path(__file__).resolve().parent.parent
+_PARENT = Path(__file__).resolve().parent.parent
+
+# Without an editable install the package has no deployable files beside it; those of the current
+# folder are used then, which is where `sam` looks, too.
+ROOT = _PARENT if (_PARENT / "template.yaml").is_file() else Path()
+"""The checkout: template.yaml, samconfig.toml, functions/ and statemachine/ are in it."""
+
 TEMPLATE = ROOT / "template.yaml"
-
-
-class TicketsError(Exception):
-    """Whatever an operator can act on. Its text is for people and starts with one sentence."""

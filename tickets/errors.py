@@ -1,14 +1,29 @@
-"""Errors and exit codes of the `tickets` command."""
+"""Errors and exit codes of the `tickets` command.
 
-from tickets import TicketsError
+TicketsError                 a message for the operator; the command prints it as it is
+|-- CommandError             the command can't do what was asked; carries the exit code
+|-- EngineError              tickets.local.engine: the embedded engine did not start
+|-- PackagingError           tickets.local.packaging: the template can't be made deployable
+|-- DeploymentError          tickets.local.deployment: the engine did not create the stack
+`-- StackError               tickets.runs.stack: there is no usable stack
+    |-- StackNotFound        no stack has that name
+    `-- StackNotUsable       the stack can't be reached, or is of another version or state
+"""
 
-LOADED = 0
-LOAD_FAILED = 1
+FAILED = 1
+"""A load failed or was not finished in time, or another reader holds some of the dead letters."""
 WRONG_USE = 2
+"""Wrong arguments, a missing stack, missing permissions: anything that kept the command from
+working."""
+
+
+class TicketsError(Exception):
+    """Base of the errors that an operator can act on. The text is one sentence that says what is
+    wrong and what to do about it; output of other programs may follow on further lines."""
 
 
 class CommandError(TicketsError):
-    """The command cannot do its work. `exit_code` tells a failed load from wrong use."""
+    """The command can't do what was asked; `exit_code` becomes the command's."""
 
     def __init__(self, message: str, exit_code: int = WRONG_USE) -> None:
         super().__init__(message)

@@ -1,14 +1,14 @@
-"""Makes a realistic ticket file from a seed: the same seed gives the same bytes everywhere.
+"""Makes a realistic ticket file from a seed. The same seed gives the same bytes on every machine.
 
-The file is RFC 4180 with CRLF line ends. It is streamed to disk one ticket at a time, so that ten
-million rows need no more memory than ten.
+The file follows RFC 4180, with CRLF line ends. It is written ticket by ticket, so ten million rows
+need no more memory than ten.
 
-What makes it realistic is what breaks naive loaders: popular and rare products (Zipf's law, hence
-hot keys), names with commas, quotes, newlines and accents, cash systems that write the time in
-different ways, a few rows that no table can take, and rows that correct an earlier row.
+It contains what real files contain: popular and rare products (Zipf's law), names with commas,
+quotes, newlines and accents, times in several formats, a few bad rows, and rows that correct an
+earlier row.
 
-Only `random.Random.random` is used, because it is the one method whose sequence Python promises
-for a seed; `shuffle` and `choice` may change between versions.
+Of `random.Random` only `random` is used: Python guarantees its sequence for a seed, while those of
+`shuffle` and `choice` may change between versions.
 """
 
 from bisect import bisect
@@ -22,9 +22,9 @@ from typing import NamedTuple
 
 HEADER = "ticket_id,product,basket_id,timestamp,category,quantity,store"
 
-# In the default sample of 20,000 rows this makes eight bad rows, each of another kind.
+# The default sample of 20,000 rows has eight bad rows, one of each kind.
 ROWS_PER_BAD_ROW = 2_500
-# A cashier corrects a line of a ticket by writing its key again: three in the default sample.
+# A row that repeats a key corrects an earlier row; the default sample has three.
 ROWS_PER_REPEATED_ROW = 7_500
 
 _BUFFERED_TICKETS = 1_000
@@ -32,7 +32,7 @@ _BUFFERED_TICKETS = 1_000
 
 @dataclass(frozen=True)
 class Sample:
-    """What `write_sample` wrote. `rows` counts data rows, with the bad and the repeated ones."""
+    """What `write_sample` wrote. `rows` includes the bad rows and those that repeat a key."""
 
     path: Path
     rows: int
@@ -41,7 +41,7 @@ class Sample:
     size: int
 
 
-# Makers and sizes multiply these into a catalogue with a long tail.
+# Combined with makers and sizes they give a large catalogue.
 _GOODS = {
     "Bakery": ["Baguette", "Sourdough loaf", "Croissant", "Brioche tressée", "Rye bread"],
     "Dairy": ["Crème fraîche", "Skyr", "Gruyère", "Butter, salted", "Jäger cheese", "Whole milk"],
@@ -68,12 +68,12 @@ _SIZES = [
 ]
 
 _STORES = ["Lyon", "Zürich", "København", "Málaga", "Gdańsk", "Leeds, North", "Köln", ""]
-# Each store's cash system writes the time in its own way; the table takes all of them.
+# Each store's cash system has its own time format; all of them are valid.
 _TIME_FORMATS = ["{}T{}Z", "{}T{}+01:00", "{} {}", "{}T{}.250Z"]
-# Mostly single pieces; a minus is a return.
+# Mostly one piece; a negative quantity is a return.
 _QUANTITIES = ["1"] * 12 + ["2"] * 4 + ["3", "6", "12", "-1"]
 
-# A sort key ends at 1,024 bytes.
+# DynamoDB allows 1,024 bytes in a sort key.
 _TOO_LONG = "Gift set " * 120
 
 _FIRST_DAY = date(2026, 1, 1)
@@ -82,7 +82,7 @@ _SECONDS_OPEN = 12 * 3600
 
 
 class _Line(NamedTuple):
-    """One line of a ticket, its fields as they stand in the file."""
+    """The fields of a row, quoted as in the file."""
 
     ticket: str
     product: str
@@ -94,7 +94,7 @@ class _Line(NamedTuple):
 
 
 def write_sample(path: Path, rows: int, seed: int) -> Sample:
-    """Writes `rows` data rows below a header. Raises OSError when the disk does not take them."""
+    """Writes a header and `rows` rows. Raises OSError."""
     written = bad_rows = repeated_rows = 0
     with path.open("wb") as file:
         size = file.write(f"{HEADER}\r\n".encode())
@@ -119,8 +119,8 @@ def _tickets(rows: int, seed: int) -> Iterator[tuple[str, int, int, int]]:
     total_weight = weights[-1]
     stores = [_csv_field(store) for store in _STORES]
 
-    # A short sample has its bad and repeated rows closer together, so that it shows them too.
-    # Never more than the 5 % with which a load still succeeds.
+    # Short samples have bad and repeated rows too, at shorter distances, but never more bad rows
+    # than the 5 % with which a load still succeeds.
     bad_every = max(25, min(ROWS_PER_BAD_ROW, rows // 8))
     repeat_every = max(30, min(ROWS_PER_REPEATED_ROW, rows // 3))
     next_bad, next_repeat = max(24, bad_every // 2), repeat_every
@@ -145,7 +145,7 @@ def _tickets(rows: int, seed: int) -> Iterator[tuple[str, int, int, int]]:
         time = _TIME_FORMATS[store_number % len(_TIME_FORMATS)].format(day, clock)
         middle = f",{basket},{time},"
 
-        # Sizes of tickets fall off quickly: many small ones, a few trolleys.
+        # Most tickets have one or two lines, few have many.
         draw = uniform()
         lines = min(1 + int(20 * draw * draw * draw), rows - written)
         sold: set[int] = set()
@@ -176,8 +176,8 @@ def _tickets(rows: int, seed: int) -> Iterator[tuple[str, int, int, int]]:
 
 
 def _catalogue(rng: Random) -> tuple[list[tuple[str, str]], list[float]]:
-    """Products as (name, category) in CSV form, in an order of popularity that the seed decides,
-    and their cumulative weights by Zipf's law: the second sells half as often as the first."""
+    """Products as (name, category), quoted for CSV and in a random order of popularity, and their
+    cumulative weights by Zipf's law: the second product sells half as often as the first."""
     products = [
         (_csv_field(f"{maker}{name} {size}"), _csv_field(category))
         for category, names in _GOODS.items()
@@ -190,14 +190,14 @@ def _catalogue(rng: Random) -> tuple[list[tuple[str, str]], list[float]]:
 
 
 def _csv_field(text: str) -> str:
-    """Quoted only where RFC 4180 needs it, so that some names carry a bare quote inside."""
+    """Quotes a field only if it must be quoted, so some unquoted fields contain a quote."""
     if text.startswith('"') or "," in text or "\n" in text:
         return '"' + text.replace('"', '""') + '"'
     return text
 
 
 def _bad_row(line: _Line, kind: int) -> str:
-    """The same line with one thing wrong; eight kinds, by turns."""
+    """The line with one error; `kind` selects one of eight."""
     ticket, product, basket, time, category, quantity, store = line
     no_such_day = f"{time[:5]}02-30{time[10:]}"
     return (

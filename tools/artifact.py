@@ -1,11 +1,10 @@
-"""Looks into what `sam build` has made: only what runs, for the right processor, and small.
+"""Checks the output of `sam build`: its files, their processor architecture and their size.
 
     python -m tools.artifact .aws-sam/build
 
-In each function's folder a file must be one of functions/, byte for byte, or one that a
-distribution lists as its own; the distributions are those that functions/requirements.txt names and
-those that they need. Distributions come whole, as they are published: parts of Powertools that
-nothing here imports are in it, because SAM has no way to leave them out.
+Every file in a function's folder must be a file of functions/, byte for byte, or belong to a
+distribution that functions/requirements.txt names or that one of those requires. Distributions are
+complete: SAM can't leave out the parts of Powertools that nothing imports.
 """
 
 import csv
@@ -19,25 +18,28 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
-from tickets import TEMPLATE, TicketsError
+from tickets import TEMPLATE
+from tickets.errors import TicketsError
 from tickets.local.packaging import SHIPPED
 
-# Bytes of one function. Lambda takes 262,144,000 unpacked; these are a little more than what there
-# is, so that whatever makes it grow is looked at.
-LARGEST_UNPACKED = 30_000_000
-LARGEST_ZIPPED = 9_000_000
-# Names that never run, whoever ships them.
-NEVER = re.compile(r"(^|/)(tests?|__pycache__|\.git|\.venv|node_modules)(/|$)|\.(pyc|pyo|csv|log)$")
-# The processor in an ELF file's header, by the names of Lambda's architectures.
+# Bytes per function. Lambda allows 262,144,000 unpacked; these limits are only a little above the
+# present sizes, so that any growth is noticed.
+MAX_UNPACKED = 30_000_000
+MAX_ZIPPED = 9_000_000
+# Files that functions never need, even if a distribution contains them.
+UNWANTED = re.compile(
+    r"(^|/)(tests?|__pycache__|\.git|\.venv|node_modules)(/|$)|\.(pyc|pyo|csv|log)$"
+)
+# The machine number in an ELF header for each of Lambda's architectures.
 MACHINES = {"arm64": 0xB7, "x86_64": 0x3E}
 
 
 class ArtifactError(TicketsError):
-    """What was built is not what should be deployed. One line for each thing that is wrong."""
+    """The build must not be deployed. The message has one line per problem."""
 
 
-def look_into(folder: Path, code: Path, architecture: str) -> list[str]:
-    """What is wrong with one function's folder; `code` is the source that it was built from."""
+def problems(folder: Path, code: Path, architecture: str) -> list[str]:
+    """The problems of one function's folder, which was built from the source folder `code`."""
     wrong = []
     own = {
         path.relative_to(code).as_posix(): path
@@ -57,20 +59,20 @@ def look_into(folder: Path, code: Path, architecture: str) -> list[str]:
             if path.read_bytes() != own[name].read_bytes():
                 wrong.append(f"{name} differs from its source")
         elif name not in listed:
-            wrong.append(f"{name} is neither source nor of a distribution")
-        if NEVER.search(name):
-            wrong.append(f"{name} never runs")
+            wrong.append(f"{name} is neither a source file nor part of a distribution")
+        if UNWANTED.search(name):
+            wrong.append(f"{name} is never needed")
         if _machine(path) not in (None, MACHINES[architecture]):
             wrong.append(f"{name} is not built for {architecture}")
     for name in sorted(distributions.keys() - _needed(folder, code)):
-        wrong.append(f"the distribution {name} is needed by nothing")
+        wrong.append(f"the distribution {name} is not required")
     for name in sorted(_needed(folder, code) - distributions.keys()):
         wrong.append(f"the distribution {name} is missing")
     return wrong
 
 
 def sizes(folder: Path) -> tuple[int, int]:
-    """Bytes of a folder unpacked, and as the zip that SAM uploads."""
+    """The folder's size in bytes, unpacked and as the zip that SAM uploads."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     zipped = io.BytesIO()
     with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -80,7 +82,10 @@ def sizes(folder: Path) -> tuple[int, int]:
 
 
 def check(build: Path, template: Path = TEMPLATE) -> str:
-    """Look into every function of a build; one sentence about their sizes. Raises ArtifactError."""
+    """Checks every function of a build and returns a sentence about their sizes.
+
+    Raises ArtifactError.
+    """
     source: Any = yaml_parse(template.read_text(encoding="utf-8"))
     settings = source["Globals"]["Function"]
     [architecture] = settings["Architectures"]
@@ -91,29 +96,29 @@ def check(build: Path, template: Path = TEMPLATE) -> str:
     )
     built = sorted(path.name for path in build.iterdir() if path.is_dir()) if build.exists() else []
     if built != functions:
-        raise ArtifactError(f"{build} holds {built}, not the functions: run `make build`.")
+        raise ArtifactError(f"{build} contains {built}, not the functions: run `make build`.")
     wrong = []
     largest = (0, 0)
     for name in functions:
         folder = build / name
         wrong += [
             f"{name}: {one}"
-            for one in look_into(folder, template.parent / settings["CodeUri"], architecture)
+            for one in problems(folder, template.parent / settings["CodeUri"], architecture)
         ]
         unpacked, zipped = sizes(folder)
         largest = max(largest[0], unpacked), max(largest[1], zipped)
-        if unpacked > LARGEST_UNPACKED or zipped > LARGEST_ZIPPED:
+        if unpacked > MAX_UNPACKED or zipped > MAX_ZIPPED:
             wrong.append(f"{name}: {_text(unpacked, zipped)} is too large")
     if wrong:
         raise ArtifactError("\n".join(wrong))
     return (
-        f"Looked into {len(functions)} functions, {architecture}: the largest has "
-        f"{_text(*largest)} (at most {_text(LARGEST_UNPACKED, LARGEST_ZIPPED)})."
+        f"Checked {len(functions)} functions, {architecture}: the largest has "
+        f"{_text(*largest)} (at most {_text(MAX_UNPACKED, MAX_ZIPPED)})."
     )
 
 
 def _distributions(folder: Path) -> dict[str, set[str]]:
-    """Each distribution's files, by its name."""
+    """The files of each distribution."""
     return {
         _name(record.parent.name.split("-")[0]): {
             row[0] for row in csv.reader(io.StringIO(record.read_text(encoding="utf-8"))) if row
@@ -123,7 +128,7 @@ def _distributions(folder: Path) -> dict[str, set[str]]:
 
 
 def _needed(folder: Path, code: Path) -> set[str]:
-    """What requirements.txt names, and what those need, extras left out."""
+    """The distributions in requirements.txt and those that they require, without extras."""
     requires = {
         _name(metadata.parent.name.split("-")[0]): {
             line.removeprefix("Requires-Dist: ")
@@ -155,7 +160,7 @@ def _name(requirement: str) -> str:
 
 
 def _machine(path: Path) -> int | None:
-    """The processor that a native file is for; None if it is no native file."""
+    """The machine number of an ELF file; None for any other file."""
     with path.open("rb") as file:
         head = file.read(20)
     return int.from_bytes(head[18:20], "little") if head.startswith(b"\x7fELF") else None

@@ -1,10 +1,9 @@
-"""The one loader of the state machine's definition.
+"""Reads the state machine's definition and substitutes its placeholders.
 
-`statemachine/ingest.asl.json` is JSON only after substitution: numbers stand in it as unquoted
-`${MapConcurrency}`, because CloudFormation replaces text first and parses afterwards. Tests,
-pictures and tools all read it through here.
+`statemachine/ingest.asl.json` is not valid JSON before the substitution, because CloudFormation
+replaces text before it parses: numbers appear as unquoted `${MapConcurrency}`.
 
-    python -m tools.definition      prints the definition with sample values, as plain JSON
+    python -m tools.definition      prints the definition with sample values as JSON
 """
 
 import json
@@ -12,14 +11,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tickets import ROOT, TicketsError
+from tickets import ROOT
+from tickets.errors import TicketsError
 
 DEFINITION = ROOT / "statemachine" / "ingest.asl.json"
 PLACEHOLDER = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
 
 
 class DefinitionError(TicketsError):
-    """The definition names a value that was not given, or is no JSON after substitution."""
+    """A placeholder has no value, or the definition is not valid JSON after substitution."""
 
 
 def placeholders(text: str) -> set[str]:
@@ -28,10 +28,10 @@ def placeholders(text: str) -> set[str]:
 
 
 def substitute(text: str, values: Mapping[str, object]) -> dict[str, Any]:
-    """Replace every `${Name}` as CloudFormation does, textually, and parse the result.
+    """Replaces every `${Name}` in the text, as CloudFormation does, and parses the result.
 
-    Values that no placeholder names are ignored. Raises DefinitionError for a placeholder without
-    a value and for a text that is not a JSON object after substitution.
+    Values without a placeholder are ignored. Raises DefinitionError if a placeholder has no value
+    or the result is not a JSON object.
     """
     missing = sorted(placeholders(text) - values.keys())
     if missing:
@@ -45,7 +45,7 @@ def substitute(text: str, values: Mapping[str, object]) -> dict[str, Any]:
         definition = json.loads(replaced)
     except json.JSONDecodeError as error:
         raise DefinitionError(
-            f"The state machine's definition is no JSON after substitution: {error}. "
+            f"The state machine's definition is not valid JSON after substitution: {error}. "
             f"The line reads: {replaced.splitlines()[error.lineno - 1].strip()}"
         ) from error
     if not isinstance(definition, dict):
@@ -54,7 +54,7 @@ def substitute(text: str, values: Mapping[str, object]) -> dict[str, Any]:
 
 
 def sample_value(name: str) -> object:
-    """A value of the kind that the template supplies, told by the placeholder's name."""
+    """A value of the kind that the template supplies for a placeholder of this name."""
     if name.endswith("Seconds"):
         return 960
     if name.endswith("Concurrency"):

@@ -212,7 +212,7 @@ def _medians(runs: Sequence[tuple[Result, Stats]], rows: int) -> Measured:
 
 def print_table(measured: dict[Case, Measured]) -> None:
     print(
-        "| Table and file | Way | Rows a run | In flight | CPU µs a row | Times the floor | "
+        "| Table and file | Client | Rows per run | In flight | CPU µs per row | Times the floor | "
         "Times ours | Rows/s |"
     )
     print("|---|---|---:|---:|---:|---:|---:|---:|")
@@ -284,7 +284,7 @@ def run(scope: Scope, stub: Stub, folder: Path) -> dict[str, float]:
         print(f"Peak memory after {size / 1e6:.0f} MB: {peak * 2**20 / 1e6:.1f} MB.", flush=True)
     scans = split_scan.measure()
     for name, speed in scans.items():
-        print(f"Split's scan, {name}: {speed:.2f} GB a CPU second.", flush=True)
+        print(f"Split's scan, {name}: {speed:.2f} GB per CPU second.", flush=True)
     figures = main_figures(measured, peaks, scans, lost)
     if scope.imports:
         imported = imports.measure(scope.imports)

@@ -1,7 +1,7 @@
-"""What a load costs on AWS, by chunk size: a model, with everything that it assumes stated.
+"""A model of what a load costs on AWS, by chunk size.
 
-Measured are the writer's speed and the import time; counted are state transitions (in the
-definition itself) and memory sizes (in the template); assumed is what ASSUMPTIONS says.
+The writer's speed and the import time are measured. State transitions are counted in the
+definition, memory sizes are read from the template. ASSUMPTIONS states the rest.
 """
 
 from collections import deque
@@ -26,7 +26,7 @@ VCPU_MB = 1769  # of memory, with which a function has one whole vCPU: "Lambda q
 CHUNK_SIZES = [2**20, 4 * 2**20, 16 * 2**20, 64 * 2**20]
 
 CALL_SECONDS = 0.15
-"""What a call of write_chunk takes besides writing: the ledger's calls and S3's first byte."""
+"""What an invocation of write_chunk takes besides writing: the ledger, and S3's first byte."""
 OTHER_CALL_SECONDS = 0.3
 COLD_START_SECONDS = 0.2
 """Of Lambda's own, besides importing."""
@@ -41,14 +41,14 @@ PUTS_PER_LOAD, GETS_PER_LOAD = 8, 15
 SQS_REQUESTS_PER_LOAD = 3
 
 ASSUMPTIONS = f"""\
-Assumed: one write unit a row; every chunk is one call of write_chunk, which takes {CALL_SECONDS} s
-besides writing; the other functions take {OTHER_CALL_SECONDS} s a call, and Split File as long as
-reading at {SPLIT_MB_PER_SECOND:.0f} MB/s takes; every function starts cold once, write_chunk once
-for each writer, which takes {COLD_START_SECONDS} s besides importing; a writer reads S3 as fast as
-it writes. Per chunk {LEDGER_WRITES_PER_CHUNK} writes and {LEDGER_READS_PER_CHUNK} reads of the
-ledger and one GET; per load {LEDGER_WRITES_PER_LOAD} writes, {LEDGER_READS_PER_LOAD} reads,
-{PUTS_PER_LOAD} PUTs, {GETS_PER_LOAD} GETs, {SQS_REQUESTS_PER_LOAD} SQS requests, one event.
-Not in it: storage, logs, traces, alarms, failed attempts."""
+Assumed: one write unit per row; one invocation of write_chunk per chunk, with {CALL_SECONDS} s
+besides writing; {OTHER_CALL_SECONDS} s per invocation of the other functions, and for Split File
+the time to read at {SPLIT_MB_PER_SECOND:.0f} MB/s; one cold start per function, and for write_chunk
+one per writer, with {COLD_START_SECONDS} s besides importing; a writer reads from S3 as fast as it
+writes. Per chunk {LEDGER_WRITES_PER_CHUNK} writes and {LEDGER_READS_PER_CHUNK} reads of the ledger
+and one GET; per load {LEDGER_WRITES_PER_LOAD} writes, {LEDGER_READS_PER_LOAD} reads,
+{PUTS_PER_LOAD} PUTs, {GETS_PER_LOAD} GETs, {SQS_REQUESTS_PER_LOAD} SQS requests and one event.
+Not included: storage, logs, traces, alarms, failed attempts."""
 
 
 class Measured(NamedTuple):
@@ -59,7 +59,7 @@ class Measured(NamedTuple):
 
 
 class Pace(NamedTuple):
-    """How fast a load goes: so many writers share a table that takes so many rows a second."""
+    """How fast a load runs: ``writers`` share a table that accepts ``table_rows_per_s``."""
 
     writers: int
     table_rows_per_s: float
@@ -157,15 +157,15 @@ def print_model(measured: Measured, rows: int = 1_000_000) -> None:
     concurrency = parameter_default("MapConcurrency")
     print(
         f"Dollars for {rows:,} rows of {measured.bytes_per_row:.0f} bytes, {WHERE}.\n"
-        f"Measured: a writer writes {measured.rows_per_s:,.0f} rows a second and takes "
+        f"Measured: a writer writes {measured.rows_per_s:,.0f} rows per second and takes "
         f"{measured.import_seconds * 1000:.0f} ms to import; write_chunk has "
         f"{function_memory('WriteChunk')} MB.\n{ASSUMPTIONS}"
     )
     paces = {
-        f"the table takes whatever {concurrency} writers write": Pace(concurrency, float("inf")),
-        "the table takes 40,000 rows/s, one writer": Pace(1, 40_000),
-        f"the table takes 40,000 rows/s, {concurrency} writers": Pace(concurrency, 40_000),
-        f"the table takes 4,000 rows/s, {concurrency} writers": Pace(concurrency, 4_000),
+        f"the table accepts whatever {concurrency} writers write": Pace(concurrency, float("inf")),
+        "the table accepts 40,000 rows/s, one writer": Pace(1, 40_000),
+        f"the table accepts 40,000 rows/s, {concurrency} writers": Pace(concurrency, 40_000),
+        f"the table accepts 4,000 rows/s, {concurrency} writers": Pace(concurrency, 4_000),
     }
     for name, pace in paces.items():
         print(

@@ -17,8 +17,9 @@ from benchmarks.stubs import DynamoDBStub, Meter, S3Stub, Source
 from benchmarks.write_path.worker import Job, serve
 from ingestion.contracts import Chunk, ChunkTask, LoadRequest
 from ingestion.dynamodb.transport import Transport, dynamodb_transport
+from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.claims import Claims
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import Turns
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.validate_file import Validator
@@ -51,14 +52,14 @@ class Load:
         meter = Meter()
         s3 = cast("Any", S3Stub(folder, source, meter))
         ledger_client = cast("Any", DynamoDBStub(folder))
-        ledger = Ledger(ledger_client, "ledger")
+        loads = Loads(ledger_client, "ledger")
         turns = Turns(s3, Claims(ledger_client, "ledger"))
         request = LoadRequest("uploads", "tickets.csv")
-        verdict = Validator(s3, ledger, turns, QualityLimits(5)).validate(request, "arn:bench")
+        verdict = Validator(s3, loads, turns, QualityLimits(5)).validate(request, "arn:bench")
         if verdict.file is None or verdict.load_id is None:
             raise ValueError(verdict.summary)
         self._file, self._load_id = verdict.file, verdict.load_id
-        self._writer = chunk_writer(s3, ledger, turns, endpoint, in_flight)
+        self._writer = chunk_writer(s3, Chunks(ledger_client, "ledger"), turns, endpoint, in_flight)
         self._index = 0
 
     @property
@@ -76,7 +77,7 @@ class Load:
 
 
 def chunk_writer(
-    s3: Any, ledger: Ledger, turns: Turns, endpoint: str, in_flight: int
+    s3: Any, chunks: Chunks, turns: Turns, endpoint: str, in_flight: int
 ) -> ChunkWriter:
     """As handlers/write_chunk.py makes it."""
     client, transport = _client(endpoint)
@@ -84,7 +85,7 @@ def chunk_writer(
         s3,
         client,
         transport,
-        ledger,
+        chunks,
         turns,
         table="Tickets",
         work_bucket="work",

@@ -34,9 +34,9 @@ def print_throttling() -> None:
     in_flight = parameter_default("BatchesInFlight")
     concurrency = parameter_default("MapConcurrency")
     print(
-        f"A table that takes so many writes a second, answering in {throttling.LATENCY_MS} ms.\n\n"
+        f"A table with this capacity that answers in {throttling.LATENCY_MS} ms:\n\n"
         "| Table, writes/s | Writers | In flight, each | Rows | Rows/s reached | Time lost | "
-        "Requests | Refused whole | Rows given back |\n"
+        "Requests | Throttled requests | Unprocessed rows |\n"
         "|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     )
     cases = [
@@ -57,8 +57,9 @@ def print_throttling() -> None:
 
 def print_map(folder: Path, counts: list[int], seconds: float) -> None:
     print(
-        f"\nThe Map on the embedded engine, {ENGINE_CONCURRENCY} chunks at a time, one row a chunk."
-        "\n\n| Chunks | Events of the load's execution | Map, s | ms a chunk | Upload to end, s |\n"
+        f"\nThe Map on the embedded engine, with {ENGINE_CONCURRENCY} chunks in parallel and one "
+        "row per chunk:\n\n"
+        "| Chunks | Events of the load's execution | Map, s | ms per chunk | Upload to end, s |\n"
         "|---:|---:|---:|---:|---:|"
     )
     runs = map_study.measure(folder, counts, ENGINE_CONCURRENCY, seconds)

@@ -7,8 +7,9 @@ from typing import Any
 import boto3
 
 from ingestion.contracts import File, Plan
+from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.claims import Claims
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import Turns
 from ingestion.metrics import publish_metrics
 from ingestion.tasks.quality_limits import QualityLimits
@@ -23,7 +24,8 @@ def _reconciler() -> Reconciler:
     turns = Turns(s3, Claims(dynamodb, ledger))
     limits = QualityLimits(float(refused), float(superseded))
     bucket = os.environ["WORK_BUCKET"]
-    return Reconciler(s3, Ledger(dynamodb, ledger), turns, work_bucket=bucket, limits=limits)
+    loads, chunks = Loads(dynamodb, ledger), Chunks(dynamodb, ledger)
+    return Reconciler(s3, loads, chunks, turns, work_bucket=bucket, limits=limits)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 
 from ingestion.contracts import File
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.loads import Loads
 from ingestion.tasks.split_file import Planner
 from ingestion.telemetry import log_step
 
@@ -16,7 +16,7 @@ from ingestion.telemetry import log_step
 def _planner() -> Planner:
     return Planner(
         boto3.client("s3"),
-        Ledger(boto3.client("dynamodb"), os.environ["LEDGER_TABLE"]),
+        Loads(boto3.client("dynamodb"), os.environ["LEDGER_TABLE"]),
         work_bucket=os.environ["WORK_BUCKET"],
         chunk_size=int(os.environ["CHUNK_SIZE_BYTES"]),
     )

@@ -8,7 +8,7 @@ import boto3
 
 from ingestion.contracts import File
 from ingestion.ledger.claims import Claims
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import Turns
 from ingestion.tasks.take_turn import take_turn
 from ingestion.telemetry import log_step
@@ -20,11 +20,11 @@ def _turns() -> Turns:
 
 
 @cache
-def _ledger() -> Ledger:
-    return Ledger(boto3.client("dynamodb"), os.environ["LEDGER_TABLE"])
+def _loads() -> Loads:
+    return Loads(boto3.client("dynamodb"), os.environ["LEDGER_TABLE"])
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    turn = take_turn(_turns(), _ledger(), event["load_id"], File.from_json(event["file"]))
+    turn = take_turn(_turns(), _loads(), event["load_id"], File.from_json(event["file"]))
     log_step("Take Turn", event.get("execution"), event["load_id"], turn=turn)
     return {"turn": turn}

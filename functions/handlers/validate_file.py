@@ -8,7 +8,7 @@ import boto3
 
 from ingestion.contracts import LoadRequest
 from ingestion.ledger.claims import Claims
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import Turns
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.validate_file import Validator
@@ -21,7 +21,7 @@ def _validator() -> Validator:
     ledger_table = os.environ["LEDGER_TABLE"]
     turns = Turns(s3, Claims(dynamodb, ledger_table))
     limits = QualityLimits(float(os.environ["MAX_REFUSED_PERCENT"]))
-    return Validator(s3, Ledger(dynamodb, ledger_table), turns, limits)
+    return Validator(s3, Loads(dynamodb, ledger_table), turns, limits)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

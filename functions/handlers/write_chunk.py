@@ -8,8 +8,8 @@ import boto3
 
 from ingestion.contracts import ChunkTask
 from ingestion.dynamodb.transport import dynamodb_transport
+from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.claims import Claims
-from ingestion.ledger.loads import Ledger
 from ingestion.ledger.versions import Turns
 from ingestion.tasks.write_chunk import ChunkWriter
 from ingestion.telemetry import log_chunk
@@ -22,7 +22,7 @@ def _chunk_writer() -> ChunkWriter:
         s3,
         dynamodb,
         dynamodb_transport(dynamodb),
-        Ledger(dynamodb, ledger),
+        Chunks(dynamodb, ledger),
         Turns(s3, Claims(dynamodb, ledger)),
         table=os.environ.get("DYNAMODB_TABLE", "Tickets"),
         work_bucket=os.environ["WORK_BUCKET"],

@@ -71,6 +71,9 @@ class File(_Contract):
     data_start: int
     """Offset of the first byte after the header, in the uncompressed data."""
     header_lines: int
+    header: dict[str, Any] | None = None
+    """Size and digest of the header's line, by which repeated headers are recognised. An earlier
+    release's execution lacks it."""
 
     @property
     def object_url(self) -> str:
@@ -115,6 +118,11 @@ class Plan:
     """Offset at which the last chunk ends."""
     unread: Unread | None
     """What could not be unpacked, if anything."""
+    generation: str = ""
+    """What the load's entries and digests belong to, see ``ingestion.generation``. An earlier
+    release's plan has none."""
+    digest_key: str = ""
+    """The random key of the load's digests, in hexadecimal. An earlier release's plan has none."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -128,6 +136,8 @@ class Plan:
             value["chunks"],
             value["data_end"],
             Unread.from_json(unread) if unread else None,
+            value.get("generation", ""),
+            value.get("digest_key", ""),
         )
 
 
@@ -151,7 +161,11 @@ class ChunkTask:
     file: File
     chunk: Chunk
     chunks: int = 1
-    """How many chunks the load has. An earlier release's execution may lack it."""
+    """How many chunks the load has. An earlier release's execution may lack it, and the next two.
+    """
+    generation: str = ""
+    digest_key: str = ""
+    """Both are the plan's."""
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -160,6 +174,8 @@ class ChunkTask:
             File.from_json(value["file"]),
             Chunk.from_json(value["chunk"]),
             value.get("chunks", 1),
+            value.get("generation", ""),
+            value.get("digest_key", ""),
         )
 
 
@@ -180,6 +196,19 @@ class ChunkResult(_Contract):
 
 
 @dataclass(frozen=True)
+class EqualKeysResult(_Contract):
+    """What Settle Equal Keys answers."""
+
+    state: str
+    """``settled``, ``unsettled`` (call it again), ``waiting`` (call it again when the load's last
+    writers are gone) or ``overtaken`` (a later version of the object has taken over)."""
+    rows_superseded: int
+    """Rows that a row in a later chunk supersedes, as far as they are found."""
+    rows_put_again: int
+    """Rows that were put again because an earlier row may have been written after them."""
+
+
+@dataclass(frozen=True)
 class LoadResult(_Contract):
     """What Reconcile answers."""
 
@@ -188,6 +217,9 @@ class LoadResult(_Contract):
     limit is exceeded."""
     overtaken: bool
     """Whether it is incomplete because a later version of the object has taken over."""
+    equal_keys: str
+    """``settled``; ``unsettled`` if Settle Equal Keys has to be called first, and Reconcile again
+    after it; or ``incomplete``, since those of unfinished chunks are not known."""
     summary: str
     rows_read: int
     rows_written: int

@@ -1,4 +1,4 @@
-"""Names of executions and loads."""
+"""Names of executions, loads, and objects in the work bucket."""
 
 import hashlib
 import json
@@ -52,3 +52,23 @@ def _name(bucket: str, key: str, identity: list[str | None]) -> str:
 
 def _readable_tail(key: str, longest: int) -> str:
     return re.sub(r"[^0-9A-Za-z_]+", "-", key)[-longest:].strip("-") or "object"
+
+
+def digests_key(load_id: str, generation: str, index: int) -> str:
+    """The object with the digests of a chunk's keys."""
+    return f"digests/{load_id}/{generation}/{index:06d}"
+
+
+def suspects_key(load_id: str, generation: str, slab: int) -> str:
+    """The object with the digests of a range of values that several chunks have."""
+    return f"digests/{load_id}/{generation}/suspects/{slab:06d}"
+
+
+def refused_rows_prefix(load_id: str, generation: str, index: int) -> str:
+    """What the objects with a chunk's refused and superseded rows begin with."""
+    return f"refused-rows/{load_id}/{generation or 'parts'}/{index:06d}-"
+
+
+def equal_keys_folder(load_id: str, generation: str) -> str:
+    """The folder of what Settle Equal Keys finds superseded."""
+    return f"equal-keys/{load_id}/{generation}"

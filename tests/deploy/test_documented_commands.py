@@ -182,7 +182,7 @@ def mend_and_replay(reader: Reader, stack: "SamStack") -> None:
     assert f"{execution}: Started {execution}-r1." in reader.run("tickets replay --all").output
     assert_loaded(stack, stack.ended_by_name(f"{execution}-r1"), file)
     again = reader.run("tickets replay week-47-csv-a8926b1b4bf6f821", execution=execution)
-    assert f"Loaded already by {execution}-r1: nothing to start." in again.output
+    assert f"Already loaded by {execution}-r1: nothing to start." in again.output
 
     # A state that keeps failing.
     file = failing_load(reader, stack, "week-48", "SplitFile", "WritePlans")

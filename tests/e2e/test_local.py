@@ -28,7 +28,7 @@ def session_of(description: dict[str, str]) -> boto3.Session:
 def test_another_process_finds_the_stack_by_its_description(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(deployment, "TEMPLATE_BODY_LIMIT", 0)  # so by TemplateURL
+    monkeypatch.setattr(deployment, "MAX_TEMPLATE_BODY", 0)  # so by TemplateURL
     steps: list[str] = []
     with local_stack(on_step=steps.append, parameters={"TableName": "Mine"}) as running:
         description = running.description()

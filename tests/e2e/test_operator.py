@@ -1,9 +1,12 @@
-"""The operator's path: a load fails, is seen, its cause is mended, and it is replayed; all of it
+"""The operator's path: a load fails, is seen, its cause is removed, and it is replayed; all of it
 with the `tickets` command only."""
 
 import json
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -13,8 +16,9 @@ from tests.support.load_assertions import assert_loaded
 from tests.support.running_stack import RunningStack, until
 from tests.support.ticket_files import TicketFile
 from tests.support.wire import Wire
-from tickets.cli import commands, failure_commands
-from tickets.runs import dead_letters
+from tickets.cli.app import app
+from tickets.runs import connect, dead_letters
+from tickets.runs.dead_letters import held_dead_letters
 
 TIME = "2026-03-01T12:00:00Z"
 BATCH = "BatchWriteItem"
@@ -23,8 +27,7 @@ BATCH = "BatchWriteItem"
 @pytest.fixture(autouse=True)
 def reached(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The command finds this stack, and starts and ends with empty dead-letter queues."""
-    for module in (commands, failure_commands):
-        monkeypatch.setattr(module, "find_stack", lambda *_: stack.names)
+    monkeypatch.setattr(connect, "find_stack", lambda *_: stack.names)
     monkeypatch.setattr(dead_letters, "_WAIT_SECONDS", 0)  # the engine has one server only
     queues = (stack.names.failed_executions_queue_url, stack.names.upload_dead_letter_queue_url)
     for url in queues:
@@ -35,7 +38,7 @@ def reached(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 
 def tickets(*arguments: str, exit_code: int = 0) -> Result:
-    result = CliRunner().invoke(commands.app, arguments)
+    result = CliRunner().invoke(app, arguments)
     assert result.exit_code == exit_code, result.output
     print(f"$ tickets {' '.join(arguments)}\n{result.output}")  # shown when the test fails
     return result
@@ -202,7 +205,51 @@ def test_an_upload_that_could_not_be_started_is_sent_again(stack: RunningStack) 
         assert_loaded(stack, stack.ended(stack.execution_of(upload)), file)
         [left] = until(lambda: lines("dead-letters"), "the poison again")
     assert (left["kind"], left["objects"]) == ("upload", [])
-    assert "no S3 event" in left["reason"]
+    assert "neither an S3 event notification" in left["reason"]
+
+
+def test_readers_of_the_dead_letters_do_not_hide_them_from_each_other(stack: RunningStack) -> None:
+    """Each of three at once lists all of them; more than one ReceiveMessage returns."""
+    for number in range(12):
+        stack.sqs.send_message(
+            QueueUrl=stack.names.failed_executions_queue_url, MessageBody=f"message {number}"
+        )
+    barrier = Barrier(3)
+
+    def read() -> tuple[int, int]:
+        barrier.wait()
+        with held_dead_letters(stack.names) as letters:
+            return len(letters.unreadable), letters.unseen
+
+    with ThreadPoolExecutor(3) as pool:
+        readers = [pool.submit(read) for _ in range(3)]
+        assert [reader.result() for reader in readers] == [(12, 0)] * 3
+
+
+def test_an_object_whose_key_looks_like_a_version_is_ingested_by_hand(stack: RunningStack) -> None:
+    file = TicketFile("looks").rows(20)
+    upload = stack.upload("operator/q?versionId=x.csv", file.body)
+    assert_loaded(stack, stack.ended(stack.execution_of(upload)), file)
+    address = f"s3://{upload.bucket}/{upload.key}"
+    for given in (address, f"{address}?versionId={upload.version_id}"):
+        [outcome] = lines("ingest", given, "--wait")
+        assert (outcome["ending"], outcome["rows_written"]) == ("Already Loaded", 20)
+
+
+def test_files_with_one_name_are_ingested_under_their_paths(
+    stack: RunningStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = {f"operator/{shop}/day.csv": TicketFile(f"day-{shop}").rows(20) for shop in "ab"}
+    for path, file in files.items():
+        Path(path).parent.mkdir(parents=True)
+        Path(path).write_bytes(file.body)
+    assert "have the same key, day.csv" in tickets("ingest", *files, exit_code=2).stderr
+    outcomes = lines("ingest", *files, "--keep-path", "--wait")
+    assert [one["rows_written"] for one in outcomes] == [20, 20]
+    for key, file in files.items():
+        [arn] = stack.executions(key)
+        assert_loaded(stack, stack.describe(arn), file)
 
 
 def both(found: list[dict[str, Any]]) -> list[dict[str, Any]] | None:

@@ -283,7 +283,7 @@ def test_nothing_is_left_when_the_guard_itself_is_ended(
         assert guard is not None
         os.kill(guard, number)
         assert_nothing_is_left(driver)  # the driver hears of it, says so, and ends
-    assert "guard process has ended" in (tmp_path / "stderr").read_text()
+    assert "guard has ended" in (tmp_path / "stderr").read_text()
 
 
 def test_an_engine_that_dies_takes_its_functions_along(tmp_path: Path) -> None:
@@ -368,7 +368,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(PortTaken, match=f"Port {port} is taken"):
+        with pytest.raises(PortTaken, match=f"Port {port} is in use"):
             Engine.start(port)
     assert os.listdir(tmp_path) == []
 
@@ -412,5 +412,5 @@ def test_a_guard_that_cannot_run_is_quoted(tmp_path: Path, monkeypatch: pytest.M
     broken = tmp_path / "broken_guard.py"
     broken.write_text("import no_such_module")
     monkeypatch.setattr(engine.engine_guard, "__file__", str(broken))
-    with pytest.raises(EngineError, match=r"guard process has ended(.|\n)*no_such_module"):
+    with pytest.raises(EngineError, match=r"guard has ended(.|\n)*no_such_module"):
         Engine.start()

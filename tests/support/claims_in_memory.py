@@ -24,27 +24,35 @@ class ClaimsInMemory:
         self.before()
         return self._answer(self.newest_of.get(object_url))
 
-    def move(self, held: Claim | None, wanted: Claim) -> bool:
+    def move(self, held: Claim | None, wanted: Claim) -> Any:
         self.before()
         now = self.newest_of.get(wanted.object_url)
         if now is not None and (held is None or now != held):
             return self._answer(False)
-        replaces = None
-        if held:
-            replaces = held.replaces if held.load_id == wanted.load_id else held.load_id
-        self.newest_of[wanted.object_url] = replace(wanted, replaces=replaces)
+        if held and held.load_id == wanted.load_id:
+            wanted = replace(wanted, replaces=held.replaces, alone_since=held.alone_since)
+        elif held:
+            wanted = replace(wanted, replaces=held.load_id)
+        self.newest_of[wanted.object_url] = wanted
+        return self._answer(True)
+
+    def note_alone(self, held: Claim, alone_since: str) -> Any:
+        self.before()
+        if self.newest_of.get(held.object_url) != held:
+            return self._answer(False)
+        self.newest_of[held.object_url] = replace(held, alone_since=alone_since)
         return self._answer(True)
 
     def leases(self, object_url: str) -> list[Lease]:
         self.before()
         return self._answer([one for key, one in self.writers.items() if key[0] == object_url])
 
-    def take_lease(self, object_url: str, lease_id: str, lease: Lease) -> None:
+    def put_lease(self, object_url: str, lease_id: str, lease: Lease) -> None:
         self.before()
         self.writers[object_url, lease_id] = lease
         self._answer(None)
 
-    def give_lease_back(self, object_url: str, lease_id: str) -> None:
+    def delete_lease(self, object_url: str, lease_id: str) -> None:
         self.before()
         self.writers.pop((object_url, lease_id), None)
         self._answer(None)

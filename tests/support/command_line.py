@@ -5,7 +5,7 @@ from typing import Any
 
 from typer.testing import CliRunner, Result
 
-from tickets.cli.commands import app
+from tickets.cli.app import app
 
 OUTCOME_KEYS = [
     "execution_arn",

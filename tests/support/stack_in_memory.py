@@ -3,22 +3,27 @@ and the ledger as one load at a time needs. What the real ones do is tested else
 
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 from ingestion.contracts import Chunk, ChunkTask, LoadRequest
 from ingestion.dynamodb.transport import Reply
-from ingestion.ledger.chunks import ChunkProgress
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.chunks import Chunks
+from ingestion.ledger.claims import Claims
+from ingestion.ledger.loads import Loads
+from ingestion.ledger.versions import Turns
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.reconcile import Reconciler
+from ingestion.tasks.settle_equal_keys import EqualKeySettler
 from ingestion.tasks.split_file import Planner
+from ingestion.tasks.take_turn import take_turn
 from ingestion.tasks.validate_file import Validator
 from ingestion.tasks.write_chunk import ChunkWriter
+from tests.support.ledger_in_memory import EntriesInMemory
 
 UPLOADS, WORK = "uploads", "work"
+LIMITS = QualityLimits(max_refused_percent=100)
 KEY = ("ticket_id", "product")
 
 
@@ -92,88 +97,88 @@ class TableInMemory:
         return len(self._replies)
 
 
-class LedgerInMemory(Ledger):
-    def __init__(self) -> None:
-        self.entry: dict[str, Any] = {}
-        self.progress: dict[int, ChunkProgress] = {}
-
-    def open_load(self, load_id: str, facts: Mapping[str, Any], execution_arn: str) -> None:
-        self.entry |= facts
-
-    def load(self, load_id: str) -> dict[str, Any] | None:
-        return self.entry or None
-
-    def note(self, load_id: str, facts: Mapping[str, Any]) -> None:
-        self.entry |= facts
-
-    def fix_chunk_size(self, load_id: str, chunk_size: int) -> dict[str, Any]:
-        return self.entry | {"chunk_size": self.entry.setdefault("chunk_size", chunk_size)}
-
-    def chunk(self, load_id: str, index: int) -> ChunkProgress | None:
-        return self.progress.get(index)
-
-    def chunks(self, load_id: str) -> Iterator[ChunkProgress]:
-        return (self.progress[index] for index in sorted(self.progress))
-
-    def save_chunk(self, load_id: str, progress: ChunkProgress) -> ChunkProgress:
-        # What can't be kept as JSON could not be kept in DynamoDB either.
-        self.progress[progress.index] = ChunkProgress(**json.loads(json.dumps(progress.to_json())))
-        return progress
-
-
-class AlwaysMyTurn:
-    def newest(self, object_url: str) -> None:
-        return None
-
-    def lease(self, object_url: str, load_id: str, seconds: float) -> Any:
-        return nullcontext(SimpleNamespace(overtaken=lambda: False))
-
-
 class StackInMemory:
     """One load of one file. Afterwards the attributes hold all that it has left. ``writing`` are
-    more arguments of the ChunkWriter."""
+    more arguments of the ChunkWriter. ``seconds`` pass between any two tasks."""
 
-    def __init__(self, chunk_size: int, **writing: Any) -> None:
+    def __init__(
+        self,
+        chunk_size: int,
+        seconds: float = 60.0,
+        table: TableInMemory | None = None,
+        **writing: Any,
+    ) -> None:
         self.buckets = BucketsInMemory()
-        self.table = TableInMemory()
-        self.ledger = LedgerInMemory()
+        self.table = table or TableInMemory()
+        self.ledger = EntriesInMemory()
+        self.now = 1_767_225_600.0  # the start of 2026
         self.verdict: dict[str, Any] = {}
         self.chunks: list[dict[str, Any]] = []
         self.result: dict[str, Any] | None = None
         self._chunk_size = chunk_size
-        self._writing = writing
+        self._seconds = seconds
+        s3: Any = self.buckets
+        self.turns = Turns(s3, self.ledger.over(Claims), lambda: self.now)
+        self.loads = self.ledger.over(Loads)
+        dynamodb: Any = self.table
+        to_the_table: dict[str, Any] = {"table": "Tickets", "work_bucket": WORK, "in_flight": 1}
+        written = self.ledger.over(Chunks)
+        self.writer = ChunkWriter(
+            s3, dynamodb, self.table, written, self.turns, **to_the_table, **writing
+        )
+        self.settler = EqualKeySettler(
+            s3, dynamodb, self.table, written, self.turns, **to_the_table
+        )
+        self.reconciler = Reconciler(
+            s3, self.loads, written, self.turns, work_bucket=WORK, limits=LIMITS
+        )
 
     def load(self, body: bytes) -> None:
+        """All tasks, in the order of the state machine."""
+        for task in self.plan(body):
+            self.now += self._seconds
+            assert self.writer.write(task, 900).finished
+        if self.verdict["file"]:
+            self.reconcile()
+
+    def plan(self, body: bytes) -> list[ChunkTask]:
+        """The tasks of Write Chunk; none if the file is refused."""
         self.buckets.objects[UPLOADS, "a.csv"] = body
         s3: Any = self.buckets
-        dynamodb: Any = self.table
-        turns: Any = AlwaysMyTurn()
-        request = LoadRequest(UPLOADS, "a.csv")
-        limits = QualityLimits(max_refused_percent=100)
-        validate: Callable[..., Any] = Validator(s3, self.ledger, turns, limits).validate
-        verdict = validate(request, "arn:1")
-        self.verdict = verdict.to_json()
-        if verdict.file is None:
-            return
-        load_id, file = verdict.load_id, verdict.file
-        plan = Planner(s3, self.ledger, WORK, self._chunk_size).plan(load_id, file)
-        self.chunks = json.loads(self.buckets.objects[WORK, plan.key])
-        writer = ChunkWriter(
-            s3,
-            dynamodb,
-            self.table,
-            self.ledger,
-            turns,
-            table="Tickets",
-            work_bucket=WORK,
-            in_flight=1,
-            **self._writing,
+        verdict = Validator(s3, self.loads, self.turns, LIMITS).validate(
+            LoadRequest(UPLOADS, "a.csv"), "arn:1"
         )
-        for chunk in self.chunks:
-            task = ChunkTask(load_id, file, Chunk.from_json(chunk), len(self.chunks))
-            assert writer.write(task, 900).finished
-        reconciler = Reconciler(s3, self.ledger, turns, work_bucket=WORK, limits=limits)
-        self.result = reconciler.reconcile(load_id, file, plan).to_json()
+        self.verdict = verdict.to_json()
+        if verdict.file is None or verdict.load_id is None:
+            return []
+        self.load_id, self.file = verdict.load_id, verdict.file
+        self.planned = Planner(s3, self.loads, WORK, self._chunk_size).plan(self.load_id, self.file)
+        self.chunks = json.loads(self.buckets.objects[WORK, self.planned.key])
+        assert take_turn(self.turns, self.loads, self.load_id, self.file) == "mine"
+        return [
+            ChunkTask(
+                self.load_id,
+                self.file,
+                Chunk.from_json(chunk),
+                len(self.chunks),
+                self.planned.generation,
+                self.planned.digest_key,
+            )
+            for chunk in self.chunks
+        ]
+
+    def reconcile(self) -> None:
+        self.now += self._seconds
+        result = self.reconciler.reconcile(self.load_id, self.file, self.planned)
+        if result.equal_keys == "unsettled":
+            while self.settle() != "settled":
+                self.now += self._seconds
+            result = self.reconciler.reconcile(self.load_id, self.file, self.planned)
+        self.result = result.to_json()
+
+    def settle(self, seconds: float = 900) -> str:
+        """The state that Settle Equal Keys answers with."""
+        return self.settler.settle(self.load_id, self.file, self.planned, seconds).state
 
     def object(self, url: str) -> bytes:
         bucket, key = url.removeprefix("s3://").split("/", 1)

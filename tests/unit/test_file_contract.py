@@ -191,7 +191,7 @@ def test_the_endings_on_the_page_are_those_that_the_bucket_notifies() -> None:
 def test_the_apostrophe_is_put_before_the_characters_that_the_page_names() -> None:
     for start in ("=", "+", "-", "@", "\t", "\r"):
         row = refused_row(2, "", "too_few_fields", f"{start}1".encode())
-        [text] = csv_lines([row])
-        assert text.decode().partition("too_few_fields,")[2].lstrip('"').startswith("'")
+        _, line = csv_lines([row])
+        assert line.decode().partition("too_few_fields,")[2].lstrip('"').startswith("'")
     for start in ("=", "+", "-", "@"):
         assert f"`{start}`" in PAGE

@@ -1,4 +1,4 @@
-"""The entry point of `tickets`: whatever happens, and whenever, nobody sees a traceback."""
+"""The entry point of the `tickets` command. Errors and signals never print a traceback."""
 
 import os
 import signal
@@ -8,11 +8,11 @@ from types import FrameType
 
 
 def main() -> None:
-    """Runs the command; TICKETS_TRACEBACK=1 shows where an unexpected error comes from."""
-    # Loading what the command needs takes a moment in which Ctrl-C must already be quiet.
-    signal.signal(signal.SIGINT, _leave)
-    signal.signal(signal.SIGTERM, _leave)
-    from tickets.cli.commands import app
+    """Runs the command. TICKETS_TRACEBACK=1 prints the traceback of an unexpected error."""
+    # Importing the command takes a moment, during which Ctrl-C must be handled, too.
+    signal.signal(signal.SIGINT, _exit)
+    signal.signal(signal.SIGTERM, _exit)
+    from tickets.cli.app import app
     from tickets.cli.errors import stop_on_signals
     from tickets.errors import WRONG_USE
 
@@ -25,12 +25,13 @@ def main() -> None:
             traceback.print_exc()
         else:
             print(
-                f"Unexpected {type(error).__name__}: {error} (TICKETS_TRACEBACK=1 shows where).",
+                f"Unexpected {type(error).__name__}: {error} (TICKETS_TRACEBACK=1 prints the "
+                "traceback).",
                 file=sys.stderr,
             )
         sys.exit(WRONG_USE)
 
 
-def _leave(number: int, _frame: FrameType | None) -> None:
-    """Nothing has been started yet, so there is nothing to clean up."""
+def _exit(number: int, _frame: FrameType | None) -> None:
+    """Ends the process at once; nothing has been started that would have to be cleaned up."""
     os._exit(128 + number)

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands of `tickets` share."""
+"""Options and arguments that several commands share."""
 
 from typing import Annotated
 
@@ -6,12 +6,12 @@ import typer
 
 _STACK = "Which stack"
 
-AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output, and nothing else.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines and nothing else.")]
 StackName = Annotated[
     str | None,
     typer.Option(
         "--stack-name",
-        help="The stack's name; samconfig.toml's by default.",
+        help="Name of the stack. Default: the one in samconfig.toml, or else tickets.",
         rich_help_panel=_STACK,
     ),
 ]
@@ -20,7 +20,7 @@ EndpointUrl = Annotated[
     typer.Option(
         "--endpoint-url",
         envvar="AWS_ENDPOINT_URL",
-        help="The local stack's address; AWS by default.",
+        help="Address of a local stack. Default: AWS.",
         rich_help_panel=_STACK,
     ),
 ]
@@ -28,14 +28,20 @@ Region = Annotated[
     str | None,
     typer.Option(
         "--region",
-        # boto3 itself looks at the second only, the AWS command line at both.
+        # boto3 reads the second one only, other AWS tools read both.
         envvar=["AWS_REGION", "AWS_DEFAULT_REGION"],
-        help="The stack's AWS region.",
+        help="AWS region of the stack.",
         rich_help_panel=_STACK,
     ),
 ]
 Profile = Annotated[
     str | None,
-    typer.Option("--profile", help="The AWS profile to sign in with.", rich_help_panel=_STACK),
+    typer.Option("--profile", help="AWS profile with the credentials.", rich_help_panel=_STACK),
 ]
-Name = Annotated[str, typer.Argument(metavar="EXECUTION", help="The execution's name or ARN.")]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", help="Only those started within this time: 90m, 24h, 7d."),
+]
+ExecutionName = Annotated[
+    str, typer.Argument(metavar="EXECUTION", help="Name or ARN of the execution.")
+]

@@ -1,10 +1,11 @@
-"""A progress bar that follows loads; silent where nobody watches a terminal."""
+"""Follows a load with a progress bar, if standard output is a terminal."""
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
-from tickets.runs.executions import Execution, Outcome, follow
+from tickets.runs.executions import Execution, Outcome
+from tickets.runs.follow import follow
 from tickets.runs.stack import Stack
 from tickets.runs.waiting import DeadlinePassed
 
@@ -12,9 +13,9 @@ from tickets.runs.waiting import DeadlinePassed
 def watch(
     stack: Stack, arn: str, out: Console | None = None, timeout: float | None = None
 ) -> tuple[Execution, Outcome]:
-    """Follows an execution to its end; at the timeout its status is still RUNNING.
+    """Follows an execution to its end. If `timeout` seconds pass first, its status is RUNNING.
 
-    out: where the bar is drawn while the load runs; None or no terminal for no bar.
+    out: where to draw the bar; without a terminal nothing is drawn.
     Raises CommandError if the execution does not appear.
     """
     visible = out is not None and out.is_terminal
@@ -35,8 +36,8 @@ def watch(
                 done = progress.chunks_done + progress.chunks_failed
                 if progress.chunks is None:
                     waiting = progress.state == "Wait For Earlier Writers"
-                    words = "waiting for earlier writers" if waiting else "reading the file"
-                    bar.update(task, numbers=words)
+                    step = "waiting for earlier writers" if waiting else "reading the file"
+                    bar.update(task, numbers=step)
                     continue
                 rate = meter.rate(bar.get_time(), progress.rows)
                 numbers = f"{done:,}/{progress.chunks:,} chunks  {progress.rows:,} rows"
@@ -52,7 +53,7 @@ def watch(
 
 
 class _Meter:
-    """Rows a second since the first rows were seen to be on their way."""
+    """Rows per second since the first reading."""
 
     def __init__(self) -> None:
         self._start: tuple[float, int] | None = None

@@ -1,21 +1,57 @@
-"""`tickets show`: everything that is known of one execution."""
+"""`tickets show`: prints one execution in detail."""
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
-from tickets.cli.output import duration, history_table, local_time, print_load, status_text
-from tickets.runs.executions import Execution, as_json
-from tickets.runs.history import StateRun, count
+from tickets.cli.console import console, new_table, print_json
+from tickets.cli.options import AsJson, EndpointUrl, ExecutionName, Profile, Region, StackName
+from tickets.cli.outcome import print_outcome
+from tickets.cli.text import duration, local_time, status_text
+from tickets.runs import connect
+from tickets.runs.executions import Execution, find_execution
+from tickets.runs.history import StateRun, count, group_visits
 
 
-def execution_json(execution: Execution) -> dict[str, Any]:
-    """One object: the outcome's fields, then the execution's own."""
+def show(
+    execution: ExecutionName,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    endpoint_url: EndpointUrl = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> None:
+    """Show one execution: its states, its row counts, and why it failed."""
+    stack = connect.find_stack(stack_name, endpoint_url, region, profile)
+    found = find_execution(stack, execution)
+    if as_json:
+        print_json(_execution_json(found))
+    else:
+        _print_execution(found, console())
+
+
+def history_table(execution: Execution) -> Table:
+    """State, result and duration of each visited state, with equal visits in one row."""
+    table = new_table("State", "Result", "Duration")
+    table.columns[2].justify = "right"
+    for run, result, times, seconds in group_visits(execution.states, execution.results):
+        style = "red" if run.error else "green" if run.type == "Succeed" else ""
+        text = f"{result}, {times:,} times" if times > 1 else result
+        # Other types of states, such as Choice, take next to no time.
+        took = duration(seconds) if run.type in ("Task", "Map", "Wait") else ""
+        table.add_row(run.state, Text(text, style=style), took)
+    return table
+
+
+def _execution_json(execution: Execution) -> dict[str, Any]:
+    """The fields of the outcome, followed by those of the execution."""
     described = execution.described
     return {
-        **as_json(execution.outcome()),
+        **asdict(execution.outcome()),
         "name": execution.name,
         "started_at": described["startDate"],
         "stopped_at": described.get("stopDate"),
@@ -27,12 +63,11 @@ def execution_json(execution: Execution) -> dict[str, Any]:
             for run, result in zip(execution.states, execution.results, strict=True)
         ],
         "map_run": (execution.map_run or {}).get("itemCounts"),
-        "failed_chunks": [as_json(chunk) for chunk in execution.failed_chunks()],
+        "failed_chunks": [asdict(chunk) for chunk in execution.failed_chunks()],
     }
 
 
-def print_execution(execution: Execution, out: Console) -> None:
-    """The same for people, the verdict last."""
+def _print_execution(execution: Execution, out: Console) -> None:
     described, outcome = execution.described, execution.outcome()
     out.print(Text(execution.name, style="bold"), status_text(execution.status), sep="  ")
     started = f"Started {local_time(described['startDate'])}"
@@ -44,9 +79,9 @@ def print_execution(execution: Execution, out: Console) -> None:
     out.print()
     counts = execution.map_run["itemCounts"] if execution.map_run else {}
     if counts and counts["succeeded"] < counts["total"]:
-        words = ", ".join(
-            f"{counts[name]:,} {word}"
-            for name, word in (
+        numbers = ", ".join(
+            f"{counts[name]:,} {label}"
+            for name, label in (
                 ("succeeded", "written"),
                 ("running", "running"),
                 ("pending", "waiting"),
@@ -56,13 +91,13 @@ def print_execution(execution: Execution, out: Console) -> None:
             )
             if counts.get(name)
         )
-        out.print(f"{count(counts['total'], 'chunk')}: {words or 'none started'}")
-    print_load(out, execution, outcome)
+        out.print(f"{count(counts['total'], 'chunk')}: {numbers or 'none started'}")
+    print_outcome(out, execution, outcome)
     if outcome.report is not None:
         out.print(Text(f"Report: {outcome.report}"), soft_wrap=True)
     if outcome.refused_rows is not None:
         out.print(Text(f"Refused rows: {outcome.refused_rows}"), soft_wrap=True)
-        out.print(f"`tickets rejects {execution.name}` lists them.", soft_wrap=True)
+        out.print(f"`tickets refused {execution.name}` lists them.", soft_wrap=True)
 
 
 def _state_json(run: StateRun, result: str) -> dict[str, Any]:

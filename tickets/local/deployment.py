@@ -1,4 +1,4 @@
-"""The whole stack on this machine: the embedded engine with `template.yaml` deployed on it."""
+"""Deploys `template.yaml` on an embedded engine."""
 
 import contextlib
 import time
@@ -9,38 +9,39 @@ from typing import Any
 
 import botocore.exceptions
 
-from tickets import TEMPLATE, TicketsError
+from tickets import TEMPLATE
+from tickets.errors import TicketsError
 from tickets.local.engine import WAIT_SCALE, Engine
 from tickets.local.packaging import package
 from tickets.runs.stack import Stack
 
 STACK_NAME = "tickets"  # as in samconfig.toml, so that commands need no --stack-name
 ARTIFACTS_BUCKET = "tickets-local-artifacts"
-# Only parameters differ from AWS. Small chunks, so that a file of a laptop's size has several;
-# little concurrency, because every running chunk is a Python process here.
+# Only parameters differ from AWS: small chunks, so that small files have several, and little
+# concurrency, because every running chunk is a Python process on this machine.
 LOCAL_PARAMETERS: Mapping[str, str] = {
     "EmbeddedEngine": "true",
     "ChunkSizeBytes": "262144",
     "MapConcurrency": "2",
 }
-# CloudFormation's own limit; a larger template is handed over by its place in S3.
-TEMPLATE_BODY_LIMIT = 51_200
+# CloudFormation's limit for a template in the request; a larger one is passed as an S3 URL.
+MAX_TEMPLATE_BODY = 51_200
 DEPLOY_DEADLINE_SECONDS = 120.0
 
 
 class DeploymentError(TicketsError):
-    """CloudFormation did not create the stack. Names the failed resources and their reasons."""
+    """The stack was not created. The message lists the failed resources with their reasons."""
 
 
 @dataclass(frozen=True)
 class LocalStack:
-    """A stack deployed on an engine of its own."""
+    """A stack and the engine that it is deployed on."""
 
     stack: Stack
     engine: Engine
 
     def description(self) -> dict[str, str]:
-        """All that another process needs to work with this stack."""
+        """Everything that another process needs to use this stack."""
         return {
             "endpoint_url": self.engine.endpoint_url,
             "region": self.engine.region,
@@ -66,11 +67,12 @@ def local_stack(
     template: Path = TEMPLATE,
     wait_scale: float = WAIT_SCALE,
 ) -> Iterator[LocalStack]:
-    """Start an engine, deploy the template on it, and end the engine when the block is left.
+    """Starts an engine, deploys the template on it, and stops the engine at the end of the block.
 
-    port: the engine's; any free one without it.
-    parameters: the template's, over LOCAL_PARAMETERS.
-    on_step: called with a sentence before each step.
+    port: the engine's port; any free one if None.
+    parameters: template parameters that override LOCAL_PARAMETERS.
+    on_step: called with a description before each step.
+    wait_scale: see `Engine.start`.
     Raises EngineError, PackagingError or DeploymentError.
     """
     on_step("Starting the engine")
@@ -81,13 +83,13 @@ def local_stack(
 
 
 def deploy(engine: Engine, parameters: Mapping[str, str], template: Path = TEMPLATE) -> Stack:
-    """Create the stack on an engine that has none. Raises PackagingError or DeploymentError."""
+    """Creates the stack on a new engine. Raises PackagingError or DeploymentError."""
     session = engine.session()
     s3 = engine.client("s3")
     s3.create_bucket(Bucket=ARTIFACTS_BUCKET)
     body = package(template, s3, ARTIFACTS_BUCKET)
     location = {"TemplateBody": body}
-    if len(body.encode()) > TEMPLATE_BODY_LIMIT:
+    if len(body.encode()) > MAX_TEMPLATE_BODY:
         key = "template.json"
         s3.put_object(Bucket=ARTIFACTS_BUCKET, Key=key, Body=body.encode())
         location = {"TemplateURL": f"{engine.endpoint_url}/{ARTIFACTS_BUCKET}/{key}"}
@@ -100,7 +102,7 @@ def deploy(engine: Engine, parameters: Mapping[str, str], template: Path = TEMPL
                 for name, value in parameters.items()
             ],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
-            OnFailure="DO_NOTHING",  # what is left of it explains the failure
+            OnFailure="DO_NOTHING",  # its events explain the failure
             **location,
         )
     except botocore.exceptions.ClientError as error:
@@ -124,14 +126,14 @@ def _wait_until_created(cloudformation: Any, engine: Engine) -> None:
         if time.monotonic() > deadline:
             raise DeploymentError(
                 f"The stack was not created within {DEPLOY_DEADLINE_SECONDS:.0f} s; the engine's "
-                f"last words were:\n{engine.log_tail()}"
+                f"log ends with:\n{engine.log_tail()}"
             )
         if engine.wait(0.1) is not None:
-            raise DeploymentError("The engine ended while the stack was created: start again.")
+            raise DeploymentError("The engine ended while it created the stack: start it again.")
 
 
 def _failures(cloudformation: Any) -> str:
-    """Every failed resource with its reason, the first failure first, one a line."""
+    """The failed resources with their reasons, one per line, in the order in which they failed."""
     pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=STACK_NAME)
     events = [event for page in pages for event in page["StackEvents"]]
     return "".join(

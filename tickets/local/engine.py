@@ -3,9 +3,9 @@
     with Engine.start() as engine:
         engine.client("s3").list_buckets()
 
-It listens on 127.0.0.1 only, sees nothing of the caller's AWS settings, touches no Docker, and
-keeps everything in one private folder. `tickets.local.engine_guard` ends it and removes the folder,
-however this process ends.
+It listens on 127.0.0.1 only, does not see the caller's AWS settings, does not use Docker, and keeps
+its data in a private folder. `tickets.local.engine_guard` ends it and removes the folder, however
+this process ends.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from typing import Any, Self
 import boto3
 import botocore.session
 
-from tickets import TicketsError
+from tickets.errors import TicketsError
 from tickets.local import engine_guard
 from tickets.runs.stack import make_client
 
@@ -38,49 +38,49 @@ REGION = "us-east-1"
 LOG_NAME = "engine.log"
 START_DEADLINE_SECONDS = 60.0
 STOP_DEADLINE_SECONDS = 10.0
-# Python runs a signal's handler between two bytecodes. A signal that comes after the last one
-# before `select`, or in another thread, is heard when `select` returns; so no wait is endless.
-LONGEST_WAIT_SECONDS = 0.5
-PORT_ATTEMPTS = 5
-# A state that can't succeed waits about a minute in its retries; scaled, a load has failed in a few
-# seconds. Retries still come in the order and number of the definition.
+# Python runs signal handlers between two bytecodes. If a signal arrives just before `select`, or in
+# another thread, its handler runs when `select` returns, so every wait needs a timeout.
+MAX_WAIT_SECONDS = 0.5
+MAX_PORT_ATTEMPTS = 5
+# The retries of a state that can't succeed take about a minute; scaled down, a few seconds. Their
+# order and number stay as in the definition.
 WAIT_SCALE = 0.1
 COMMAND = [sys.executable, "-m", "ministack"]
-# All that the engine inherits. HOME is not in it: the functions would read ~/.aws there.
+# The only variables that the engine inherits. Not HOME: the functions would read ~/.aws there.
 INHERITED_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
 class EngineError(TicketsError):
-    """The engine did not start. One sentence, then the tail of the engine's log if it wrote one."""
+    """The engine did not start. The message ends with the last lines of its log."""
 
 
 class PortTaken(EngineError):
-    """Another process listens on the port."""
+    """Another process is listening on the port."""
 
 
 class Engine:
-    """A running engine. Made by `Engine.start`, ended by `stop` or by leaving the `with` block.
+    """A running engine. `Engine.start` creates it; `stop` or leaving the `with` block ends it.
 
-    `folder` is private to this engine and removed with it, even if this process is killed: the
-    right place for whatever must not outlive it. `pid` is the engine's process.
+    `folder` is private to this engine and removed with it, even if this process is killed. `pid` is
+    the engine's process.
     """
 
     region = REGION
-    # The root's keys. The engine knows no other owner, and does not check this secret.
+    # The keys of the root user. The engine does not check the secret.
     access_key_id = "test"
-    secret_access_key = "test"  # noqa: S105 - a fixed word of the engine, no secret
+    secret_access_key = "test"  # noqa: S105 - fixed by the engine, not a secret
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.endpoint_url = f"http://{HOST}:{port}"
-        self.folder: Path  # both known when the engine has started
+        self.folder: Path  # set when the engine has started, like pid
         self.pid: int
         self._started = False
         self._token = secrets.token_hex(8)
         self._unread = b""
-        self._guard_words: list[str] = []
+        self._guard_errors: list[str] = []
         self._exit_code: int | None = None
-        # Isolated and without site-packages: see the guard.
+        # -I and -S: see engine_guard.
         self._guard = subprocess.Popen(
             [sys.executable, "-I", "-S", engine_guard.__file__],
             stdin=subprocess.PIPE,
@@ -93,20 +93,20 @@ class Engine:
 
     @classmethod
     def start(cls, port: int | None = None, wait_scale: float = WAIT_SCALE) -> Self:
-        """Start an engine and return when it answers.
+        """Starts an engine and returns when it is ready.
 
-        port: the port to listen on; without it, any free one.
-        wait_scale: factor on every wait and retry delay of the state machine; 1 is as on AWS.
+        port: the port to listen on; any free one if None.
+        wait_scale: factor for all waits and retry delays of the state machine; 1 is as on AWS.
         Raises EngineError.
         """
         if port is not None:
             _check_port(port)
             return cls._start_on(port, wait_scale)
-        for attempt in range(1, PORT_ATTEMPTS + 1):
+        for attempt in range(1, MAX_PORT_ATTEMPTS + 1):
             try:
                 return cls._start_on(_free_port(), wait_scale)
-            except PortTaken:  # between our look and the engine's bind: another one is free
-                if attempt == PORT_ATTEMPTS:
+            except PortTaken:  # by another process, after we found it free
+                if attempt == MAX_PORT_ATTEMPTS:
                     raise
         raise AssertionError("unreachable")
 
@@ -122,7 +122,7 @@ class Engine:
         return engine
 
     def stop(self) -> None:
-        """End the engine with its Lambda workers and remove its folder. Repeatable."""
+        """Ends the engine and its Lambda workers and removes its folder. May be called again."""
         if self._guard.stdin is None or self._guard.stdin.closed:
             return
         self._guard.stdin.close()
@@ -131,7 +131,7 @@ class Engine:
         except subprocess.TimeoutExpired:
             self._guard.kill()
             self._guard.wait()
-        if self._guard.returncode != 0 and self._started:  # somebody killed the guard: do its work
+        if self._guard.returncode != 0 and self._started:  # it was killed: do its work
             if self._exit_code is None:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(self.pid, signal.SIGKILL)
@@ -151,10 +151,11 @@ class Engine:
         self.stop()
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """Block until the engine has ended by itself; None when the seconds are over before."""
+        """Waits for the engine to end by itself and returns its exit code; None after `timeout`
+        seconds."""
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         while self._exit_code is None and (left := deadline - time.monotonic()) > 0:
-            self._read_events(min(left, LONGEST_WAIT_SECONDS))
+            self._read_events(min(left, MAX_WAIT_SECONDS))
         return self._exit_code
 
     @property
@@ -163,7 +164,7 @@ class Engine:
         return self.folder / LOG_NAME
 
     def log_tail(self, lines: int = 20) -> str:
-        """The last lines of the engine's log; empty when there is none."""
+        """The last lines of the engine's log; empty if there is no log."""
         if not self._started:
             return ""
         try:
@@ -173,7 +174,7 @@ class Engine:
         return "\n".join(text.splitlines()[-lines:])
 
     def session(self) -> boto3.Session:
-        """A session with the root's keys, blind to the caller's AWS profile and config files."""
+        """A session with the root user's keys that ignores the caller's AWS profile and files."""
         isolated: Any = botocore.session.Session(
             session_vars={
                 "profile": (None, None, None, None),
@@ -189,7 +190,7 @@ class Engine:
         )
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the root's, new on every call."""
+        """A new boto3 client with the root user's keys."""
         return make_client(self.session(), service, self.endpoint_url)
 
     def _request(self, wait_scale: float) -> None:
@@ -202,32 +203,32 @@ class Engine:
         try:
             self._guard.stdin.write(json.dumps(request).encode() + b"\n")
         except BrokenPipeError:
-            while True:  # the guard has died; hear what it said
+            while True:  # the guard has died: raises EngineError with its output
                 self._read_events(STOP_DEADLINE_SECONDS)
 
     def _environment(self, wait_scale: float) -> dict[str, str]:
         inherited = {k: os.environ[k] for k in INHERITED_VARIABLES if k in os.environ}
         return inherited | {
-            "AUTH": "true",  # every function acts under its own role
+            "AUTH": "true",  # every function has the permissions of its own role
             "BIND_HOST": HOST,
             "GATEWAY_PORT": str(self.port),
             "IOT_MTLS_ENABLED": "0",  # it would listen on every interface
             "SFTP_ENABLED": "0",
             "SFN_WAIT_SCALE": str(wait_scale),
-            # Queue URLs are made of it; `localhost` may mean ::1, where somebody else may listen.
+            # Used in queue URLs. `localhost` may resolve to ::1, where another process may listen.
             "MINISTACK_HOST": HOST,
             "MINISTACK_REGION": REGION,
-            # Shown by the health page and used nowhere else: how we tell this engine from another.
+            # Identifies this engine: the health page shows it, and nothing else uses it.
             "MINISTACK_EDITION": self._token,
-            # In the private folder, where the guard starts the engine.
+            # Relative to the private folder, in which the guard starts the engine.
             "S3_DATA_DIR": "s3",
             "STATE_DIR": "state",
-            # The engine removes containers of other engines when it finds a Docker socket.
+            # If the engine finds a Docker socket, it removes the containers of other engines.
             "DOCKER_HOST": f"unix://{os.devnull}/no-docker.sock",
             # As in Lambda.
             "LANG": "C.UTF-8",
             "TZ": "UTC",
-            "PYTHONUNBUFFERED": "1",  # so that a crash does not take the log's end with it
+            "PYTHONUNBUFFERED": "1",  # so that the log is complete after a crash
         }
 
     def _wait_until_ready(self) -> None:
@@ -237,19 +238,19 @@ class Engine:
             if self._exit_code is not None:
                 tail = self.log_tail()
                 if "already in use" in tail.lower():
-                    raise PortTaken(f"Port {self.port} is taken: name another one.\n{tail}")
+                    raise PortTaken(f"Port {self.port} is in use: choose another one.\n{tail}")
                 raise EngineError(
-                    f"The embedded engine ended with code {self._exit_code} while it started; "
-                    f"its last words were:\n{tail}"
+                    f"The embedded engine ended with code {self._exit_code} during its start; its "
+                    f"log ends with:\n{tail}"
                 )
             if time.monotonic() > deadline:
                 raise EngineError(
-                    f"The embedded engine was not ready after {START_DEADLINE_SECONDS:.0f} s; "
-                    f"its last words were:\n{self.log_tail()}"
+                    f"The embedded engine was not ready after {START_DEADLINE_SECONDS:.0f} s; its "
+                    f"log ends with:\n{self.log_tail()}"
                 )
 
     def _answers(self) -> bool:
-        """True when the port is served by this very engine, and it is ready."""
+        """Whether this engine, and not another one, listens on the port and is ready."""
         try:
             connection = http.client.HTTPConnection(HOST, self.port, timeout=1)
             try:
@@ -262,12 +263,12 @@ class Engine:
             finally:
                 connection.close()
         except (OSError, http.client.HTTPException, ValueError, AttributeError):
-            return False  # not yet, or not ours
+            return False  # it is not up yet, or the port is another program's
 
     def _read_events(self, timeout: float) -> None:
-        """Take in what the guard says, waiting at most `timeout` seconds for a word.
+        """Reads the guard's events, waiting up to `timeout` seconds for the first one.
 
-        Raises EngineError when there will be no engine any more.
+        Raises EngineError if the engine could not be started or the guard has ended.
         """
         assert self._guard.stdout is not None
         pipe = self._guard.stdout.fileno()
@@ -278,8 +279,8 @@ class Engine:
         for line in lines:
             try:
                 event = json.loads(line)
-            except ValueError:  # not an event, so it is Python's own complaint
-                self._guard_words.append(line.decode(errors="replace"))
+            except ValueError:  # not an event but an error of Python itself
+                self._guard_errors.append(line.decode(errors="replace"))
                 continue
             if event["event"] == "started":
                 self.pid, self.folder = event["pid"], Path(event["folder"])
@@ -289,8 +290,8 @@ class Engine:
             elif event["event"] == "failed":
                 raise EngineError(f"The embedded engine could not be started: {event['reason']}.")
         if not data and self._exit_code is None:
-            words = "\n".join(["", *self._guard_words])
-            raise EngineError(f"The embedded engine's guard process has ended: start again.{words}")
+            errors = "\n".join(["", *self._guard_errors])
+            raise EngineError(f"The embedded engine's guard has ended: start it again.{errors}")
 
 
 def _free_port() -> int:
@@ -301,14 +302,14 @@ def _free_port() -> int:
 
 def _check_port(port: int) -> None:
     if not 1 <= port <= 65535:
-        raise EngineError(f"{port} is not a port: name one between 1 and 65535.")
+        raise EngineError(f"{port} is not a port: choose one between 1 and 65535.")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise PortTaken(f"Port {port} is taken: name another one, or none.") from error
-            raise EngineError(f"Port {port} can't be used ({error.strerror}): name another.") from (
-                error
-            )
+                raise PortTaken(f"Port {port} is in use: choose another one, or none.") from error
+            raise EngineError(
+                f"Port {port} can't be used ({error.strerror}): choose another one."
+            ) from (error)

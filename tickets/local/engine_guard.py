@@ -1,23 +1,22 @@
-"""Keeps the embedded engine from outliving the process that started it.
+"""Ends the embedded engine when the process that started it ends, even by SIGKILL.
 
-A process cannot clean up after its own SIGKILL, so another one does it. `tickets.local.engine`
-starts this file as a process in a session of its own (a terminal's Ctrl-C does not reach it) and
-keeps the writing end of its standard input open. The kernel closes that pipe, however the parent
-ends. When the pipe ends, this process stops the engine's process group, Lambda workers included,
-and then removes the private folder.
+`tickets.local.engine` runs this file as a process in a session of its own, which Ctrl-C does not
+reach, and keeps the write end of its standard input open. However the parent ends, the kernel
+closes that pipe. This process then ends the engine's process group, including the Lambda workers,
+and removes the private folder.
 
-Standard input, one JSON object on one line, then nothing until it is closed:
+Standard input: one line of JSON, then nothing until it is closed.
     {"command": [...], "environment": {...}, "log": file name}
-Standard output, one JSON object a line:
-    {"event": "started", "pid": int, "folder": path}   the engine leads its own process group
+Standard output: one JSON object per line.
+    {"event": "started", "pid": int, "folder": path}   the engine is the leader of process group pid
     {"event": "exited", "code": int}                   the engine has ended by itself
-    {"event": "failed", "reason": str}                 there is no engine, and there will be none
+    {"event": "failed", "reason": str}                 the engine could not be started
 
-The folder is made here and not by the parent, because already the search for a place for temporary
-files leaves a file behind when it is killed at the wrong moment.
+The folder is created here and not by the parent, because `tempfile` would leave a test file behind
+if the parent were killed while it looks for a folder for temporary files.
 
-Standard library only, and run with `python -I -S`: it must be up within milliseconds and must not
-depend on where it was started or on what the caller's environment says.
+Uses the standard library only and runs with `python -I -S`, so that it starts within milliseconds
+and does not depend on the current folder or the caller's environment.
 """
 
 import contextlib
@@ -34,20 +33,19 @@ import time
 STDIN, STDOUT = 0, 1
 ENDING_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 PR_SET_CHILD_SUBREAPER = 36
-# Killed processes are gone within milliseconds; the deadline is for one in uninterruptible sleep.
+# Killed processes end within milliseconds, unless they are in uninterruptible sleep.
 KILL_DEADLINE_SECONDS = 3.0
 
 
 def report(**event: object) -> None:
-    """Tell the parent. Raises BrokenPipeError when there is none any more."""
+    """Sends an event to the parent. Raises BrokenPipeError if the parent has ended."""
     os.write(STDOUT, json.dumps(event).encode() + b"\n")
 
 
 def adopt_orphans() -> None:
-    """Make the engine's orphaned workers children of this process, so that it can reap them.
+    """Makes the engine's orphaned workers children of this process, so that it can reap them.
 
-    Otherwise they would be left as zombies where process 1 reaps nothing, as in many containers.
-    Linux only; elsewhere process 1 does it.
+    In many containers process 1 does not reap, and they would stay as zombies. Linux only.
     """
     if sys.platform != "linux":
         return
@@ -56,11 +54,11 @@ def adopt_orphans() -> None:
 
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     except (ImportError, OSError, AttributeError):
-        pass  # a Python built without ctypes: the workers are killed all the same
+        pass  # Python was built without ctypes; the workers are killed all the same
 
 
 def watch_signals() -> int:
-    """Turn signals into bytes on a pipe, to wait for them and for the parent in one place."""
+    """Returns a pipe that signals write to, so that one `select` waits for them and the parent."""
     readable, writable = os.pipe()
     os.set_blocking(writable, False)
     signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
@@ -70,7 +68,7 @@ def watch_signals() -> int:
 
 
 def start_engine(request: dict[str, object], folder: str) -> subprocess.Popen[bytes]:
-    """Start the engine in the folder, as leader of a new session and process group."""
+    """Starts the engine in the folder, as the leader of a new session and process group."""
     command = request["command"]
     environment = request["environment"]
     assert isinstance(command, list)
@@ -88,7 +86,7 @@ def start_engine(request: dict[str, object], folder: str) -> subprocess.Popen[by
 
 
 def no_children_left() -> bool:
-    """Reap every child that has ended; True when there is no other."""
+    """Reaps the children that have ended; True if none is left."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -98,14 +96,14 @@ def no_children_left() -> bool:
 
 
 def end_group(pid: int) -> None:
-    """End the process group led by `pid`, and return when its processes are gone.
+    """Kills the process group with the leader `pid` and waits until its processes have ended.
 
-    SIGKILL at once: all that the engine holds is memory and a folder that is removed next, and a
-    polite engine would use the time to start another worker.
+    It sends SIGKILL at once: the engine has nothing to save, and might start another worker while
+    it shuts down.
     """
     deadline = time.monotonic() + KILL_DEADLINE_SECONDS
     while time.monotonic() < deadline:
-        # Nobody left, or on macOS nobody but zombies.
+        # Raised if no process is left, and on macOS if only zombies are.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
         if no_children_left():
@@ -127,7 +125,7 @@ def main() -> int:
                 break
             if STDIN in readable:
                 data = os.read(STDIN, 65536)
-                if not data:  # the parent closed the pipe, or died: one and the same
+                if not data:  # the parent has closed the pipe, or has ended
                     break
                 received += data
                 if engine is None and b"\n" in received:
@@ -140,7 +138,7 @@ def main() -> int:
                 end_group(engine.pid)  # workers of an engine that crashed
                 report(event="exited", code=engine.returncode)
     except BrokenPipeError:
-        pass  # the parent died between two events
+        pass  # the parent has ended between two events
     except OSError as error:
         with contextlib.suppress(BrokenPipeError):
             report(event="failed", reason=str(error))

@@ -1,7 +1,7 @@
-"""Makes a template deployable, as `sam package` does: local files become S3 objects.
+"""Makes a template deployable as `sam package` does: uploads local files and refers to the objects.
 
-The code's zip is the same for the same files, and every object is named by its content, so an
-unchanged function is no update.
+Equal files give an equal zip, and every object is named after its content's hash, so deploying
+unchanged code updates nothing.
 """
 
 import hashlib
@@ -11,13 +11,11 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from samtranslator.yaml_helper import yaml_parse
+from tickets.errors import TicketsError
 
-from tickets import TicketsError
-
-# What ships to Lambda. Everything else in the folder (caches, notes) stays here.
+# What is deployed to Lambda; other files in the folder are not.
 SHIPPED = ("*.py", "requirements.txt")
-# The earliest time that a zip can hold. One for all, or each checkout would be another package.
+# The earliest time that a zip can hold. Files' own times would make each checkout's zip different.
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 PROPERTIES = {
     "AWS::Serverless::Function": "CodeUri",
@@ -26,12 +24,12 @@ PROPERTIES = {
 
 
 class PackagingError(TicketsError):
-    """The template can't be read, or names a file that is not there."""
+    """The template can't be read, or refers to a file that does not exist."""
 
 
 def zip_code(folder: Path) -> bytes:
-    """The folder's shipped files as a zip: sorted, of fixed times and modes. Raises PackagingError
-    when there is none."""
+    """Zips the folder's deployable files, sorted and with fixed times and modes. Raises
+    PackagingError if there are none."""
     paths = sorted(
         path
         for pattern in SHIPPED
@@ -39,7 +37,7 @@ def zip_code(folder: Path) -> bytes:
         if path.is_file() and "__pycache__" not in path.parts
     )
     if not paths:
-        raise PackagingError(f"{folder} holds no code: check CodeUri in the template.")
+        raise PackagingError(f"{folder} contains no code: check CodeUri in the template.")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for path in paths:
@@ -51,10 +49,11 @@ def zip_code(folder: Path) -> bytes:
 
 
 def package(template_path: Path, client_s3: Any, bucket: str) -> str:
-    """Upload what the template refers to and answer with its body, as JSON, that refers to it.
+    """Uploads the files that the template refers to; returns the template as JSON, with references
+    to the uploaded objects.
 
-    Replaces each CodeUri (in Globals or of a function) and DefinitionUri that is a local path,
-    relative to the template, by {"Bucket", "Key"}. Raises PackagingError.
+    Each CodeUri (in Globals or of a function) and DefinitionUri that is a path, relative to the
+    template, becomes {"Bucket": ..., "Key": ...}. Raises PackagingError.
     """
     template = _read(template_path)
     uploaded: dict[Path, dict[str, str]] = {}
@@ -67,7 +66,9 @@ def package(template_path: Path, client_s3: Any, bucket: str) -> str:
             elif path.is_file():
                 body, suffix = path.read_bytes(), "".join(path.suffixes)
             else:
-                raise PackagingError(f"{template_path.name} refers to {local}: it is not there.")
+                raise PackagingError(
+                    f"{template_path.name} refers to {local}, which does not exist."
+                )
             key = f"{path.name.split('.')[0]}/{hashlib.sha256(body).hexdigest()}{suffix}"
             client_s3.put_object(Bucket=bucket, Key=key, Body=body)
             uploaded[path] = {"Bucket": bucket, "Key": key}
@@ -83,17 +84,19 @@ def package(template_path: Path, client_s3: Any, bucket: str) -> str:
     for resource in template["Resources"].values():
         if resource.get("Type") in PROPERTIES:
             replace(resource.get("Properties"), PROPERTIES[resource["Type"]])
-    # YAML reads an unquoted 2012-10-17 as a date; `str` writes it as it was.
+    # YAML parses an unquoted 2012-10-17 as a date, which `str` turns back into that text.
     return json.dumps(template, default=str)
 
 
 def _read(template_path: Path) -> dict[str, Any]:
+    from samtranslator.yaml_helper import yaml_parse  # is installed with the extra `local` only
+
     try:
         template = yaml_parse(template_path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PackagingError(f"{template_path} can't be read: {error.strerror}.") from error
-    except Exception as error:  # PyYAML's errors, without naming a library we don't depend on
-        raise PackagingError(f"{template_path.name} is no YAML: {error}") from error
+    except Exception as error:  # PyYAML's, which is not among our own dependencies
+        raise PackagingError(f"{template_path.name} is not valid YAML: {error}") from error
     if not isinstance(template, dict) or not isinstance(template.get("Resources"), dict):
         raise PackagingError(f"{template_path.name} has no Resources.")
     return template

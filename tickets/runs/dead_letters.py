@@ -1,11 +1,16 @@
-"""Dead letters: what waits in the two dead-letter queues, read without taking anything away.
+"""Reads the two dead-letter queues without taking messages out of them.
 
-Messages are received for a short while and handed back at the end, so whoever looks next sees the
-same ones; after a crash they are back within a minute.
+Messages are received, which hides them from other readers, and made visible again at the end. If
+the command is killed, they become visible again within a minute.
+
+Two readers that start together can each receive a part of the messages. A reader therefore compares
+what it holds with the queues' counts. If somebody else holds messages, it makes its own visible
+again, pauses for a random time and starts over; so one of them soon gets all messages, and the
+other one after it.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,11 +21,15 @@ import botocore.exceptions
 from ingestion.s3.notifications import read_notification
 from tickets.runs.history import error_in_words
 from tickets.runs.stack import Stack
+from tickets.runs.waiting import polls
 
 _HIDDEN_SECONDS = 60
-_WAIT_SECONDS = 1  # long polling asks every server of the queue
-_MOST_MESSAGES = 10  # SQS hands out no more in one answer
-# What SQS says of a message that is deleted already, or that has come back by itself.
+_WAIT_SECONDS = 1  # with long polling SQS asks all of its servers
+_MAX_MESSAGES = 10  # per ReceiveMessage
+_BUSY_SECONDS = 30.0
+"""How long a reader tries to get the messages that another reader holds."""
+_BUSY_PAUSE_SECONDS = 1.0
+# SQS's errors for a message that has been deleted, or has become visible again by itself.
 _NOT_HELD = ("InvalidParameterValue", "MessageNotInflight", "ReceiptHandleIsInvalid")
 UNREPORTED = "LoadFailureNotReported"
 """The error of an execution that could not send its own dead letter."""
@@ -28,8 +37,8 @@ UNREPORTED = "LoadFailureNotReported"
 
 @dataclass(frozen=True)
 class Message:
-    """One message as received; the receipt deletes it or hands it back. `sent_at` is when it first
-    came into a queue, for an upload that is the time of the upload."""
+    """A received message. The receipt handle deletes it or makes it visible again. `sent_at` is
+    when it was first sent: for an upload, the time of the upload."""
 
     id: str
     queue_url: str
@@ -40,10 +49,10 @@ class Message:
 
 @dataclass
 class FailedExecution:
-    """One failed execution, with all messages about it: from its graph, from EventBridge, or both.
+    """A failed execution and all messages about it, from the state machine and from EventBridge.
 
-    `reason` says in words why it failed, `error` in Step Functions' own. `state`, `load_id` and
-    `input` are None where the message does not know them.
+    `reason` is a sentence, `error` is Step Functions' error name. `state`, `load_id` and `input`
+    are None if no message has them.
     """
 
     execution_arn: str
@@ -52,22 +61,22 @@ class FailedExecution:
     state: str | None
     error: str
     reason: str
-    failed_at: str
+    failed_at: datetime
     input: str | None
     load_id: str | None
     messages: list[Message] = field(default_factory=list)
-    from_graph: bool = False
+    from_state_machine: bool = False
 
     @property
     def redrivable(self) -> bool:
-        """Whether Step Functions itself can go on with it: nothing has caught its error."""
-        return not self.from_graph and can_be_redriven(self.status, self.error)
+        """Whether RedriveExecution can continue it: possible only if no Catch handled its error."""
+        return not self.from_state_machine and can_be_redriven(self.status, self.error)
 
 
 @dataclass(frozen=True)
 class UnstartedUpload:
-    """A message of the upload queue that start_execution gave up. `objects` are the addresses of
-    the objects that it is about; none if it is no S3 event."""
+    """A message of the upload queue that start_execution failed to process. `objects` are the S3
+    addresses of the uploaded objects; empty if the message is not an S3 event."""
 
     objects: list[str]
     reason: str
@@ -76,82 +85,116 @@ class UnstartedUpload:
 
 @dataclass(frozen=True)
 class DeadLetters:
-    """What waits, the newest first. `unreadable` are messages about no execution in the queue of
-    the failed executions: somebody else's. `hidden` counts messages that another reader holds; SQS
-    counts approximately."""
+    """The contents of both queues, newest first.
+
+    unreadable: messages in the queue of failed executions that are not about an execution.
+    unseen: how many messages are in the queues that could not be received, because another reader
+    holds them. SQS counts approximately.
+    """
 
     executions: list[FailedExecution]
     uploads: list[UnstartedUpload]
     unreadable: list[Message]
-    hidden: int
+    unseen: int
 
 
 def can_be_redriven(status: str, error: str | None) -> bool:
-    """Whether an ending is one of those that no Catch sees. A state whose error was caught has
-    exited, so Redrive would enter nothing but the Fail state."""
+    """Whether RedriveExecution can continue an execution that ended like this. If a Catch handled
+    the error, the state that failed has exited, and a redrive would only enter the Fail state."""
     return status in ("TIMED_OUT", "ABORTED") or (error or "").startswith("States.")
 
 
 @contextmanager
-def held_dead_letters(stack: Stack) -> Iterator[DeadLetters]:
-    """All dead letters. Those not deleted within the block are handed back."""
+def held_dead_letters(
+    stack: Stack, on_busy: Callable[[], None] = lambda: None
+) -> Iterator[DeadLetters]:
+    """Receives all dead letters, and makes those visible again that the block does not delete.
+
+    Waits up to 30 seconds for messages that another reader holds; `unseen` counts those that were
+    still held then. on_busy: called once if it has to wait.
+    """
     held: dict[str, Message] = {}
     try:
-        _receive_all(stack, stack.failed_executions_queue_url, held)
-        failures = _by_time(held.values())
-        _receive_all(stack, stack.upload_dead_letter_queue_url, held)
-        uploads = [one for one in _by_time(held.values()) if one not in failures]
-        read = [(message, _read(message)) for message in failures]
+        unseen = _receive_consistently(stack, held, on_busy)
+        failed = _newest_first(held, stack.failed_executions_queue_url)
+        uploads = _newest_first(held, stack.upload_dead_letter_queue_url)
+        read = [(message, _read(message)) for message in failed]
         yield DeadLetters(
             _by_execution([failure for _, failure in read if failure is not None]),
             [_unstarted(message) for message in uploads],
             [message for message, failure in read if failure is None],
-            _hidden(stack, len(held)),
+            unseen,
         )
     finally:
-        _hand_back(stack, held.values())
+        _make_visible(stack, held.values())
 
 
 def delete(stack: Stack, messages: Sequence[Message]) -> None:
-    """Take messages out of their queues for good."""
+    """Deletes messages from their queues."""
     for message in messages:
         stack.client("sqs").delete_message(
             QueueUrl=message.queue_url, ReceiptHandle=message.receipt_handle
         )
 
 
+def _receive_consistently(
+    stack: Stack, held: dict[str, Message], on_busy: Callable[[], None]
+) -> int:
+    """Receives until `held` has as many messages as the queues count, or the time is up; returns
+    how many are missing."""
+    busy = False
+    for elapsed in polls(_BUSY_PAUSE_SECONDS, jitter=0.9):
+        for _ in range(2):  # because the counts lag a little behind
+            for queue_url in _queues(stack):
+                _receive_all(stack, queue_url, held)
+            missing = sum(_missing(stack, queue_url, held) for queue_url in _queues(stack))
+            if not missing:
+                return 0
+        if elapsed >= _BUSY_SECONDS:
+            return missing
+        if not busy:
+            busy = True
+            on_busy()
+        _make_visible(stack, held.values())
+        held.clear()
+    raise AssertionError("unreachable")
+
+
+def _queues(stack: Stack) -> tuple[str, str]:
+    return stack.failed_executions_queue_url, stack.upload_dead_letter_queue_url
+
+
+def _missing(stack: Stack, queue_url: str, held: dict[str, Message]) -> int:
+    """How many messages a queue has besides those that are held."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    answer = stack.client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)
+    counted = sum(int(answer["Attributes"][name]) for name in names)
+    return max(0, counted - len(_newest_first(held, queue_url)))
+
+
 def _receive_all(stack: Stack, queue_url: str, held: dict[str, Message]) -> None:
-    """Adds the queue's messages to `held` as they come, so that an interruption knows of them."""
+    """Adds a queue's messages to `held` one by one, so that an interruption loses none."""
     while True:
         answer = stack.client("sqs").receive_message(
             QueueUrl=queue_url,
-            MaxNumberOfMessages=_MOST_MESSAGES,
+            MaxNumberOfMessages=_MAX_MESSAGES,
             VisibilityTimeout=_HIDDEN_SECONDS,
             WaitTimeSeconds=_WAIT_SECONDS,
             MessageSystemAttributeNames=["SentTimestamp"],
         )
         received = answer.get("Messages", [])
-        news = any(one["MessageId"] not in held for one in received)
+        anything_new = any(one["MessageId"] not in held for one in received)
         for one in received:
             sent = datetime.fromtimestamp(int(one["Attributes"]["SentTimestamp"]) / 1000, UTC)
-            # Of a message that came twice only the last receipt counts.
+            # If a message is received twice, only the latest receipt handle is valid.
             held[one["MessageId"]] = Message(
                 one["MessageId"], queue_url, one["ReceiptHandle"], one["Body"], sent
             )
-        if not news:
+        if not anything_new:
             return
 
 
-def _hidden(stack: Stack, held: int) -> int:
-    name = "ApproximateNumberOfMessagesNotVisible"
-    counts = [
-        stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])
-        for url in (stack.failed_executions_queue_url, stack.upload_dead_letter_queue_url)
-    ]
-    return max(0, sum(int(count["Attributes"][name]) for count in counts) - held)
-
-
-def _hand_back(stack: Stack, messages: Iterable[Message]) -> None:
+def _make_visible(stack: Stack, messages: Iterable[Message]) -> None:
     for message in messages:
         try:
             stack.client("sqs").change_message_visibility(
@@ -164,35 +207,39 @@ def _hand_back(stack: Stack, messages: Iterable[Message]) -> None:
                 raise
 
 
-def _by_time(messages: Iterable[Message]) -> list[Message]:
-    return sorted(messages, key=lambda message: message.sent_at, reverse=True)
+def _newest_first(held: dict[str, Message], queue_url: str) -> list[Message]:
+    """The held messages of one queue."""
+    mine = [message for message in held.values() if message.queue_url == queue_url]
+    return sorted(mine, key=lambda message: message.sent_at, reverse=True)
 
 
 def _by_execution(failures: list[FailedExecution]) -> list[FailedExecution]:
-    """One failure for each execution: its graph knows more of it than EventBridge does."""
+    """Merges failures of the same execution. The state machine's message has more details than
+    EventBridge's."""
     found: dict[str, FailedExecution] = {}
     for failure in failures:
         known = found.setdefault(failure.execution_arn, failure)
         if known is failure:
             continue
         messages = known.messages + failure.messages
-        if failure.from_graph and not known.from_graph:
+        if failure.from_state_machine and not known.from_state_machine:
             found[failure.execution_arn] = known = failure
         known.messages = messages
     return list(found.values())
 
 
 def _read(message: Message) -> FailedExecution | None:
-    """None for a message that is about no execution."""
+    """None for a message that is not about an execution."""
     try:
         body = json.loads(message.body)
-        return _from_event(body["detail"], message) if "detail" in body else _told(body, message)
+        if "detail" in body:
+            return _from_eventbridge(body["detail"], message)
+        return _from_state_machine(body, message)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
-def _told(body: dict[str, Any], message: Message) -> FailedExecution:
-    """What the state machine itself has sent."""
+def _from_state_machine(body: dict[str, Any], message: Message) -> FailedExecution:
     failed = body.get("failed") or {}
     state, error, reason = body.get("state"), body["error"], body["cause"]
     if failed:
@@ -206,23 +253,25 @@ def _told(body: dict[str, Any], message: Message) -> FailedExecution:
         state=state,
         error=error,
         reason=reason,
-        failed_at=body.get("failed_at") or message.sent_at.isoformat(),
+        failed_at=(
+            datetime.fromisoformat(body["failed_at"]) if body.get("failed_at") else message.sent_at
+        ),
         input=json.dumps(body["input"], ensure_ascii=False),
         load_id=body.get("load_id"),
         messages=[message],
-        from_graph=True,
+        from_state_machine=True,
     )
 
 
-def _from_event(detail: dict[str, Any], message: Message) -> FailedExecution:
-    """What EventBridge has told of an ending that the state machine could not report."""
+def _from_eventbridge(detail: dict[str, Any], message: Message) -> FailedExecution:
+    """From the rule for endings that the state machine itself can't report."""
     stopped, status = detail.get("stopDate"), detail["status"]
     error, cause = detail.get("error"), detail.get("cause")
     match status:
         case "ABORTED":
-            reason = "It was stopped before its end" + (f": {cause}" if cause else ".")
+            reason = "The execution was stopped" + (f": {cause}" if cause else ".")
         case "TIMED_OUT":
-            reason = "It had not ended within its time."
+            reason = "The execution timed out."
         case _ if error == UNREPORTED:
             reason = f"{cause} (The state machine could not send this dead letter itself.)"
         case _:
@@ -234,9 +283,7 @@ def _from_event(detail: dict[str, Any], message: Message) -> FailedExecution:
         state=None,
         error=error or status,
         reason=reason,
-        failed_at=(
-            datetime.fromtimestamp(stopped / 1000, UTC) if stopped else message.sent_at
-        ).isoformat(timespec="milliseconds"),
+        failed_at=datetime.fromtimestamp(stopped / 1000, UTC) if stopped else message.sent_at,
         input=detail.get("input"),
         load_id=None,
         messages=[message],

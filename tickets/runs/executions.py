@@ -1,18 +1,19 @@
-"""Executions of a stack's state machine: found, listed, followed and summed up."""
+"""Executions of a stack's state machine: one in detail, or a list of them."""
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import botocore.exceptions
 
-from ingestion.ledger.loads import Ledger
-from tickets.errors import LOAD_FAILED, CommandError
+from ingestion.ledger.chunks import ChunkProgress, Chunks
+from ingestion.ledger.loads import Loads
+from tickets.errors import CommandError
 from tickets.runs.history import (
     ALREADY_LOADED,
     StateRun,
@@ -25,32 +26,20 @@ from tickets.runs.history import (
     results,
 )
 from tickets.runs.stack import Stack
-from tickets.runs.waiting import polls
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE")
-FIRST_SIGN_SECONDS = 120.0
-"""How long S3, SQS and the starting function may take to start an upload's execution."""
-
-_POLL_SECONDS = 0.5
-# AWS refills ListMapRuns and DescribeMapRun by one call a second only.
-_SHORT_LOAD_SECONDS = 30.0
-_LONG_LOAD_PAUSE = 2.0
-# Asking for the progress of a large load reads as many ledger entries as it has chunks.
-_MANY_CHUNKS = 500
-_LARGE_LOAD_PAUSE = 5.0
-_MAX_FAILED_CHUNKS = 10
-# Each ending in a list takes a call, of which AWS allows 300 at once and then 15 a second.
 MAX_ENDINGS = 100
-_ENDINGS_AT_A_TIME = 8
+"""Executions of a list whose ending is looked up: each takes a DescribeExecution, of which AWS
+allows 300 in a burst and then 15 per second."""
+_CONCURRENT_CALLS = 8
+_MAX_FAILED_CHUNKS = 10
 
 
 @dataclass(frozen=True)
-class Listed:
-    """One line of `tickets executions`. Times are aware; `seconds` is None while it runs.
-    `ending` is known of the newest 100 that SUCCEEDED: Loaded, Already Loaded or Overtaken."""
+class ExecutionSummary:
+    """An execution in a list. Times are timezone-aware; `stopped_at` and `seconds` are None while
+    it runs. `ending` is known for the newest MAX_ENDINGS that SUCCEEDED: Loaded, Already Loaded or
+    Overtaken."""
 
     name: str
     execution_arn: str
@@ -63,8 +52,8 @@ class Listed:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a load, as `demo` and `ingest --wait` print it; None is what is not known.
-    `ending` is the state that ended the execution."""
+    """The result of a load. `ending` is the state in which the execution ended, `refused_rows` and
+    `report` are S3 addresses. Values that are not known, or not known yet, are None."""
 
     execution_arn: str
     status: str | None
@@ -85,27 +74,15 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far a running load has got. `verdict` is Validate File's, None until it is known;
-    `state` the one that it is in, None once chunks are written; `chunks` is None until then."""
-
-    status: str
-    verdict: str | None
-    state: str | None
-    chunks: int | None
-    chunks_done: int
-    chunks_failed: int
-    rows: int
-
-
-@dataclass(frozen=True)
 class FailedChunk:
+    """`index` is None if the chunk's input does not have it."""
+
     index: int | None
     error: str
 
 
 class Execution:
-    """One execution as it stands at the time of the questions; each is asked for only once."""
+    """One execution. Each property calls AWS when it is first read, and keeps the answer."""
 
     def __init__(self, stack: Stack, arn: str) -> None:
         self.stack = stack
@@ -113,7 +90,7 @@ class Execution:
 
     @cached_property
     def described(self) -> dict[str, Any]:
-        """The answer of DescribeExecution."""
+        """The response of DescribeExecution."""
         answer: dict[str, Any] = self.stack.client("stepfunctions").describe_execution(
             executionArn=self.arn
         )
@@ -121,13 +98,15 @@ class Execution:
 
     @cached_property
     def states(self) -> list[StateRun]:
+        """The states it has visited, in order."""
         pages = self.stack.client("stepfunctions").get_paginator("get_execution_history")
         answers = pages.paginate(executionArn=self.arn)
         return list(read_states(event for answer in answers for event in answer["events"]))
 
     @cached_property
     def map_run(self) -> dict[str, Any] | None:
-        """The answer of DescribeMapRun for the last run of Write Chunks, None if there is none."""
+        """The response of DescribeMapRun for the latest run of Write Chunks; None if there is
+        none."""
         client = self.stack.client("stepfunctions")
         runs = client.list_map_runs(executionArn=self.arn)["mapRuns"]
         if not runs:
@@ -138,18 +117,17 @@ class Execution:
 
     @property
     def load_id(self) -> str | None:
-        """The load it works on, or the one that it found loaded already."""
+        """The load it works on. If it ended as Already Loaded, the earlier load that it found."""
         load_id = last_value(self.states, "load_id")
         return None if load_id is None else str(load_id)
 
-    @property
-    def ledger(self) -> Ledger:
-        return Ledger(self.stack.client("dynamodb"), self.stack.ledger_table)
-
     @cached_property
     def load(self) -> dict[str, Any]:
-        """The ledger's entry of that load; empty if it has none."""
-        return (self.ledger.load(self.load_id) or {}) if self.load_id is not None else {}
+        """The ledger's entry of the load; empty if there is none."""
+        if self.load_id is None:
+            return {}
+        loads = Loads(self.stack.client("dynamodb"), self.stack.ledger_table)
+        return loads.load(self.load_id) or {}
 
     @property
     def name(self) -> str:
@@ -165,12 +143,12 @@ class Execution:
 
     @property
     def results(self) -> list[str]:
-        """What came of each of the `states`, in a few words."""
+        """The result of each of the `states` in a few words."""
         return results(self.states, self.map_run["itemCounts"] if self.map_run else None)
 
     @property
     def failure(self) -> str | None:
-        """Why it failed, as a sentence; None if it did not."""
+        """Why it failed, as a sentence; None if it is running or SUCCEEDED."""
         if self.status in ("RUNNING", "SUCCEEDED"):
             return None
         in_words = failure_in_words(self.states)
@@ -179,20 +157,20 @@ class Execution:
         error, cause = self.described.get("error"), self.described.get("cause")
         if self.status == "FAILED":
             return error_in_words(error or self.status, cause)
-        return f"{self.status}: {error_in_words(error, cause)}"  # ended from outside
+        return f"{self.status}: {error_in_words(error, cause)}"  # stopped, or timed out
 
     @property
     def reasons(self) -> list[dict[str, Any]]:
-        """Why the file was refused; empty if it was not."""
+        """Why Validate File refused the file; empty if it did not."""
         return list(last_value(self.states, "reasons") or [])
 
     @property
     def ending(self) -> str | None:
-        """The state that ended it, None if there is none (yet)."""
+        """The state in which it ended; see `history.ending`."""
         return ending(self.states)
 
     def failed_chunks(self) -> list[FailedChunk]:
-        """The first chunks that failed, with their errors."""
+        """The first ten failed chunks with their errors."""
         if self.map_run is None or not self.map_run["itemCounts"]["failed"]:
             return []
         client = self.stack.client("stepfunctions")
@@ -205,18 +183,18 @@ class Execution:
         for child in children:
             answer = client.describe_execution(executionArn=child["executionArn"])
             chunk = json.loads(answer.get("input") or "{}").get("chunk") or {}
-            words = error_in_words(answer.get("error"), answer.get("cause"))
-            chunks.append(FailedChunk(chunk.get("index"), words))
+            error = error_in_words(answer.get("error"), answer.get("cause"))
+            chunks.append(FailedChunk(chunk.get("index"), error))
         return sorted(chunks, key=lambda chunk: chunk.index or 0)
 
     def outcome(self) -> Outcome:
-        """The numbers of the load: Reconcile's, or the ledger's where it did not come to that."""
+        """The load's totals: those of Reconcile, or of the ledger if Reconcile did not run."""
         result = last_value(self.states, "result")
         if result is None and self.ending == ALREADY_LOADED:
             result = self.load
         elif result is None and self.load_id is not None and self.status != "RUNNING":
             plan = last_value(self.states, "plan") or {}
-            result = {**rows_recorded(self.ledger, self.load_id), "chunks": plan.get("chunks")}
+            result = {**rows_recorded(self.stack, self.load), "chunks": plan.get("chunks")}
         names = (
             "rows_read",
             "rows_written",
@@ -238,34 +216,42 @@ class Execution:
 
 
 def find_execution(stack: Stack, name_or_arn: str) -> Execution:
-    """The execution of that name or ARN. Raises CommandError if the stack has none."""
-    arn = name_or_arn if name_or_arn.startswith("arn:") else execution_arn(stack, name_or_arn)
-    execution = Execution(stack, arn)
-    try:
-        _ = execution.described  # asked for here, so that its absence is noticed here
-    except botocore.exceptions.ClientError as error:
-        if error.response["Error"]["Code"] not in ("ExecutionDoesNotExist", "InvalidArn"):
-            raise
+    """Raises CommandError if the stack has no such execution."""
+    execution = known_execution(
+        stack,
+        name_or_arn if name_or_arn.startswith("arn:") else stack.execution_arn(name_or_arn),
+    )
+    if execution is None:
         raise CommandError(
             f"Stack {stack.name} has no execution {name_or_arn}: `tickets executions` lists them."
-        ) from error
+        )
     return execution
 
 
-def execution_arn(stack: Stack, name: str) -> str:
-    """The ARN of an execution of this stack's state machine, whether it exists or not."""
-    return stack.state_machine_arn.replace(":stateMachine:", ":execution:") + f":{name}"
+def known_execution(stack: Stack, arn: str) -> Execution | None:
+    """The execution, or None if Step Functions does not have it, or no longer: AWS keeps ended
+    executions for 90 days."""
+    execution = Execution(stack, arn)
+    try:
+        _ = execution.described
+    except botocore.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] not in ("ExecutionDoesNotExist", "InvalidArn"):
+            raise
+        return None
+    return execution
 
 
-def list_executions(stack: Stack, status: str | None, since: timedelta | None) -> list[Listed]:
-    """Executions that started within `since`, the newest first."""
+def list_executions(
+    stack: Stack, status: str | None, since: timedelta | None
+) -> list[ExecutionSummary]:
+    """The newest first. status: only those with it; since: only those started within this time."""
     earliest = datetime.now(UTC) - since if since is not None else None
     filters = {"statusFilter": status} if status else {}
     pages = stack.client("stepfunctions").get_paginator("list_executions")
-    listed: list[Listed] = []
+    listed: list[ExecutionSummary] = []
     for page in pages.paginate(stateMachineArn=stack.state_machine_arn, **filters):
         recent = [
-            Listed(
+            ExecutionSummary(
                 name=found["name"],
                 execution_arn=found["executionArn"],
                 status=found["status"],
@@ -278,111 +264,46 @@ def list_executions(stack: Stack, status: str | None, since: timedelta | None) -
             if earliest is None or found["startDate"] >= earliest
         ]
         if not recent:
-            break  # pages go back in time
+            break  # later pages hold older executions
         listed += recent
     listed.sort(key=lambda execution: execution.started_at, reverse=True)
     return _with_endings(stack, listed)
 
 
-def _with_endings(stack: Stack, listed: list[Listed]) -> list[Listed]:
+def _with_endings(stack: Stack, listed: list[ExecutionSummary]) -> list[ExecutionSummary]:
     client = stack.client("stepfunctions")
 
-    def asked(arn: str) -> str | None:
+    def look_up(arn: str) -> str | None:
         return ending_of_output(client.describe_execution(executionArn=arn).get("output"))
 
     succeeded = [one.execution_arn for one in listed if one.status == "SUCCEEDED"][:MAX_ENDINGS]
-    with ThreadPoolExecutor(_ENDINGS_AT_A_TIME) as pool:
-        endings = dict(zip(succeeded, pool.map(asked, succeeded), strict=True))
+    with ThreadPoolExecutor(_CONCURRENT_CALLS) as pool:
+        endings = dict(zip(succeeded, pool.map(look_up, succeeded), strict=True))
     return [replace(one, ending=endings.get(one.execution_arn)) for one in listed]
 
 
-def parse_since(text: str) -> timedelta:
-    """`90m`, `24h` or `7d`. Raises CommandError for anything else."""
-    match = re.fullmatch(r"([0-9]{1,6})([mhd])", text.strip().lower())
-    if match is None:
-        raise CommandError(f"--since {text} is no period: write it like 90m, 24h or 7d.")
-    number, unit = int(match[1]), match[2]
-    return timedelta(minutes=number * {"m": 1, "h": 60, "d": 24 * 60}[unit])
+def recorded_chunks(stack: Stack, load: Mapping[str, Any]) -> list[ChunkProgress]:
+    """The chunks that a load has recorded so far. ``load`` is the load's entry in the ledger."""
+    if not load:
+        return []
+    chunks = Chunks(stack.client("dynamodb"), stack.ledger_table)
+    return list(chunks.all(load["load_id"], load.get("generation", "")))
 
 
-def follow(stack: Stack, arn: str, timeout: float | None = None) -> Iterator[Progress]:
-    """Yields the load's progress until it has ended; the last one has its final status.
-
-    Raises CommandError if the execution does not appear within two minutes, and DeadlinePassed
-    if it has not ended within `timeout` seconds.
-    """
-    first_sign = min(FIRST_SIGN_SECONDS, timeout or FIRST_SIGN_SECONDS)
-    appeared = False
-    load_id: str | None = None
-    next_at = 0.0
-    for elapsed in polls(_POLL_SECONDS, timeout):
-        if elapsed < next_at:
-            continue
-        execution = Execution(stack, arn)
-        try:
-            status = execution.status
-        except botocore.exceptions.ClientError as error:
-            if appeared or error.response["Error"]["Code"] != "ExecutionDoesNotExist":
-                raise
-            if elapsed >= first_sign:
-                raise CommandError(
-                    f"No execution {execution.name} appeared within {first_sign:.0f} s: look for "
-                    f"its message in the upload queue {stack.upload_queue_url} and its "
-                    "dead-letter queue.",
-                    LOAD_FAILED,
-                ) from error
-            continue
-        appeared = True
-        if load_id is None:
-            load_id = last_value(execution.states, "load_id")
-        progress = _progress(execution, status, load_id)
-        yield progress
-        if status != "RUNNING":
-            return
-        if (progress.chunks or 0) > _MANY_CHUNKS:
-            next_at = elapsed + _LARGE_LOAD_PAUSE
-        elif elapsed > _SHORT_LOAD_SECONDS:
-            next_at = elapsed + _LONG_LOAD_PAUSE
-
-
-def rows_recorded(ledger: Ledger, load_id: str) -> dict[str, int]:
-    """What a load's chunks have recorded so far, added up; empty if there is no chunk yet."""
-    chunks = list(ledger.chunks(load_id))
+def rows_recorded(stack: Stack, load: Mapping[str, Any]) -> dict[str, int]:
+    """The row counts of a load's chunks added up; empty if no chunk has recorded any."""
+    chunks = recorded_chunks(stack, load)
     names = ("rows_read", "rows_written", "rows_superseded", "rows_refused")
     return {name: sum(getattr(chunk, name) for chunk in chunks) for name in names if chunks}
 
 
-def await_verdict(stack: Stack, arn: str) -> str | None:
-    """Validate File's verdict as soon as it is known; None if the execution ended without one.
-
-    Raises CommandError if the execution does not appear within two minutes.
-    """
-    return next((one.verdict for one in follow(stack, arn) if one.verdict is not None), None)
-
-
-def as_json(value: "DataclassInstance") -> dict[str, Any]:
-    """The fields by name, times in ISO 8601."""
-    return {
-        name: field.isoformat() if isinstance(field, datetime) else field
-        for name, field in asdict(value).items()
-    }
-
-
-def _progress(execution: Execution, status: str, load_id: str | None) -> Progress:
-    if load_id is None or execution.map_run is None:
-        verdict = last_value(execution.states, "verdict")
-        state = execution.states[-1].state if execution.states else None
-        return Progress(status, verdict, state, None, 0, 0, 0)
-    counts = execution.map_run["itemCounts"]
-    return Progress(
-        status,
-        "accepted",
-        None,
-        chunks=counts["total"],
-        chunks_done=counts["succeeded"],
-        chunks_failed=counts["failed"] + counts["timedOut"] + counts["aborted"],
-        rows=sum(chunk.rows_read for chunk in execution.ledger.chunks(load_id)),
-    )
+def parse_since(text: str) -> timedelta:
+    """Parses `90m`, `24h` or `7d`. Raises CommandError for anything else."""
+    match = re.fullmatch(r"([0-9]{1,6})([mhd])", text.strip().lower())
+    if match is None:
+        raise CommandError(f"--since {text} is not a duration: write it like 90m, 24h or 7d.")
+    number, unit = int(match[1]), match[2]
+    return timedelta(minutes=number * {"m": 1, "h": 60, "d": 24 * 60}[unit])
 
 
 def _seconds(start: datetime, stop: datetime | None) -> float | None:

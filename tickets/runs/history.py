@@ -1,4 +1,4 @@
-"""An execution's history, read as one line for each state: what came of it and how long it took."""
+"""Reads an execution's history: the states it visited, the result of each, and how long it took."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 LOADED, ALREADY_LOADED, OVERTAKEN = "Loaded", "Already Loaded", "Overtaken"
-"""The states that end an execution as SUCCEEDED."""
+"""The states in which an execution can succeed."""
 
 _TURNS = {
     "mine": "its turn",
@@ -19,8 +19,12 @@ _TURNS = {
 
 @dataclass(frozen=True)
 class StateRun:
-    """One visit to a state. `output` is what the state left, None while it runs or if it failed
-    for good; `error` stays when a Catch has dealt with it; `attempts` counts a task's tries."""
+    """One visit to a state.
+
+    output: the state's output; None while it runs and if it failed without a Catch.
+    error, cause: the last failure, also if a Catch handled it; None if a retry succeeded.
+    attempts: how often a task was tried.
+    """
 
     state: str
     type: str
@@ -39,10 +43,10 @@ class StateRun:
 
 
 def read_states(events: Iterable[dict[str, Any]]) -> Iterator[StateRun]:
-    """States in the order of their visits, from the events of GetExecutionHistory.
+    """Yields the visits in order, from the events of GetExecutionHistory.
 
-    The state machine runs one state at a time (a Map's children have histories of their own), so
-    every event belongs to the state entered last.
+    The state machine runs one state at a time (the children of a Map have histories of their own),
+    so every event belongs to the state that was entered last.
     """
     run: StateRun | None = None
     for event in events:
@@ -76,11 +80,11 @@ def read_states(events: Iterable[dict[str, Any]]) -> Iterator[StateRun]:
 
 
 def results(states: Sequence[StateRun], chunk_counts: Mapping[str, int] | None) -> list[str]:
-    """What came of each state, in a few words.
+    """The result of each visit in a few words, such as "12 of 12 chunks written".
 
-    chunk_counts: the Map Run's itemCounts, since the Map itself leaves nothing.
+    chunk_counts: the Map Run's itemCounts, because the Map state has no output of its own.
     """
-    # A chunk that stops because its load is overtaken has SUCCEEDED, but is not written.
+    # The chunks of a load that is overtaken end as SUCCEEDED, but not all of them are written.
     verb = "ended" if ending(states) == OVERTAKEN else "written"
     return [
         _chunks(chunk_counts, verb)
@@ -107,18 +111,19 @@ def _result(run: StateRun, following: StateRun | None) -> str:
     words = {
         "Validate File": _verdict,
         "Split File": _planned,
-        "Take Turn": lambda left: _TURNS[left["turn"]["turn"]],
+        "Take Turn": lambda output: _TURNS[output["turn"]["turn"]],
         "Reconcile": _reconciled,
+        "Settle Equal Keys": _equal_keys_settled,
     }.get(run.state)
     try:
         return words(output) if words else "done"
     except (KeyError, TypeError):
-        return "done"  # a state of that name in another version of the state machine
+        return "done"  # another version of the state machine has other outputs
 
 
-class Line(NamedTuple):
-    """One line of a history for people. `times` counts the visits, `seconds` is their sum: None
-    while one of them lasts."""
+class Visits(NamedTuple):
+    """Visits to one state with the same result. `run` is the first of them, `times` their number,
+    `seconds` their total duration: None while one of them is running."""
 
     run: StateRun
     result: str
@@ -126,35 +131,37 @@ class Line(NamedTuple):
     seconds: float | None
 
 
-def condensed(states: Sequence[StateRun], words: Sequence[str]) -> list[Line]:
-    """Visits of a state with the same result as one line, since a load may ask for its turn a
-    hundred times. `words` are the `results` of the states."""
-    lines: dict[tuple[str, str], Line] = {}
-    for run, result in zip(states, words, strict=True):
-        line = lines.get((run.state, result), Line(run, result, 0, 0.0))
-        ended = line.seconds is not None and run.seconds is not None
-        seconds = (line.seconds or 0.0) + (run.seconds or 0.0) if ended else None
-        lines[run.state, result] = Line(run, result, line.times + 1, seconds)
-    return list(lines.values())
+def group_visits(states: Sequence[StateRun], results: Sequence[str]) -> list[Visits]:
+    """Groups visits by state and result, because a load may visit Take Turn a hundred times.
+
+    results: those of `results` for the same states.
+    """
+    groups: dict[tuple[str, str], Visits] = {}
+    for run, result in zip(states, results, strict=True):
+        group = groups.get((run.state, result), Visits(run, result, 0, 0.0))
+        ended = group.seconds is not None and run.seconds is not None
+        seconds = (group.seconds or 0.0) + (run.seconds or 0.0) if ended else None
+        groups[run.state, result] = Visits(group.run, result, group.times + 1, seconds)
+    return list(groups.values())
 
 
 def ending(states: Sequence[StateRun]) -> str | None:
-    """The state that ended the execution: one of the three above, `Load Failed` or `Load Failure
-    Not Reported`. None while it runs, and if it was ended from outside."""
+    """The state that ended the execution: LOADED, ALREADY_LOADED, OVERTAKEN, "Load Failed" or "Load
+    Failure Not Reported". None while it runs, and if it was stopped or timed out."""
     ended = bool(states) and states[-1].type in ("Succeed", "Fail")
     return states[-1].state if ended else None
 
 
 def ending_of_output(output: str | None) -> str | None:
-    """The same of a SUCCEEDED execution, told from the output that it left."""
+    """The ending of an execution that SUCCEEDED, from its output; None if it can't be told."""
     try:
-        left = json.loads(output or "null")
+        values = json.loads(output or "null")
     except ValueError:
         return None
-    if not isinstance(left, dict):
+    if not isinstance(values, dict):
         return None
-    turn, result = left.get("turn") or {}, left.get("result") or {}
-    if left.get("verdict") == "already_loaded":
+    turn, result = values.get("turn") or {}, values.get("result") or {}
+    if values.get("verdict") == "already_loaded":
         return ALREADY_LOADED
     if turn.get("turn") == "overtaken" or result.get("overtaken"):
         return OVERTAKEN
@@ -162,7 +169,7 @@ def ending_of_output(output: str | None) -> str | None:
 
 
 def failure_in_words(states: Iterable[StateRun]) -> str | None:
-    """Why a load failed, from its dead letter; None if it left none."""
+    """Why a load failed, from the dead letter that its execution wrote; None if it wrote none."""
     letter = last_value(states, "dead_letter")
     if not isinstance(letter, dict):
         return None
@@ -175,7 +182,7 @@ def failure_in_words(states: Iterable[StateRun]) -> str | None:
 
 
 def last_value(states: Iterable[StateRun], name: str) -> Any:
-    """The value of `$.<name>` as the last state that had it left it, or None."""
+    """`$.<name>` in the last state output that has it; None if none has."""
     value = None
     for run in states:
         if isinstance(run.output, dict) and run.output.get(name) is not None:
@@ -184,7 +191,7 @@ def last_value(states: Iterable[StateRun], name: str) -> Any:
 
 
 def error_in_words(error: str | None, cause: str | None) -> str:
-    """An error and its cause; of a Lambda error's JSON the message only, not its stack trace."""
+    """`error: cause`. If the cause is a Lambda error as JSON, only its message is used."""
     try:
         parsed = json.loads(cause or "")
     except ValueError:
@@ -221,13 +228,25 @@ def _planned(output: dict[str, Any]) -> str:
 
 def _reconciled(output: dict[str, Any]) -> str:
     result = output["result"]
+    if result.get("equal_keys") == "unsettled":
+        return "equal keys are to be settled first"
     if result["complete"]:
         return f"all {result['rows_read']:,} rows accounted for"
     if result.get("overtaken"):
         return "a later version has taken over"
     if result["chunks_finished"] < result["chunks"]:
         return f"{result['chunks_finished']:,} of {count(result['chunks'], 'chunk')} finished"
-    return "not accepted"  # too many rows refused, or not read to its end: the verdict says it
+    return "not accepted"  # for example too many refused rows; the execution's failure says why
+
+
+def _equal_keys_settled(output: dict[str, Any]) -> str:
+    answer = output["equal_keys"]
+    if answer["state"] == "waiting":
+        return "the last writers have not ended"
+    if answer["state"] == "overtaken":
+        return "a later version has taken over"
+    superseded = f"{count(answer['rows_superseded'], 'row')} superseded"
+    return superseded if answer["state"] == "settled" else f"{superseded} so far"
 
 
 def _chunks(counts: Mapping[str, int], verb: str) -> str:

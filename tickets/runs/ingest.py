@@ -1,6 +1,7 @@
-"""Starts loads: by uploading a file, or by hand on an object that is already in a bucket."""
+"""Starts loads: by uploading files, or by starting an execution for an object in S3."""
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,17 +11,19 @@ import botocore.exceptions
 
 from ingestion.names import execution_name, manual_execution_name
 from tickets.errors import CommandError
-from tickets.runs.executions import await_verdict, execution_arn
+from tickets.runs.follow import await_verdict
 from tickets.runs.stack import Stack
 
-# The upload bucket notifies the queue for these endings only, see UploadBucket in template.yaml.
 NOTIFIED_ENDINGS = (".csv", ".CSV", ".csv.gz")
+"""The endings of keys for which the upload bucket sends events; see UploadBucket in
+template.yaml."""
+_VERSION = "?versionId="
 
 
 @dataclass(frozen=True)
 class Start:
-    """A load that was asked for. `status` is None where the upload's own event starts it.
-    `version_id` is the uploaded version, or the one that was asked for."""
+    """A load that was requested. `status` is None if the upload's event has yet to start it.
+    `version_id` is the uploaded version, or the requested one; None means the latest."""
 
     uri: str
     execution_arn: str
@@ -30,57 +33,115 @@ class Start:
 
 @dataclass(frozen=True)
 class LocalFile:
-    """A file to be uploaded under `key`; the upload's event starts its load."""
+    """A file to upload under `key`; the upload's event starts its load."""
 
     path: Path
     key: str
 
+    @property
+    def renamed(self) -> bool:
+        """Whether `.csv` was appended to its name."""
+        return self.key.rpartition("/")[2] == f"{self.path.name}.csv"
+
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object whose load is started by hand; its latest version unless one is given."""
+    """An object in S3 whose load is started by hand; its latest version if none is given."""
 
     bucket: str
     key: str
     version_id: str | None = None
 
 
-def read_source(text: str, key: str | None = None) -> LocalFile | StoredObject:
-    """A source from the command line: a path, or `s3://bucket/key[?versionId=...]`.
+Source = LocalFile | StoredObject
 
-    key: where in the upload bucket a file goes, by default under its own name.
-    Raises CommandError for what cannot be loaded.
+
+def read_sources(
+    arguments: Sequence[str],
+    key: str | None = None,
+    prefix: str | None = None,
+    keep_path: bool = False,
+) -> list[Source]:
+    """Reads paths and `s3://bucket/key[?versionId=...]` addresses from the command line.
+
+    A file's key in the upload bucket is its name, with `.csv` appended if no load would start
+    otherwise; see `local_file` for the options.
+    Raises CommandError for a source that can't be loaded, and if two files have the same key.
     """
-    if text.startswith("s3:"):
-        if key is not None:
-            raise CommandError("--key names an uploaded file; an s3:// object has its key already.")
-        address, _, version_id = text.partition("?versionId=")
-        bucket, _, key = address.removeprefix("s3://").partition("/")
-        if not address.startswith("s3://") or not bucket or not key:
-            raise CommandError(f"{text} is no S3 address: write it like s3://bucket/key.csv.")
-        return StoredObject(bucket, key, version_id or None)
-    return local_file(Path(text), key)
+    if key is not None and len(arguments) > 1:
+        raise CommandError("--key names one file: leave it out, or ingest the files one by one.")
+    if key is not None and (prefix is not None or keep_path):
+        raise CommandError("--key is the whole key: leave out --prefix and --keep-path.")
+    sources: list[Source] = []
+    for argument in arguments:
+        if not argument.startswith("s3:"):
+            sources.append(local_file(Path(argument), key, prefix, keep_path))
+        elif key is not None or prefix is not None or keep_path:
+            raise CommandError(
+                "--key, --prefix and --keep-path are for uploads: an s3:// object has its key."
+            )
+        else:
+            sources.append(stored_object(argument))
+    _check_keys(source for source in sources if isinstance(source, LocalFile))
+    return sources
 
 
-def local_file(path: Path, key: str | None = None) -> LocalFile:
-    """A file on its way to the upload bucket. Raises CommandError if it could start no load."""
+def stored_object(address: str) -> StoredObject:
+    """Reads `s3://bucket/key` or `s3://bucket/key?versionId=ID`.
+
+    A key may contain "?versionId=" itself. What follows the last one is part of the key if it has a
+    slash or ends like a CSV file; an address that ends in "?versionId=" has no version.
+    Raises CommandError for anything else.
+    """
+    location, _, version_id = address.rpartition(_VERSION)
+    if not location or "/" in version_id or version_id.endswith(NOTIFIED_ENDINGS):
+        location, version_id = address, ""
+    bucket, _, key = location.removeprefix("s3://").partition("/")
+    if not location.startswith("s3://") or not bucket or not key:
+        raise CommandError(f"{address} is not an S3 address: write it like s3://bucket/key.csv.")
+    return StoredObject(bucket, key, version_id or None)
+
+
+def local_file(
+    path: Path, key: str | None = None, prefix: str | None = None, keep_path: bool = False
+) -> LocalFile:
+    """A file with the key that it will have in the upload bucket.
+
+    key: the whole key.
+    prefix: a folder in the bucket that the key is placed in.
+    keep_path: use the whole relative path instead of the file's name.
+    Raises CommandError if the file can't be uploaded, or if its upload would not start a load.
+    """
     if not path.is_file():
         problem = "is a folder" if path.is_dir() else "does not exist"
         raise CommandError(f"The file {path} {problem}: name a CSV file, or s3://bucket/key.")
-    if key is None:
-        # Under any other name the upload would start nothing.
-        key = path.name if path.name.endswith(NOTIFIED_ENDINGS) else f"{path.name}.csv"
-    elif not key.endswith(NOTIFIED_ENDINGS):
+    if key is not None:
+        if not key.endswith(NOTIFIED_ENDINGS):
+            raise CommandError(
+                f"An upload named {key} would not start a load: let --key end in .csv, .CSV or "
+                ".csv.gz."
+            )
+        return LocalFile(path, key)
+    if keep_path and (path.is_absolute() or ".." in path.parts):
         raise CommandError(
-            f"An upload named {key} would start nothing: let --key end in .csv, .CSV or .csv.gz."
+            f"--keep-path needs a path below the current folder, and {path} is not: change to the "
+            "folder that the key should start from."
         )
+    key = path.as_posix() if keep_path else path.name
+    if not key.endswith(NOTIFIED_ENDINGS):
+        key += ".csv"
+    if prefix is not None:
+        folder = prefix.strip("/")
+        if not folder:
+            raise CommandError("--prefix is empty: write it like --prefix shops/lyon.")
+        key = f"{folder}/{key}"
     return LocalFile(path, key)
 
 
-def start_load(stack: Stack, source: LocalFile | StoredObject, *, force: bool = False) -> Start:
-    """Uploads the file, or starts an execution on the object.
+def start_load(stack: Stack, source: Source, *, force: bool = False) -> Start:
+    """Uploads a file, or starts an execution for an object.
 
-    force: for an object, load again what is loaded already; for a file see `force_uploaded`.
+    force: load an object again that is loaded already; for a file see `force_uploaded`.
     """
     if isinstance(source, LocalFile):
         return _upload(stack, source)
@@ -88,16 +149,31 @@ def start_load(stack: Stack, source: LocalFile | StoredObject, *, force: bool = 
 
 
 def force_uploaded(stack: Stack, source: LocalFile, start: Start) -> Start:
-    """Loads an uploaded file again if its own execution has found the same bytes loaded already;
-    without that need the answer is `start` itself.
+    """Loads an uploaded file again if its execution finds that the same bytes are loaded already;
+    otherwise returns `start` itself.
 
-    Waits for that execution's verdict, because two executions that write one version would only
-    overtake each other. Raises CommandError if it does not appear.
+    Waits for that execution's verdict, because of two executions that write the same version one
+    would be overtaken. Raises CommandError if the execution does not appear.
     """
     if await_verdict(stack, start.execution_arn) != "already_loaded":
         return start
     stored = StoredObject(stack.upload_bucket, source.key, start.version_id)
     return _start_by_hand(stack, stored, force=True)
+
+
+def _check_keys(files: Iterable[LocalFile]) -> None:
+    """Two uploads under one key would be two versions of one object, of which the later one may
+    overtake the load of the earlier one."""
+    paths: dict[str, Path] = {}
+    for file in files:
+        if file.path == paths.get(file.key):
+            raise CommandError(f"{file.path} is named twice: name it once.")
+        if file.key in paths:
+            raise CommandError(
+                f"{paths[file.key]} and {file.path} have the same key, {file.key}: pass "
+                "--keep-path, or ingest them one by one with --key or --prefix."
+            )
+        paths[file.key] = file.path
 
 
 def _upload(stack: Stack, source: LocalFile) -> Start:
@@ -107,8 +183,8 @@ def _upload(stack: Stack, source: LocalFile) -> Start:
         stored.update(parsed)
 
     client = stack.client("s3")
-    # upload_file sends large files in parts, but does not say which version it made; the answer
-    # of the call that made it does.
+    # upload_file sends large files in parts, but does not return the version that it created. The
+    # response of the last call has it.
     calls = ("after-call.s3.PutObject", "after-call.s3.CompleteMultipartUpload")
     for call in calls:
         client.meta.events.register(call, note)
@@ -120,11 +196,11 @@ def _upload(stack: Stack, source: LocalFile) -> Start:
     uri = f"s3://{stack.upload_bucket}/{source.key}"
     if not stored.get("VersionId"):
         raise CommandError(
-            f"{uri} is uploaded, but the bucket keeps no versions, so "
-            "its execution's name is not known: look for it with `tickets executions`."
+            f"{uri} is uploaded, but the name of its execution is not known, because the bucket "
+            "keeps no versions: look for it with `tickets executions`."
         )
     name = execution_name(stack.upload_bucket, source.key, stored["VersionId"])
-    return Start(uri, execution_arn(stack, name), None, stored["VersionId"])
+    return Start(uri, stack.execution_arn(name), None, stored["VersionId"])
 
 
 def _start_by_hand(stack: Stack, source: StoredObject, force: bool) -> Start:
@@ -144,7 +220,7 @@ def _start_by_hand(stack: Stack, source: StoredObject, force: bool) -> Start:
         except botocore.exceptions.ClientError as error:
             if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
                 raise
-            now += timedelta(seconds=1)  # the name has seconds only, and this one is taken
+            now += timedelta(seconds=1)  # names end in a time in seconds, and this one is taken
             continue
         uri = f"s3://{source.bucket}/{source.key}"
         return Start(uri, answer["executionArn"], "RUNNING", source.version_id)

@@ -1,28 +1,25 @@
-"""The history of loads: the ledger's entries, which outlive Step Functions' 90 days."""
+"""The history of loads, from the ledger: Step Functions keeps executions for 90 days only."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import botocore.exceptions
 from boto3.dynamodb.types import TypeSerializer
-from rich.console import Console
-from rich.text import Text
 
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.loads import Loads
 from ingestion.ledger.store import deserialize
-from tickets.cli.output import local_time, rows_text, size, status_text
 from tickets.errors import CommandError
-from tickets.runs.executions import Execution, rows_recorded
+from tickets.runs.executions import known_execution, rows_recorded
 from tickets.runs.stack import Stack
 
 INDEX = "loads"
 UNKNOWN = "UNKNOWN"
-"""The status of a load that the ledger calls RUNNING, but whose executions nobody remembers."""
+"""The status of a load that recorded no end and whose executions Step Functions no longer has."""
 
 Load = dict[str, Any]
-"""A load's entry with all fields. `status` is checked, `recorded_status` is the ledger's own;
-`failure` says how its execution ended, for a load that could not record its own end."""
+"""The ledger's entry of a load, with all FIELDS. `recorded_status` is the status in the ledger,
+`status` the actual one: an execution that was stopped or timed out can't record its end. `failure`
+says why such an execution ended."""
 
 FIELDS = (
     "load_id",
@@ -60,76 +57,33 @@ FIELDS = (
 def list_loads(stack: Stack, key: str | None, since: timedelta | None) -> list[Load]:
     """Loads that started within `since`, the newest first.
 
-    key: only those of this key of the upload bucket, or of this `s3://bucket/key`.
-    Raises CommandError for an address that is none.
+    key: only loads of this key of the upload bucket, or of this `s3://bucket/key`.
+    Raises CommandError for an invalid address.
     """
     conditions = {}
     if key is not None:
         conditions["object_url = :url"] = (":url", object_url(stack, key))
     if since is not None:
         earliest = (datetime.now(UTC) - since).isoformat(timespec="milliseconds")
-        # The ledger's own form, in which times can be compared as texts.
+        # In the ledger's own format, so that times compare as text.
         conditions["started_at >= :since"] = (":since", earliest.replace("+00:00", "Z"))
     loads = list(_entries(stack, "query" if key is not None else "scan", conditions))
     loads.sort(key=lambda load: str(load["started_at"]), reverse=True)
-    return [_checked(stack, load) for load in loads]
+    return [_with_actual_status(stack, load) for load in loads]
 
 
 def load_of_execution(stack: Stack, arn: str) -> Load | None:
-    """The load that an execution worked on, as recorded; None if the ledger knows of none."""
+    """The ledger's entry of the load that an execution worked on; None if there is none."""
     return next((load for load in _entries(stack, "scan", {}) if arn in load["executions"]), None)
 
 
-def print_loads(stack: Stack, loads: list[Load], out: Console) -> None:
-    """A few lines a load, since nobody's terminal is as wide as all that is worth knowing."""
-    for load in loads:
-        name, load_id = Text(_name(stack, load), style="bold"), Text(load["load_id"], style="dim")
-        out.print(name, status_text(load["status"]), load_id, sep="  ", soft_wrap=True)
-        for line in _lines(load):
-            out.print(Text(f"  {line}"), soft_wrap=True)
-
-
-def _name(stack: Stack, load: Load) -> str:
-    upload = load["bucket"] == stack.upload_bucket
-    return str(load["key"] if upload else load["object_url"])
-
-
-def _lines(load: Load) -> Iterator[str]:
-    started, ended = _time(load["started_at"]), load.get("finished_at")
-    yield f"started {started}, ended {_time(ended)}" if ended else f"started {started}"
-    version = f"version {load['version_id'][:8]}" if load["version_id"] else "no version"
-    yield f"{version}, {size(load['size'])}, by {load.get('uploader') or 'hand'}"
-    if load.get("rows_read") is not None:
-        yield rows_text(load)
-    if load.get("rows_per_second"):
-        yield f"{load['rows_per_second']:,} rows a second, throttled {load['throttles']:,} times"
-    if load["status"] == UNKNOWN:
-        yield "why: it never recorded its end, and Step Functions has forgotten its executions"
-    elif load["status"] not in ("RUNNING", "SUCCEEDED"):
-        yield f"why: {load['failure'] or load.get('summary')}"
-    error = load.get("first_error")
-    if error:
-        line = f"line {error['line']:,}" if error["line"] else None
-        place = ", ".join(filter(None, [line, error["column"]])) or "the whole file"
-        yield f"first error: {place}: {error['reason']}"
-    if load.get("replaces"):
-        yield f"replaces: {load['replaces']} (rows that only that one had stay)"
-    yield f"executions: {', '.join(arn.rpartition(':')[2] for arn in load['executions'])}"
-    if load.get("report"):
-        yield f"report: {load['report']}"
-
-
-def _time(recorded: str) -> str:
-    return local_time(datetime.fromisoformat(recorded))
-
-
 def object_url(stack: Stack, key: str) -> str:
-    """`s3://bucket/key` of what `--key` names."""
+    """The `s3://bucket/key` of a key in the upload bucket, or of an address that is one already."""
     if not key.startswith("s3://"):
         return f"s3://{stack.upload_bucket}/{key}"
     bucket, _, rest = key.removeprefix("s3://").partition("/")
     if not bucket or not rest:
-        raise CommandError(f"{key} is no S3 address: write it like s3://bucket/key.csv.")
+        raise CommandError(f"{key} is not an S3 address: write it like s3://bucket/key.csv.")
     return key
 
 
@@ -157,40 +111,26 @@ def _entries(
 
 
 def _with_all_fields(load: Load) -> Load:
-    """In a fixed order, null where a load has not come that far; whatever else there is, behind."""
+    """FIELDS first, None where the entry has no value, then whatever else the entry has."""
     return {name: load.get(name) for name in FIELDS} | {
         name: value for name, value in load.items() if name != "entry"
     }
 
 
-def _checked(stack: Stack, load: Load) -> Load:
-    """The load with the status that is true: an execution that was stopped or that failed outside
-    its tasks could not tell the ledger."""
+def _with_actual_status(stack: Stack, load: Load) -> Load:
     found = {**load, "recorded_status": load["status"]}
     if load["status"] != "RUNNING":
         return found
-    executions = [one for arn in load["executions"] if (one := _known(stack, arn)) is not None]
-    if any(one.status == "RUNNING" for one in executions):
+    known = [known_execution(stack, arn) for arn in load["executions"]]
+    executions = [execution for execution in known if execution is not None]
+    if any(execution.status == "RUNNING" for execution in executions):
         return found
-    # One that ended just now has told the ledger before it ended, and the index lags behind.
-    ledger = Ledger(stack.client("dynamodb"), stack.ledger_table)
-    now = ledger.load(load["load_id"]) or load
+    # The index lags behind the table: the load may have recorded its end already.
+    now = Loads(stack.client("dynamodb"), stack.ledger_table).load(load["load_id"]) or load
     if now["status"] != "RUNNING":
         return _with_all_fields({**now, "recorded_status": now["status"]})
+    rows = rows_recorded(stack, now)
     if not executions:
-        return {**found, **rows_recorded(ledger, load["load_id"]), "status": UNKNOWN}
-    newest = max(executions, key=lambda one: one.described["startDate"])
-    rows = rows_recorded(ledger, load["load_id"])
+        return {**found, **rows, "status": UNKNOWN}
+    newest = max(executions, key=lambda execution: execution.described["startDate"])
     return {**found, **rows, "status": newest.status, "failure": newest.failure}
-
-
-def _known(stack: Stack, arn: str) -> Execution | None:
-    """The execution, or None if Step Functions has forgotten it (AWS does after 90 days)."""
-    execution = Execution(stack, arn)
-    try:
-        _ = execution.described
-    except botocore.exceptions.ClientError as error:
-        if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
-            raise
-        return None
-    return execution

@@ -1,19 +1,17 @@
-"""Replays: a new execution `<name>-rN` with the input of one that failed.
+"""Replays: a new execution `<name>-rN` with the input of a failed one.
 
-The ledger makes it skip every chunk that is done. Nothing is started twice: a load that is running
-or has succeeded is left alone.
+Chunks that the ledger has as finished are not written again. Nothing is started twice: a load that
+is running or has succeeded is left alone.
 """
 
-import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import botocore.exceptions
 
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.loads import Loads
 from ingestion.names import forced_load_id
 from tickets.errors import CommandError
 from tickets.runs.dead_letters import (
@@ -23,25 +21,29 @@ from tickets.runs.dead_letters import (
     can_be_redriven,
     delete,
 )
-from tickets.runs.executions import Execution, execution_arn, find_execution
+from tickets.runs.executions import Execution, find_execution
 from tickets.runs.history import OVERTAKEN, ending_of_output
 from tickets.runs.loads import load_of_execution
+from tickets.runs.replay_names import replay_name, replay_number, stem_of
 from tickets.runs.stack import Stack
 
 STARTED, REDRIVEN = "started", "redriven"
 WOULD_START, WOULD_REDRIVE = "would_start", "would_redrive"
 IS_RUNNING, IS_LOADED, IS_OVERTAKEN = "running", "loaded", "overtaken"
 
-_LONGEST_STEM = 74  # of the 80 characters of a name; the rest is for "-rN"
-_REPLAY = re.compile(r"(-r[0-9]+)+$")
-
 Described = dict[str, Any]
+"""A response of DescribeExecution."""
 
 
 @dataclass(frozen=True)
 class Replay:
-    """What became of replaying an execution. `execution` is the one that works on the load now, or
-    has ended it, `redrivable` whether Step Functions itself could go on with the failed one."""
+    """The result of replaying an execution.
+
+    replayed: the failed execution.
+    execution: the one that works on the load now, or that ended it.
+    outcome: one of the constants above.
+    redrivable: whether RedriveExecution could continue the failed execution.
+    """
 
     replayed: str
     execution: str
@@ -57,49 +59,49 @@ def replay(
     dry_run: bool = False,
     may_redrive: bool = False,
 ) -> Replay:
-    """Start the next replay of an execution, unless its load is running or loaded, and delete its
-    dead letters once that is so. With `may_redrive` Step Functions continues the execution itself
-    where it can.
+    """Starts the next replay of an execution, unless its load is running or loaded, and then
+    deletes the load's dead letters.
 
-    Raises CommandError if neither queue, Step Functions nor the ledger know its input.
+    may_redrive: redrive the execution instead if Step Functions can continue it.
+    Raises CommandError if neither the queues, Step Functions nor the ledger have its input.
     """
     name = name_or_arn.rpartition(":")[2]
     stem = stem_of(name)
-    mine = [letter for letter in letters.executions if stem_of(letter.name) == stem]
-    known = _executions(stack, stem, {name, *(letter.name for letter in mine)})
-    load = _load(stack, stem, mine, known.values())
-    # The load may have been worked on under other names too, such as "New execution" gives.
+    own_letters = [letter for letter in letters.executions if stem_of(letter.name) == stem]
+    known = _executions(stack, stem, {name, *(letter.name for letter in own_letters)})
+    load = _load(stack, stem, own_letters, known.values())
+    # Executions started by hand work on the same load under other names.
     for other in {arn.rpartition(":")[2] for arn in (load or {}).get("executions", ())} - {*known}:
         if found := _describe(stack, other):
             known[other] = found
     newest = max(known.values(), key=lambda one: one["startDate"], default=None)
-    redrivable = _redrivable(newest, mine)
+    redrivable = _redrivable(newest, own_letters)
     if settled := _settled(known.values(), load, name):
         if not dry_run:
-            # A dead letter is sent a moment before its execution ends: that one stays.
+            # A dead letter is sent just before its execution ends. That one must stay.
             running = {one["name"] for one in known.values() if one["status"] == "RUNNING"}
-            _delete(stack, [letter for letter in mine if letter.name not in running])
+            _delete(stack, [letter for letter in own_letters if letter.name not in running])
         return Replay(name, *settled, redrivable=False)
     if may_redrive and redrivable and newest is not None:
         if not dry_run:
             _redrive(stack, newest)
-            _delete(stack, mine)
+            _delete(stack, own_letters)
         outcome = WOULD_REDRIVE if dry_run else REDRIVEN
         return Replay(name, newest["name"], outcome, redrivable)
-    given = _input(stack, name, known, mine, load)
-    last = max(_number(one) for one in {name, *known} if stem_of(one) == stem)
-    next_name = _replay_name(stem, last + 1)
+    execution_input = _input(stack, name, known, own_letters, load)
+    last = max(replay_number(one) for one in {name, *known} if stem_of(one) == stem)
+    next_name = replay_name(stem, last + 1)
     if dry_run:
         return Replay(name, next_name, WOULD_START, redrivable)
-    started = _start(stack, next_name, given)
-    _delete(stack, mine)
+    started = _start(stack, next_name, execution_input)
+    _delete(stack, own_letters)
     return Replay(name, next_name, STARTED if started else IS_RUNNING, redrivable)
 
 
 def send_uploads_again(
     stack: Stack, letters: DeadLetters, *, dry_run: bool = False
 ) -> Iterator[UnstartedUpload]:
-    """Put the upload queue's dead letters back into it, the oldest first."""
+    """Moves the upload queue's dead letters back into it, the oldest first."""
     for upload in reversed(letters.uploads):
         if not dry_run:
             stack.client("sqs").send_message(
@@ -110,8 +112,8 @@ def send_uploads_again(
 
 
 def stop(stack: Stack, name_or_arn: str) -> str:
-    """End a running execution as ABORTED; its name. A chunk's function may go on to the end of its
-    chunk, which then is in the ledger.
+    """Stops a running execution and returns its name. Functions that are running continue to the
+    end of their chunks, and record them in the ledger.
 
     Raises CommandError if it is not running.
     """
@@ -126,31 +128,11 @@ def stop(stack: Stack, name_or_arn: str) -> str:
     return execution.name
 
 
-def stem_of(name: str) -> str:
-    """What all replays of an execution begin with: its name, which is made shorter if it leaves no
-    room for `-rN`."""
-    original = _REPLAY.sub("", name)
-    if len(original) <= _LONGEST_STEM:
-        return original
-    digest = hashlib.sha256(original.encode()).hexdigest()[:8]
-    return f"{original[: _LONGEST_STEM - 9]}-{digest}"
-
-
-def _replay_name(stem: str, number: int) -> str:
-    return f"{stem}-r{number}"
-
-
-def _number(name: str) -> int:
-    """N of `<stem>-rN`; 0 for an execution that is no replay."""
-    match = _REPLAY.search(name)
-    return int(match[0].rpartition("r")[2]) if match else 0
-
-
 def _executions(stack: Stack, stem: str, names: set[str]) -> dict[str, Described]:
-    """Those that Step Functions knows of `names`, and the replays that follow them."""
+    """Those of `names` that Step Functions has, and the replays with higher numbers."""
     described = {name: _describe(stack, name) for name in {stem, *names}}
-    number = 1 + max(_number(name) for name in described if stem_of(name) == stem)
-    while found := _describe(stack, next_name := _replay_name(stem, number)):
+    number = 1 + max(replay_number(name) for name in described if stem_of(name) == stem)
+    while found := _describe(stack, next_name := replay_name(stem, number)):
         described[next_name] = found
         number += 1
     return {name: one for name, one in described.items() if one is not None}
@@ -159,7 +141,7 @@ def _executions(stack: Stack, stem: str, names: set[str]) -> dict[str, Described
 def _describe(stack: Stack, name: str) -> Described | None:
     client = stack.client("stepfunctions")
     try:
-        answer: Described = client.describe_execution(executionArn=execution_arn(stack, name))
+        answer: Described = client.describe_execution(executionArn=stack.execution_arn(name))
     except client.exceptions.ExecutionDoesNotExist:
         return None
     return answer
@@ -168,15 +150,15 @@ def _describe(stack: Stack, name: str) -> Described | None:
 def _load(
     stack: Stack, stem: str, letters: list[FailedExecution], known: Iterable[Described]
 ) -> dict[str, Any] | None:
-    """The ledger's entry of the load, found in the cheapest way that knows it: from the dead
-    letter, by the name (an upload's execution is named as its load), or from the history."""
-    ledger = Ledger(stack.client("dynamodb"), stack.ledger_table)
+    """The ledger's entry of the load. Its id is looked for where that is cheapest first: in the
+    dead letters, in the name (an upload's execution has its load's name), in the histories."""
+    loads = Loads(stack.client("dynamodb"), stack.ledger_table)
     for load_id in [*filter(None, (letter.load_id for letter in letters)), stem]:
-        if load := ledger.load(load_id):
+        if load := loads.load(load_id):
             return load
     for one in known:
-        told = Execution(stack, one["executionArn"]).load_id
-        if told is not None and (load := ledger.load(told)):
+        recorded = Execution(stack, one["executionArn"]).load_id
+        if recorded is not None and (load := loads.load(recorded)):
             return load
     return None
 
@@ -184,7 +166,8 @@ def _load(
 def _settled(
     known: Iterable[Described], load: dict[str, Any] | None, name: str
 ) -> tuple[str, str] | None:
-    """The execution that works on the load or has ended it well, and which of the two it is."""
+    """The execution that works on the load or has loaded it, and IS_RUNNING, IS_LOADED or
+    IS_OVERTAKEN; None if the load has to be replayed."""
     for one in known:
         if one["status"] == "RUNNING":
             return one["name"], IS_RUNNING
@@ -221,21 +204,21 @@ def _input(
     for letter in letters:
         if letter.input:
             return letter.input
-    # Step Functions forgets an execution after 90 days.
-    load = load or load_of_execution(stack, execution_arn(stack, name))
+    # Step Functions deletes executions after 90 days; the ledger keeps what the input is made of.
+    load = load or load_of_execution(stack, stack.execution_arn(name))
     if load is None:
         raise CommandError(
-            f"Nothing is known of an execution {name}: `tickets executions` and `tickets loads` "
-            "list what is."
+            f"Execution {name} is unknown: `tickets executions` and `tickets loads` list what can "
+            "be replayed."
         )
-    given = {field: load.get(field) for field in ("bucket", "key", "version_id", "etag")}
+    values = {field: load.get(field) for field in ("bucket", "key", "version_id", "etag")}
     if load["load_id"] == forced_load_id(load["load_id"][:-9], name):
-        given["force"] = True
-    return json.dumps(given, ensure_ascii=False)
+        values["force"] = True
+    return json.dumps(values, ensure_ascii=False)
 
 
 def _start(stack: Stack, name: str, execution_input: str) -> bool:
-    """False if somebody else has just started the same replay."""
+    """False if another process has just started the same replay."""
     client = stack.client("stepfunctions")
     try:
         client.start_execution(
@@ -254,8 +237,8 @@ def _redrive(stack: Stack, failed: Described) -> None:
             raise
         where = "The local stack" if stack.endpoint_url else "Step Functions"
         raise CommandError(
-            f"{where} can't redrive {failed['name']}: leave out --redrive, and a replay does its "
-            "unfinished work."
+            f"{where} can't redrive {failed['name']}: leave out --redrive to replay it in a new "
+            "execution."
         ) from error
 
 

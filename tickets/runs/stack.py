@@ -1,4 +1,4 @@
-"""A deployed stack, on AWS or on the embedded engine: its names, and clients that reach it."""
+"""A deployed stack, on AWS or on the embedded engine: the names of its resources, and clients."""
 
 import threading
 import urllib.parse
@@ -10,7 +10,7 @@ import boto3
 import botocore.exceptions
 from botocore.config import Config
 
-from tickets import TicketsError
+from tickets.errors import TicketsError
 
 LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "::1"}
 REQUIRED_OUTPUTS = (
@@ -30,18 +30,18 @@ class StackError(TicketsError):
 
 
 class StackNotFound(StackError):
-    """There is no stack of that name where we looked."""
+    """No stack has that name in the region and account that were asked."""
 
 
 class StackNotUsable(StackError):
-    """The place cannot be reached or asked, or the stack is not in a state to work with."""
+    """The endpoint can't be reached or asked, or the stack lacks an output that is needed."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """The names of one deployed stack. `outputs` are CloudFormation's, by their names.
+    """One deployed stack. `outputs` maps the names of CloudFormation's outputs to their values.
 
-    `endpoint_url` is None on AWS. Safe to share between threads.
+    `endpoint_url` is None on AWS. Threads may share a Stack.
     """
 
     name: str
@@ -84,8 +84,12 @@ class Stack:
     def failed_executions_queue_url(self) -> str:
         return self.outputs["FailedExecutionsQueueUrl"]
 
+    def execution_arn(self, name: str) -> str:
+        """The ARN of an execution of this stack's state machine, whether or not it exists."""
+        return self.state_machine_arn.replace(":stateMachine:", ":execution:") + f":{name}"
+
     def client(self, service: str) -> Any:
-        """The boto3 client of this stack for the service, made once."""
+        """The boto3 client for a service, created once."""
         with self._lock:
             if service not in self._clients:
                 self._clients[service] = make_client(self.session, service, self.endpoint_url)
@@ -99,17 +103,19 @@ class Stack:
         region: str | None = None,
         session: boto3.Session | None = None,
     ) -> "Stack":
-        """The stack as CloudFormation describes it.
+        """Looks a stack up with CloudFormation's DescribeStacks.
 
-        Region and credentials come from the usual AWS settings unless given. Raises StackNotFound,
-        and StackNotUsable for everything else that keeps us from working with it.
+        Region and credentials that are not given come from the AWS settings. Raises StackNotFound,
+        and StackNotUsable for everything else that makes the stack unusable.
         """
         where = endpoint_url or "AWS"
         try:
             session = session or boto3.Session(region_name=region)
             region = region or session.region_name
             if region is None:
-                raise StackNotUsable("No AWS region is set: pass --region or set AWS_REGION.")
+                raise StackNotUsable(
+                    "No AWS region is set: pass --region or set AWS_DEFAULT_REGION."
+                )
             if session.region_name != region:
                 session = _in_region(session, region)
             cloudformation = make_client(session, "cloudformation", endpoint_url)
@@ -137,7 +143,7 @@ class Stack:
                 "AWS_PROFILE."
             ) from error
         except (botocore.exceptions.BotoCoreError, ValueError) as error:
-            # ValueError is what botocore raises for an endpoint that is no URL.
+            # botocore raises ValueError for an endpoint that is not a URL.
             raise StackNotUsable(f"{where} can't be asked for stack {stack_name}: {error}") from (
                 error
             )
@@ -154,7 +160,7 @@ class Stack:
 
 def make_client(session: boto3.Session, service: str, endpoint_url: str | None) -> Any:
     """A boto3 client; `endpoint_url` is None for AWS."""
-    create: Any = session.client  # its overloads know literal service names only
+    create: Any = session.client  # typed for literal service names only
     return create(service, endpoint_url=endpoint_url, config=_config(endpoint_url))
 
 
@@ -162,16 +168,16 @@ def _config(endpoint_url: str | None) -> Config:
     loopback = (
         endpoint_url is not None and urllib.parse.urlsplit(endpoint_url).hostname in LOOPBACK_HOSTS
     )
-    # A loopback port that does not answer is closed: no use in asking for long.
+    # A loopback port that does not answer is closed: many retries would be pointless.
     attempts = 3 if loopback else 5
     config = Config(
         retries={"mode": "standard", "total_max_attempts": attempts}, max_pool_connections=32
     )
     if endpoint_url is not None:
-        # A custom endpoint has one name: no `sync-` before it, and no bucket.
+        # botocore must not put `sync-` or a bucket's name in front of a custom endpoint's name.
         config = config.merge(Config(inject_host_prefix=False, s3={"addressing_style": "path"}))
     if loopback:
-        # The caller's HTTP_PROXY does not know this machine's loopback.
+        # A proxy from HTTP_PROXY can't reach this machine's loopback interface.
         config = config.merge(Config(proxies={}))
     return config
 

@@ -1,24 +1,26 @@
-"""The only place that sleeps: asking again and again, with a deadline."""
+"""Polling with a deadline. Nothing else in the command sleeps."""
 
+import random
 import time
 from collections.abc import Iterator
 
 
 class DeadlinePassed(Exception):
-    """What was waited for did not happen in time."""
+    """The deadline of `polls` has passed."""
 
 
-def polls(every: float, timeout: float | None = None) -> Iterator[float]:
-    """Yields the seconds since the start, at once and then `every` so many seconds.
+def polls(every: float, timeout: float | None = None, jitter: float = 0.0) -> Iterator[float]:
+    """Yields the seconds since the start: at once, then again after each pause of `every` seconds.
 
-    Raises DeadlinePassed once `timeout` seconds are over; without one it goes on for ever.
+    jitter: each pause is shorter or longer by up to this fraction, so that processes that wait for
+    each other don't keep in step.
+    Raises DeadlinePassed after `timeout` seconds; without a timeout it never ends.
     """
     start = time.monotonic()
     while True:
-        elapsed = time.monotonic() - start
-        yield elapsed
+        yield time.monotonic() - start
         elapsed = time.monotonic() - start
         if timeout is not None and elapsed >= timeout:
             raise DeadlinePassed
-        pause = every if timeout is None else min(every, timeout - elapsed)
-        time.sleep(pause)
+        pause = every * random.uniform(1 - jitter, 1 + jitter)
+        time.sleep(pause if timeout is None else min(pause, timeout - elapsed))

@@ -1,60 +1,160 @@
-"""The plan: a file's data part cut into byte ranges that begin and end at records."""
+"""Where a file is cut into chunks, each of which can be read as a file of its own.
 
-from collections.abc import Iterable, Iterator
+A chunk begins at the first plain row at or after each multiple of the chunk size. No record of
+several lines contains a plain row, so such a cut changes nothing, and it can be found without
+reading what is before it. Where MAX_SEARCH bytes hold no plain row, the file is read from the
+chunk's start, and cut at the first record's end at or after the multiple.
+"""
 
-from ingestion.csv_files.records import QuoteScanner, last_record_end
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import pairwise
+from typing import NamedTuple
+
+from ingestion.csv_files.layout import Layout
+from ingestion.csv_files.multiline import is_plain_row
+from ingestion.csv_files.records import MAX_RECORD, without_line_end
+from ingestion.csv_files.sections import Section
+
+MAX_SEARCH = MAX_RECORD
+"""Bytes behind a multiple of the chunk size in which a plain row is looked for."""
+
+_FIRST_READ = 16 * 1024
+"""Most plain rows are found in the first so many bytes."""
 
 
-class Cutter:
-    """Cuts a stream that starts at a record's start into ranges of at least ``chunk_size`` bytes.
+class Boundary(NamedTuple):
+    """``start`` is where the chunk begins that belongs to ``multiple``, or None if that can't be
+    told without reading the file from the chunk before."""
 
-    Each range ends at the first record end that makes it long enough. ``start`` is the offset of
-    the stream's first byte. Memory: nothing but the state.
+    multiple: int
+    start: int | None
+
+
+class BoundaryFinder:
+    """Finds boundaries in a stream that begins at ``offset`` of the file.
+
+    ``boundaries`` are those found so far, in order. The first one is that of ``multiple``.
     """
 
-    def __init__(self, start: int, chunk_size: int, delimiter: bytes) -> None:
-        self._scanner = QuoteScanner(delimiter)
+    def __init__(self, offset: int, multiple: int, chunk_size: int, layout: Layout) -> None:
+        self.boundaries: list[Boundary] = []
+        self._multiple = multiple
         self._chunk_size = chunk_size
-        self._range_start = start
-        self._offset = start
-        self._last_record_end = start
+        self._layout = layout
+        self._text = b""
+        self._offset = offset  # of the text
+        self._search_from = multiple - 1  # for the LF before the next line
 
-    def feed(self, block: bytes) -> list[tuple[int, int]]:
-        """The half-open ranges that are complete by the end of this block."""
-        ranges = []
-        if self._offset + len(block) < self._range_start + self._chunk_size:
-            end_in_block = self._scanner.pass_over(block)
+    def feed(self, block: bytes) -> None:
+        end = self._offset + len(self._text) + len(block)
+        if end <= self._search_from:
+            self._text, self._offset = b"", end
         else:
-            outside = self._scanner.outside(block)
-            for first, last in outside:
-                while True:
-                    # The LF must be the range's last byte or beyond.
-                    earliest = max(first, self._range_start + self._chunk_size - 1 - self._offset)
-                    newline = block.find(b"\n", earliest, last) if earliest < last else -1
-                    if newline < 0:
-                        break
-                    end = self._offset + newline + 1
-                    ranges.append((self._range_start, end))
-                    self._range_start = end
-            end_in_block = last_record_end(block, outside)
-        if end_in_block:
-            self._last_record_end = self._offset + end_in_block
-        self._offset += len(block)
-        return ranges
+            self._text += block
+            self._find(complete=False)
 
-    def finish(self, *, broken: bool = False) -> list[tuple[int, int]]:
-        """The last range, if anything is left. A stream that broke off ends with its last whole
-        record, since half a record could be taken for a row. Otherwise a quote that is never closed
-        makes the rest of the stream one range."""
-        end = self._last_record_end if broken else self._offset
-        return [(self._range_start, end)] if self._range_start < end else []
+    def finish(self) -> None:
+        """Note that the file ends here. Behind its last plain row there is no boundary."""
+        self._find(complete=True)
+
+    def _find(self, *, complete: bool) -> None:
+        text, offset = self._text, self._offset
+        end = offset + len(text)
+        while True:
+            newline = text.find(b"\n", max(0, self._search_from - offset))
+            start = end if newline < 0 else offset + newline + 1
+            if start >= self._multiple + MAX_SEARCH:
+                self._add(None)
+                continue
+            if newline < 0:
+                self._text, self._offset = b"", end
+                self._search_from = max(self._search_from, end)
+                return
+            line_end = text.find(b"\n", newline + 1) + 1
+            line = text[newline + 1 : line_end or len(text)]
+            if not (line_end or complete or len(line) > MAX_RECORD):
+                self._text, self._offset = text[newline:], offset + newline
+                self._search_from = max(self._search_from, self._offset)
+                return
+            if is_plain_row(without_line_end(line), self._layout):
+                self._add(start)
+            else:
+                self._search_from = offset + line_end - 1 if line_end else end
+
+    def _add(self, start: int | None) -> None:
+        self.boundaries.append(Boundary(self._multiple, start))
+        reached = self._multiple if start is None else start
+        self._multiple = next_multiple(reached, self._chunk_size)
+        self._search_from = max(self._search_from, self._multiple - 1)
 
 
-def cut_at_records(
-    blocks: Iterable[bytes], start: int, chunk_size: int, delimiter: bytes
-) -> Iterator[tuple[int, int]]:
-    """Half-open ranges that tile the stream of ``blocks`` exactly, see Cutter."""
-    cutter = Cutter(start, chunk_size, delimiter)
-    for block in blocks:
-        yield from cutter.feed(block)
-    yield from cutter.finish()
+def next_multiple(offset: int, chunk_size: int) -> int:
+    """The first multiple of the chunk size behind an offset."""
+    return (offset // chunk_size + 1) * chunk_size
+
+
+def find_boundary(
+    read: Callable[[int, int], bytes], multiple: int, end: int, chunk_size: int, layout: Layout
+) -> Boundary | None:
+    """The boundary of one multiple, found with a few small reads. ``read`` gives the bytes of a
+    half-open range of the file, which ends at ``end``. None if there is no boundary because the
+    file ends before."""
+    finder = BoundaryFinder(multiple - 1, multiple, chunk_size, layout)
+    at, size = multiple - 1, _FIRST_READ
+    while not finder.boundaries and at < end:
+        until = min(end, at + size)
+        finder.feed(read(at, until))
+        at = until
+        size *= 4
+        if at == end:
+            finder.finish()
+    return finder.boundaries[0] if finder.boundaries else None
+
+
+def cut(
+    start: int,
+    end: int,
+    boundaries: Iterable[Boundary],
+    sections_from: Callable[[int], Generator[Section]],
+) -> list[tuple[int, int]]:
+    """The half-open ranges of the chunks of a file whose rows are from ``start`` to ``end``.
+
+    ``sections_from`` reads the file from the start of a chunk on, to its end.
+    """
+    starts = [start]
+    unknown: list[int] = []
+    for boundary in [*boundaries, Boundary(end, end)]:
+        if boundary.start is None:
+            unknown.append(boundary.multiple)
+            continue
+        if unknown:
+            with closing(sections_from(starts[-1])) as sections:
+                for record_end in _first_ends(sections, starts[-1], unknown):
+                    if record_end > starts[-1]:
+                        starts.append(record_end)
+            unknown = []
+        if boundary.start > starts[-1]:
+            starts.append(boundary.start)
+    starts = [one for one in starts if one < end]
+    return list(pairwise([*starts, end]))
+
+
+def _first_ends(
+    sections: Iterable[Section], offset: int, multiples: Sequence[int]
+) -> Iterator[int]:
+    """For each multiple, the first end of a record at or after it."""
+    wanted = iter(multiples)
+    multiple = next(wanted)
+    for section in sections:
+        ends = [offset + section.size]
+        if multiple < ends[0]:
+            ends = [*(offset + record.end for record in section.records()), *ends]
+        for record_end in ends:
+            while record_end >= multiple:
+                yield record_end
+                following = next(wanted, None)
+                if following is None:
+                    return
+                multiple = following
+        offset += section.size

@@ -1,92 +1,118 @@
-"""Rows of one chunk with equal keys, found without keeping the rows.
+"""Rows with equal keys: of each key the last row in the file's order is written, the earlier ones
+are superseded.
 
-A digest of each key is kept, 8 bytes a row. Only if some occur more than once is the chunk read
-again, to compare the keys themselves and to list the rows that are superseded.
+Digests (``key_digests``) say which rows may have equal keys. Only those are looked at here, and
+compared by their keys.
 """
 
 from array import array
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Set
+from typing import NamedTuple
 
-from ingestion.csv_files.fast_rows import PageReader
+from ingestion.csv_files.fast_rows import Page, PageReader
 from ingestion.csv_files.item_json import EncodedKey
-from ingestion.csv_files.records import Record
+from ingestion.csv_files.key_digests import Digest
+from ingestion.csv_files.records import without_line_end
 from ingestion.csv_files.refused_rows import RefusedRow, refused_row
+from ingestion.csv_files.sections import Section
+
+MAX_KEYS_AT_A_TIME = 500_000
+"""Repeated keys whose rows are looked for in one reading of a chunk: some 300 bytes each."""
 
 
-class KeyDigests:
-    """Python's hashes of keys, 64 bits that mean nothing in another process, in order."""
-
-    def __init__(self) -> None:
-        self._digests = array("q")
-
-    def __len__(self) -> int:
-        return len(self._digests)
-
-    def add(self, keys: Iterable[EncodedKey]) -> None:
-        self._digests.extend(map(hash, keys))
-
-    def keep(self, count: int) -> None:
-        """Forget all but the first so many."""
-        del self._digests[count:]
-
-    def repeated(self) -> set[int]:
-        """The digests that occur more than once: equal keys have them, and hardly any others."""
-        # One half of them at a time, to need less memory at once.
-        below = _more_than_once([digest for digest in self._digests if digest < 0])
-        return below | _more_than_once([digest for digest in self._digests if digest >= 0])
+_BYTES_PER_SECOND = 10e6
+"""Half of what a function with one vCPU reads of ordinary rows."""
 
 
-def _more_than_once(digests: list[int]) -> set[int]:
-    if len(set(digests)) == len(digests):
-        return set()
-    return {digest for digest, times in Counter(digests).items() if times > 1}
+def finding_seconds(repeated: int, size: int) -> float:
+    """Seconds that ``superseded_rows`` takes at most: so many repeated keys in ``size`` bytes."""
+    readings = -(-repeated // MAX_KEYS_AT_A_TIME) + 1
+    return 2 + readings * size / _BYTES_PER_SECOND
 
 
-MAX_KEYS_AT_A_TIME = 250_000
-"""Repeated keys that are looked for in one reading of a chunk: some 400 bytes each."""
+class KeyedRow(NamedTuple):
+    """An accepted row. ``line`` is counted from the start of what was read."""
+
+    line: int
+    raw: bytes
+    key: EncodedKey
+    digest: int
+    request: bytes
+    """To put its item."""
+
+    def superseded(self) -> RefusedRow:
+        return refused_row(self.line, "", "superseded", self.raw)
+
+
+def rows_with(
+    wanted: Set[int], sections: Iterable[Section], reader: PageReader, digest: Digest
+) -> Iterator[KeyedRow]:
+    """The accepted rows whose keys have one of the digests ``wanted``, in the file's order.
+    ``sections`` are those of a chunk, from its start."""
+    lines = 0
+    for section in sections:
+        page = reader.read(section)
+        digests = digest(page.keys)
+        if not wanted.isdisjoint(digests):
+            places = _places(page, reader)
+            for one, key, request, (line, raw) in zip(
+                digests, page.keys, page.requests, places, strict=True
+            ):
+                if one in wanted:
+                    yield KeyedRow(lines + line, raw, key, one, request)
+        lines += page.lines
+
+
+def _places(page: Page, reader: PageReader) -> Iterator[tuple[int, bytes]]:
+    """Line and text of each accepted row of a page."""
+    if len(page.keys) == page.lines:  # each line is a row
+        for line, raw in enumerate(page.section.text.removesuffix(b"\n").split(b"\n"), 1):
+            yield line, without_line_end(raw)
+    else:
+        for record, _ in reader.accepted(page):
+            yield record.line, record.raw
 
 
 def superseded_rows(
-    texts: Callable[[], Iterable[bytes]], reader: PageReader, repeated: Sequence[int]
+    repeated: "array[int]",
+    sections: Callable[[], Iterable[Section]],
+    reader: PageReader,
+    digest: Digest,
 ) -> Iterator[RefusedRow]:
-    """The rows of a chunk that a later row with an equal key supersedes, in the order of lines.
+    """The rows of a chunk that a later row of the chunk supersedes, in the order of their lines.
 
-    ``texts`` gives the chunk's whole records from its start, ``repeated`` has the digests of the
-    keys that occur more than once. The chunk is read once per MAX_KEYS_AT_A_TIME of them, and once
-    more to list the rows. Memory: those keys, and one bit per line.
+    ``repeated`` are the digests that occur more than once in it, and ``sections`` gives its
+    sections from the start. They are read once per MAX_KEYS_AT_A_TIME digests, and once more to
+    list the rows. Memory: those keys, and one bit per line.
     """
-    superseded = bytearray()  # a bit per line
+    lines = _Lines()
     for first in range(0, len(repeated), MAX_KEYS_AT_A_TIME):
-        _mark_superseded(
-            superseded, texts(), reader, frozenset(repeated[first : first + MAX_KEYS_AT_A_TIME])
-        )
-    for line, record, _ in _accepted(texts(), reader):
-        if line >> 3 < len(superseded) and superseded[line >> 3] >> (line & 7) & 1:
-            yield refused_row(line, "", "superseded", record.raw)
+        wanted = frozenset(repeated[first : first + MAX_KEYS_AT_A_TIME])
+        last: dict[EncodedKey, int] = {}  # the line of each key's last row
+        for row in rows_with(wanted, sections(), reader, digest):
+            if row.key in last:
+                lines.add(last[row.key])
+            last[row.key] = row.line
+    lines_before = 0
+    for section in sections():
+        page = reader.read(section)
+        for line, raw in _places(page, reader):
+            if lines_before + line in lines:
+                yield refused_row(lines_before + line, "", "superseded", raw)
+        lines_before += page.lines
 
 
-def _mark_superseded(
-    superseded: bytearray, texts: Iterable[bytes], reader: PageReader, repeated: frozenset[int]
-) -> None:
-    last: dict[EncodedKey, int] = {}  # line of each key's last row
-    for line, _, key in _accepted(texts, reader, repeated):
-        earlier = last.get(key)
-        if earlier is not None:
-            superseded.extend(bytes(max(0, (earlier >> 3) + 1 - len(superseded))))
-            superseded[earlier >> 3] |= 1 << (earlier & 7)
-        last[key] = line
+class _Lines:
+    """A set of line numbers: one bit per line."""
 
+    def __init__(self) -> None:
+        self._bits = bytearray()
 
-def _accepted(
-    texts: Iterable[bytes], reader: PageReader, repeated: frozenset[int] | None = None
-) -> Iterator[tuple[int, Record, EncodedKey]]:
-    """Line, record and key of the accepted rows, of those whose keys have the digests wanted."""
-    lines = 0
-    for text in texts:
-        page = reader.read(text)
-        if repeated is None or not repeated.isdisjoint(map(hash, page.keys)):
-            for record, key in reader.accepted(page):
-                if repeated is None or hash(key) in repeated:
-                    yield lines + record.line, record, key
-        lines += page.lines
+    def add(self, line: int) -> None:
+        missing = (line >> 3) + 1 - len(self._bits)
+        if missing > 0:
+            self._bits.extend(bytes(missing))
+        self._bits[line >> 3] |= 1 << (line & 7)
+
+    def __contains__(self, line: int) -> bool:
+        return line >> 3 < len(self._bits) and self._bits[line >> 3] >> (line & 7) & 1 == 1

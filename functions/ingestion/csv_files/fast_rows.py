@@ -16,12 +16,12 @@ from ingestion.csv_files.item_json import (
     put_request,
     put_request_template,
 )
+from ingestion.csv_files.layout import HeaderLine
 from ingestion.csv_files.records import (
-    MalformedField,
+    BYTE_ORDER_MARK,
     Record,
-    quoted_records,
-    read_records,
-    split_fields,
+    fields_of,
+    values_of,
 )
 from ingestion.csv_files.refused_rows import RefusedRow, refused_row
 from ingestion.csv_files.rows import (
@@ -29,10 +29,13 @@ from ingestion.csv_files.rows import (
     MAX_KEY_BYTES,
     MAY_BE_EMPTY,
     Key,
+    NoRow,
+    Refusal,
     Row,
     RowReader,
     is_date,
 )
+from ingestion.csv_files.sections import Section
 
 PAGE_SIZE = 64 * 1024
 """Bytes to read at a time: few enough to stay in the processor's cache."""
@@ -49,34 +52,55 @@ _TIMESTAMPS = re.compile(
 
 
 class Page:
-    """The rows of some whole records. Lines are counted from the page's start."""
+    """The rows of a section. Lines are counted from the section's start.
 
-    __slots__ = ("blank_lines", "keys", "refused", "requests", "text")
+    Every line is one of a row, blank, a repeated header's, or the end mark's.
+    """
 
-    def __init__(self, text: bytes) -> None:
-        self.text = text
-        self.blank_lines = 0
+    __slots__ = (
+        "blank_lines",
+        "keys",
+        "refused",
+        "repeated_headers",
+        "requests",
+        "row_lines",
+        "section",
+    )
+
+    def __init__(self, section: Section) -> None:
+        self.section = section
         self.keys: list[EncodedKey] = []
         self.requests: list[bytes] = []
         """To put the accepted rows' items, in the file's order, as ``keys``."""
         self.refused: list[RefusedRow] = []
+        self.row_lines = 0
+        """Of accepted and of refused rows."""
+        self.blank_lines = 0
+        self.repeated_headers = 0
 
     @property
     def lines(self) -> int:
-        """Those that the text has; the last one of a file may have no end."""
-        return self.text.count(b"\n") + (self.text[-1:] not in (b"", b"\n"))
+        return (
+            self.row_lines + self.blank_lines + self.repeated_headers + self.section.end_mark_lines
+        )
 
 
 class PageReader:
     """Reads the records of one file, by the page. The arguments are those of RowReader."""
 
     def __init__(
-        self, columns: Mapping[str, int], width: int, delimiter: bytes, key: Sequence[str]
+        self,
+        columns: Mapping[str, int],
+        width: int,
+        delimiter: bytes,
+        key: Sequence[str],
+        header: HeaderLine | None = None,
     ) -> None:
-        self._rows = RowReader(columns, width, delimiter, key)
+        self._rows = RowReader(columns, width, delimiter, key, header)
+        self.layout = self._rows.layout
         self._delimiter = delimiter
         self._width = width
-        self._step = width + 1  # fields a record, with the LF at its end as one
+        self._opens_after = delimiter + b"\n"
         self._line_end = delimiter + b"\n" + delimiter
         # What a plain text must be free of. Each LF in it ends a record, no delimiter is left in a
         # field, and quotes and backslashes are escaped beforehand.
@@ -93,93 +117,134 @@ class PageReader:
             names[index] = name
         self._template = put_request_template(names, numbers=("quantity",))
 
-    def read(self, text: bytes) -> Page:
-        """``text`` starts at a record's start and ends where one ends."""
-        page = Page(text)
-        self._read_into(page, text, 0)
+    def read(self, section: Section) -> Page:
+        page = Page(section)
+        if section.too_long:
+            self._read_records(page, section.records(), 0)
+            return page
+        start = line = 0
+        for one in section.multiline:
+            if not one.stands:
+                self._read_into(page, start, one.start, line)
+                line += section.text.count(b"\n", start, one.start)
+                self._read_records(page, section.records(one.start, one.end), line)
+                line += 1
+                start = one.end
+        self._read_into(page, start, len(section.text), line)
         return page
 
     def accepted(self, page: Page) -> Iterator[tuple[Record, EncodedKey]]:
         """The accepted rows' records and keys."""
-        for record in read_records([page.text], self._delimiter):
-            if record.raw:
-                outcome = self._rows.read(record)
-                if isinstance(outcome, Row):
-                    yield record, _encoded(outcome.key)
+        for record in page.section.records():
+            outcome = self._rows.read(record)
+            if isinstance(outcome, Row):
+                yield record, _encoded(outcome.key)
 
     def part(self, page: Page, accepted: int) -> Page:
         """The page up to the last of its first so many accepted rows."""
         if not accepted:
-            return Page(b"")
+            return Page(Section(b"", 0))
         record, _ = next(islice(self.accepted(page), accepted - 1, None))
-        return self.read(page.text[: record.end])
+        return self.read(page.section.before(record.end))
 
-    def _read_into(self, page: Page, text: bytes, line: int) -> None:
-        quoted = list(quoted_records(text, self._delimiter)) if b'"' in text else []
-        fields = self._fields(text, quoted)
+    def _read_into(self, page: Page, start: int, end: int, line: int) -> None:
+        """Read a part of the page's text that begins behind so many lines."""
+        if start == end:
+            return
+        section = page.section
+        text = section.text[start:end]
+        fields = self._fields(text)
         if fields and self._are_good(fields):
-            step = self._step
+            step = self._width + 1
             page.keys += zip(*[fields[field::step] for field in self._key], strict=True)
             rows = zip(*[iter(fields)] * step, strict=True)
             page.requests += [self._template % row for row in rows]
+            page.row_lines += len(fields) // step + self._lines_within(page, start, end)
             return
-        middle = _record_end(text, len(text) // 2, quoted)
-        if middle == len(text) or text.count(b"\n") <= _MIN_ROWS_TO_HALVE:
-            for record in read_records([text], self._delimiter):
-                self._read_record(page, record, line)
+        middle = self._record_end(section, start + len(text) // 2, start, end)
+        if middle == end or text.count(b"\n") <= _MIN_ROWS_TO_HALVE:
+            self._read_records(page, section.records(start, end), line)
         else:
-            first, second = text[:middle], text[middle:]
-            self._read_into(page, first, line)
-            self._read_into(page, second, line + first.count(b"\n"))
+            self._read_into(page, start, middle, line)
+            self._read_into(page, middle, end, line + text.count(b"\n", 0, middle - start))
 
-    def _read_record(self, page: Page, record: Record, line: int) -> None:
-        if not record.raw:
-            page.blank_lines += 1
-            return
-        outcome = self._rows.read(record)
-        if isinstance(outcome, Row):
-            page.keys.append(_encoded(outcome.key))
-            page.requests.append(put_request(outcome.item))
-        else:
-            page.refused.append(
-                refused_row(line + record.line, outcome.column, outcome.reason, record.raw)
-            )
+    def _read_records(self, page: Page, records: Iterator[Record], line: int) -> None:
+        for record in records:
+            outcome = self._rows.read(record)
+            if outcome is NoRow.BLANK:
+                page.blank_lines += record.lines
+            elif outcome is NoRow.REPEATED_HEADER:
+                page.repeated_headers += record.lines
+            else:
+                page.row_lines += record.lines
+            if isinstance(outcome, Row):
+                page.keys.append(_encoded(outcome.key))
+                page.requests.append(put_request(outcome.item))
+            elif isinstance(outcome, Refusal):
+                page.refused.append(
+                    refused_row(line + record.line, outcome.column, outcome.reason, record.raw)
+                )
 
-    def _fields(self, text: bytes, quoted: Sequence[tuple[int, int]]) -> list[bytes] | None:
+    def _fields(self, text: bytes) -> list[bytes] | None:
         """The fields of all records, one after the other and as they go into JSON, behind each
         record's an LF. None if a record has not the header's number of fields, or anything else
         asks for a closer look."""
         if not text.endswith(b"\n") or len(text) > MAX_ITEM_BYTES - 100 or not _is_utf8(text):
             return None
-        fields: list[bytes] = []
-        records = len(quoted)
+        if _has_marks(text):
+            return None
+        quoted = []
+        stretches = []  # of records without quoted fields
+        done = position = 0
+        while (quote := text.find(b'"', position)) >= 0:
+            position = quote + 1
+            if quote and text[quote - 1] not in self._opens_after:
+                continue
+            start = text.rfind(b"\n", 0, quote) + 1
+            match = self.layout.pattern.match(text, start)
+            if not match:  # it is malformed, or has not the right width
+                return None
+            quoted.append(match)
+            stretches.append(text[done:start])
+            done = position = match.end()
+        stretches.append(text[done:])
+        fields = self._fields_without_quotes(b"".join(stretches))
+        if not quoted or fields is None:
+            return fields
+        step = self._width + 1
+        plain_fields, fields = fields, []
         done = 0
-        for start, end in [*quoted, (len(text), len(text))]:
-            plain = text[done:start].replace(b"\r\n", b"\n")
-            # No field is quoted here, so a quote is data, and escaped as ``escape`` would.
-            plain = plain.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+        for stretch, match in zip(stretches, quoted, strict=False):
+            if stretch:
+                end = done + stretch.count(b"\n") * step
+                fields += plain_fields[done:end]
+                done = end
+            fields += map(escape, values_of(fields_of(match)))
+            fields.append(b"\n")
+        fields += plain_fields[done:]
+        return fields
+
+    def _fields_without_quotes(self, text: bytes) -> list[bytes] | None:
+        """What ``_fields`` gives, for records without quoted fields."""
+        plain = text.replace(b"\r\n", b"\n")
+        # A quote is data, and escaped as ``escape`` would.
+        plain = plain.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+        if len(plain.translate(None, self._to_escape)) < len(plain):
+            plain = plain.replace(b"\r\n", b"\n")  # they were CR CR LF
             if len(plain.translate(None, self._to_escape)) < len(plain):
                 return None
-            records += plain.count(b"\n")
-            fields += plain.replace(b"\n", self._line_end).split(self._delimiter)
-            fields.pop()  # what follows the last LF, nothing
-            if start < end:
-                raw = text[start : end - 1].removesuffix(b"\r")
-                values = split_fields(raw, self._delimiter)
-                if isinstance(values, MalformedField):
-                    return None
-                fields += map(escape, values)
-                fields.append(b"\n")
-            done = end
+        records = plain.count(b"\n")
+        fields = plain.replace(b"\n", self._line_end).split(self._delimiter)
+        fields.pop()  # what follows the last LF, nothing
         # There is one LF for each record, and none in a value, where it would be escaped. If each
         # is where a record of the right width has it, then all records are of that width.
-        if fields[self._width :: self._step] != [b"\n"] * records:
+        if fields[self._width :: self._width + 1] != [b"\n"] * records:
             return None
         return fields
 
     def _are_good(self, fields: list[bytes]) -> bool:
         """Whether all values are what RowReader takes."""
-        step = self._step
+        step = self._width + 1
         for field in self._required:
             if b"" in fields[field::step]:
                 return False
@@ -192,7 +257,27 @@ class PageReader:
         timestamps = fields[self._timestamp :: step]
         if not _TIMESTAMPS.fullmatch(b"\n".join(timestamps) + b"\n"):
             return False
-        return all(is_date(day.decode()) for day in {time[:10] for time in timestamps})
+        return all(map(is_date, {time[:10] for time in timestamps}))
+
+    @staticmethod
+    def _lines_within(page: Page, start: int, end: int) -> int:
+        """Lines of the records of a part, besides the first of each."""
+        text = page.section.text
+        return sum(
+            text.count(b"\n", one.start, one.end - 1)
+            for one in page.section.multiline_between(start, end)
+        )
+
+    @staticmethod
+    def _record_end(section: Section, position: int, start: int, end: int) -> int:
+        """Where a record of a part ends, at or after ``position``."""
+        newline = section.text.find(b"\n", position, end)
+        if newline < 0:
+            return end
+        for one in section.multiline_between(start, newline + 1):
+            if newline < one.end:
+                return one.end
+        return newline + 1
 
 
 def _encoded(key: Key) -> EncodedKey:
@@ -209,12 +294,9 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
-def _record_end(text: bytes, position: int, quoted: Sequence[tuple[int, int]]) -> int:
-    """Where a record ends, at or after ``position``."""
-    newline = text.find(b"\n", position)
-    if newline < 0:
-        return len(text)
-    for start, end in quoted:
-        if start <= newline < end:
-            return end
-    return newline + 1
+def _has_marks(text: bytes) -> bool:
+    """Whether a record may begin with a mark, which is dropped."""
+    return b"\f" in text or (
+        # The byte alone is rare, and looked for faster.
+        b"\xef" in text and BYTE_ORDER_MARK in text
+    )

@@ -6,8 +6,17 @@ from dataclasses import dataclass
 
 from ingestion.contracts import Reason
 from ingestion.csv_files.encodings import is_utf8, looks_like, utf16_without_mark
-from ingestion.csv_files.records import DELIMITERS, MalformedField, read_records, split_fields
-from ingestion.csv_files.rows import COLUMNS
+from ingestion.csv_files.layout import MAX_COLUMNS, HeaderLine
+from ingestion.csv_files.records import (
+    DELIMITERS,
+    Taken,
+    marks_end,
+    take_record,
+    values_of,
+    without_line_end,
+)
+from ingestion.csv_files.rows import COLUMNS, NoRow, RowReader
+from ingestion.csv_files.sections import end_mark_start, read_sections
 
 HEAD_SIZE = 1024 * 1024
 """How many bytes of a file (unpacked) are looked at before it is accepted."""
@@ -36,6 +45,8 @@ class FileFacts:
     data_start: int
     """Offset of the first byte after the header."""
     header_lines: int
+    header: HeaderLine
+    """To recognise the header where it is repeated."""
     unknown_columns: tuple[str, ...]
 
 
@@ -53,8 +64,9 @@ def examine(
     for signature, what in _SIGNATURES:
         if head.startswith(signature):
             return [Reason("not_csv", f"The file is {what}.")]
-    if b"\x00" in head:
-        return [_why_nul_bytes(head)]
+    nul = head.find(b"\x00", 0, end_mark_start(head))
+    if nul >= 0:
+        return [_why_nul_bytes(head, nul)]
     if not is_utf8(head.partition(b"\n")[0]):
         detail = f"The header is not UTF-8.{_what_to_do(head)}"
         return [Reason("not_utf8", detail, 1)]
@@ -65,8 +77,8 @@ def examine(
     return facts
 
 
-def _why_nul_bytes(head: bytes) -> Reason:
-    line = head.count(b"\n", 0, head.index(b"\x00")) + 1
+def _why_nul_bytes(head: bytes, nul: int) -> Reason:
+    line = head.count(b"\n", 0, nul) + 1
     encoding = utf16_without_mark(head)
     if encoding:
         detail = f"The file looks like {encoding} text without a byte order mark; save it as UTF-8."
@@ -80,16 +92,22 @@ def _why_not_utf8(
 ) -> Reason | None:
     """Why the file is refused whose head has rows that are not UTF-8; None if they are so few that
     each is refused by itself when it is read."""
-    rows, affected, first_line, sample = 0, 0, 0, b""
     data = head[facts.data_start :]
-    for record in read_records([data], facts.delimiter.encode()):
-        if not record.raw or (record.end == len(data) and not complete):
-            continue  # a blank line, or a row of which only the beginning is known
-        rows += 1
-        if not is_utf8(record.raw):
-            affected += 1
-            first_line = first_line or facts.header_lines + record.line
-            sample += record.raw + b"\n"
+    if not complete:
+        data = data[: data.rfind(b"\n") + 1]  # only the beginning of the last line is known
+    reader = RowReader(facts.columns, facts.width, facts.delimiter.encode(), (), facts.header)
+    rows, affected, first_line, sample = 0, 0, 0, b""
+    lines = facts.header_lines
+    for section in read_sections([data], reader.layout, ends_file=complete):
+        for record in section.records():
+            if isinstance(reader.read(record), NoRow):
+                continue
+            rows += 1
+            if not is_utf8(record.raw):
+                affected += 1
+                first_line = first_line or lines + record.line
+                sample += record.raw + b"\n"
+        lines += section.line_ends
     if not too_many_refused(affected, rows) and not (complete and affected == rows > 0):
         return None
     of_rows = f"{rows:,} rows" if complete else f"the first {rows:,} rows"
@@ -104,29 +122,32 @@ def _what_to_do(text: bytes) -> str:
 
 
 def _read_header(head: bytes, complete: bool) -> FileFacts | list[Reason]:
-    mark = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
-    best: tuple[int, bytes, list[str], int, int] | None = None
+    line_end = head.find(b"\n") + 1 or len(head)
+    line = without_line_end(head[marks_end(head) : min(line_end, end_mark_start(head))])
+    best: tuple[int, bytes, list[str]] | None = None
     for delimiter in DELIMITERS:
-        record = next(read_records([head[mark:]], delimiter))
-        fields = MalformedField(0) if record.problem else split_fields(record.raw, delimiter)
-        if isinstance(fields, MalformedField) or (mark + record.end == len(head) and not complete):
+        taken = take_record(line, 0, len(line), delimiter, len(line) + 1, complete=True)
+        if not isinstance(taken, Taken) or (line_end == len(head) and not complete):
             continue
-        names = [field.decode(errors="replace").strip() for field in fields]
+        names = [value.decode(errors="replace").strip() for value in values_of(taken.fields)]
         known = len({name.lower() for name in names}.intersection(COLUMNS))
         if best is None or known > best[0]:
-            best = known, delimiter, names, mark + record.end, record.lines + 1
+            best = known, delimiter, names
     if best is None:
         detail = "The first line is no CSV header: its quotes do not match, or it is too long."
         return [Reason("no_header", detail, 1)]
-    known, delimiter, names, data_start, lines = best
+    known, delimiter, names = best
     if not known:
         detail = f"The first line names none of the columns {', '.join(COLUMNS)}; add a header."
         return [Reason("no_header", detail, 1)]
-    return _match_columns(delimiter, names, data_start, lines)
+    if len(names) > MAX_COLUMNS:
+        detail = f"The header has {len(names):,} columns; a file may have {MAX_COLUMNS:,} at most."
+        return [Reason("too_many_columns", detail, 1)]
+    return _match_columns(delimiter, names, line_end, HeaderLine.of(line))
 
 
 def _match_columns(
-    delimiter: bytes, names: Sequence[str], data_start: int, header_lines: int
+    delimiter: bytes, names: Sequence[str], data_start: int, header: HeaderLine
 ) -> FileFacts | list[Reason]:
     lowered = [name.lower() for name in names]
     reasons = []
@@ -145,6 +166,7 @@ def _match_columns(
         columns={column: lowered.index(column) for column in COLUMNS},
         width=len(names),
         data_start=data_start,
-        header_lines=header_lines,
+        header_lines=1,
+        header=header,
         unknown_columns=tuple(name[:255] for name in unknown[:_MAX_UNKNOWN_COLUMNS]),
     )

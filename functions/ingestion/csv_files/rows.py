@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 
-from ingestion.csv_files.records import MalformedField, Record, split_fields
+from ingestion.csv_files.layout import Check, HeaderLine, Layout
+from ingestion.csv_files.records import MalformedField, Record, split_fields, without_marks
 
 COLUMNS = ("ticket_id", "product", "basket_id", "timestamp", "category", "quantity", "store")
 TEXT_COLUMNS = ("ticket_id", "product", "basket_id", "timestamp", "category", "store")
@@ -19,8 +21,8 @@ REASONS = {
     "too_few_fields": "the row has fewer fields than the header",
     "too_many_fields": "the row has more fields than the header",
     "malformed_quote": "text follows a closing quote",
-    "unclosed_quote": "a quote is never closed; nothing was read after it",
-    "record_too_long": "the record is longer than 1 MiB; the rest of its chunk was not read",
+    "stray_quote": "a quote opens a field that no quote closes, or one in another row does",
+    "record_too_long": "the line is longer than 1 MiB",
     "not_utf8": "the row is not UTF-8",
     "value_too_long": "a value is longer than DynamoDB can store it",
     "superseded": "a later row of the same chunk has the same key",
@@ -30,11 +32,10 @@ REASONS = {
 # DynamoDB's limits, in bytes of UTF-8: "Quotas in Amazon DynamoDB", Developer Guide.
 MAX_KEY_BYTES = (2048, 1024)
 MAX_ITEM_BYTES = 400 * 1024
-_QUANTITY = re.compile(r"[+-]?[0-9]{1,38}", re.ASCII)
+_QUANTITY = re.compile(rb"[+-]?[0-9]{1,38}")
 _TIMESTAMP = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,9})?)?"
-    r"(Z|[+-]([01][0-9]|2[0-3]):?[0-5][0-9])?",
-    re.ASCII,
+    rb"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,9})?)?"
+    rb"(Z|[+-]([01][0-9]|2[0-3]):?[0-5][0-9])?"
 )
 
 Item = dict[str, dict[str, str]]
@@ -55,39 +56,84 @@ class Refusal(NamedTuple):
     reason: str
 
 
+class NoRow(Enum):
+    """A record that is no row and is not refused."""
+
+    BLANK = "blank"
+    """Every field is empty, or there is no field at all."""
+    REPEATED_HEADER = "repeated header"
+
+
+def is_quantity(value: bytes) -> bool:
+    return _QUANTITY.fullmatch(value) is not None
+
+
+def is_timestamp(value: bytes) -> bool:
+    match = _TIMESTAMP.fullmatch(value)
+    return match is not None and is_date(match[1])
+
+
+@lru_cache(maxsize=4096)  # a file has few days
+def is_date(value: bytes) -> bool:
+    try:
+        date.fromisoformat(value.decode())
+    except ValueError:
+        return False
+    return True
+
+
+def layout_of(
+    columns: Mapping[str, int], width: int, delimiter: bytes, header: HeaderLine | None = None
+) -> Layout:
+    """The layout of a file with these columns, by their zero-based fields."""
+    checks: dict[int, Check] = {columns[name]: bool for name in COLUMNS if name not in MAY_BE_EMPTY}
+    checks[columns["quantity"]] = is_quantity
+    checks[columns["timestamp"]] = is_timestamp
+    return Layout(delimiter, width, checks, header)
+
+
 class RowReader:
     """Reads the records of one file.
 
-    ``columns`` gives the zero-based field of each column, ``width`` how many fields the header has
-    and ``key`` the names of the table's key attributes, partition key first.
+    ``columns`` gives the zero-based field of each column, ``width`` how many fields the header has,
+    ``key`` the names of the table's key attributes, partition key first, and ``header`` the
+    header's line.
     """
 
     def __init__(
-        self, columns: Mapping[str, int], width: int, delimiter: bytes, key: Sequence[str]
+        self,
+        columns: Mapping[str, int],
+        width: int,
+        delimiter: bytes,
+        key: Sequence[str],
+        header: HeaderLine | None = None,
     ) -> None:
+        self.layout = layout_of(columns, width, delimiter, header)
         self._columns = dict(columns)
         self._names = {index: name for name, index in columns.items()}
-        self._width = width
-        self._delimiter = delimiter
         self._key = tuple(key)
         self._required = [column for column in COLUMNS if column not in MAY_BE_EMPTY]
 
-    def read(self, record: Record) -> Row | Refusal:
-        """The row of a record that is not blank."""
+    def read(self, record: Record) -> Row | Refusal | NoRow:
+        """The row of a record."""
         if record.problem:
             return Refusal("", record.problem)
-        fields = split_fields(record.raw, self._delimiter)
+        raw = without_marks(record.raw)
+        if self.layout.is_header(raw):
+            return NoRow.REPEATED_HEADER
+        fields = split_fields(raw, self.layout.delimiter)
         if isinstance(fields, MalformedField):
             return Refusal(self._names.get(fields.field, ""), "malformed_quote")
-        if len(fields) != self._width:
-            few = len(fields) < self._width
+        if not any(fields):
+            return NoRow.BLANK
+        if len(fields) != self.layout.width:
+            few = len(fields) < self.layout.width
             return Refusal("", "too_few_fields" if few else "too_many_fields")
         try:
-            record.raw.decode()  # the columns that are left out, too
+            raw.decode()  # the columns that are left out, too
         except UnicodeDecodeError:
             return Refusal(self._first_not_utf8(fields), "not_utf8")
-        values = {column: fields[index].decode() for column, index in self._columns.items()}
-        return self._check(values, len(record.raw))
+        return self._check({name: fields[at] for name, at in self._columns.items()}, len(raw))
 
     def _first_not_utf8(self, fields: list[bytes]) -> str:
         for index, field in enumerate(fields):
@@ -97,38 +143,23 @@ class RowReader:
                 return self._names.get(index, "")
         return ""
 
-    def _check(self, values: dict[str, str], raw_size: int) -> Row | Refusal:
+    def _check(self, values: dict[str, bytes], raw_size: int) -> Row | Refusal:
         for column in self._required:
             if not values[column]:
                 return Refusal(column, "missing_value")
-        quantity = values["quantity"]
-        if not _QUANTITY.fullmatch(quantity):
+        if not is_quantity(values["quantity"]):
             return Refusal("quantity", "bad_quantity")
-        if not _is_timestamp(values["timestamp"]):
+        if not is_timestamp(values["timestamp"]):
             return Refusal("timestamp", "bad_timestamp")
         for column, longest in zip(self._key, MAX_KEY_BYTES, strict=False):
-            if len(values[column]) * 4 > longest and len(values[column].encode()) > longest:
+            if len(values[column]) > longest:
                 return Refusal(column, "value_too_long")
         # Attribute names count as well; together they are shorter than 100 bytes.
         if raw_size > MAX_ITEM_BYTES - 100:
-            size = sum(len(name) + len(value.encode()) for name, value in values.items())
+            size = sum(len(name) + len(value) for name, value in values.items())
             if size > MAX_ITEM_BYTES:
                 return Refusal("", "value_too_long")
-        item = {column: {"S": value} for column, value in values.items()}
+        item = {column: {"S": value.decode()} for column, value in values.items()}
         # DynamoDB normalises numbers; it is not said whether it takes a plus sign.
-        item["quantity"] = {"N": quantity.removeprefix("+")}
-        return Row(tuple(values[column] for column in self._key), item)
-
-
-def _is_timestamp(text: str) -> bool:
-    match = _TIMESTAMP.fullmatch(text)
-    return match is not None and is_date(match[1])
-
-
-@lru_cache(maxsize=4096)  # a file has few days
-def is_date(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+        item["quantity"] = {"N": values["quantity"].decode().removeprefix("+")}
+        return Row(tuple(values[column].decode() for column in self._key), item)

@@ -99,6 +99,8 @@ class BatchWriter(Generic[Mark]):
         """Items never sent because a later one of the same key took their place in a batch."""
         self.throttles = 0
         """Answers by which the table took less than it was asked to."""
+        self.unanswered = 0
+        """Requests that DynamoDB did not answer: it may carry them out later."""
         self.batch_items = min(BATCH_ITEMS, self._rate.batch_items) if self._rate else BATCH_ITEMS
         """The most items of one ``put``."""
 
@@ -107,7 +109,8 @@ class BatchWriter(Generic[Mark]):
 
     def __exit__(self, *_: object) -> None:
         while self._sender.under_way:
-            self._sender.replies(_MAX_WAIT_SECONDS)
+            for reply in self._sender.replies(_MAX_WAIT_SECONDS):
+                self.unanswered += _is_fault(reply)
 
     def put(self, keys: Sequence[EncodedKey], requests: Sequence[bytes], mark: Mark) -> None:
         """Take at most ``batch_items`` items, as one batch; blocks while enough are in flight.
@@ -186,6 +189,7 @@ class BatchWriter(Generic[Mark]):
 
     def _take(self, reply: Reply) -> None:
         batch: _Batch[Mark] = reply.tag
+        self.unanswered += _is_fault(reply)
         answer = read_answer(reply.status, reply.body, batch.requests, self._table)
         if not answer.left:
             self._pressure.succeeded()
@@ -214,3 +218,7 @@ class BatchWriter(Generic[Mark]):
             first = self._sent.popleft()
             self.acknowledged = first.mark
             self.items_written += first.items
+
+
+def _is_fault(reply: Reply) -> bool:
+    return not reply.status or reply.status >= 500

@@ -5,12 +5,10 @@ or repeatable, so a task may be run twice, or killed after any one of them and r
 never holds a row's values.
 """
 
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ingestion.ledger.chunks import ChunkProgress, chunk_entry_name, chunk_progress
-from ingestion.ledger.store import Entries, Entry
+from ingestion.ledger.store import Entries, Entry, now
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -18,15 +16,11 @@ if TYPE_CHECKING:
 _LOAD = "load"
 
 
-class Ledger:
+class Loads:
     """Reads and writes what is recorded of loads in ``table``."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._entries = Entries(client, table)
-
-    def now(self) -> str:
-        """The time as the ledger notes it."""
-        return _now()
 
     def open_load(self, load_id: str, facts: Mapping[str, Any], execution_arn: str) -> None:
         """Record that an execution works on a load; the first one sets ``started_at``."""
@@ -36,7 +30,7 @@ class Ledger:
             {**facts, "status": "RUNNING"},
             more=", started_at = if_not_exists(started_at, :now) "
             "REMOVE finished_at ADD executions :execution",
-            more_values={":now": _now(), ":execution": {execution_arn}},
+            more_values={":now": now(), ":execution": {execution_arn}},
         )
 
     def load(self, load_id: str) -> Entry | None:
@@ -47,42 +41,27 @@ class Ledger:
         """Add facts to a load's entry."""
         self._entries.update(load_id, _LOAD, facts)
 
-    def fix_chunk_size(self, load_id: str, chunk_size: int) -> Entry:
-        """Settle the chunk size of a load, once: whoever plans it again cuts it the same way.
-        Returns the load's entry, with the size that holds."""
+    def fix_plan(self, load_id: str, generation: str, chunk_size: int, digest_key: str) -> Entry:
+        """Settle the chunk size and the digests' key of a load's generation, once: planned again,
+        it is cut and digested the same way. Returns the generation's entry, with what holds."""
         return self._entries.update(
             load_id,
-            _LOAD,
-            {"planned_at": _now()},
-            more=", chunk_size = if_not_exists(chunk_size, :size)",
-            more_values={":size": chunk_size},
+            _plan_name(generation),
+            {"planned_at": now()},
+            more=", chunk_size = if_not_exists(chunk_size, :size), "
+            "digest_key = if_not_exists(digest_key, :key)",
+            more_values={":size": chunk_size, ":key": digest_key},
         )
+
+    def note_plan(self, load_id: str, generation: str, plan: Mapping[str, Any]) -> None:
+        """Record the plan of a load's generation, which is the load's plan from now on."""
+        self._entries.update(load_id, _plan_name(generation), {"plan": plan})
+        self.note(load_id, {"plan": plan, "generation": generation})
 
     def close_load(self, load_id: str, status: str, facts: Mapping[str, Any]) -> None:
         """Record that a load ended ``SUCCEEDED``, ``FAILED`` or ``OVERTAKEN``, and its facts."""
-        self.note(load_id, {**facts, "status": status, "finished_at": _now()})
-
-    def chunk(self, load_id: str, index: int) -> ChunkProgress | None:
-        """How far a chunk has got, or None if it has recorded nothing."""
-        entry = self._entries.get(load_id, chunk_entry_name(index))
-        return chunk_progress(entry) if entry else None
-
-    def chunks(self, load_id: str) -> Iterator[ChunkProgress]:
-        """All recorded chunks of a load, by index."""
-        return map(chunk_progress, self._entries.query(load_id, "chunk#"))
-
-    def save_chunk(self, load_id: str, progress: ChunkProgress) -> ChunkProgress:
-        """Record a chunk's progress unless the ledger already has it further on or finished, as
-        after two deliveries of one task. Returns what the ledger holds then."""
-        saved = self._entries.put_if(
-            load_id,
-            chunk_entry_name(progress.index),
-            progress.to_json() | {"updated_at": _now()},
-            "finished = :false AND next_byte <= :next_byte",
-            {":false": False, ":next_byte": progress.next_byte},
-        )
-        return progress if saved else self.chunk(load_id, progress.index) or progress
+        self.note(load_id, {**facts, "status": status, "finished_at": now()})
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _plan_name(generation: str) -> str:
+    return f"plan#{generation}"

@@ -1,6 +1,7 @@
 """Entries of the ledger table, in plain Python values: whole numbers, text, lists, maps, sets."""
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,22 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Entry = dict[str, Any]
+
+
+def now() -> str:
+    """The time as the ledger notes it."""
+    return timestamp(datetime.now(UTC).timestamp())
+
+
+def timestamp(seconds: float) -> str:
+    """Seconds since the epoch as the ledger notes them: ISO 8601, in milliseconds."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds(timestamp: str) -> float:
+    """Seconds since the epoch of what ``timestamp`` gives."""
+    return datetime.fromisoformat(timestamp).timestamp()
 
 
 class Entries:

@@ -102,8 +102,8 @@ def _fingerprint(answer: "HeadObjectOutputTypeDef") -> str | None:
     return None
 
 
-class _RangeIgnoredError(Exception):
-    """Asked for a range that begins later, the server sends the object from its first byte."""
+class RangeIgnored(Exception):
+    """The server answers a request for a range with the whole object."""
 
 
 def read_blocks(
@@ -119,7 +119,7 @@ def read_blocks(
 
     The SDK does not retry a body once it streams, so a broken one is continued from the last
     offset. Raises ObjectGone, ObjectChanged, or botocore's error when S3 stays unreachable; with
-    ``only_the_range`` also _RangeIgnoredError, where bytes before the range are skipped otherwise.
+    ``only_the_range`` also RangeIgnored, where bytes before the range are skipped otherwise.
     """
     offset = start
     breaks = 0
@@ -127,7 +127,7 @@ def read_blocks(
         body, skip = _open_range(client, source, offset, end)
         if skip and only_the_range:
             body.close()
-            raise _RangeIgnoredError
+            raise RangeIgnored
         try:
             for block in body.iter_chunks(block_size):
                 wanted = block[skip : skip + end - offset]
@@ -146,6 +146,14 @@ def read_blocks(
                 raise
         finally:
             body.close()
+
+
+def read_range(client: "S3Client", source: PinnedObject, start: int, end: int) -> bytes:
+    """The bytes of a half-open range that fits into memory.
+
+    Raises RangeIgnored, and what ``read_blocks`` raises.
+    """
+    return b"".join(read_blocks(client, source, start, end, only_the_range=True))
 
 
 def read_ahead(
@@ -171,7 +179,7 @@ def read_ahead(
                 for block in blocks:
                     offset += len(block)
                     yield block
-        except _RangeIgnoredError:
+        except RangeIgnored:
             pass  # Each range would cost as much as all that is left: one request is better.
     yield from read_blocks(client, source, offset, end)
 

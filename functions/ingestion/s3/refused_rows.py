@@ -28,15 +28,18 @@ _PARTS_AHEAD = 16
 
 
 class Series(NamedTuple):
-    """A series has ``complete`` parts, and one of ``open_rows`` rows behind them."""
+    """A series has ``complete`` parts, and one of ``open_rows`` rows behind them; or parts that
+    have names of their own."""
 
     prefix: str
     complete: int = 0
     open_rows: int = 0
+    names: Sequence[str] = ()
 
     def keys(self) -> list[str]:
-        """Of its parts, in their order."""
-        keys = [_part_key(self.prefix, number) for number in range(self.complete)]
+        """The keys of its parts, in their order."""
+        keys = [*self.names]
+        keys += [_part_key(self.prefix, number) for number in range(self.complete)]
         if self.open_rows:
             keys.append(_open_part_key(self.prefix, self.complete, self.open_rows))
         return keys
@@ -128,13 +131,20 @@ def read_parts(
         yield from _rows(_get(client, bucket, key), line_offset)
 
 
+def read_rows(
+    client: "S3Client", bucket: str, series: Iterable[Series], line_offset: int = 0
+) -> Iterator[RefusedRow]:
+    """The rows of several series of one chunk, in the order of their lines."""
+    every = [read_parts(client, bucket, one.keys(), line_offset) for one in series]
+    yield from heapq.merge(*every)
+
+
 class ChunkRows(NamedTuple):
     """Where the rows of one chunk are."""
 
     chunk: int
     lines_before: int
     """Lines of the file before the chunk's first one."""
-    rows: int
     series: Sequence[Series]
 
 

@@ -1,14 +1,15 @@
 """The counts of one round of a chunk: every record that is read is accounted for here, once."""
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ingestion.csv_files.equal_keys import KeyDigests
 from ingestion.csv_files.fast_rows import Page
-from ingestion.csv_files.records import Record, line_of_problem
-from ingestion.csv_files.refused_rows import RefusedRow, refused_row
+from ingestion.csv_files.key_digests import Digest, KeyDigests
+from ingestion.csv_files.refused_rows import RefusedRow
+from ingestion.csv_files.sections import Section
 from ingestion.errors import AccountingError
 from ingestion.ledger.chunks import ChunkProgress
+from ingestion.names import refused_rows_prefix
 from ingestion.s3.refused_rows import PartWriter, Series
 
 
@@ -16,17 +17,28 @@ class Reached(NamedTuple):
     """What is accounted for of a chunk, over all its rounds, up to the end of some record."""
 
     next_byte: int
-    lines: int
+    row_lines: int
     blank_lines: int
+    repeated_headers: int
+    end_mark_lines: int
+    line_ends: int
     rows_accepted: int
     """Written, or superseded by a later row."""
     rows_refused: int
 
+    @property
+    def lines(self) -> int:
+        return self.row_lines + self.blank_lines + self.repeated_headers + self.end_mark_lines
+
     def after(self, page: Page) -> "Reached":
+        section = page.section
         return Reached(
-            self.next_byte + len(page.text),
-            self.lines + page.lines,
+            self.next_byte + section.size,
+            self.row_lines + page.row_lines,
             self.blank_lines + page.blank_lines,
+            self.repeated_headers + page.repeated_headers,
+            self.end_mark_lines + section.end_mark_lines,
+            self.line_ends + section.line_ends,
             self.rows_accepted + len(page.requests),
             self.rows_refused + len(page.refused),
         )
@@ -45,20 +57,22 @@ class Tally:
     """The running counts of one round, which goes on from ``progress``. ``refused`` takes the rows
     that are refused, behind those of ``progress``."""
 
-    def __init__(self, progress: ChunkProgress, refused: PartWriter) -> None:
+    def __init__(self, progress: ChunkProgress, digest: Digest, refused: PartWriter) -> None:
         self.before = progress
         self.reached = Reached(
             progress.next_byte,
-            progress.lines,
+            progress.row_lines,
             progress.blank_lines,
+            progress.repeated_headers,
+            progress.end_mark_lines,
+            progress.line_ends,
             progress.rows_written + progress.rows_superseded,
             progress.rows_refused,
         )
-        self.keys = KeyDigests()
+        self.keys = KeyDigests(digest)
         """Of all accepted rows from the chunk's start on."""
         self._refused = refused
         self._first_refused = progress.first_refused
-        self._unread: dict[str, Any] | None = None
 
     def remember(self, page: Page) -> None:
         """Take note of rows that an earlier round has accounted for."""
@@ -70,7 +84,7 @@ class Tally:
 
     def place_behind(self) -> Place:
         """The place behind everything that is counted."""
-        return Place(self.reached, Page(b""), 0)
+        return Place(self.reached, Page(Section(b"", 0)), 0)
 
     def count(self, page: Page) -> None:
         """Count a page. It keeps no refused rows: a page may have very many, and be kept for long
@@ -95,22 +109,6 @@ class Tally:
         self.keys.keep(self.reached.rows_accepted)
         self.count(part)
 
-    def give_up(self, rest: bytes, problem: str, end: int, delimiter: bytes, lines: int) -> None:
-        """Account for what is left of the chunk, which can't be read as records and has ``lines``.
-        ``rest`` is as much of it as was looked at."""
-        record = Record(rest, self.reached.lines + 1, end, problem)
-        self._unread = {
-            "reason": problem,
-            "line": line_of_problem(record, delimiter),
-            "bytes": end - self.reached.next_byte,
-        }
-        self._refuse(refused_row(record.line, "", problem, rest))
-        self.reached = self.reached._replace(
-            next_byte=end,
-            lines=self.reached.lines + lines,
-            rows_refused=self.reached.rows_refused + 1,
-        )
-
     def check(self, items_written: int, items_replaced: int) -> None:
         """Compare what was counted with what the table acknowledged, once all of it has been.
 
@@ -130,48 +128,55 @@ class Tally:
             )
 
     def progress(
-        self, superseded: "Superseded | None", *, throttles: int, times: list[str]
+        self, *, throttles: int, times: list[str], finished: "Finished | None"
     ) -> ChunkProgress:
-        """What to record of the chunk, of whose call these are the ``times`` of begin and end.
+        """What to record of the chunk: the round's ``times``, and, if the chunk is finished, what
+        its keys say. Writes what is left of the refused rows to the work bucket.
 
-        ``superseded`` is known of a finished chunk, and None at a checkpoint: until a chunk is
-        finished, its superseded rows count as written.
+        Superseded rows are counted when the chunk is finished; until then they count as written.
         """
         before, reached = self.before, self.reached
-        finished = superseded is not None
+        superseded = finished.superseded if finished else 0
         refused = self._refused.finish() if finished else self._refused.pause()
-        rows_superseded = superseded.rows if superseded else 0
         return replace(
             before,
             next_byte=reached.next_byte,
-            finished=finished,
+            finished=finished is not None,
             lines=reached.lines,
+            row_lines=reached.row_lines,
             blank_lines=reached.blank_lines,
+            repeated_headers=reached.repeated_headers,
+            end_mark_lines=reached.end_mark_lines,
+            line_ends=reached.line_ends,
             rows_read=reached.rows_accepted + reached.rows_refused,
-            rows_written=reached.rows_accepted - rows_superseded,
-            rows_superseded=rows_superseded,
+            rows_written=reached.rows_accepted - superseded,
+            rows_superseded=superseded,
             rows_refused=reached.rows_refused,
             refused_parts=refused.complete,
             refused_open_rows=refused.open_rows,
-            superseded_parts=superseded.parts if superseded else 0,
+            superseded_parts=finished.superseded_parts if finished else 0,
             first_refused=self._first_refused,
-            unread=self._unread if finished else None,
             throttles=before.throttles + throttles,
             rounds=[*before.rounds, times],
+            distinct_keys=finished.distinct_keys if finished else 0,
+            repeated_keys=finished.repeated_keys if finished else 0,
         )
 
 
-class Superseded(NamedTuple):
-    """The rows of a chunk that a later row of the chunk supersedes."""
+class Finished(NamedTuple):
+    """What the keys of a whole chunk say."""
 
-    rows: int
-    parts: int
-    """In the work bucket."""
+    superseded: int
+    """Rows that a later row of the chunk supersedes,"""
+    superseded_parts: int
+    """and the parts in the work bucket that list them."""
+    distinct_keys: int
+    repeated_keys: int
 
 
-def series_of_chunk(load_id: str, progress: ChunkProgress) -> tuple[Series, Series]:
-    """The parts of a chunk's refused rows and those of its superseded rows."""
-    prefix = f"refused-rows/{load_id}/parts/{progress.index:06d}-"
+def chunk_series(load_id: str, generation: str, progress: ChunkProgress) -> tuple[Series, Series]:
+    """The parts of a chunk's refused rows, and those of its superseded rows."""
+    prefix = refused_rows_prefix(load_id, generation, progress.index)
     return (
         Series(f"{prefix}refused-", progress.refused_parts, progress.refused_open_rows),
         Series(f"{prefix}superseded-", progress.superseded_parts),

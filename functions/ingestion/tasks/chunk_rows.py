@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 from ingestion.contracts import Chunk, File
 from ingestion.csv_files.fast_rows import PAGE_SIZE, Page, PageReader
-from ingestion.csv_files.records import WholeRecords
+from ingestion.csv_files.layout import HeaderLine, Layout
+from ingestion.csv_files.rows import layout_of
+from ingestion.csv_files.sections import Section, read_sections
 from ingestion.s3.objects import chunk_source, read_blocks
 
 if TYPE_CHECKING:
@@ -13,21 +15,34 @@ if TYPE_CHECKING:
 
 
 class ChunkPages:
-    """The pages of a chunk. ``key`` names the table's key attributes, partition key first."""
+    """The pages of a chunk.
 
-    def __init__(self, s3: "S3Client", file: File, chunk: Chunk, key: Sequence[str]) -> None:
-        self.delimiter = file.delimiter.encode()
-        self.reader = PageReader(file.columns, file.width, self.delimiter, key)
+    ``key`` names the table's key attributes, partition key first. ``is_last`` says whether the
+    chunk is the file's last one.
+    """
+
+    def __init__(
+        self, s3: "S3Client", file: File, chunk: Chunk, key: Sequence[str], *, is_last: bool
+    ) -> None:
+        delimiter = file.delimiter.encode()
+        self.reader = PageReader(file.columns, file.width, delimiter, key, _header(file))
         self._s3 = s3
         self._source = chunk_source(file, chunk)
+        self._file_end = chunk.end if is_last else None
 
-    def blocks(self, start: int, end: int) -> Iterator[bytes]:
-        """The bytes of a range that begins and ends at records."""
-        return read_blocks(self._s3, self._source, start, end, PAGE_SIZE)
-
-    def texts(self, start: int, end: int) -> WholeRecords:
-        """The range as texts of whole records, each good for a page."""
-        return WholeRecords(self.blocks(start, end), self.delimiter)
+    def sections(self, start: int, end: int) -> Iterator[Section]:
+        """A range that begins and ends at records, each section good for a page."""
+        blocks = read_blocks(self._s3, self._source, start, end, PAGE_SIZE)
+        return read_sections(blocks, self.reader.layout, ends_file=end == self._file_end)
 
     def pages(self, start: int, end: int) -> Iterator[Page]:
-        return map(self.reader.read, self.texts(start, end))
+        return map(self.reader.read, self.sections(start, end))
+
+
+def file_layout(file: File) -> Layout:
+    """The layout of an accepted file."""
+    return layout_of(file.columns, file.width, file.delimiter.encode(), _header(file))
+
+
+def _header(file: File) -> HeaderLine | None:
+    return HeaderLine(**file.header) if file.header else None

@@ -28,15 +28,13 @@ _BLOCK_SIZE = 64 * 1024
 
 
 def join_refused_rows(
-    client: "S3Client", bucket: str, load_id: str, chunks: Sequence[ChunkRows]
+    client: "S3Client", bucket: str, load_id: str, chunks: Sequence[ChunkRows], counted: int
 ) -> str | None:
-    """Write the CSV file, and the manifest if it does not hold all rows. Returns the ``s3://``
-    address of what lists them all, or None if there are none.
+    """Write the CSV file, and the manifest if it does not hold all of the ``counted`` rows. Returns
+    the ``s3://`` address of what lists them all, or None if there are none.
 
-    Raises AccountingError if the parts do not have the rows that were counted.
+    Raises AccountingError if the parts do not have so many rows.
     """
-    chunks = [chunk for chunk in chunks if chunk.rows]
-    counted = sum(chunk.rows for chunk in chunks)
     if not counted:
         return None
     listed = 0

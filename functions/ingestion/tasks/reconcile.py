@@ -1,22 +1,32 @@
 """The task Reconcile: what the ledger says of all chunks, added up and reported."""
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ingestion.contracts import File, LoadResult, Plan
-from ingestion.csv_files.rows import REASONS
-from ingestion.ledger.chunks import ChunkProgress
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.chunks import ChunkProgress, Chunks, EqualKeys
+from ingestion.ledger.claims import Claim
+from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import OVERTAKEN, Turns
-from ingestion.s3.refused_rows import ChunkRows
-from ingestion.tasks.accounting import series_of_chunk
+from ingestion.ledger.writing_times import writing_times
+from ingestion.s3.refused_rows import ChunkRows, Series
+from ingestion.s3.work_bucket import read_json
+from ingestion.tasks.accounting import chunk_series
 from ingestion.tasks.join_refused_rows import join_refused_rows
 from ingestion.tasks.quality_limits import QualityLimits
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+UNSETTLED = "Equal keys of the file's chunks are not settled yet."
+BEGUN_BEFORE_UPDATE = (
+    "The execution began before the stack was updated, and can't settle equal keys of the file's "
+    "chunks. Replay it."
+)
 
 
 class Reconciler:
@@ -25,32 +35,118 @@ class Reconciler:
     def __init__(
         self,
         s3: "S3Client",
-        ledger: Ledger,
+        loads: Loads,
+        chunks: Chunks,
         turns: Turns,
         *,
         work_bucket: str,
         limits: QualityLimits,
     ) -> None:
         self._s3 = s3
-        self._ledger = ledger
+        self._loads = loads
+        self._chunks = chunks
         self._turns = turns
         self._work_bucket = work_bucket
         self._limits = limits
 
     def reconcile(self, load_id: str, file: File, plan: Plan) -> LoadResult:
-        """Add up a load; leave its refused rows (CSV) and its report (JSON) in the work bucket."""
-        chunks = list(self._ledger.chunks(load_id))
-        totals = _totals(chunks)
+        """Add up a load; leave its refused rows (CSV) and its report (JSON) in the work bucket.
+
+        If equal keys have to be settled first, it says so and leaves nothing.
+        """
+        chunks = list(self._chunks.all(load_id, plan.generation))
         missing = shortfall(chunks, plan, file)
         newest = self._turns.newest(file.object_url)
-        overtaken = bool(missing and newest and newest.load_id != load_id)
+        is_newest = newest is None or newest.load_id == load_id
+        settled, equal_keys = None, "incomplete"
+        if not missing:
+            equal_keys = "settled"
+            if self._needs_settling(load_id, file, plan, chunks, newest):
+                settled = self._chunks.equal_keys(load_id, plan.generation)
+                if not _is_settled(settled, newest):
+                    equal_keys = "unsettled"
+        overtaken = not is_newest and equal_keys != "settled"
+        if equal_keys == "unsettled" and not overtaken:
+            if plan.generation:
+                return self._result(load_id, plan, chunks, None, UNSETTLED, equal_keys=equal_keys)
+            missing = BEGUN_BEFORE_UPDATE
+        if equal_keys != "settled":
+            equal_keys, settled = "incomplete", None
+        totals = _totals(chunks, settled)
         missing = missing or self._limits.exceeded(totals)
-        listed = _listed_rows(load_id, _numbered(chunks), file.header_lines)
-        refused_rows = join_refused_rows(self._s3, self._work_bucket, load_id, listed)
-        result = LoadResult(
-            complete=missing is None,
+        complete = missing is None and not overtaken
+        numbered = _numbered(chunks)
+        listed = sum(chunk.rows_refused + chunk.rows_superseded for chunk in numbered)
+        refused_rows = join_refused_rows(
+            self._s3,
+            self._work_bucket,
+            load_id,
+            self._listed_rows(load_id, plan.generation, numbered, settled, file.header_lines),
+            listed + (settled.rows_superseded if settled else 0),
+        )
+        result = self._result(
+            load_id,
+            plan,
+            chunks,
+            settled,
+            OVERTAKEN if overtaken else missing or _summary(totals),
+            complete=complete,
             overtaken=overtaken,
-            summary=OVERTAKEN if overtaken else missing or _summary(totals),
+            equal_keys=equal_keys,
+            refused_rows=refused_rows,
+        )
+        status = "OVERTAKEN" if overtaken else "SUCCEEDED" if complete else "FAILED"
+        facts = {
+            **result.to_json(),
+            "blank_lines": totals["blank_lines"],
+            "lines": _line_counts(chunks, file.header_lines),
+            "unread": plan.unread.to_json() if plan.unread else None,
+            "first_error": _first_error(numbered, file.header_lines),
+            "rows_per_second": rows_per_second(chunks),
+            # Rows that only this earlier load had stay in the table.
+            "replaces": newest.replaces if newest and is_newest else None,
+        }
+        self._write_report(load_id, status, facts)
+        self._loads.close_load(load_id, status, facts)
+        return result
+
+    def _needs_settling(
+        self,
+        load_id: str,
+        file: File,
+        plan: Plan,
+        chunks: Sequence[ChunkProgress],
+        newest: Claim | None,
+    ) -> bool:
+        """Whether keys may be equal that no chunk has settled by itself: those of several chunks,
+        or of one chunk whose calls may have overlapped."""
+        if len(chunks) > 1:
+            return True
+        if not any(chunk.repeated_keys for chunk in chunks):
+            return False
+        leases = self._turns.leases(file.object_url, load_id, plan.generation)
+        times = writing_times(chunks, leases, newest.alone_since if newest else None)
+        return any(time.may_have_overlapped for time in times.values())
+
+    def _result(
+        self,
+        load_id: str,
+        plan: Plan,
+        chunks: Sequence[ChunkProgress],
+        settled: EqualKeys | None,
+        summary: str,
+        *,
+        equal_keys: str,
+        complete: bool = False,
+        overtaken: bool = False,
+        refused_rows: str | None = None,
+    ) -> LoadResult:
+        totals = _totals(chunks, settled)
+        return LoadResult(
+            complete=complete,
+            overtaken=overtaken,
+            equal_keys=equal_keys,
+            summary=summary,
             rows_read=totals["rows_read"],
             rows_written=totals["rows_written"],
             rows_superseded=totals["rows_superseded"],
@@ -61,22 +157,38 @@ class Reconciler:
             refused_rows=refused_rows,
             report=f"s3://{self._work_bucket}/reports/{load_id}.json",
         )
-        status = "OVERTAKEN" if overtaken else "FAILED" if missing else "SUCCEEDED"
-        facts = {
-            **result.to_json(),
-            "blank_lines": totals["blank_lines"],
-            "unread": _unread(chunks, plan, file.header_lines),
-            "first_error": _first_error(_numbered(chunks), file.header_lines),
-            "rows_per_second": rows_per_second(chunks),
-            # Rows that only this earlier load had stay in the table.
-            "replaces": newest.replaces if newest and newest.load_id == load_id else None,
-        }
-        self._write_report(load_id, status, facts)
-        self._ledger.close_load(load_id, status, facts)
-        return result
+
+    def _listed_rows(
+        self,
+        load_id: str,
+        generation: str,
+        chunks: Sequence[ChunkProgress],
+        settled: EqualKeys | None,
+        header_lines: int,
+    ) -> list[ChunkRows]:
+        """Where the rows are that are not in the table, of the chunks that have any.
+
+        Lines behind the first unfinished chunk can't be numbered. The load has failed then, and the
+        replay that finishes the chunk lists the rows behind it.
+        """
+        superseded: dict[str, list[str]] = {}
+        if settled and settled.parts:
+            superseded = read_json(self._s3, self._work_bucket, settled.parts)
+        listed = []
+        lines = header_lines
+        for chunk in chunks:
+            series = [
+                *chunk_series(load_id, generation, chunk),
+                *_series_of_batches(superseded.get(str(chunk.index), [])),
+            ]
+            series = [one for one in series if one.keys()]
+            if series:
+                listed.append(ChunkRows(chunk.index, lines, series))
+            lines += chunk.lines
+        return listed
 
     def _write_report(self, load_id: str, status: str, facts: Mapping[str, Any]) -> None:
-        entry = self._ledger.load(load_id) or {}
+        entry = self._loads.load(load_id) or {}
         names = ("bucket", "key", "version_id", "etag", "size", "uploader", "unknown_columns")
         report = {
             "load_id": load_id,
@@ -86,8 +198,6 @@ class Reconciler:
             "started_at": entry.get("started_at"),
             "reconciled_at": datetime.now(UTC).isoformat(timespec="seconds"),
             **facts,
-            # Equal keys in different chunks are not looked for: null means not checked.
-            "conflicts": None,
         }
         self._s3.put_object(
             Bucket=self._work_bucket,
@@ -95,6 +205,12 @@ class Reconciler:
             Body=json.dumps(report, indent=2).encode(),
             ContentType="application/json",
         )
+
+
+def _is_settled(settled: EqualKeys | None, newest: Claim | None) -> bool:
+    """Whether equal keys are settled, and no other load has written the rows since."""
+    alone_since = newest.alone_since if newest else None
+    return settled is not None and settled.settled and settled.alone_since == alone_since
 
 
 def shortfall(chunks: Sequence[ChunkProgress], plan: Plan, file: File) -> str | None:
@@ -117,21 +233,27 @@ def shortfall(chunks: Sequence[ChunkProgress], plan: Plan, file: File) -> str | 
         counted = chunk.rows_written + chunk.rows_superseded + chunk.rows_refused
         if chunk.rows_read != counted:
             return f"Chunk {chunk.index} read {chunk.rows_read} rows but accounts for {counted}."
+        if problem := _wrong_lines(chunk, is_last=chunk.index == planned - 1):
+            return problem
         expected = chunk.end
     if expected != plan.data_end:
         return f"The chunks end at byte {expected:,} of {plan.data_end:,}."
-    unread = _unread(chunks, plan, file.header_lines)
-    if unread and unread["line"]:
+    if plan.unread:
         return (
-            f"{REASONS[unread['reason']].capitalize()}: it begins in line {unread['line']:,}, and "
-            f"{unread['bytes']:,} bytes were not read. The rows before it are written."
-        )
-    if unread:
-        return (
-            f"{UNREAD[unread['reason']]} The {sum(chunk.rows_read for chunk in chunks):,} rows "
-            "before that are accounted for."
+            f"{UNREAD[plan.unread.reason]} The {sum(chunk.rows_read for chunk in chunks):,} "
+            "rows before that are accounted for."
         )
     return None
+
+
+def _wrong_lines(chunk: ChunkProgress, *, is_last: bool) -> str | None:
+    """What is wrong with a chunk's lines, in a sentence. A file's last line may lack its end."""
+    lines = chunk.row_lines + chunk.blank_lines + chunk.repeated_headers + chunk.end_mark_lines
+    if lines == chunk.line_ends or (is_last and lines == chunk.line_ends + 1):
+        return None
+    return (
+        f"Chunk {chunk.index} has {chunk.line_ends:,} line ends but accounts for {lines:,} lines."
+    )
 
 
 UNREAD = {
@@ -141,16 +263,24 @@ UNREAD = {
 """Why a compressed file could not be read to its end."""
 
 
-def _unread(
-    chunks: Sequence[ChunkProgress], plan: Plan, header_lines: int
-) -> dict[str, Any] | None:
-    """What of the file was not read for good, with the line in the file where it begins."""
+def _series_of_batches(parts: Sequence[str]) -> list[Series]:
+    """The series of rows that the batches of Settle Equal Keys have found superseded in one chunk.
+    Within a batch the parts follow one another; two batches may have found neighbours."""
+    batches = defaultdict(list)
+    for part in parts:
+        _, batch, *_ = part.rpartition("/")[2].split("-")
+        batches[batch].append(part)
+    return [Series("", names=names) for names in batches.values()]
+
+
+def _first_error(chunks: Sequence[ChunkProgress], header_lines: int) -> dict[str, Any] | None:
+    """Line, column and reason of the first refused row."""
     lines = header_lines
     for chunk in chunks:
-        if chunk.unread:
-            return {**chunk.unread, "line": lines + chunk.unread["line"]}
+        if chunk.first_refused:
+            return {**chunk.first_refused, "line": lines + chunk.first_refused["line"]}
         lines += chunk.lines
-    return plan.unread.to_json() if plan.unread else None
+    return None
 
 
 def _numbered(chunks: Sequence[ChunkProgress]) -> list[ChunkProgress]:
@@ -165,42 +295,30 @@ def _numbered(chunks: Sequence[ChunkProgress]) -> list[ChunkProgress]:
     return numbered
 
 
-def _listed_rows(
-    load_id: str, chunks: Sequence[ChunkProgress], header_lines: int
-) -> list[ChunkRows]:
-    """Where the rows are that are not in the table.
-
-    Lines behind the first unfinished chunk can't be numbered. The load has failed then, and the
-    replay that finishes the chunk lists the rows behind it.
-    """
-    listed = []
-    lines = header_lines
-    for chunk in chunks:
-        rows = chunk.rows_refused + chunk.rows_superseded
-        series = series_of_chunk(load_id, chunk)
-        listed.append(ChunkRows(chunk.index, lines, rows, [one for one in series if one.keys()]))
-        lines += chunk.lines
-    return listed
-
-
-def _first_error(chunks: Sequence[ChunkProgress], header_lines: int) -> dict[str, Any] | None:
-    """Line, column and reason of the first refused row."""
-    lines = header_lines
-    for chunk in chunks:
-        if chunk.first_refused:
-            return {**chunk.first_refused, "line": lines + chunk.first_refused["line"]}
-        lines += chunk.lines
-    return None
-
-
-def _totals(chunks: Sequence[ChunkProgress]) -> dict[str, int]:
+def _totals(chunks: Sequence[ChunkProgress], settled: EqualKeys | None) -> dict[str, int]:
+    """Of all chunks. Rows that ``settled`` says are superseded count as written in their chunks."""
+    superseded = settled.rows_superseded if settled else 0
     return {
         "rows_read": sum(chunk.rows_read for chunk in chunks),
-        "rows_written": sum(chunk.rows_written for chunk in chunks),
-        "rows_superseded": sum(chunk.rows_superseded for chunk in chunks),
+        "rows_written": sum(chunk.rows_written for chunk in chunks) - superseded,
+        "rows_superseded": sum(chunk.rows_superseded for chunk in chunks) + superseded,
         "rows_refused": sum(chunk.rows_refused for chunk in chunks),
         "blank_lines": sum(chunk.blank_lines for chunk in chunks),
     }
+
+
+def _line_counts(chunks: Sequence[ChunkProgress], header_lines: int) -> dict[str, int]:
+    """The lines of the file by what they are. They add up to ``total``."""
+    counts = {
+        "skipped": 0,
+        "header": header_lines,
+        "comments": 0,
+        "repeated_headers": sum(chunk.repeated_headers for chunk in chunks),
+        "blank": sum(chunk.blank_lines for chunk in chunks),
+        "end_mark": sum(chunk.end_mark_lines for chunk in chunks),
+        "rows": sum(chunk.row_lines for chunk in chunks),
+    }
+    return counts | {"total": sum(counts.values())}
 
 
 def rows_per_second(chunks: Sequence[ChunkProgress]) -> int | None:
@@ -209,7 +327,7 @@ def rows_per_second(chunks: Sequence[ChunkProgress]) -> int | None:
     do not count."""
     seconds = 0.0
     until = datetime.min.replace(tzinfo=UTC)
-    for began, ended in sorted(times for chunk in chunks for times in chunk.rounds):
+    for began, ended, *_ in sorted(times for chunk in chunks for times in chunk.rounds):
         first, last = datetime.fromisoformat(began), datetime.fromisoformat(ended)
         if last > until:
             seconds += (last - max(first, until)).total_seconds()

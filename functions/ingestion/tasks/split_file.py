@@ -1,22 +1,42 @@
 """The task Split File: one object becomes a plan of chunks in the work bucket.
 
-A compressed object can't be read by ranges: it is unpacked into the work bucket on the way, and the
-chunks are ranges of the unpacked object.
+It reads the object around the chunks' boundaries only. A compressed object can't be read by ranges:
+it is unpacked into the work bucket on the way, and the chunks are ranges of the unpacked object.
 """
 
 import json
-from collections.abc import Iterator
+import secrets
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from ingestion.contracts import Chunk, File, Plan, Unread
-from ingestion.csv_files.chunks import Cutter
+from ingestion.csv_files.chunks import (
+    Boundary,
+    BoundaryFinder,
+    cut,
+    find_boundary,
+    next_multiple,
+)
 from ingestion.csv_files.gzip_stream import Unpacker
-from ingestion.ledger.loads import Ledger
-from ingestion.s3.objects import pinned_object, read_ahead, read_blocks
+from ingestion.csv_files.layout import Layout
+from ingestion.csv_files.sections import Section, read_sections
+from ingestion.generation import generation
+from ingestion.ledger.loads import Loads
+from ingestion.s3.objects import (
+    PinnedObject,
+    RangeIgnored,
+    pinned_object,
+    read_ahead,
+    read_blocks,
+    read_range,
+)
 from ingestion.s3.streams import file_object
+from ingestion.tasks.chunk_rows import file_layout
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -24,21 +44,25 @@ if TYPE_CHECKING:
 MAX_CHUNKS = 10_000
 """As many children as a Map Run may have at a time by default; 2 MB of plan."""
 
+MAX_PARALLEL_READS = 32
+"""Boundaries that are looked for at a time. Each read takes some tens of milliseconds, which are
+spent waiting for S3."""
+DIGEST_KEY_BYTES = 16
+
 RANGE_SIZE = 16 * 1024 * 1024
-"""Bytes that Split asks S3 for at a time; 8 or 16 MB are usual ("Use byte-range fetches", S3 User
-Guide). A file that is not larger is read by one request."""
+"""Bytes that Split File asks S3 for at a time where it has to read all of a chunk; 8 or 16 MB are
+usual ("Use byte-range fetches", S3 User Guide)."""
 
 RANGES_AHEAD = 4
-"""Ranges that are read at a time, or wait to be scanned: 64 MiB of memory. The scan is
-faster than one stream from S3."""
+"""Ranges that are read at a time then: 64 MiB of memory."""
 
 
 class Planner:
     """Plans loads. ``chunk_size`` (bytes) holds for loads that have not been planned yet."""
 
-    def __init__(self, s3: "S3Client", ledger: Ledger, work_bucket: str, chunk_size: int) -> None:
+    def __init__(self, s3: "S3Client", loads: Loads, work_bucket: str, chunk_size: int) -> None:
         self._s3 = s3
-        self._ledger = ledger
+        self._loads = loads
         self._work_bucket = work_bucket
         self._chunk_size = chunk_size
 
@@ -46,13 +70,17 @@ class Planner:
         """Write the plan of a file that Validate File accepted, a JSON array of chunks.
 
         Planning a load again gives the same plan, because the ledger keeps the chunk size of the
-        first one.
+        generation's first one.
         """
-        recorded = self._ledger.fix_chunk_size(load_id, self._size_for(file))
+        made_for = generation(None)
+        recorded = self._loads.fix_plan(
+            load_id, made_for, self._size_for(file), secrets.token_hex(DIGEST_KEY_BYTES)
+        )
         chunk_size = recorded["chunk_size"]
-        key = f"plans/{load_id}/{chunk_size}.json"
+        key = f"plans/{load_id}/{made_for}/{chunk_size}.json"
         plan = recorded.get("plan")
-        if plan and plan["key"] == key and self._exists(key) and self._is_unpacked(load_id, file):
+        if plan and self._exists(key) and self._is_unpacked(load_id, file):
+            self._loads.note_plan(load_id, made_for, plan)
             return Plan.from_json(plan)
         if file.compression:
             chunks, data_end, unread = self._unpack(load_id, file, chunk_size)
@@ -64,8 +92,16 @@ class Planner:
             Body=json.dumps([chunk.to_json() for chunk in chunks]).encode(),
             ContentType="application/json",
         )
-        answer = Plan(self._work_bucket, key, len(chunks), data_end, unread)
-        self._ledger.note(load_id, {"plan": answer.to_json()})
+        answer = Plan(
+            self._work_bucket,
+            key,
+            len(chunks),
+            data_end,
+            unread,
+            made_for,
+            recorded["digest_key"],
+        )
+        self._loads.note_plan(load_id, made_for, answer.to_json())
         return answer
 
     def _size_for(self, file: File) -> int:
@@ -74,57 +110,93 @@ class Planner:
         return max(self._chunk_size, -(-largest // MAX_CHUNKS))
 
     def _cut(self, file: File, chunk_size: int) -> list[Chunk]:
-        source = pinned_object(file)
-        cutter = Cutter(file.data_start, chunk_size, file.delimiter.encode())
-        ranges = []
-        with closing(
-            read_ahead(
-                self._s3,
-                source,
-                file.data_start,
-                source.size,
-                range_size=RANGE_SIZE,
-                ranges=RANGES_AHEAD,
+        source, layout = pinned_object(file), file_layout(file)
+        start, end = file.data_start, source.size
+        boundaries = self._boundaries(source, start, end, chunk_size, layout)
+        return self._chunks(source, start, end, boundaries, layout)
+
+    def _boundaries(
+        self, source: PinnedObject, start: int, end: int, chunk_size: int, layout: Layout
+    ) -> list[Boundary]:
+        multiples = range(next_multiple(start, chunk_size), end, chunk_size)
+        if not layout.judges_line_ends:
+            return [Boundary(multiple, None) for multiple in multiples]
+
+        def find(multiple: int) -> Boundary | None:
+            read = partial(read_range, self._s3, source)
+            return find_boundary(read, multiple, end, chunk_size, layout)
+
+        try:
+            # The first one alone: a server that ignores ranges is asked once.
+            found = [find(multiple) for multiple in multiples[:1]]
+            threads = ThreadPoolExecutor(MAX_PARALLEL_READS, "split-file")
+            try:
+                found += threads.map(find, multiples[1:])
+            finally:
+                threads.shutdown(cancel_futures=True)
+        except RangeIgnored:
+            return self._boundaries_of_stream(source, start, chunk_size, layout)
+        return [boundary for boundary in found if boundary]
+
+    def _boundaries_of_stream(
+        self, source: PinnedObject, start: int, chunk_size: int, layout: Layout
+    ) -> list[Boundary]:
+        """All boundaries, by one request."""
+        finder = BoundaryFinder(start, next_multiple(start, chunk_size), chunk_size, layout)
+        for block in read_blocks(self._s3, source, start, source.size):
+            finder.feed(block)
+        finder.finish()
+        return finder.boundaries
+
+    def _chunks(
+        self,
+        source: PinnedObject,
+        start: int,
+        end: int,
+        boundaries: Sequence[Boundary],
+        layout: Layout,
+    ) -> list[Chunk]:
+        def sections_from(position: int) -> Generator[Section]:
+            blocks = read_ahead(
+                self._s3, source, position, end, range_size=RANGE_SIZE, ranges=RANGES_AHEAD
             )
-        ) as blocks:
-            for block in blocks:
-                ranges += cutter.feed(block)
-        ranges += cutter.finish()
+            with closing(blocks):
+                yield from read_sections(blocks, layout, ends_file=True)
+
         return [
-            Chunk(index, source.bucket, source.key, source.version_id, start, end)
-            for index, (start, end) in enumerate(ranges)
+            Chunk(index, source.bucket, source.key, source.version_id, first, last)
+            for index, (first, last) in enumerate(cut(start, end, boundaries, sections_from))
         ]
 
     def _unpack(
         self, load_id: str, file: File, chunk_size: int
     ) -> tuple[list[Chunk], int, Unread | None]:
-        source = pinned_object(file)
-        cutter = Cutter(file.data_start, chunk_size, file.delimiter.encode())
+        source, layout, start = pinned_object(file), file_layout(file), file.data_start
+        finder = BoundaryFinder(0, next_multiple(start, chunk_size), chunk_size, layout)
         unpacker = Unpacker(read_blocks(self._s3, source, 0, source.size))
-        ranges: list[tuple[int, int]] = []
-        unpacked_size = 0
+        size = end_of_lines = 0
 
-        def cut_on_the_way() -> Iterator[bytes]:
-            nonlocal unpacked_size
+        def find_on_the_way() -> Iterator[bytes]:
+            nonlocal size, end_of_lines
             for block in unpacker:
-                header = max(0, file.data_start - unpacked_size)
-                ranges.extend(cutter.feed(block[header:]))
-                unpacked_size += len(block)
+                finder.feed(block)
+                newline = block.rfind(b"\n")
+                if newline >= 0:
+                    end_of_lines = size + newline + 1
+                size += len(block)
                 yield block
 
         key = _unpacked_key(load_id)
-        self._s3.upload_fileobj(file_object(cut_on_the_way()), self._work_bucket, key)
-        ranges += cutter.finish(broken=unpacker.problem is not None)
-        data_end = ranges[-1][1] if ranges else file.data_start
-        unread = None
+        self._s3.upload_fileobj(file_object(find_on_the_way()), self._work_bucket, key)
+        end, unread = size, None
         if unpacker.problem:
-            # Neither a line nor how much is lost can be told of what could not be unpacked.
+            # Half a line could be taken for a row. What is lost can't be told.
+            end = max(start, end_of_lines)
             unread = Unread(unpacker.problem, line=None, bytes=None)
-        chunks = [
-            Chunk(index, self._work_bucket, key, None, start, end)
-            for index, (start, end) in enumerate(ranges)
-        ]
-        return chunks, data_end, unread
+        else:
+            finder.finish()
+        unpacked = PinnedObject(self._work_bucket, key, None, None, size)
+        return self._chunks(unpacked, start, end, finder.boundaries, layout), end, unread
 
     def _is_unpacked(self, load_id: str, file: File) -> bool:
         return not file.compression or self._exists(_unpacked_key(load_id))

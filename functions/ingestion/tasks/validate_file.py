@@ -8,7 +8,8 @@ from ingestion.contracts import File, LoadRequest, Reason, Verdict
 from ingestion.csv_files.gzip_stream import GZIP_MAGIC, MAX_FILE_BYTES, Unpacker
 from ingestion.csv_files.header import HEAD_SIZE, FileFacts, examine
 from ingestion.errors import ObjectChanged, ObjectGone
-from ingestion.ledger.loads import Ledger
+from ingestion.generation import generation
+from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import Turns
 from ingestion.names import forced_load_id, load_id
 from ingestion.s3.objects import ObjectState, PinnedObject, pin, read_blocks
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 class Validator:
     """Validates objects with the help of S3 and the ledger. ``limits`` are those of the load."""
 
-    def __init__(self, s3: "S3Client", ledger: Ledger, turns: Turns, limits: QualityLimits) -> None:
+    def __init__(self, s3: "S3Client", loads: Loads, turns: Turns, limits: QualityLimits) -> None:
         self._s3 = s3
+        self._loads = loads
         self._limits = limits
-        self._ledger = ledger
         self._turns = turns
 
     def validate(self, request: LoadRequest, execution_arn: str) -> Verdict:
@@ -54,8 +55,8 @@ class Validator:
         facts = self._judge(state.pinned.size, head, compression, complete)
         if isinstance(facts, list):
             verdict = _refused(facts, load)
-            self._ledger.open_load(load, record, execution_arn)
-            self._ledger.close_load(
+            self._loads.open_load(load, record, execution_arn)
+            self._loads.close_load(
                 load,
                 "FAILED",
                 {
@@ -66,7 +67,7 @@ class Validator:
             )
             return verdict
         record["unknown_columns"] = list(facts.unknown_columns)
-        self._ledger.open_load(load, record, execution_arn)
+        self._loads.open_load(load, record, execution_arn)
         file = _file(state.pinned, facts, compression)
         return Verdict("accepted", "The file is accepted.", [], load, file)
 
@@ -98,15 +99,15 @@ class Validator:
 
     def _loaded_already(self, load: str, state: ObjectState, forced: bool) -> Verdict | None:
         """The answer if the same version, or the same bytes, are what is in the table."""
-        entry = self._ledger.load(load)
-        if entry and entry.get("status") == "SUCCEEDED":
+        entry = self._loads.load(load)
+        if entry and _is_loaded(entry):
             return _already_loaded(load, entry)
         source = state.pinned
         newest = self._turns.newest(f"s3://{source.bucket}/{source.key}")
         if newest is None or state.fingerprint is None or forced:
             return None
-        entry = self._ledger.load(newest.load_id)
-        if not entry or entry.get("status") != "SUCCEEDED":
+        entry = self._loads.load(newest.load_id)
+        if not entry or not _is_loaded(entry):
             return None
         if entry.get("fingerprint") != state.fingerprint:
             return None
@@ -119,6 +120,11 @@ class Validator:
 def _refused(reasons: list[Reason], load: str | None) -> Verdict:
     summary = " ".join(reason.detail for reason in reasons)
     return Verdict("refused", summary, reasons, load, None)
+
+
+def _is_loaded(entry: Mapping[str, Any]) -> bool:
+    """Whether a load has succeeded, and would write the same items today."""
+    return entry.get("status") == "SUCCEEDED" and entry.get("generation") == generation(None)
 
 
 def _already_loaded(load: str, entry: Mapping[str, Any]) -> Verdict:
@@ -139,4 +145,5 @@ def _file(source: PinnedObject, facts: FileFacts, compression: str | None) -> Fi
         width=facts.width,
         data_start=facts.data_start,
         header_lines=facts.header_lines,
+        header=asdict(facts.header),
     )

@@ -4,21 +4,25 @@
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ingestion.contracts import ChunkResult, ChunkTask
-from ingestion.csv_files.equal_keys import superseded_rows
+from ingestion.csv_files.equal_keys import finding_seconds, superseded_rows
+from ingestion.csv_files.key_digests import key_digest
 from ingestion.csv_files.rows import TEXT_COLUMNS
+from ingestion.csv_files.sections import Section
 from ingestion.dynamodb.batch_writer import BatchWriter, Sender, WritingStopped
 from ingestion.dynamodb.flow_control import share_of_rate
 from ingestion.dynamodb.table_schema import key_attributes
 from ingestion.errors import AccountingError, NoProgress
-from ingestion.ledger.chunks import ChunkProgress
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.chunks import ChunkProgress, Chunks
+from ingestion.ledger.store import timestamp
 from ingestion.ledger.versions import LOOK_SECONDS, Turns, WriterLease
+from ingestion.names import digests_key
+from ingestion.s3.digest_files import write_digests
 from ingestion.s3.refused_rows import PartWriter
-from ingestion.tasks.accounting import Place, Superseded, Tally, series_of_chunk
+from ingestion.tasks.accounting import Finished, Place, Tally, chunk_series
 from ingestion.tasks.chunk_rows import ChunkPages
 
 if TYPE_CHECKING:
@@ -42,7 +46,7 @@ class ChunkWriter:
         s3: "S3Client",
         dynamodb: "DynamoDBClient",
         sender: Sender,
-        ledger: Ledger,
+        chunks: Chunks,
         turns: Turns,
         *,
         table: str,
@@ -55,7 +59,7 @@ class ChunkWriter:
         self._s3 = s3
         self._dynamodb = dynamodb
         self._sender = sender
-        self._ledger = ledger
+        self._chunks = chunks
         self._turns = turns
         self._table = table
         self._work_bucket = work_bucket
@@ -70,20 +74,43 @@ class ChunkWriter:
         A finished chunk is answered from the ledger, an unfinished one is continued from its
         checkpoint. Raises NoProgress if not one row could be accounted for in the time.
         """
-        load_id, file, chunk = task.load_id, task.file, task.chunk
         deadline = self._clock() + seconds
-        recorded = self._ledger.chunk(load_id, chunk.index)
-        before = recorded or ChunkProgress(chunk.index, chunk.start, chunk.end, chunk.start)
-        if (before.start, before.end) != (chunk.start, chunk.end):
-            raise AccountingError(f"Chunk {chunk.index} of load {load_id} has another byte range.")
-        if before.finished:
-            return before.result()
-        began = self._ledger.now()
-        refused, _ = series_of_chunk(load_id, before)
-        tally = Tally(before, PartWriter(self._s3, self._work_bucket, refused, before.rows_refused))
-        pages = ChunkPages(
-            self._s3, file, chunk, key_attributes(self._dynamodb, self._table, TEXT_COLUMNS)
-        )
+        load_id, chunk = task.load_id, task.chunk
+        # The lease comes before the look at the entry, so that Settle Equal Keys, which looks the
+        # other way round, knows of every call that may have written.
+        with self._turns.lease(
+            task.file.object_url, load_id, seconds, task.generation, chunk.index
+        ) as lease:
+            recorded = self._chunks.chunk(load_id, task.generation, chunk.index)
+            before = recorded or ChunkProgress(chunk.index, chunk.start, chunk.end, chunk.start)
+            if (before.start, before.end) != (chunk.start, chunk.end):
+                raise AccountingError(
+                    f"Chunk {chunk.index} of load {load_id} has another byte range."
+                )
+            overtaken = not before.finished and lease.overtaken()
+            if before.finished or overtaken:
+                lease.give_back()
+                return before.result(overtaken=overtaken)
+            progress, overtaken = self._write(task, before, lease, deadline)
+            if progress is before:
+                return before.result(overtaken=overtaken)
+            held, is_saved = self._chunks.save(load_id, task.generation, recorded, progress)
+            if is_saved:
+                lease.give_back()
+            return held.result(overtaken=overtaken)
+
+    def _write(
+        self, task: ChunkTask, before: ChunkProgress, lease: WriterLease, deadline: float
+    ) -> tuple[ChunkProgress, bool]:
+        """Write what is left of a chunk. Answers how far it has got, which is ``before`` if it was
+        overtaken at once, and whether it was overtaken."""
+        began = timestamp(self._turns.now())
+        refused, _ = chunk_series(task.load_id, task.generation, before)
+        parts = PartWriter(self._s3, self._work_bucket, refused, before.rows_refused)
+        tally = Tally(before, key_digest(task.digest_key), parts)
+        key = key_attributes(self._dynamodb, self._table, TEXT_COLUMNS)
+        is_last = task.chunk.index == task.chunks - 1
+        pages = ChunkPages(self._s3, task.file, task.chunk, key, is_last=is_last)
         writer = BatchWriter[Place](
             self._sender,
             self._table,
@@ -92,33 +119,33 @@ class ChunkWriter:
             rate=share_of_rate(self._rows_per_second, task.chunks, self._at_a_time),
             clock=self._clock,
         )
-        # The lease ends after the writer has: nothing of this load is on its way any more then.
-        with self._turns.lease(file.object_url, load_id, seconds) as lease, writer:
-            if lease.overtaken():
-                return before.result(overtaken=True)
-            try:
-                self._feed(writer, tally, pages, lease, deadline - CHECKPOINT_SECONDS)
-                writer.drain()
-            except WritingStopped as stop:
-                writer.stop()
-                overtaken, finished = isinstance(stop, Overtaken), False
-            else:
-                tally.check(writer.items_written, writer.items_replaced)
-                overtaken, finished = False, True
-        if not finished:
-            place = writer.acknowledged
-            if place is None:
-                if overtaken:
-                    return before.result(overtaken=True)
-                raise NoProgress(
-                    f"Chunk {chunk.index} of load {load_id}: no row in {seconds:.0f} s."
-                )
+        overtaken, is_written = False, True
+        try:
+            with writer:
+                try:
+                    self._feed(writer, tally, pages, lease, deadline - CHECKPOINT_SECONDS)
+                    writer.drain()
+                except WritingStopped as stop:
+                    writer.stop()
+                    overtaken, is_written = isinstance(stop, Overtaken), False
+        finally:
+            if writer.unanswered:
+                lease.stray_requests()
+        ended = timestamp(self._turns.now())
+        if is_written:
+            tally.check(writer.items_written, writer.items_replaced)
+        elif place := writer.acknowledged:
             tally.go_back(place, pages.reader.part(place.page, place.accepted))
-        superseded = self._list_superseded(load_id, tally, pages) if finished else None
+        elif overtaken:
+            return before, True
+        else:
+            raise NoProgress(f"Chunk {before.index}: no row was acknowledged in the time.")
         progress = tally.progress(
-            superseded, throttles=writer.throttles, times=[began, self._ledger.now()]
+            throttles=writer.throttles,
+            times=[began, ended, lease.id],
+            finished=self._finish(task, tally, pages, deadline) if is_written else None,
         )
-        return self._ledger.save_chunk(load_id, progress).result(overtaken=overtaken)
+        return progress, overtaken
 
     def _feed(
         self,
@@ -134,9 +161,7 @@ class ChunkWriter:
             for page in pages.pages(before.start, before.next_byte):
                 tally.remember(page)
         next_look = self._clock() + LOOK_SECONDS
-        texts = pages.texts(before.next_byte, before.end)
-        for text in texts:
-            page = pages.reader.read(text)
+        for page in pages.pages(before.next_byte, before.end):
             for first in range(0, max(1, len(page.requests)), writer.batch_items):
                 now = self._clock()
                 if now > deadline:
@@ -151,21 +176,27 @@ class ChunkWriter:
                     writer.put(page.keys[first:last], page.requests[first:last], place)
             tally.count(page)
             writer.pass_over(tally.place_behind())
-        if texts.problem and tally.reached.next_byte < before.end:
-            left = pages.blocks(tally.reached.next_byte, before.end)
-            lines = sum(block.count(b"\n") for block in left)
-            tally.give_up(texts.rest, texts.problem, before.end, pages.delimiter, lines)
 
-    def _list_superseded(self, load_id: str, tally: Tally, pages: ChunkPages) -> Superseded:
-        """Keep the superseded rows of a chunk that has been written."""
-        repeated = tally.keys.repeated()
+    def _finish(
+        self, task: ChunkTask, tally: Tally, pages: ChunkPages, deadline: float
+    ) -> Finished | None:
+        """Keep the digests and list the superseded rows of a chunk that is written. None if the
+        next call has to do it for want of time."""
+        before = tally.before
+        digests = digests_key(task.load_id, task.generation, before.index)
+        distinct, repeated = write_digests(self._s3, self._work_bucket, digests, tally.keys)
         if not repeated:
-            return Superseded(0, 0)
-        before, end = tally.before, tally.reached.next_byte
-        _, series = series_of_chunk(load_id, before)
-        parts = PartWriter(self._s3, self._work_bucket, series)
-        for row in superseded_rows(
-            lambda: pages.texts(before.start, end), pages.reader, sorted(repeated)
-        ):
+            return Finished(0, 0, distinct, 0)
+        needed = finding_seconds(len(repeated), before.end - before.start)
+        can_wait = before.next_byte < before.end
+        if can_wait and self._clock() + needed > deadline:
+            return None
+
+        def sections() -> Iterator[Section]:
+            return pages.sections(task.chunk.start, tally.reached.next_byte)
+
+        _, series = chunk_series(task.load_id, task.generation, before)
+        parts = PartWriter(self._s3, self._work_bucket, series._replace(complete=0))
+        for row in superseded_rows(repeated, sections, pages.reader, key_digest(task.digest_key)):
             parts.add(row)
-        return Superseded(parts.rows, parts.finish().complete)
+        return Finished(parts.rows, parts.finish().complete, distinct, len(repeated))

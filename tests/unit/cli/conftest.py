@@ -15,8 +15,7 @@ from moto.sqs.models import Message
 
 from tests.support.command_line import REFUSED_ROWS
 from tests.support.step_functions import MACHINE, StepFunctions
-from tickets.cli import commands, failure_commands
-from tickets.runs import dead_letters
+from tickets.runs import connect, dead_letters
 from tickets.runs.stack import Stack
 
 
@@ -108,8 +107,7 @@ def stack(
         dynamodb.delete_item(TableName="ledger", Key=key)
     stack.client("s3").upload_file("rows.csv", "work", "refused-rows/a/refused-rows.csv")
     stack.client("s3").put_object(Bucket="work", Key="reports/a.json", Body=b"{}")
-    for module in (commands, failure_commands):
-        monkeypatch.setattr(module, "find_stack", lambda *_: stack)
+    monkeypatch.setattr(connect, "find_stack", lambda *_: stack)
     return stack
 
 

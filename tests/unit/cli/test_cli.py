@@ -26,7 +26,7 @@ from tests.support.step_functions import (
     refused_visits,
 )
 from tickets.cli import demo as demo_module
-from tickets.runs import connect, executions
+from tickets.runs import connect, follow
 from tickets.runs.stack import Stack
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -39,7 +39,7 @@ def add_loaded(step_functions: StepFunctions, name: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "sample", "ingest", "executions", "loads", "show", "rejects", "local start"],
+    ["demo", "sample", "ingest", "executions", "loads", "show", "refused", "local start"],
 )
 def test_every_command_explains_itself(command: str) -> None:
     result = tickets(*command.split(), "--help")
@@ -54,15 +54,15 @@ def test_every_command_explains_itself(command: str) -> None:
         (["ingest", "."], "is a folder"),
         (["ingest", "s3://bucket-only"], "s3://bucket/key"),
         (["ingest", "s3:/bucket/key.csv"], "s3://bucket/key"),
-        (["ingest", "rows.csv", "--key", "rows.txt"], "would start nothing"),
+        (["ingest", "rows.csv", "--key", "rows.txt"], "would not start a load"),
         (["ingest", "rows.csv", "rows.csv", "--key", "a.csv"], "one file"),
-        (["ingest", "s3://b/a.csv", "--key", "a.csv"], "has its key already"),
+        (["ingest", "s3://b/a.csv", "--key", "a.csv"], "are for uploads"),
         (["executions", "--since", "yesterday"], "90m, 24h or 7d"),
         (["loads", "--since", "yesterday"], "90m, 24h or 7d"),
         (["loads", "--key", "s3://bucket-only"], "s3://bucket/key"),
         (["executions", "--status", "done"], "SUCCEEDED"),
         (["show", "nothing"], "`tickets executions` lists them"),
-        (["rejects", "arn:aws:states:eu-west-1:1:execution:x:y"], "has no execution"),
+        (["refused", "arn:aws:states:eu-west-1:1:execution:x:y"], "has no execution"),
         (["demo", "missing.csv"], "does not exist"),
         (["demo", "rows.csv", "--rows", "3"], "leave it out"),
         (["sample", "no/such/folder/a.csv"], "No such file or directory"),
@@ -154,28 +154,28 @@ def test_show_says_why_a_load_failed(step_functions: StepFunctions) -> None:
 
 
 @pytest.mark.usefixtures("stack")
-def test_rejects_are_streamed_as_json_shown_as_table_or_saved(
+def test_refused_rows_are_streamed_as_json_shown_as_table_or_saved(
     step_functions: StepFunctions, tmp_path: Path
 ) -> None:
     add_loaded(step_functions, "a")
-    rows = [tuple(row.values()) for row in lines(tickets("rejects", "a", "--json"))]
+    rows = [tuple(row.values()) for row in lines(tickets("refused", "a", "--json"))]
     assert rows == REFUSED_ROWS
-    table = tickets("rejects", "a").stdout.splitlines()
+    table = tickets("refused", "a").stdout.splitlines()
     assert len(table) == 3
     assert table[2].rstrip().endswith(r'T2,"x\r\ny"')
-    saved = tickets("rejects", "a", "--output", "saved.csv")
+    saved = tickets("refused", "a", "--output", "saved.csv")
     assert saved.exit_code == 0
     assert (tmp_path / "saved.csv").read_bytes() == (tmp_path / "rows.csv").read_bytes()
 
 
-def test_rejects_without_any_are_nothing(stack: Stack, step_functions: StepFunctions) -> None:
+def test_refused_rows_without_any_are_nothing(stack: Stack, step_functions: StepFunctions) -> None:
     step_functions.add("a", "FAILED", refused_visits())
-    result = tickets("rejects", "a", "--json")
+    result = tickets("refused", "a", "--json")
     assert (result.exit_code, result.stdout) == (0, "")
     assert "no refused rows are known" in result.stderr
     add_loaded(step_functions, "b")
     stack.client("s3").delete_object(Bucket="work", Key="refused-rows/a/refused-rows.csv")
-    assert_sentence(tickets("rejects", "b", "--json"), "no longer there")
+    assert_sentence(tickets("refused", "b", "--json"), "no longer exists")
 
 
 def test_ingest_knows_the_execution_of_its_upload(stack: Stack) -> None:
@@ -213,7 +213,8 @@ def test_ingest_wait_ends_with_the_outcomes_and_tells_failures(
     monkeypatch.setattr("tickets.runs.ingest.execution_name", lambda *_: next(names))
     add_loaded(step_functions, "good")
     step_functions.add("bad", "FAILED", refused_visits(), error="LoadFailed")
-    result = tickets("ingest", "rows.csv", "rows.csv", "--wait", "--json")
+    Path("more.csv").write_bytes(Path("rows.csv").read_bytes())
+    result = tickets("ingest", "rows.csv", "more.csv", "--wait", "--json")
     assert result.exit_code == 1
     good, bad = lines(result)
     assert list(good) == list(bad) == OUTCOME_KEYS
@@ -232,7 +233,7 @@ def test_ingest_wait_ends_with_the_outcomes_and_tells_failures(
 
 @pytest.mark.usefixtures("stack")
 def test_ingest_wait_gives_up_when_no_execution_appears(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executions, "FIRST_SIGN_SECONDS", 0.0)
+    monkeypatch.setattr(follow, "START_TIMEOUT_SECONDS", 0.0)
     result = tickets("ingest", "rows.csv", "--wait", "--json")
     assert_sentence(result, "dead-letter queue", exit_code=1)
 

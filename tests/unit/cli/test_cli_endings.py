@@ -49,16 +49,16 @@ def test_already_loaded_names_the_load_and_has_its_totals(step_functions: StepFu
         key: RESULT[key] for key in RESULT if key in found
     }
     text = tickets("show", "again").stdout
-    assert "Loaded already on " in text
+    assert "Already loaded on " in text
     assert ", as load-1.\n100 rows read = 97 written + 1 superseded + 2 refused." in text
     assert "`tickets ingest --force` loads it again" in text
-    assert len(lines(tickets("rejects", "again", "--json"))) == 2
+    assert len(lines(tickets("refused", "again", "--json"))) == 2
 
 
 @pytest.mark.parametrize(
     ("visits", "words", "rows_written"),
     [
-        (late_visits(), "nothing of this one was written", None),
+        (late_visits(), "no row of this version was written", None),
         (overtaken_visits(), "Before that: 60 rows read = 57 written", 57),
     ],
 )
@@ -86,7 +86,7 @@ def test_an_overtaken_load_is_no_error_and_says_what_happened(
 @pytest.mark.usefixtures("stack")
 def test_a_late_version_lists_no_refused_rows(step_functions: StepFunctions) -> None:
     step_functions.add("old", visits=late_visits())
-    result = tickets("rejects", "old", "--json")
+    result = tickets("refused", "old", "--json")
     assert (result.exit_code, result.stdout) == (0, "")
     assert "later version of the object is loaded instead" in result.stderr
 
@@ -106,7 +106,7 @@ def test_a_load_with_too_many_refused_rows_failed_though_rows_are_in_the_table(
     assert "Not loaded" not in result.stdout
     found = outcome("bad")
     assert (found["ending"], found["rows_refused"]) == ("Load Failed", 12)
-    assert len(lines(tickets("rejects", "bad", "--json"))) == 2
+    assert len(lines(tickets("refused", "bad", "--json"))) == 2
 
 
 def test_an_aborted_load_has_the_totals_of_its_chunks(

@@ -1,5 +1,9 @@
 """`tickets dead-letters`: every failure that waits, with nothing taken away by looking."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
 import pytest
 
 from ingestion.ledger.chunks import ChunkProgress
@@ -39,7 +43,7 @@ def test_a_failure_is_told_with_its_reason_and_how_far_it_came(stack: Stack) -> 
         "state": "Reconcile",
         "error": "LoadIncomplete",
         "reason": "1 of 4 chunks are not finished; the first is chunk 1.",
-        "failed_at": "2026-03-01T09:01:00.000Z",
+        "failed_at": "2026-03-01T09:01:00+00:00",
         "input": GIVEN,
         "load_id": "a",
         "load_status": "RUNNING",
@@ -102,8 +106,8 @@ def test_the_graph_knows_more_than_the_rule_whichever_came_first(stack: Stack, o
             "Split File kept failing with States.Timeout: It took too long.",
             False,  # caught
         ),
-        (event("a", "ABORTED"), "It was stopped before its end.", True),
-        (event("a", "TIMED_OUT"), "It had not ended within its time.", True),
+        (event("a", "ABORTED"), "The execution was stopped.", True),
+        (event("a", "TIMED_OUT"), "The execution timed out.", True),
         (event("a", "FAILED", "States.Runtime", "No path."), "States.Runtime: No path.", True),
         (
             event("a", "FAILED", "LoadFailureNotReported", "The file is empty."),
@@ -141,15 +145,92 @@ def test_an_interrupted_look_hands_everything_back(stack: Stack) -> None:
     assert waiting(stack)[0] == 1
 
 
-def test_a_killed_look_hides_messages_for_a_minute_only_and_the_next_one_says_so(
+def test_a_second_reader_waits_for_the_first_and_then_gets_everything(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(dead_letters, "_BUSY_PAUSE_SECONDS", 0.01)
+    for number in range(12):
+        send(stack, graph_letter(f"a{number}"))
+    send_upload(stack, notification("a.csv"))
+    with ExitStack() as first:
+        first.enter_context(held_dead_letters(stack))
+        with held_dead_letters(stack, on_busy=first.close) as letters:
+            found = len(letters.executions), len(letters.uploads), letters.unseen
+    assert found == (12, 1, 0)
+
+
+def test_two_readers_with_a_part_each_do_not_wait_for_each_other(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "c"):
+        send(stack, graph_letter(name))
+    sqs, url = stack.client("sqs"), stack.failed_executions_queue_url
+    [other] = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1)["Messages"]
+
+    def pauses(*_: object, **__: object) -> Iterator[float]:
+        yield 0.0
+        assert waiting(stack)[0] == 2, "it holds nothing while it pauses"
+        sqs.change_message_visibility(
+            QueueUrl=url, ReceiptHandle=other["ReceiptHandle"], VisibilityTimeout=0
+        )
+        yield 1.0
+
+    monkeypatch.setattr(dead_letters, "polls", pauses)
+    assert len(lines(tickets("dead-letters", "--json"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("command", "exit_code", "listed"),
+    [
+        ("dead-letters", 1, ["b"]),
+        ("dead-letters --json", 1, ['"b"']),
+        ("replay --all --dry-run", 1, ["b: Would start b-r1."]),
+        ("replay --uploads", 1, []),
+        ("replay b --dry-run", 0, ["b: Would start b-r1."]),
+    ],
+)
+def test_messages_that_another_reader_keeps_are_counted_and_the_exit_code_says_so(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, command: str, exit_code: int, listed: list[str]
+) -> None:
+    monkeypatch.setattr(dead_letters, "_BUSY_SECONDS", 0.0)
     send(stack, graph_letter("a"))
-    assert dead_letters._HIDDEN_SECONDS <= 60
-    with held_dead_letters(stack):  # as another operator, or one who was killed
-        result = tickets("dead-letters")
-    assert "1 more are being read by somebody else" in result.stderr
-    assert result.exit_code == 0
+    send_upload(stack, notification("a.csv"))
+    with held_dead_letters(stack):
+        send(stack, graph_letter("b"))
+        result = tickets(*command.split())
+    assert result.exit_code == exit_code, result.output
+    assert ("About 2 more are held by another process" in result.stderr) == (exit_code == 1)
+    assert len(result.stdout.splitlines()) >= len(listed)
+    for text in listed:
+        assert text in result.stdout
+
+
+@pytest.mark.parametrize("command", ["dead-letters", "replay --all", "replay --uploads"])
+def test_a_queue_of_which_another_reader_holds_everything_is_not_called_empty(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(dead_letters, "_BUSY_SECONDS", 0.0)
+    send(stack, graph_letter("a"))
+    with held_dead_letters(stack):
+        result = tickets(*command.split())
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "About 1 more are held" in result.stderr
+
+
+def test_messages_of_a_killed_reader_come_back_within_a_minute(stack: Stack) -> None:
+    send(stack, graph_letter("a"))
+    asked: list[int] = []
+    client = stack.client("sqs")
+
+    def note(params: dict[str, Any], **_: object) -> None:
+        asked.append(params["VisibilityTimeout"])
+
+    client.meta.events.register("provide-client-params.sqs.ReceiveMessage", note)
+    try:
+        tickets("dead-letters")
+    finally:
+        client.meta.events.unregister("provide-client-params.sqs.ReceiveMessage", note)
+    assert 0 < max(asked) <= 60
 
 
 def test_an_empty_queue_is_said_to_be_empty(stack: Stack) -> None:

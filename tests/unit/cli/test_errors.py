@@ -12,8 +12,8 @@ import pytest
 
 from tests.support.command_line import assert_sentence, tickets
 from tickets import ROOT
-from tickets.cli import commands
 from tickets.cli.errors import Terminated
+from tickets.runs import connect
 from tickets.runs.waiting import DeadlinePassed, polls
 
 
@@ -26,10 +26,10 @@ def client_error(code: str, message: str = "no") -> botocore.exceptions.ClientEr
 @pytest.mark.parametrize(
     ("error", "words", "exit_code"),
     [
-        (client_error("AccessDeniedException"), "may not call ListExecutions", 2),
+        (client_error("AccessDeniedException"), "don't allow ListExecutions", 2),
         (client_error("ExpiredToken"), "sign in again", 2),
         (client_error("UnrecognizedClientException"), "does not know your access key", 2),
-        (client_error("Throttling"), "was refused", 2),
+        (client_error("Throttling"), "ListExecutions failed", 2),
         (botocore.exceptions.NoCredentialsError(), "aws configure", 2),
         (botocore.exceptions.ProfileNotFound(profile="x"), "--profile", 2),
         (botocore.exceptions.EndpointConnectionError(endpoint_url="http://x"), "still running", 2),
@@ -40,7 +40,7 @@ def client_error(code: str, message: str = "no") -> botocore.exceptions.ClientEr
 def test_foreseen_errors_are_one_sentence(
     monkeypatch: pytest.MonkeyPatch, error: Exception, words: str, exit_code: int
 ) -> None:
-    monkeypatch.setattr(commands, "find_stack", lambda *_: raise_(error))
+    monkeypatch.setattr(connect, "find_stack", lambda *_: raise_(error))
     assert_sentence(tickets("executions"), words, exit_code)
 
 
@@ -48,7 +48,7 @@ def test_foreseen_errors_are_one_sentence(
 def test_signals_leave_without_a_word(
     monkeypatch: pytest.MonkeyPatch, stop: BaseException, exit_code: int
 ) -> None:
-    monkeypatch.setattr(commands, "find_stack", lambda *_: raise_(stop))
+    monkeypatch.setattr(connect, "find_stack", lambda *_: raise_(stop))
     result = tickets("executions")
     assert (result.exit_code, result.output) == (exit_code, "")
 
@@ -60,7 +60,7 @@ def test_polling_ends_at_its_deadline() -> None:
 
 def test_an_unforeseen_error_is_no_traceback_either(tmp_path: Path) -> None:
     result = run_main(
-        "tickets.cli.commands.write_sample = None", "sample", str(tmp_path / "made.csv")
+        "tickets.cli.sample.write_sample = None", "sample", str(tmp_path / "made.csv")
     )
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("Unexpected TypeError")
@@ -82,7 +82,7 @@ def test_an_early_interrupt_is_quiet() -> None:
 def run_main(preparation: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The entry point in a process of its own."""
     code = (
-        "import builtins, os, signal, tickets.cli.main, tickets.cli.commands\n"
+        "import builtins, os, signal, tickets.cli.main, tickets.cli.app\n"
         f"{preparation}\ntickets.cli.main.main()"
     )
     command = [sys.executable, "-c", code, *arguments]

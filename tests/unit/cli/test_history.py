@@ -19,11 +19,11 @@ from tests.support.step_functions import (
     turn_visits,
 )
 from tickets.runs.history import (
-    condensed,
     ending,
     ending_of_output,
     error_in_words,
     failure_in_words,
+    group_visits,
     last_value,
     read_states,
     results,
@@ -154,7 +154,7 @@ def test_a_load_that_waits_for_its_turn_has_one_line_for_each_kind_of_visit() ->
     step_functions = StepFunctions()
     step_functions.add("a", visits=visits)
     states = list(read_states(step_functions.events["a"]))
-    lines = condensed(states, results(states, COUNTS))
+    lines = group_visits(states, results(states, COUNTS))
     assert [(line.run.state, line.result, line.times, line.seconds) for line in lines[4:9]] == [
         ("Take Turn", "an older version is being written", 3, 3.0),
         ("Whose Turn?", "-> Wait For Earlier Writers", 3, 3.0),
@@ -175,7 +175,7 @@ def test_the_sum_of_a_line_is_not_known_while_a_visit_lasts() -> None:
             )
         )
     )
-    (line,) = condensed(states, ["waited", "waited"])
+    (line,) = group_visits(states, ["waited", "waited"])
     assert (line.times, line.seconds) == (2, None)
 
 

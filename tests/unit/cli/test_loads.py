@@ -150,7 +150,7 @@ def test_of_ended_executions_the_newest_tells_the_status(
 def test_what_step_functions_has_forgotten_is_unknown(ledger: Ledger) -> None:
     add(ledger, "one")
     assert listed() == [("one", "UNKNOWN")]
-    assert "Step Functions has forgotten" in tickets("loads").stdout
+    assert "Step Functions no longer has" in tickets("loads").stdout
 
 
 def test_a_load_that_ended_while_it_was_looked_at_is_read_again(

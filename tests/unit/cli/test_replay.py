@@ -103,7 +103,7 @@ def test_a_message_stays_if_the_new_execution_can_not_be_started(
         raise denied
 
     monkeypatch.setattr(step_functions.client, "start_execution", refuse)
-    assert_sentence(tickets("replay", "--all"), "may not call StartExecution")
+    assert_sentence(tickets("replay", "--all"), "don't allow StartExecution")
     assert waiting(stack)[0] == 1
 
 
@@ -127,7 +127,7 @@ def test_what_nobody_knows_is_said_and_the_others_are_replayed(
     step_functions.add("a", "FAILED")
     result = tickets("replay", "nobody", "a", "--json")
     assert result.exit_code == 2
-    assert "Nothing is known of an execution nobody" in result.stderr
+    assert "Execution nobody is unknown" in result.stderr
     assert [one["execution"] for one in lines(result)] == ["a-r1"]
 
 

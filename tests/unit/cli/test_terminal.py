@@ -5,7 +5,7 @@ import pytest
 from ingestion.ledger.loads import Ledger
 from tests.support.command_line import tickets
 from tests.support.step_functions import EXECUTION, RESULT
-from tickets.cli.terminal import sanitize
+from tickets.cli.console import sanitize
 from tickets.runs.stack import Stack
 
 KEY = "a\x1b[2J\x1b]0;owned\x07\x08\x9b31m[red]\r.csv"

@@ -1,8 +1,5 @@
-"""Superseded rows against a dictionary of all rows.
-
-The writer's part: keys are noted in order, and texts of all rounds are read once more if a digest
-occurs twice. Python's hash of a key is taken as it is, or made so small that digests collide.
-"""
+"""Superseded rows of a chunk against a dictionary of all its rows, with digests as they are and
+with digests of which there are so few that they collide."""
 
 from collections import defaultdict
 from typing import NamedTuple
@@ -12,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion.csv_files import equal_keys
-from ingestion.csv_files.equal_keys import KeyDigests, superseded_rows
+from ingestion.csv_files.equal_keys import superseded_rows
 from ingestion.csv_files.fast_rows import PageReader
-from ingestion.csv_files.refused_rows import RefusedRow
+from ingestion.csv_files.key_digests import Digest, KeyDigests, key_digest
+from ingestion.csv_files.refused_rows import RefusedRow, refused_row
 from ingestion.csv_files.rows import COLUMNS
+from ingestion.csv_files.sections import Section, read_sections
 
 READER = PageReader(
     {name: at for at, name in enumerate(COLUMNS)}, len(COLUMNS), b",", ("ticket_id", "product")
@@ -47,7 +46,7 @@ def text_of(lines: list[Line]) -> bytes:
 
 
 def by_dictionary(lines: list[Line]) -> list[tuple[int, str]]:
-    """The rows, as line and text, whose key a later line has again."""
+    """The rows, as line and text, whose key comes again."""
     rows = defaultdict(list)
     at = 1
     for line in lines:
@@ -57,27 +56,33 @@ def by_dictionary(lines: list[Line]) -> list[tuple[int, str]]:
     return sorted(row for same in rows.values() for row in same[:-1])
 
 
-def by_digests(lines: list[Line], page: int) -> list[RefusedRow]:
+DIGEST = key_digest("00" * 16)
+
+
+def weak(digests: int) -> Digest:
+    """So few digests."""
+    return lambda keys: [digest % digests for digest in DIGEST(keys)]
+
+
+def sections_of(text: bytes) -> list[Section]:
+    return list(read_sections([text], READER.layout, ends_file=False))
+
+
+def by_digests(lines: list[Line], page: int, digest: Digest) -> list[RefusedRow]:
     """As the writer does it, in pages of so many lines."""
-    digests = KeyDigests()
+    digests = KeyDigests(digest)
     texts = [text_of(lines[at : at + page]) for at in range(0, len(lines), page)]
-    for text in texts:
-        digests.add(READER.read(text).keys)
-    repeated = digests.repeated()
-    return list(superseded_rows(lambda: texts, READER, sorted(repeated)))
+    sections = [one for text in texts for one in sections_of(text)]
+    for section in sections:
+        digests.add(READER.read(section).keys)
+    return list(superseded_rows(digests.repeated(), lambda: sections, READER, digest))
 
 
-def check(lines: list[Line], page: int = 1_000) -> list[RefusedRow]:
-    found = by_digests(lines, page)
+def check(lines: list[Line], page: int = 1_000, digest: Digest = DIGEST) -> list[RefusedRow]:
+    found = by_digests(lines, page, digest)
     assert [(row.line, row.raw) for row in found] == by_dictionary(lines)
     assert {(row.column, row.reason) for row in found} <= {("", "superseded")}
     return found
-
-
-@pytest.fixture
-def collisions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Digests of which there are five, negative ones too."""
-    monkeypatch.setattr(equal_keys, "hash", lambda key: hash(key) % 5 - 2, raising=False)
 
 
 # ---------------------------------------------------------------- by hand
@@ -98,10 +103,22 @@ def test_rows_with_lines_of_their_own_and_rows_of_other_pages() -> None:
         assert sorted(row.line for row in check(lines, page=page)) == [1, 2]
 
 
-def test_keys_are_compared_not_digests(collisions: None) -> None:
+def test_keys_are_compared_not_digests() -> None:
     lines = [good(f"T{at}") for at in range(50)]
-    assert check(lines) == []
-    assert [row.line for row in check([*lines, good("T7")])] == [8]
+    assert check(lines, digest=weak(5)) == []
+    assert [row.line for row in check([*lines, good("T7")], digest=weak(5))] == [8]
+
+
+def test_more_repeated_keys_than_are_looked_for_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(equal_keys, "MAX_KEYS_AT_A_TIME", 3)
+    lines = [good(f"T{at % 10}") for at in range(25)]
+    assert len(check(lines, page=4)) == 15
+
+
+def test_a_long_row_is_listed_as_any_other() -> None:
+    lines = [good("A", "é" * 3_000), good("A"), good("B", "x" * 1_950 + "é" * 90), good("B")]
+    rows = [refused_row(at, "", "superseded", lines[at - 1].raw.encode()) for at in (1, 3)]
+    assert sorted(by_digests(lines, 1_000, DIGEST)) == rows
 
 
 def test_a_quoted_key_is_the_same_as_a_plain_one() -> None:
@@ -117,43 +134,6 @@ def test_keys_whose_parts_join_to_the_same_text_are_not_equal() -> None:
     assert check(lines) == []
 
 
-# ---------------------------------------------------------------- digests
-
-
-def digests_of(keys: list[str]) -> KeyDigests:
-    digests = KeyDigests()
-    digests.add([(key.encode(),) for key in keys])
-    return digests
-
-
-def hashes(keys: str) -> set[int]:
-    return {hash((key.encode(),)) for key in keys}
-
-
-def test_digests_of_keys_that_occur_twice_are_told() -> None:
-    assert digests_of(list("abcdefgh")).repeated() == set()
-    assert digests_of(list("abcdefghag")).repeated() == hashes("ag")
-    assert digests_of([*"aaa", *map(str, range(500))]).repeated() == hashes("a")
-
-
-def test_every_digest_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever its last bits and its sign: the parts in which they are compared are all of them."""
-    monkeypatch.setattr(equal_keys, "hash", lambda key: int(key[0]), raising=False)
-    edges = [-(2**63), -(2**62), -9, *range(-8, 8), 2**31, 2**62, 2**63 - 1]
-    for one in edges:
-        others = [two for two in edges if two != one]
-        assert digests_of([str(two) for two in [one, *others, one]]).repeated() == {one}
-
-
-def test_keys_behind_a_place_can_be_forgotten() -> None:
-    digests = digests_of(list("abca"))
-    assert len(digests) == 4
-    digests.keep(3)
-    assert (len(digests), digests.repeated()) == (3, set())
-    digests.add([(b"b",)])
-    assert digests.repeated() == hashes("b")
-
-
 # ---------------------------------------------------------------- generated
 
 LINES = st.lists(
@@ -167,18 +147,13 @@ LINES = st.lists(
 )
 
 
-@given(LINES, st.integers(1, 12), st.integers(1, 9))
+@given(LINES, st.integers(1, 12))
 @settings(deadline=None)
-def test_a_dictionary_of_all_rows_says_the_same(lines: list[Line], page: int, keys: int) -> None:
-    """Whether the keys are looked for at once or in several readings."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(equal_keys, "MAX_KEYS_AT_A_TIME", keys)
-        check(lines, page)
+def test_a_dictionary_of_all_rows_says_the_same(lines: list[Line], page: int) -> None:
+    check(lines, page)
 
 
 @given(LINES, st.integers(1, 12), st.integers(1, 9))
 @settings(deadline=None)
-def test_also_when_digests_collide(lines: list[Line], page: int, most: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(equal_keys, "hash", lambda key: hash(key) % most - 4, raising=False)
-        check(lines, page)
+def test_also_when_digests_collide(lines: list[Line], page: int, digests: int) -> None:
+    check(lines, page, weak(digests))

@@ -205,9 +205,8 @@ class TableWithAClock(TableInMemory):
 def test_a_chunk_is_written_at_its_share_of_the_loads_rate(cap, at_a_time, rate):
     table = TableWithAClock()
     stack = StackInMemory(
-        chunk_size=700, rows_per_second=cap, at_a_time=at_a_time, clock=lambda: table.now
+        700, table=table, rows_per_second=cap, at_a_time=at_a_time, clock=lambda: table.now
     )
-    stack.table = table
     rows = [f"T{at:03},Tea,B1,2026-01-31T00:00,,1,Lyon" for at in range(180)]
     stack.load("\n".join([",".join(COLUMNS), *rows, ""]).encode())
     assert len(stack.chunks) == 10
@@ -222,8 +221,7 @@ def test_a_chunk_is_written_at_its_share_of_the_loads_rate(cap, at_a_time, rate)
 
 def test_without_a_cap_no_time_is_lost():
     table = TableWithAClock()
-    stack = StackInMemory(chunk_size=700, clock=lambda: table.now)
-    stack.table = table
+    stack = StackInMemory(700, table=table, clock=lambda: table.now)
     row = "T1,Tea,B1,2026-01-31T00:00,,1,Lyon"
     stack.load("\n".join([",".join(COLUMNS), *[row] * 180, ""]).encode())
     assert table.now == 0

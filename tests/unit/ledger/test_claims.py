@@ -16,6 +16,10 @@ def claim(version, load_id, key="a.csv"):
     return Claim("uploads", key, version, load_id)
 
 
+def lease(load_id, until):
+    return Lease(load_id, 1_799_999_000, until, "generation", 7)
+
+
 @pytest.fixture(scope="module")
 def client():
     with mock_aws():
@@ -107,24 +111,51 @@ def test_who_was_replaced_is_said_and_stays_said(claims):
     assert then(claim("v4", "load-4")) == "load-2"
 
 
+def test_since_when_a_load_writes_alone_stays_said_until_another_has_the_claim(claims):
+    claims.move(None, claim("v1", "load-1"))
+    assert claims.newest(URL).alone_since is None
+    assert claims.note_alone(claims.newest(URL), "2026-01-01T00:00:00.000Z")
+    claims.move(claims.newest(URL), claim("v2", "load-1"))
+    assert claims.newest(URL).alone_since == "2026-01-01T00:00:00.000Z"
+    held = claims.newest(URL)
+    claims.move(held, claim("v2", "forced"))
+    assert claims.newest(URL).alone_since is None
+    assert claims.note_alone(held, "2026-01-01T00:00:09.000Z") is False
+    claims.move(claims.newest(URL), claim("v2", "load-1"))
+    assert claims.newest(URL).alone_since is None
+
+
+def test_a_lease_can_be_changed(claims):
+    claims.put_lease(URL, "one", lease("load-1", 1_800_000_060))
+    claims.put_lease(URL, "one", lease("load-1", 1_800_000_000))
+    assert claims.leases(URL) == [lease("load-1", 1_800_000_000)]
+
+
+def test_a_lease_of_an_earlier_release_is_of_no_generation(dynamodb):
+    claims = Claims(dynamodb, TABLE)
+    entry = {"held_by": "load-1", "until": 1_800_000_000, "expires_at": 1_800_000_000}
+    claims._entries.put(URL, "writer#one", entry)
+    assert claims.leases(URL) == [Lease("load-1", 0, 1_800_000_000, "", None)]
+
+
 def test_leases_are_there_until_they_are_given_back(claims):
-    claims.take_lease(URL, "one", Lease("load-1", 1_800_000_000))
-    claims.take_lease(URL, "two", Lease("load-2", 1_800_000_060))
+    claims.put_lease(URL, "one", lease("load-1", 1_800_000_000))
+    claims.put_lease(URL, "two", lease("load-2", 1_800_000_060))
     claims.move(None, claim("v1", "load-1"))  # a claim is no lease
     assert sorted(claims.leases(URL), key=str) == [
-        Lease("load-1", 1_800_000_000),
-        Lease("load-2", 1_800_000_060),
+        lease("load-1", 1_800_000_000),
+        lease("load-2", 1_800_000_060),
     ]
-    claims.give_lease_back(URL, "one")
-    assert claims.leases(URL) == [Lease("load-2", 1_800_000_060)]
-    claims.give_lease_back(URL, "one")  # a task that is run twice
-    assert claims.leases(URL) == [Lease("load-2", 1_800_000_060)]
+    claims.delete_lease(URL, "one")
+    assert claims.leases(URL) == [lease("load-2", 1_800_000_060)]
+    claims.delete_lease(URL, "one")  # a task that is run twice
+    assert claims.leases(URL) == [lease("load-2", 1_800_000_060)]
     assert claims.newest(URL) == claim("v1", "load-1")
 
 
 def test_objects_have_nothing_to_do_with_each_other(claims):
     claims.move(None, claim("v1", "load-1"))
-    claims.take_lease(URL, "one", Lease("load-1", 1_800_000_000))
+    claims.put_lease(URL, "one", lease("load-1", 1_800_000_000))
     other = "s3://uploads/a.csv.gz"
     assert claims.newest(other) is None
     assert claims.leases(other) == []
@@ -133,12 +164,13 @@ def test_objects_have_nothing_to_do_with_each_other(claims):
 
 
 def test_what_a_crash_leaves_is_removed_by_the_tables_time_to_live(dynamodb):
-    """Its attribute is named in template.yaml, and claims must not have it."""
+    """Its attribute is named in template.yaml, and claims must not have it. An execution takes a
+    year at most, and Settle Equal Keys has to see the leases of all of it."""
     claims = Claims(dynamodb, TABLE)
-    claims.take_lease(URL, "one", Lease("load-1", 1_800_000_000))
+    claims.put_lease(URL, "one", lease("load-1", 1_800_000_000))
     claims.move(None, claim("v1", "load-1"))
     assert {one["entry"]: one.get("expires_at") for one in entries(dynamodb)} == {
-        "writer#one": 1_800_000_000,
+        "writer#one": 1_800_000_000 + 400 * 86_400,
         "newest": None,
     }
 
@@ -146,7 +178,7 @@ def test_what_a_crash_leaves_is_removed_by_the_tables_time_to_live(dynamodb):
 def test_nothing_of_it_looks_like_a_load(dynamodb):
     """The index of loads holds what has both attributes."""
     claims = Claims(dynamodb, TABLE)
-    claims.take_lease(URL, "one", Lease("load-1", 1_800_000_000))
+    claims.put_lease(URL, "one", lease("load-1", 1_800_000_000))
     claims.move(None, claim("v1", "load-1"))
     for entry in entries(dynamodb):
         assert not {"object_url", "started_at"} & entry.keys()

@@ -6,10 +6,11 @@ no order of steps lets two versions write at once is in test_turns_interleaved.p
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from ingestion.ledger.claims import Claim, Claims
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.claims import Claim, Claims, Lease
+from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import LEASE_MARGIN_SECONDS, OVERTAKEN, Turns
 from ingestion.tasks.take_turn import take_turn
 from tests.support.claims_in_memory import ClaimsInMemory
@@ -290,10 +291,51 @@ def test_each_writer_has_a_lease_of_its_own(turns, put):
     assert turns.writers(URL) == 0
 
 
-def test_a_lease_is_given_back_even_if_writing_failed(turns):
-    with pytest.raises(ZeroDivisionError), turns.lease(URL, "older", 900):
-        raise ZeroDivisionError
+def test_a_lease_that_is_given_back_is_gone(turns):
+    with turns.lease(URL, "older", 900, "g", 3) as lease:
+        lease.give_back()
+        assert turns.writers(URL) == 1
+    assert turns.leases(URL, "older", "g") == []
+
+
+def test_a_lease_that_is_not_given_back_has_ended_and_is_known(turns, clock):
+    with turns.lease(URL, "older", 900, "g", 3):
+        clock.now += 7.5
+    clock.now += 1
     assert turns.writers(URL) == 0
+    assert turns.leases(URL, "older", "g") == [Lease("older", NOW, NOW + 8, "g", 3)]
+    assert turns.leases(URL, "older", "another") == []
+    assert turns.leases(URL, "newer", "g") == []
+
+
+@pytest.mark.parametrize("is_given_back", [True, False])
+def test_a_request_without_an_answer_may_arrive_for_a_minute(turns, clock, is_given_back):
+    with turns.lease(URL, "older", 900) as lease:
+        clock.now += 100
+        lease.stray_requests()
+        if is_given_back:
+            lease.give_back()
+    assert [one.until for one in turns.leases(URL, "older", "")] == [NOW + 160]
+    assert turns.writers(URL) == 1
+
+
+def test_no_lease_is_made_longer_at_its_end(turns, clock):
+    with turns.lease(URL, "older", 30) as lease:
+        clock.now += 89  # it went on after its time
+        lease.stray_requests()
+    assert [one.until for one in turns.leases(URL, "older", "")] == [NOW + 90]
+
+
+def test_an_error_of_the_ledger_does_not_hide_what_went_wrong_before(turns, monkeypatch):
+    def fail(*_):
+        raise ClientError({"Error": {"Code": "ThrottlingException"}}, "PutItem")
+
+    ended, failed = (turns.lease(URL, "older", 900) for _ in range(2))
+    monkeypatch.setattr(turns._claims, "put_lease", fail)
+    with pytest.raises(ZeroDivisionError), failed:
+        raise ZeroDivisionError
+    with pytest.raises(ClientError), ended:
+        pass
 
 
 def test_the_lease_of_a_crashed_writer_runs_out(turns, clock):
@@ -321,14 +363,32 @@ def test_a_writer_is_overtaken_by_another_load_and_not_by_its_own(turns, put):
 
 def turn(turns, dynamodb, version, load=None):
     file = accepted_file(bucket=BUCKET, key=KEY, version_id=version)
-    return take_turn(turns, Ledger(dynamodb, "Ledger"), load or f"load-{version}", file)
+    return take_turn(turns, Loads(dynamodb, "Ledger"), load or f"load-{version}", file)
+
+
+def test_since_when_a_load_writes_alone_is_noted_once(turns, dynamodb, put, clock):
+    """After a wait, and anew if another load had the claim in between."""
+    version = put()
+    with turns.lease(URL, "older", 900):
+        assert turn(turns, dynamodb, version) == "wait"
+        assert turns.newest(URL).alone_since is None
+        clock.now += 5
+    assert turn(turns, dynamodb, version) == "mine"
+    assert turns.newest(URL).alone_since == "2027-01-15T08:00:05.000Z"
+    clock.now += 5
+    assert turn(turns, dynamodb, version) == "mine"
+    assert turns.newest(URL).alone_since == "2027-01-15T08:00:05.000Z"
+    assert turn(turns, dynamodb, version, "forced") == "mine"
+    clock.now += 5
+    assert turn(turns, dynamodb, version) == "mine"
+    assert turns.newest(URL).alone_since == "2027-01-15T08:00:15.000Z"
 
 
 def test_a_load_alone_has_its_turn(turns, dynamodb, put):
     version = put()
     assert turn(turns, dynamodb, version) == "mine"
     assert turns.newest(URL) == claim(version)
-    assert Ledger(dynamodb, "Ledger").load(f"load-{version}") is None
+    assert Loads(dynamodb, "Ledger").load(f"load-{version}") is None
 
 
 def test_a_newer_load_claims_and_waits_for_the_older_ones_writers(turns, dynamodb, put):
@@ -363,7 +423,7 @@ def test_an_older_load_is_overtaken_and_the_ledger_says_so(turns, dynamodb, put)
     older, newer = put(), put()
     assert turn(turns, dynamodb, newer) == "mine"
     assert turn(turns, dynamodb, older) == "overtaken"
-    entry = Ledger(dynamodb, "Ledger").load(f"load-{older}")
+    entry = Loads(dynamodb, "Ledger").load(f"load-{older}")
     assert (entry["status"], entry["summary"]) == ("OVERTAKEN", OVERTAKEN)
     assert entry["finished_at"]
     assert turns.newest(URL) == claim(newer)

@@ -6,7 +6,7 @@ decides whose request comes next.
 
 import pytest
 
-from ingestion.ledger.claims import Claim
+from ingestion.ledger.claims import Claim, Lease
 from ingestion.ledger.versions import LEASE_MARGIN_SECONDS, Turns, WriterLease
 from ingestion.tasks.take_turn import take_turn
 from tests.support.claims_in_memory import ClaimsInMemory
@@ -179,7 +179,9 @@ def test_after_a_crash_the_newer_version_waits_until_the_lease_has_run_out_and_n
 
 class LookBeforeLease(Loads):
     def write(self, actor, turns):
-        lease = WriterLease(turns._claims, URL, "", f"load-{actor.name}")
+        unclaimed = Lease(f"load-{actor.name}", 0, 0)
+        lease = WriterLease(ClaimsInMemory(), URL, unclaimed, lambda: self.now)
+        lease._claims = turns._claims
         if not lease.overtaken():
             with turns.lease(URL, f"load-{actor.name}", SECONDS):
                 self.land(actor)

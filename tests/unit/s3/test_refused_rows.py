@@ -129,14 +129,13 @@ def test_the_rows_of_all_chunks_come_by_line_counted_from_the_files_start(bucket
         ChunkRows(
             0,
             1,
-            24,
             [
                 written(bucket, "0-refused-", rows_of(*range(1, 40, 2))),
                 written(bucket, "0-superseded-", rows_of(2, 4, 6, 38)),
             ],
         ),
-        ChunkRows(1, 41, 0, []),
-        ChunkRows(2, 50, 2, [written(bucket, "2-refused-", rows_of(1, 3))]),
+        ChunkRows(1, 41, []),
+        ChunkRows(2, 50, [written(bucket, "2-refused-", rows_of(1, 3))]),
     ]
     lines = [row.line for row in read_chunks(bucket, "work", chunks)]
     assert lines == [*sorted(1 + line for line in [*range(1, 40, 2), 2, 4, 6, 38]), 51, 53]
@@ -144,8 +143,7 @@ def test_the_rows_of_all_chunks_come_by_line_counted_from_the_files_start(bucket
 
 def test_many_chunks_are_fetched_ahead_and_no_thread_is_left(bucket: Any) -> None:
     chunks = [
-        ChunkRows(index, index, 1, [written(bucket, f"{index}-", rows_of(1))])
-        for index in range(100)
+        ChunkRows(index, index, [written(bucket, f"{index}-", rows_of(1))]) for index in range(100)
     ]
     rows = read_chunks(bucket, "work", chunks)
     assert next(rows).line == 1

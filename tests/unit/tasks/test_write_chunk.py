@@ -4,6 +4,7 @@ table and the refused rows are those of a plain reading of the file, and no roun
 import csv
 import io
 import json
+from array import array
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,21 +14,25 @@ from hypothesis import strategies as st
 
 from ingestion.contracts import Chunk, ChunkTask
 from ingestion.csv_files.fast_rows import PageReader
+from ingestion.csv_files.item_json import escape
+from ingestion.csv_files.key_digests import key_digest
 from ingestion.csv_files.rows import COLUMNS
+from ingestion.csv_files.sections import read_sections
 from ingestion.dynamodb import responses
 from ingestion.dynamodb.transport import Reply
 from ingestion.errors import NoProgress, TableUnreachable
-from ingestion.ledger.chunks import ChunkProgress
+from ingestion.ledger.chunks import ChunkProgress, Chunks
+from ingestion.ledger.claims import Claims
+from ingestion.ledger.versions import Turns
 from ingestion.s3.refused_rows import PartWriter, Series, read_parts
-from ingestion.tasks.accounting import Reached, Tally, series_of_chunk
+from ingestion.tasks.accounting import Tally, chunk_series
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS, ChunkWriter
 from tests.support.files import ACCEPTED, accepted_file
+from tests.support.ledger_in_memory import EntriesInMemory
 from tests.support.stack_in_memory import (
     UPLOADS,
     WORK,
-    AlwaysMyTurn,
     BucketsInMemory,
-    LedgerInMemory,
     TableInMemory,
 )
 
@@ -106,15 +111,16 @@ class Rows:
 
 def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkProgress:
     """The chunk in rounds of so many seconds, more of them after each without progress."""
-    buckets, ledger, turns = BucketsInMemory(), LedgerInMemory(), AlwaysMyTurn()
+    buckets, ledger = BucketsInMemory(), EntriesInMemory()
     buckets.objects[UPLOADS, "a.csv"] = rows.text
-    anything: Any = SimpleNamespace(buckets=buckets, table=table, turns=turns)
+    anything: Any = SimpleNamespace(buckets=buckets, table=table)
+    chunks = ledger.over(Chunks)
     writer = ChunkWriter(
         anything.buckets,
         anything.table,
         table,
-        ledger,
-        anything.turns,
+        chunks,
+        Turns(anything.buckets, ledger.over(Claims), now=table.clock),
         table="Tickets",
         work_bucket=WORK,
         in_flight=in_flight,
@@ -122,7 +128,7 @@ def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkP
     )
     file = accepted_file(size=len(rows.text))
     chunk = Chunk(0, UPLOADS, "a.csv", "v1", 0, len(rows.text))
-    task = ChunkTask("a", file, chunk)
+    task = ChunkTask("a", file, chunk, 1, "g", "00")
     at = 0
     rounds = 0
     while True:
@@ -138,12 +144,13 @@ def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkP
         # Half of what is kept back is for batches that are in flight then, half for the checkpoint.
         in_time = began + budget + CHECKPOINT_SECONDS / 2
         assert all(at <= in_time for at in table.sent_at)
-        progress = ledger.progress[0]
+        [progress] = chunks.all("a", "g")
         assert result == progress.result()
         assert len(progress.rounds) == rounds
         accounted = progress.rows_written + progress.rows_superseded + progress.rows_refused
         assert progress.rows_read == accounted
         assert progress.lines == rows.text[: progress.next_byte].count(b"\n")
+        assert progress.finished or not progress.rows_superseded
         if progress.finished:
             sent = len(table.sent_at)
             assert writer.write(task, CHECKPOINT_SECONDS + budget) == result
@@ -153,7 +160,7 @@ def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkP
         at = progress.next_byte
     refused, superseded = [
         list(read_parts(anything.buckets, WORK, series.keys()))
-        for series in series_of_chunk("a", progress)
+        for series in chunk_series("a", "g", progress)
     ]
     lines_of_text = rows.text.decode().split("\n")
     for row in refused + superseded:
@@ -164,6 +171,12 @@ def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkP
     assert "superseded" not in {row.reason for row in refused}
     first = progress.first_refused
     assert (first["line"] if first else None) == (rows.refused[0] if rows.refused else None)
+    if rows.items:
+        digests = array("Q", buckets.objects[WORK, "digests/a/g/000000"])
+        keys = [(escape(one.encode()), escape(two.encode())) for one, two in rows.items]
+        distinct = sorted(key_digest("00")(keys))
+        assert list(digests[: progress.distinct_keys]) == distinct
+        assert len(digests) == progress.distinct_keys + progress.repeated_keys
     return progress
 
 
@@ -192,7 +205,9 @@ GOOD = st.builds(
     st.sampled_from(["", "Lyon", "a\nb", "a,\n\nb"]),
 ).map(lambda raw: (raw, True))
 RECORDS = st.lists(
-    st.one_of(GOOD, GOOD, GOOD, st.sampled_from([("", False), ("a,b", False), (",,,,,,", False)])),
+    st.one_of(
+        GOOD, GOOD, GOOD, st.sampled_from([("", False), ("a,b", False), (",,B1,,,,", False)])
+    ),
     max_size=120,
 )
 ANSWERS = st.lists(
@@ -254,16 +269,18 @@ def test_going_back_forgets_the_refused_rows_behind_the_place_and_no_others():
     """In a second round: five rows were refused in the first."""
     reader = PageReader(ACCEPTED.columns, 7, b",", ("ticket_id", "product"))
     first, second = [
-        reader.read(f"T{at},Tea,B1,2026-01-31T00:00,,1,Lyon\nx,y\n".encode() * 2) for at in (1, 2)
+        reader.read(section)
+        for text in [f"T{at},Tea,B1,2026-01-31T00:00,,1,Lyon\nx,y\n".encode() * 2 for at in (1, 2)]
+        for section in read_sections([text], reader.layout, ends_file=False)
     ]
     before = ChunkProgress(
-        0, 0, 9_999, 100, lines=10, rows_read=7, rows_written=2, rows_refused=5, blank_lines=1
+        0, 0, 9_999, 100, row_lines=9, rows_read=7, rows_written=2, rows_refused=5, blank_lines=1
     )
     bucket: Any = BucketsInMemory()
-    tally = Tally(before, PartWriter(bucket, WORK, Series("a-"), 5))
+    tally = Tally(before, key_digest("00"), PartWriter(bucket, WORK, Series("a-"), 5))
 
     def listed() -> list[int]:
-        progress = tally.progress(None, throttles=0, times=[])
+        progress = tally.progress(throttles=0, times=[], finished=None)
         series = Series("a-", progress.refused_parts, progress.refused_open_rows)
         return [row.line for row in read_parts(bucket, WORK, series.keys())]
 
@@ -274,7 +291,10 @@ def test_going_back_forgets_the_refused_rows_behind_the_place_and_no_others():
     tally.go_back(place, reader.part(second, 1))
     assert listed() == [12, 14]
     row = len(b"T2,Tea,B1,2026-01-31T00:00,,1,Lyon\n")
-    assert tally.reached == Reached(100 + len(first.text) + row, 15, 1, 5, 7)
+    reached = tally.reached
+    assert reached.next_byte == 100 + first.section.size + row
+    assert (reached.lines, reached.blank_lines) == (15, 1)
+    assert (reached.rows_accepted, reached.rows_refused) == (5, 7)
 
 
 def test_a_table_that_throttles_is_given_up_in_time_for_the_checkpoint():

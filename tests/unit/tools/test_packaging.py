@@ -89,7 +89,7 @@ def test_intrinsics_and_dates_survive(project: Path) -> None:
     [
         ("Resources: {F: {Type: AWS::Serverless::Function, Properties: {CodeUri: no/}}}", "no/"),
         ("Resources: {F: {Type: AWS::Serverless::Function, Properties: {CodeUri: .}}}", "no code"),
-        ("Resources: [", "no YAML"),
+        ("Resources: [", "not valid YAML"),
         ("Parameters: {}", "no Resources"),
     ],
 )

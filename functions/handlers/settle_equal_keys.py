@@ -1,0 +1,39 @@
+"""Of rows with equal keys in several chunks, the last one is made to win and the others listed."""
+
+import os
+from functools import cache
+from typing import Any
+
+import boto3
+
+from ingestion.contracts import File, Plan
+from ingestion.dynamodb.transport import dynamodb_transport
+from ingestion.ledger.chunks import Chunks
+from ingestion.ledger.claims import Claims
+from ingestion.ledger.versions import Turns
+from ingestion.tasks.settle_equal_keys import EqualKeySettler
+from ingestion.telemetry import log_step
+
+
+@cache
+def _settler() -> EqualKeySettler:
+    s3, dynamodb, ledger = boto3.client("s3"), boto3.client("dynamodb"), os.environ["LEDGER_TABLE"]
+    return EqualKeySettler(
+        s3,
+        dynamodb,
+        dynamodb_transport(dynamodb),
+        Chunks(dynamodb, ledger),
+        Turns(s3, Claims(dynamodb, ledger)),
+        table=os.environ.get("DYNAMODB_TABLE", "Tickets"),
+        work_bucket=os.environ["WORK_BUCKET"],
+        in_flight=int(os.environ["BATCHES_IN_FLIGHT"]),
+        rows_per_second=float(os.environ["MAX_ROWS_PER_SECOND"]),
+    )
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    seconds = context.get_remaining_time_in_millis() / 1000
+    file, plan = File.from_json(event["file"]), Plan.from_json(event["plan"])
+    answer = _settler().settle(event["load_id"], file, plan, seconds).to_json()
+    log_step("Settle Equal Keys", event.get("execution"), event["load_id"], **answer)
+    return answer

@@ -1,0 +1,216 @@
+"""Reads a chunk as sections: stretches of whole records, about one block long each.
+
+The records of a chunk, one after another, with the end mark of its file, are its bytes. Memory: one
+block, and up to twice MAX_RECORD where a quote has to be looked for.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+
+from ingestion.csv_files.layout import Layout
+from ingestion.csv_files.multiline import Multiline, find_multiline
+from ingestion.csv_files.records import MAX_RECORD, Record, without_line_end
+
+END_MARK = b"\x1a\x00"
+"""Bytes that may follow a file's last record: Ctrl-Z, and the NULs that a file was padded with."""
+
+_LINE_ENDS = b"\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Some whole records of a chunk."""
+
+    text: bytes
+    """As it is to be read: without the end mark. Only the start of a record that is too long."""
+    size: int
+    """In the chunk, in bytes."""
+    multiline: Sequence[Multiline] = ()
+    """The records of several lines, and the lines with a stray quote, in order."""
+    too_long: bool = False
+    """Whether the section is one line that is longer than MAX_RECORD."""
+    end_mark_lines: int = 0
+    """Lines behind the text that are the end mark."""
+    line_ends_left_out: int = 0
+    """LFs that belong to the section and are not in its text."""
+
+    @property
+    def line_ends(self) -> int:
+        """LFs of the section, whatever they mean."""
+        return self.text.count(b"\n") + self.line_ends_left_out
+
+    def records(self, start: int = 0, end: int | None = None) -> Iterator[Record]:
+        """The records, or those of a part of the text that begins and ends at records. Lines are
+        counted from the part's start, bytes from the section's."""
+        text = self.text
+        if self.too_long:
+            yield Record(text, 1, self.size, "record_too_long")
+            return
+        stop = len(text) if end is None else end
+        line = 1
+        at = start
+        for one in [*self.multiline_between(start, stop), Multiline(stop, stop, stands=True)]:
+            while at < one.start:
+                line_end = text.find(b"\n", at, one.start) + 1 or one.start
+                yield Record(without_line_end(text[at:line_end]), line, self._end(line_end))
+                line += 1
+                at = line_end
+            if one.start < one.end:
+                raw = without_line_end(text[one.start : one.end])
+                problem = None if one.stands else "stray_quote"
+                record = Record(raw, line, self._end(one.end), problem)
+                yield record
+                line += record.lines
+                at = one.end
+
+    def multiline_between(self, start: int, end: int) -> Sequence[Multiline]:
+        """Those that begin in a part of the text."""
+        if not self.multiline:
+            return ()
+        first = bisect_left(self.multiline, start, key=attrgetter("start"))
+        return self.multiline[first : bisect_left(self.multiline, end, key=attrgetter("start"))]
+
+    def before(self, position: int) -> "Section":
+        """The section up to the end of some record."""
+        if position == self.size:
+            return self
+        return Section(self.text[:position], position, self.multiline_between(0, position))
+
+    def _end(self, position: int) -> int:
+        """What follows the text belongs to its last record."""
+        return self.size if position == len(self.text) else position
+
+
+def read_sections(blocks: Iterable[bytes], layout: Layout, *, ends_file: bool) -> Iterator[Section]:
+    """Read a chunk, which begins at a record, from its blocks. ``ends_file`` says whether the
+    chunk's end is the file's, where an end mark may stand."""
+    return _Reader(blocks, layout, ends_file).sections()
+
+
+class _Reader:
+    def __init__(self, blocks: Iterable[bytes], layout: Layout, ends_file: bool) -> None:
+        self._blocks = iter(blocks)
+        self._layout = layout
+        self._ends_file = ends_file
+        self._text = b""
+        """What has been read of the chunk and is in no section yet."""
+        self._complete = False
+
+    def sections(self) -> Iterator[Section]:
+        wanted = 1
+        while True:
+            self._fill(wanted)
+            while (long_line := self._long_line()) is not None:
+                # A record that reaches into the long line would be too long as well.
+                if long_line:
+                    yield self._section(self._text[:long_line], complete=True)
+                yield from self._read_long_line()
+            if self._complete:
+                yield from self._last_sections()
+                return
+            section = self._section(self._text, complete=False)
+            if section.size:
+                yield section
+            # Twice as much each time: a text that is looked at again and again costs no more than
+            # twice its size.
+            wanted = max(1, 2 * len(self._text))
+
+    def _fill(self, wanted: int) -> None:
+        """Read until ``wanted`` bytes are there, at least a block, or until the chunk ends."""
+        pieces = [self._text] if self._text else []
+        size = len(self._text)
+        for block in self._blocks:
+            pieces.append(block)
+            size += len(block)
+            if size >= wanted:
+                break
+        else:
+            self._complete = True
+        self._text = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _section(self, text: bytes, *, complete: bool) -> Section:
+        """Take a section off what has been read, of which ``text`` is the beginning."""
+        if self._ends_file and not complete:
+            text = text[: end_mark_start(text)]
+        multiline, end = find_multiline(text, self._layout, complete=complete)
+        section = Section(text[:end], end, multiline)
+        self._text = self._text[end:]
+        return section
+
+    def _last_sections(self) -> Iterator[Section]:
+        """Everything that is left of a chunk that has been read to its end."""
+        text = self._text
+        self._text = b""
+        mark_start = end_mark_start(text) if self._ends_file else len(text)
+        body, mark = text[:mark_start], text[mark_start:]
+        left_out = 0
+        if mark and body and not body.endswith(b"\n"):
+            # It begins in the last record's line.
+            line, line_end, mark = mark.partition(b"\n")
+            body += line_end
+            left_out = len(line)
+        if body:
+            multiline, _ = find_multiline(body, self._layout, complete=True)
+            yield Section(body, len(body) + left_out, multiline)
+        if mark:
+            line_ends = mark.count(b"\n")
+            lines = line_ends + (not mark.endswith(b"\n"))
+            yield Section(b"", len(mark), end_mark_lines=lines, line_ends_left_out=line_ends)
+
+    def _long_line(self) -> int | None:
+        """Where the first line starts that is longer than MAX_RECORD."""
+        text = self._text
+        at = 0
+        while len(text) - at > MAX_RECORD:
+            newline = text.rfind(b"\n", at, at + MAX_RECORD + 1)
+            if newline < 0:
+                return at
+            at = newline + 1
+        return None
+
+    def _read_long_line(self) -> Iterator[Section]:
+        """Pass over the line that ``self._text`` begins with, which is longer than MAX_RECORD."""
+        head = self._text[:MAX_RECORD]
+        block, at, size = self._text, MAX_RECORD, 0
+        padding = block[at] in END_MARK  # and nothing else behind the head
+        while True:
+            newline = block.find(b"\n", at)
+            line = block[at:] if newline < 0 else block[at:newline]
+            padding = padding and not line.strip(END_MARK + b"\r")
+            if newline >= 0:
+                size += newline + 1
+                self._text = block[newline + 1 :]
+                break
+            size += len(block)
+            following = next(self._blocks, None)
+            if following is None:
+                self._text, self._complete = b"", True
+                break
+            block, at = following, 0
+        line_end = b"" if newline < 0 else b"\n"
+        if not (padding and self._ends_file and self._is_over()):
+            yield Section(head, size, too_long=True, line_ends_left_out=len(line_end))
+            return
+        body = head.rstrip(END_MARK)
+        if body:
+            body += line_end
+            multiline, _ = find_multiline(body, self._layout, complete=True)
+            yield Section(body, size, multiline)
+        else:
+            yield Section(b"", size, end_mark_lines=1, line_ends_left_out=len(line_end))
+
+    def _is_over(self) -> bool:
+        if not self._text and not self._complete:
+            self._fill(1)
+        return self._complete and not self._text
+
+
+def end_mark_start(text: bytes) -> int:
+    """Where the end mark starts that the text may end with, or the text's end. An end mark of
+    several lines is recognised up to MAX_RECORD bytes."""
+    body = len(text.rstrip(END_MARK + _LINE_ENDS))
+    tail = text[body:]
+    start = body + len(tail) - len(tail.lstrip(_LINE_ENDS))
+    return start if len(text) - start <= MAX_RECORD else len(text)

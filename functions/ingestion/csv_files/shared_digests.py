@@ -1,0 +1,192 @@
+"""Finds the digests that several chunks of a file have, from the chunks' sorted digests.
+
+The digests are looked through by ranges of values, so that memory does not grow with the file. What
+is found is grouped by the last chunk that has it: that is where the row that wins is, if the keys
+are equal.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import NamedTuple
+
+from ingestion.csv_files.key_digests import DIGEST_BITS
+
+MAX_DIGESTS_AT_A_TIME = 2**20
+"""Digests that are compared at a time: some 100 bytes each."""
+
+Slices = Mapping[int, "array[int]"]
+"""Sorted digests of one range of values, by the chunk that has them."""
+
+
+@dataclass
+class Suspects:
+    """Digests whose last chunk is the same: their rows may have equal keys.
+
+    ``others`` lists the earlier chunks of all digests, one digest after the other, and ``counts``
+    how many of them each has.
+    """
+
+    digests: "array[int]" = field(default_factory=lambda: array("Q"))
+    counts: "array[int]" = field(default_factory=lambda: array("I"))
+    others: "array[int]" = field(default_factory=lambda: array("I"))
+
+    def add(self, digest: int, others: Sequence[int]) -> None:
+        self.digests.append(digest)
+        self.counts.append(len(others))
+        self.others.extend(others)
+
+    def __iter__(self) -> Iterator[tuple[int, Sequence[int]]]:
+        """Each digest with the earlier chunks that have it."""
+        at = 0
+        for digest, count in zip(self.digests, self.counts, strict=True):
+            yield digest, self.others[at : at + count]
+            at += count
+
+    def part(self, start: int, end: int) -> "Suspects":
+        """The digests from position ``start`` to before ``end``."""
+        first = sum(self.counts[:start])
+        last = first + sum(self.counts[start:end])
+        return Suspects(self.digests[start:end], self.counts[start:end], self.others[first:last])
+
+
+def find_suspects(slices: Slices, repeated: Slices, low: int, high: int) -> dict[int, Suspects]:
+    """The digests in ``[low, high)`` that several chunks have, by the last of these chunks.
+
+    ``repeated`` are digests that one chunk has more than once and that are to be looked at even if
+    no other chunk has them.
+    """
+    found: dict[int, Suspects] = {}
+    total = sum(map(len, slices.values()))
+    parts = -(-total // MAX_DIGESTS_AT_A_TIME) or 1
+    for part in range(parts):
+        edges = low + (high - low) * part // parts, low + (high - low) * (part + 1) // parts
+        _find(_cut(slices, *edges), _cut(repeated, *edges), found)
+    return found
+
+
+def _cut(slices: Slices, low: int, high: int) -> dict[int, "array[int]"]:
+    return {
+        chunk: values[bisect_left(values, low) : bisect_left(values, high)]
+        for chunk, values in slices.items()
+    }
+
+
+def _find(slices: Slices, repeated: Slices, found: dict[int, Suspects]) -> None:
+    seen: set[int] = set()
+    shared: set[int] = set().union(*repeated.values())
+    for values in slices.values():
+        shared.update(seen.intersection(values))
+        seen.update(values)
+    if not shared:
+        return
+    del seen
+    chunks: dict[int, list[int]] = {digest: [] for digest in sorted(shared)}
+    for chunk in sorted(slices):
+        for digest in shared.intersection(slices[chunk]):
+            chunks[digest].append(chunk)
+    for digest, having in chunks.items():
+        if having[-1] not in found:
+            found[having[-1]] = Suspects()
+        found[having[-1]].add(digest, having[:-1])
+
+
+# ---------------------------------------------------------------- As bytes
+
+
+class GroupPlace(NamedTuple):
+    """Where in the bytes the suspects of one last chunk are."""
+
+    chunk: int
+    start: int
+    digests: int
+    others: int
+
+    @property
+    def end(self) -> int:
+        return self.start + 12 * self.digests + 4 * self.others
+
+
+def pack_suspects(found: Mapping[int, Suspects]) -> bytes:
+    """Groups as bytes, the highest last chunk first: a table of contents, then the groups."""
+    chunks = sorted(found, reverse=True)
+    contents = array("I", [len(chunks)])
+    for chunk in chunks:
+        contents.extend((chunk, len(found[chunk].digests), len(found[chunk].others)))
+    parts = [contents.tobytes()]
+    for chunk in chunks:
+        group = found[chunk]
+        parts += [group.digests.tobytes(), group.counts.tobytes(), group.others.tobytes()]
+    return b"".join(parts)
+
+
+def read_contents(packed: bytes) -> list[GroupPlace] | int:
+    """The table of contents, or, if ``packed`` ends before it does, how many bytes it has."""
+    [groups] = array("I", packed[:4])
+    start = 4 + 12 * groups
+    if len(packed) < start:
+        return start
+    numbers = iter(array("I", packed[4:start]))
+    places = []
+    for chunk, digests, others in zip(numbers, numbers, numbers, strict=True):
+        places.append(GroupPlace(chunk, start, digests, others))
+        start = places[-1].end
+    return places
+
+
+def unpack_group(packed: bytes, place: GroupPlace) -> Suspects:
+    """A group from its bytes."""
+    counts = 8 * place.digests
+    others = 12 * place.digests
+    return Suspects(
+        array("Q", packed[:counts]), array("I", packed[counts:others]), array("I", packed[others:])
+    )
+
+
+# ---------------------------------------------------------------- Batches
+
+
+class Piece(NamedTuple):
+    """Some suspects of one group: those from ``first`` to before ``last``. ``slab`` says which of
+    the packed ones the group is in."""
+
+    slab: int
+    place: GroupPlace
+    first: int
+    last: int
+
+
+def batches(contents: Mapping[int, Iterable[GroupPlace]], limit: int) -> Iterator[list[Piece]]:
+    """All suspects in batches of at most ``limit``, those with the highest last chunk first.
+
+    ``contents`` are tables of contents by slab. A chunk's suspects are divided only if they are
+    more than ``limit``, so that a chunk is read for as few batches as possible.
+    """
+    by_chunk: dict[int, list[Piece]] = {}
+    for slab in sorted(contents):
+        for place in contents[slab]:
+            by_chunk.setdefault(place.chunk, []).append(Piece(slab, place, 0, place.digests))
+    batch: list[Piece] = []
+    size = 0
+    for chunk in sorted(by_chunk, reverse=True):
+        pieces = by_chunk[chunk]
+        if batch and size + sum(piece.last for piece in pieces) > limit:
+            yield batch
+            batch, size = [], 0
+        for piece in pieces:
+            while size + piece.last - piece.first > limit:
+                middle = piece.first + limit - size
+                yield [*batch, piece._replace(last=middle)]
+                batch, size = [], 0
+                piece = piece._replace(first=middle)  # noqa: PLW2901
+            batch.append(piece)
+            size += piece.last - piece.first
+    if batch:
+        yield batch
+
+
+def slab_edges(slabs: int) -> list[tuple[int, int]]:
+    """The ranges of values of so many slabs of about equal size."""
+    return list(pairwise((slab << DIGEST_BITS) // slabs for slab in range(slabs + 1)))

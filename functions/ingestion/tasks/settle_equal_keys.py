@@ -1,0 +1,272 @@
+"""The task Settle Equal Keys: of rows with equal keys in several chunks, the last one wins.
+
+It is called when every chunk of a load is finished, and goes through these steps, each of which can
+be interrupted and repeated:
+
+1. *Search*: find the digests that several chunks have (*suspects*), slab by slab: a slab is a range
+   of values. What is found goes to the work bucket.
+2. *Settle*, batch by batch of suspects, those with the highest last chunk first: read the batch's
+   chunks again, the last one first. The row that wins is met before those it supersedes, which are
+   listed. It is put again unless it was certainly written after them.
+
+How far it got is one entry of the ledger, which is replaced whole. An entry that another call has
+replaced meanwhile is left alone.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from ingestion.contracts import Chunk, EqualKeysResult, File, Plan
+from ingestion.csv_files.key_digests import key_digest
+from ingestion.csv_files.rows import TEXT_COLUMNS
+from ingestion.dynamodb.batch_writer import BatchWriter, Sender, WritingStopped
+from ingestion.dynamodb.flow_control import share_of_rate
+from ingestion.dynamodb.table_schema import key_attributes
+from ingestion.errors import AccountingError, NoProgress
+from ingestion.ledger.chunks import ChunkProgress, Chunks, EqualKeys
+from ingestion.ledger.versions import LOOK_SECONDS, Turns, WriterLease
+from ingestion.ledger.writing_times import WritingTime, writing_times
+from ingestion.names import equal_keys_folder
+from ingestion.s3.digest_files import read_open_keys, write_open_keys
+from ingestion.s3.work_bucket import read_json, write_json
+from ingestion.tasks.accounting import chunk_series
+from ingestion.tasks.chunk_rows import ChunkPages
+from ingestion.tasks.equal_keys_batch import Batch, BatchSettler, Mark, Settled
+from ingestion.tasks.suspect_search import SuspectSearch
+from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS, Overtaken
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+
+
+class EqualKeySettler:
+    """Settles equal keys of loads into one table. ``in_flight`` batches are under way at a time; at
+    most ``rows_per_second`` rows are put (0: no cap)."""
+
+    def __init__(
+        self,
+        s3: "S3Client",
+        dynamodb: "DynamoDBClient",
+        sender: Sender,
+        chunks: Chunks,
+        turns: Turns,
+        *,
+        table: str,
+        work_bucket: str,
+        in_flight: int,
+        rows_per_second: float = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._s3 = s3
+        self._dynamodb = dynamodb
+        self._sender = sender
+        self._chunks = chunks
+        self._turns = turns
+        self._table = table
+        self._work_bucket = work_bucket
+        self._in_flight = in_flight
+        self._rows_per_second = rows_per_second
+        self._clock = clock
+
+    def settle(self, load_id: str, file: File, plan: Plan, seconds: float) -> EqualKeysResult:
+        """Settle the equal keys of a load, or as many as ``seconds`` allow, and record how far it
+        got. Raises NoProgress if that is nothing."""
+        deadline = self._clock() + seconds
+        with self._turns.lease(
+            file.object_url, load_id, seconds, plan.generation, chunk=None
+        ) as lease:
+            if lease.overtaken():
+                lease.give_back()
+                return EqualKeysResult("overtaken", 0, 0)
+            chunks = list(self._chunks.all(load_id, plan.generation))
+            if len(chunks) < plan.chunks or not all(chunk.finished for chunk in chunks):
+                raise AccountingError(f"Load {load_id} has unfinished chunks.")
+            held = self._chunks.equal_keys(load_id, plan.generation)
+            load = _Load(load_id, file, plan, chunks, lease, deadline)
+            before = self._to_go_on_with(load, held)
+            state, answer = before, "settled"
+            if not before.settled:
+                state, answer = self._go_on(load, before)
+            if state != held:
+                state = replace(state, step=before.step + 1)
+                if not self._chunks.save_equal_keys(load_id, plan.generation, held, state):
+                    answer = "unsettled"  # another call was faster
+            lease.give_back()
+        return EqualKeysResult(answer, state.rows_superseded, state.rows_put_again)
+
+    def _to_go_on_with(self, load: "_Load", held: EqualKeys | None) -> EqualKeys:
+        claim = self._turns.newest(load.file.object_url)
+        alone_since = claim.alone_since if claim else None
+        if held and held.alone_since == alone_since:
+            return held
+        return EqualKeys(alone_since, step=held.step if held else 0)
+
+    def _go_on(self, load: "_Load", before: EqualKeys) -> tuple[EqualKeys, str]:
+        """Search and settle from where an earlier call ended. Answers the state then and what to
+        say of it."""
+        # Every chunk is finished, so a call that may have written rows without recording it has
+        # taken its lease by now.
+        leases = [
+            lease
+            for lease in self._turns.leases(
+                load.file.object_url, load.load_id, load.plan.generation
+            )
+            if lease.chunk is not None
+        ]
+        times = writing_times(load.chunks, leases, before.alone_since)
+        search = SuspectSearch(
+            self._s3,
+            self._work_bucket,
+            load.load_id,
+            load.plan.generation,
+            load.chunks,
+            [index for index, time in times.items() if time.may_have_overlapped],
+        )
+        state = before
+        while state.slabs_searched < search.slabs:
+            if state != before and self._is_late(load):
+                return state, "unsettled"
+            found = search.search(state.slabs_searched)
+            state = replace(
+                state,
+                slabs_searched=state.slabs_searched + 1,
+                slabs_with_suspects=[
+                    *state.slabs_with_suspects,
+                    *([state.slabs_searched] if found else []),
+                ],
+                suspects=state.suspects + found,
+            )
+        if not state.suspects:
+            return replace(state, settled=True), "settled"
+        if any(lease.until > self._turns.now() for lease in leases):
+            return state, "waiting"
+        return self._settle_batches(load, state, search, times)
+
+    def _settle_batches(
+        self,
+        load: "_Load",
+        state: EqualKeys,
+        search: SuspectSearch,
+        times: Mapping[int, WritingTime],
+    ) -> tuple[EqualKeys, str]:
+        settled = self._settled(state)
+        key = key_attributes(self._dynamodb, self._table, TEXT_COLUMNS)
+        ranges = [
+            Chunk.from_json(chunk) for chunk in read_json(self._s3, load.plan.bucket, load.plan.key)
+        ]
+        digest = key_digest(load.plan.digest_key)
+        folder = equal_keys_folder(load.load_id, load.plan.generation)
+        writer = BatchWriter[Mark](
+            self._sender,
+            self._table,
+            in_flight=self._in_flight,
+            deadline=load.deadline - CHECKPOINT_SECONDS / 2,
+            rate=share_of_rate(self._rows_per_second, 1, 1),
+            clock=self._clock,
+        )
+        look = self._look(load)
+        settler = BatchSettler(self._s3, self._work_bucket, folder, writer, digest, look, settled)
+        number, chunk = state.batch, state.chunk
+        try:
+            with writer:
+                for pieces in search.batches(state.slabs_with_suspects)[number:]:
+                    batch = Batch(search.suspects(pieces), times)
+                    for index in batch.chunks:
+                        if chunk is None or index <= chunk:
+                            after = state.line if index == chunk else 0
+                            chunk = index
+                            pages = ChunkPages(
+                                self._s3,
+                                load.file,
+                                ranges[index],
+                                key,
+                                is_last=index == load.plan.chunks - 1,
+                            )
+                            progress = load.chunks[index]
+                            listed = chunk_series(load.load_id, load.plan.generation, progress)
+                            settler.settle_chunk(batch, number, progress, pages, listed, after)
+                    settled.open_keys.clear()
+                    number, chunk = number + 1, None
+        except WritingStopped as stop:
+            if isinstance(stop, Overtaken):
+                return state, "overtaken"
+            reached = self._save_settled(folder, state, settled, number, chunk, settler.line)
+            if reached == state:
+                raise NoProgress(f"Load {load.load_id}: no row was settled in the time.") from stop
+            return reached, "unsettled"
+        finally:
+            if writer.unanswered:
+                load.lease.stray_requests()
+        reached = self._save_settled(folder, state, settled, number, None, 0)
+        return replace(reached, settled=True), "settled"
+
+    def _settled(self, state: EqualKeys) -> Settled:
+        """What earlier calls have settled."""
+        settled = Settled({}, state.rows_superseded, state.rows_put_again)
+        if state.parts:
+            settled.parts = read_json(self._s3, self._work_bucket, state.parts)
+        if state.open_keys:
+            settled.open_keys = read_open_keys(self._s3, self._work_bucket, state.open_keys)
+        return settled
+
+    def _save_settled(
+        self,
+        folder: str,
+        state: EqualKeys,
+        settled: Settled,
+        batch: int,
+        chunk: int | None,
+        line: int,
+    ) -> EqualKeys:
+        """Keep what was settled in the work bucket. Names say how far it got, so a repetition
+        replaces an object by the same content."""
+        place = f"{batch:06d}" + (f"-{chunk:06d}-{line}" if chunk is not None else "")
+        open_keys = parts = None
+        if settled.open_keys:
+            open_keys = f"{folder}/open-keys-{place}"
+            write_open_keys(self._s3, self._work_bucket, open_keys, settled.open_keys)
+        if settled.parts:
+            parts = f"{folder}/parts-{place}.json"
+            write_json(self._s3, self._work_bucket, parts, settled.parts)
+        return replace(
+            state,
+            batch=batch,
+            chunk=chunk,
+            line=line,
+            open_keys=open_keys,
+            parts=parts,
+            rows_superseded=settled.rows_superseded,
+            rows_put_again=settled.rows_put_again,
+        )
+
+    def _is_late(self, load: "_Load") -> bool:
+        return self._clock() > load.deadline - CHECKPOINT_SECONDS
+
+    def _look(self, load: "_Load") -> Callable[[], None]:
+        """Raises WritingStopped when the time is up, or Overtaken, whenever it is called."""
+        next_look = self._clock() + LOOK_SECONDS
+
+        def look() -> None:
+            nonlocal next_look
+            if self._is_late(load):
+                raise WritingStopped
+            if self._clock() > next_look:
+                next_look = self._clock() + LOOK_SECONDS
+                if load.lease.overtaken():
+                    raise Overtaken
+
+        return look
+
+
+class _Load(NamedTuple):
+    """The load that a call is about."""
+
+    load_id: str
+    file: File
+    plan: Plan
+    chunks: Sequence[ChunkProgress]
+    lease: WriterLease
+    deadline: float

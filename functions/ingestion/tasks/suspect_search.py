@@ -1,0 +1,111 @@
+"""The search of Settle Equal Keys: reads the chunks' digests and keeps the suspects found."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from ingestion.csv_files.shared_digests import (
+    GroupPlace,
+    Piece,
+    Suspects,
+    batches,
+    find_suspects,
+    pack_suspects,
+    read_contents,
+    slab_edges,
+    unpack_group,
+)
+from ingestion.ledger.chunks import ChunkProgress
+from ingestion.names import digests_key, suspects_key
+from ingestion.s3.digest_files import DigestSection
+from ingestion.s3.work_bucket import read_range
+
+if TYPE_CHECKING:
+    from array import array
+
+    from mypy_boto3_s3 import S3Client
+
+SLAB_DIGESTS = 8 * 2**20
+"""Digests of a slab, all chunks together: 64 MiB, of which each chunk's share is one ranged GET."""
+MAX_SUSPECTS = 2**20
+"""Suspects of a batch: some 300 bytes each while their chunks are read again."""
+
+_THREADS = 16
+_CONTENTS_BYTES = 64 * 1024
+
+
+class SuspectSearch:
+    """The digests of a generation's chunks. Those of ``overlapped`` chunks are suspects if the
+    chunk has them more than once."""
+
+    def __init__(
+        self,
+        s3: "S3Client",
+        bucket: str,
+        load_id: str,
+        generation: str,
+        chunks: Sequence[ChunkProgress],
+        overlapped: Sequence[int],
+    ) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+        self._load_id = load_id
+        self._generation = generation
+        keys = {chunk.index: digests_key(load_id, generation, chunk.index) for chunk in chunks}
+        self._distinct = {
+            chunk.index: DigestSection(bucket, keys[chunk.index], 0, chunk.distinct_keys)
+            for chunk in chunks
+            if chunk.distinct_keys
+        }
+        self._repeated = {
+            chunk.index: DigestSection(
+                bucket, keys[chunk.index], chunk.distinct_keys, chunk.repeated_keys
+            )
+            for chunk in chunks
+            if chunk.repeated_keys and chunk.index in overlapped
+        }
+        total = sum(section.size for section in self._distinct.values())
+        self.slabs = -(-total // SLAB_DIGESTS) or 1
+
+    def search(self, slab: int) -> int:
+        """Find the suspects of a slab and keep them. Answers how many there are."""
+        low, high = slab_edges(self.slabs)[slab]
+        with ThreadPoolExecutor(_THREADS, "digests") as threads:
+            distinct = self._read(self._distinct, low, high, threads)
+            repeated = self._read(self._repeated, low, high, threads)
+        found = find_suspects(distinct, repeated, low, high)
+        del distinct, repeated
+        if found:
+            self._s3.put_object(Bucket=self._bucket, Key=self._key(slab), Body=pack_suspects(found))
+        return sum(len(group.digests) for group in found.values())
+
+    def batches(self, slabs: Sequence[int]) -> list[list[Piece]]:
+        """The suspects of these slabs, in the batches in which they are settled."""
+        return list(batches({slab: self._contents(slab) for slab in slabs}, MAX_SUSPECTS))
+
+    def suspects(self, batch: Sequence[Piece]) -> Iterator[tuple[int, Suspects]]:
+        """The suspects of a batch, with their last chunk."""
+        for slab, place, first, last in batch:
+            packed = read_range(self._s3, self._bucket, self._key(slab), place.start, place.end)
+            yield place.chunk, unpack_group(packed, place).part(first, last)
+
+    def _contents(self, slab: int) -> list[GroupPlace]:
+        size = _CONTENTS_BYTES
+        while True:
+            contents = read_contents(read_range(self._s3, self._bucket, self._key(slab), 0, size))
+            if isinstance(contents, list):
+                return contents
+            size = contents
+
+    def _read(
+        self,
+        sections: Mapping[int, DigestSection],
+        low: int,
+        high: int,
+        threads: ThreadPoolExecutor,
+    ) -> "dict[int, array[int]]":
+        values = threads.map(lambda one: one.read(self._s3, low, high), sections.values())
+        return dict(zip(sections, values, strict=True))
+
+    def _key(self, slab: int) -> str:
+        return suspects_key(self._load_id, self._generation, slab)

@@ -1,0 +1,247 @@
+"""The rule of records, stray quotes and blank lines, written as plainly and slowly as possible.
+
+It follows the text of docs/files.md, not the product's code, of which it uses nothing. A file is
+read a byte at a time, and everything that is asked twice is computed twice.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+MARKS = (b"\xef\xbb\xbf", b"\f")
+
+
+class Parsed(NamedTuple):
+    """What lines are when they are read as one record."""
+
+    state: str
+    """``closed``, ``open`` (within quotes at its end) or ``malformed``."""
+    fields: list[bytes]
+    raw_fields: list[bytes]
+    """With their quotes."""
+
+
+class Found(NamedTuple):
+    """One record, or what is left of one."""
+
+    line: int
+    """The file's first line is 1."""
+    lines: int
+    kind: str
+    """``row``, ``blank``, ``header``, ``end mark``, or the reason why it is refused: ``fields``,
+    ``value``, ``not_utf8``, ``malformed_quote``, ``stray_quote`` or ``record_too_long``."""
+    fields: list[bytes]
+    doubtful: bool = False
+
+
+@dataclass
+class Reference:
+    """Reads files of one layout. ``fits`` says whether a value fits a column."""
+
+    width: int
+    delimiter: bytes
+    fits: Callable[[int, bytes], bool]
+    header: bytes | None = None
+    judges_line_ends: bool = True
+    max_record: int = 1024 * 1024
+    _lines: list[bytes] = field(default_factory=list)
+    _known: dict[int, Found] = field(default_factory=dict)
+
+    def read(self, data: bytes, *, ends_file: bool = True) -> list[Found]:
+        """The records of data without header."""
+        data, mark = cut_end_mark(data) if ends_file else (data, b"")
+        # What stands in the last row's line behind the mark belongs to that row's line end.
+        if mark and data and not data.endswith(b"\n") and b"\n" in mark:
+            data += b"\n"
+            mark = mark[mark.index(b"\n") + 1 :]
+        elif mark and data and not data.endswith(b"\n"):
+            mark = b""
+        self._lines = data.split(b"\n")
+        self._lines = [line + b"\n" for line in self._lines[:-1]] + [
+            line for line in self._lines[-1:] if line
+        ]
+        self._known = {}
+        found = []
+        at = 0
+        while at < len(self._lines):
+            one = self._record_at(at)
+            found.append(one)
+            at += one.lines
+        if mark:
+            lines = mark.count(b"\n") + (not mark.endswith(b"\n"))
+            found.append(Found(at + 1, lines, "end mark", []))
+        return found
+
+    def is_plain_row(self, line: bytes) -> bool:
+        parsed = self._parse(line)
+        quote_as_data = any(b'"' in one for one in parsed.raw_fields if not one.startswith(b'"'))
+        return self._is_valid_row(line) and not quote_as_data
+
+    def _record_at(self, at: int) -> Found:
+        if at not in self._known:
+            self._known[at] = self._read_record(at)
+        return self._known[at]
+
+    def _read_record(self, at: int) -> Found:
+        line = self._lines[at]
+        if len(line.removesuffix(b"\n")) > self.max_record:
+            return Found(at + 1, 1, "record_too_long", [])
+        parsed = self._parse(line)
+        if parsed.state != "open":
+            return self._judge(at, 1, parsed)
+        end = at + 1
+        while parsed.state == "open" and end < len(self._lines):
+            end += 1
+            text = b"".join(self._lines[at:end])
+            if len(text.removesuffix(b"\n")) > self.max_record:
+                break
+            parsed = self._parse(text)
+        else:
+            if parsed.state == "closed" and self._count(parsed) == self.width:
+                whole = self._judge(at, end - at, parsed)
+                if whole.kind != "row":
+                    if not self._any_row(at + 1, end):
+                        return whole
+                elif not self.judges_line_ends:
+                    return whole._replace(doubtful=True)
+                elif self._passes_b(at, end) and self._passes_c(parsed):
+                    return whole
+                else:
+                    return Found(at + 1, 1, "stray_quote", [], doubtful=True)
+        return Found(at + 1, 1, "stray_quote", [])
+
+    def _count(self, parsed: Parsed) -> int:
+        """Fields, a delimiter at the end dropped."""
+        if len(parsed.fields) == self.width + 1 and parsed.raw_fields[-1] == b"":
+            return self.width
+        return len(parsed.fields)
+
+    def _any_row(self, at: int, end: int) -> bool:
+        while at < end:
+            one = self._record_at(at)
+            if one.kind == "row":
+                return True
+            at += one.lines
+        return False
+
+    def _passes_b(self, at: int, end: int) -> bool:
+        after_first = self._lines[at + 1 : end]
+        return not any(map(self.is_plain_row, after_first)) and not any(
+            map(self._is_valid_row, after_first[:-1])
+        )
+
+    def _passes_c(self, parsed: Parsed) -> bool:
+        w = self.width
+        for k, raw in enumerate(parsed.raw_fields):
+            if b"\n" not in raw:
+                continue
+            *others, last = raw.removesuffix(b'"').split(b"\n")
+            ends_as_a_row = False
+            for line in others:
+                values = strip_line_end(line + b"\n").split(self.delimiter)
+                if len(values) >= w - k:
+                    tail = values[len(values) - (w - 1 - k) :]
+                    if all(self.fits(k + 1 + at, value) for at, value in enumerate(tail)):
+                        ends_as_a_row = True
+            values = strip_marks(last).split(self.delimiter)
+            begins_as_a_row = len(values) - 1 >= k and all(
+                self.fits(at, value) for at, value in enumerate(values[:k])
+            )
+            if ends_as_a_row and begins_as_a_row:
+                return False
+        return True
+
+    def _is_valid_row(self, line: bytes) -> bool:
+        if len(line.removesuffix(b"\n")) > self.max_record:
+            return False
+        parsed = self._parse(line)
+        return parsed.state == "closed" and self._judge(0, 1, parsed, line).kind == "row"
+
+    def _judge(self, at: int, lines: int, parsed: Parsed, text: bytes | None = None) -> Found:
+        text = b"".join(self._lines[at : at + lines]) if text is None else text
+
+        def found(kind: str) -> Found:
+            return Found(at + 1, lines, kind, parsed.fields if kind == "row" else [])
+
+        if parsed.state == "malformed":
+            return found("malformed_quote")
+        if self.header is not None and strip_marks(strip_line_end(text)) == self.header:
+            return found("header")
+        if all(value == b"" for value in parsed.fields):
+            return found("blank")
+        if len(parsed.fields) != self.width:
+            return found("fields")
+        try:
+            text.decode()
+        except UnicodeDecodeError:
+            return found("not_utf8")
+        fit = all(self.fits(column, value) for column, value in enumerate(parsed.fields))
+        return found("row" if fit else "value")
+
+    def _parse(self, text: bytes) -> Parsed:
+        """Read text as one record, byte by byte."""
+        ended = text.endswith(b"\n")
+        text = strip_marks(text)
+        fields: list[bytes] = []
+        raw_fields: list[bytes] = []
+        value, raw = b"", b""
+        state = "start"  # of a field; then plain, quoted, or closed
+        at = 0
+        line_end = b""
+        while at < len(text):
+            byte = text[at : at + 1]
+            at += 1
+            if state == "quoted":
+                raw += byte
+                if byte == b'"' and text[at : at + 1] == b'"':
+                    value += b'"'
+                    raw += b'"'
+                    at += 1
+                elif byte == b'"':
+                    state = "closed"
+                else:
+                    value += byte
+                continue
+            if text[at - 1 :] in (b"\n", b"\r\n", b"\r\r\n"):
+                line_end = text[at - 1 :]
+                break
+            if byte == b"\n":
+                # A record ends here although text follows: this is more than one record.
+                return Parsed("malformed", fields, raw_fields)
+            if byte == self.delimiter:
+                fields.append(value)
+                raw_fields.append(raw)
+                value, raw, state = b"", b"", "start"
+            elif state == "closed":
+                return Parsed("malformed", fields, raw_fields)
+            elif byte == b'"' and state == "start":
+                raw += byte
+                state = "quoted"
+            else:
+                value += byte
+                raw += byte
+                state = "plain"
+        fields.append(value)
+        raw_fields.append(raw)
+        assert state == "quoted" or bool(line_end) == ended
+        return Parsed("open" if state == "quoted" else "closed", fields, raw_fields)
+
+
+def cut_end_mark(data: bytes) -> tuple[bytes, bytes]:
+    """A file without the Ctrl-Z and NULs at its end, and these, with the line ends among them."""
+    body = data.rstrip(b"\x1a\x00\r\n")
+    mark = data[len(body) :].lstrip(b"\r\n")
+    return data[: len(data) - len(mark)], mark
+
+
+def strip_line_end(line: bytes) -> bytes:
+    for line_end in (b"\r\r\n", b"\r\n", b"\n"):
+        if line.endswith(line_end):
+            return line[: -len(line_end)]
+    return line
+
+
+def strip_marks(line: bytes) -> bytes:
+    while line.startswith(MARKS):
+        line = line.removeprefix(MARKS[0]).removeprefix(MARKS[1])
+    return line

@@ -1,0 +1,92 @@
+"""Digests of keys, and a chunk's collection of them."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingestion.csv_files import key_digests
+from ingestion.csv_files.item_json import EncodedKey, escape
+from ingestion.csv_files.key_digests import KeyDigests, key_digest
+
+DIGEST = key_digest("00" * 16)
+
+
+def number(keys: Iterable[EncodedKey]) -> list[int]:
+    """Digests that a test chooses."""
+    return [int(key[0]) for key in keys]
+
+
+def collected(numbers: Iterable[int], digests: KeyDigests | None = None) -> KeyDigests:
+    digests = digests or KeyDigests(number)
+    for one in numbers:
+        digests.add([(str(one).encode(),)])
+    return digests
+
+
+def found(digests: KeyDigests) -> tuple[list[int], list[int]]:
+    """All distinct and all repeated ones, as the ranges have them."""
+    distinct, repeated = [], []
+    for part in digests.ranges():
+        distinct += part.distinct
+        repeated += part.repeated
+    return distinct, repeated
+
+
+def test_a_digest_has_64_bits_and_is_the_same_in_every_process() -> None:
+    """xxh3 of the secret and the values with a NUL between them. A load that goes on after an
+    update of the stack compares digests of both releases."""
+    assert DIGEST([(b"T1", b"Tea"), (b"T1",)]) == [0x0267CD154D23ABF6, 0xB7E480C801C665F9]
+
+
+def test_equal_keys_have_equal_digests_and_others_have_others() -> None:
+    keys = [(b"AB", b"C"), (b"A", b"BC"), (b"ABC",), (b"A", b"B", b"C"), (b"",), (b"", b"")]
+    assert len(set(DIGEST(keys))) == len(keys)
+    assert DIGEST(keys) == DIGEST(list(keys))
+
+
+def test_a_value_can_not_look_like_two() -> None:
+    """A NUL in a value is escaped, as in every key that a row has."""
+    assert DIGEST([(escape(b"A\0B"),)]) != DIGEST([(b"A", b"B")])
+
+
+def test_another_load_has_other_digests() -> None:
+    assert key_digest("00" * 15 + "01")([(b"T1",)]) != DIGEST([(b"T1",)])
+
+
+@pytest.mark.parametrize("run", [2, 5, 1_000])
+@given(st.lists(st.integers(0, 2**64 - 1) | st.sampled_from([0, 7, 2**63, 2**64 - 1]), max_size=60))
+@settings(deadline=None)
+def test_ranges_hold_all_digests_in_order_however_they_are_sorted(
+    run: int, numbers: list[int]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(key_digests, "RUN_DIGESTS", run)
+        digests = collected(numbers)
+        assert len(digests) == len(numbers)
+        times = Counter(numbers)
+        repeated = sorted(one for one in times if times[one] > 1)
+        assert found(digests) == (sorted(times), repeated)
+        assert list(digests.repeated()) == repeated
+
+
+def test_the_last_rows_can_be_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_digests, "RUN_DIGESTS", 3)
+    digests = collected([9, 1, 9, 4, 4, 7, 1, 2])
+    digests.keep(6)
+    assert (len(digests), found(digests)) == (6, ([1, 4, 7, 9], [4, 9]))
+    collected([7], digests)
+    assert found(digests) == ([1, 4, 7, 9], [4, 7, 9])
+    with pytest.raises(ValueError, match="more than can be forgotten"):
+        digests.keep(2)
+
+
+def test_a_row_that_the_table_refused_is_forgotten_and_its_equals_are_not() -> None:
+    digests = collected([5, 1, 5, 9, 5])
+    for one in (b"5", b"9"):
+        digests.forget((one,))
+    assert (len(digests), found(digests)) == (3, ([1, 5], [5]))
+    digests.forget((b"5",))
+    assert (len(digests), found(digests)) == (2, ([1, 5], []))

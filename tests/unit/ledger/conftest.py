@@ -1,0 +1,30 @@
+import boto3
+import pytest
+from moto import mock_aws
+
+
+@pytest.fixture(scope="module")
+def session():
+    """One for all tests, because it reads the service's model. Made within moto, or its clients
+    would talk to AWS."""
+    with mock_aws():
+        return boto3.Session("testing", "testing", region_name="us-east-1")
+
+
+@pytest.fixture
+def dynamodb(session):
+    """A client, and an empty table `Ledger`."""
+    with mock_aws():
+        client = session.client("dynamodb")
+        client.create_table(
+            TableName="Ledger",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": "S"} for name in ("load_id", "entry")
+            ],
+            KeySchema=[
+                {"AttributeName": "load_id", "KeyType": "HASH"},
+                {"AttributeName": "entry", "KeyType": "RANGE"},
+            ],
+        )
+        yield client

@@ -1,0 +1,72 @@
+"""The command `tickets`: its subcommands, in the order in which --help lists them."""
+
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from tickets.cli.demo import demo
+from tickets.cli.errors import one_sentence
+from tickets.cli.executions import executions
+from tickets.cli.failures import dead_letters, replay, stop
+from tickets.cli.ingest import ingest
+from tickets.cli.loads import loads
+from tickets.cli.local import local_app
+from tickets.cli.refused_rows import refused
+from tickets.cli.sample import sample
+from tickets.cli.show import show
+
+
+class _Group(TyperGroup):
+    """Reports the errors of all subcommands as one sentence."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with one_sentence():
+            return super().invoke(ctx)
+
+
+app = typer.Typer(
+    name="tickets",
+    cls=_Group,
+    help="Loads CSV files of purchase tickets from S3 into DynamoDB and accounts for every row.",
+    epilog="Exit codes: 0 success; 1 a load failed or --timeout ran out, or another process was "
+    "reading the dead-letter queues; 2 the command was used wrongly or could not do its work.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tickets {version('tickets')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None: ...
+
+
+for _command in (
+    demo,
+    ingest,
+    executions,
+    loads,
+    show,
+    refused,
+    dead_letters,
+    replay,
+    stop,
+    sample,
+):
+    app.command(_command.__name__.replace("_", "-"))(_command)
+app.add_typer(local_app, name="local")
