@@ -26,6 +26,7 @@ from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import Turns
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.reconcile import Reconciler
+from ingestion.tasks.target_table import TargetTable
 from ingestion.tasks.write_chunk import ChunkWriter
 
 LAMBDA_SECONDS = 900.0
@@ -106,6 +107,7 @@ class Load:
         self._s3 = cast("Any", S3Stub(folder, self.source, Meter()))
         dynamodb = cast("Any", self.client)
         self._loads, self._chunks = Loads(dynamodb, "ledger"), Chunks(dynamodb, "ledger")
+        self._table = TargetTable(dynamodb, "Tickets")
         self._turns = Turns(self._s3, Claims(dynamodb, "ledger"))
         self._file = File(
             "uploads",
@@ -125,11 +127,10 @@ class Load:
         chunk = Chunk(0, "uploads", "rows.csv", "v1", 0, self.source.size)
         writer = ChunkWriter(
             self._s3,
-            cast("Any", self.client),
+            self._table,
             TakesAll(),
             self._chunks,
             self._turns,
-            table="Tickets",
             work_bucket="work",
             in_flight=16,
         )
@@ -149,7 +150,13 @@ class Load:
     def reconcile(self) -> dict[str, Any]:
         limits = QualityLimits(max_refused_percent=5, max_superseded_percent=50)
         reconciler = Reconciler(
-            self._s3, self._loads, self._chunks, self._turns, work_bucket="work", limits=limits
+            self._s3,
+            self._loads,
+            self._chunks,
+            self._turns,
+            self._table,
+            work_bucket="work",
+            limits=limits,
         )
         plan = Plan("work", "plan", 1, self.source.size, None, "g")
         result = reconciler.reconcile("bad", self._file, plan)

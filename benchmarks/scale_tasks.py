@@ -28,6 +28,7 @@ from ingestion.s3.streams import file_object
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.reconcile import Reconciler
 from ingestion.tasks.split_file import Planner
+from ingestion.tasks.target_table import TargetTable
 from ingestion.tasks.validate_file import Validator
 from ingestion.tasks.write_chunk import ChunkWriter
 
@@ -51,6 +52,7 @@ class Tasks:
         client = cast("Any", self.dynamodb)
         self._loads = Loads(client, "ledger")
         self._chunk_entries = Chunks(client, "ledger")
+        self._table = TargetTable(client, "Tickets")
         self._turns = Turns(self._s3, Claims(client, "ledger"))
         self._state_path = folder / "state.json"
         self._state: dict[str, Any] = {}
@@ -59,7 +61,7 @@ class Tasks:
 
     def validate(self) -> Any:
         request = LoadRequest("uploads", "tickets.csv")
-        validator = Validator(self._s3, self._loads, self._turns, LIMITS)
+        validator = Validator(self._s3, self._loads, self._turns, self._table, LIMITS)
         return self._keep(validator.validate(request, "arn:scale").to_json())
 
     def split(self) -> Any:
@@ -78,6 +80,7 @@ class Tasks:
             self._loads,
             self._chunk_entries,
             self._turns,
+            self._table,
             work_bucket=_WORK,
             limits=LIMITS,
         )
@@ -101,14 +104,13 @@ class Tasks:
         return {"refused": refused, "written": fingerprint.as_json()}
 
     def _write(self, chunks: list[Chunk]) -> Any:
-        table = SenderStub(self.meter)
+        sender = SenderStub(self.meter)
         writer = ChunkWriter(
             self._s3,
-            cast("Any", self.dynamodb),
-            table,
+            self._table,
+            sender,
             self._chunk_entries,
             self._turns,
-            table="Tickets",
             work_bucket=_WORK,
             in_flight=BATCHES_IN_FLIGHT,
         )
@@ -120,7 +122,7 @@ class Tasks:
                 raise RuntimeError(f"Chunk {chunk.index} did not finish.")
             refused += result.rows_refused
         bytes_written = sum(chunk.end - chunk.start for chunk in chunks)
-        written = table.fingerprint.as_json()
+        written = sender.fingerprint.as_json()
         return {"bytes": bytes_written, "refused": refused, "written": written}
 
     def _chunks(self) -> list[Chunk]:

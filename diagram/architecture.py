@@ -21,8 +21,8 @@ INK, MUTED, RED, PINK, PURPLE = "#24292f", "#57606a", "#cf222e", "#bf4080", "#82
 
 STORED, FILES, FAILED = 4.75, 2.75, 0.75  # y of the three rows
 SOURCE, UPLOADS, START = 0.75, 2.55, 4.3  # x of the columns
-VALIDATE, SPLIT, TURN, WRITE, RECONCILE = 6.15, 7.6, 8.95, 10.5, 12.15
-ANNOUNCED = 14.6
+VALIDATE, SPLIT, TURN, WRITE, RECONCILE, SETTLE = 6.15, 7.6, 8.95, 10.5, 12.15, 13.9
+ANNOUNCED = 16.55
 
 ICON = 0.78  # width and height of an icon
 
@@ -49,7 +49,7 @@ def draw(target: Path) -> None:
 
 
 def add_everything() -> None:
-    left, right, top, bottom = 5.3, 12.95, FILES + 0.95, FILES - 1.0
+    left, right, top, bottom = 5.3, 14.9, FILES + 0.95, FILES - 1.0
     box((left, bottom), (right, top), fill="#fdf4f8", color=PINK)
     box(
         (WRITE - 0.78, bottom + 0.12),
@@ -89,6 +89,8 @@ def add_everything() -> None:
     caption("write_chunk", WRITE, FILES, "Map, in parallel")
     reconcile = icon(Lambda, RECONCILE, FILES)
     caption("reconcile", RECONCILE, FILES)
+    settle = icon(Lambda, SETTLE, FILES)
+    caption("settle_equal_keys", SETTLE, FILES, "if chunks share keys")
 
     work = icon(S3, SPLIT, STORED)
     caption("Work bucket", SPLIT, STORED, above=True)
@@ -118,6 +120,7 @@ def add_everything() -> None:
     arrow(split, turn)
     arrow(turn, point(WRITE - 0.78, FILES))
     arrow(point(WRITE + 0.78, FILES), reconcile)
+    arrow(reconcile, settle, both=True)
     arrow(point(right, FILES), bus)
     text("loaded\nor failed", (right + ANNOUNCED - ICON / 2) / 2, FILES + 0.3)
 

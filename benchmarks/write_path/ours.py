@@ -22,6 +22,7 @@ from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import Turns
 from ingestion.tasks.quality_limits import QualityLimits
+from ingestion.tasks.target_table import TargetTable
 from ingestion.tasks.validate_file import Validator
 from ingestion.tasks.write_chunk import ChunkWriter
 
@@ -54,8 +55,10 @@ class Load:
         ledger_client = cast("Any", DynamoDBStub(folder))
         loads = Loads(ledger_client, "ledger")
         turns = Turns(s3, Claims(ledger_client, "ledger"))
+        table = TargetTable(ledger_client, "Tickets")
         request = LoadRequest("uploads", "tickets.csv")
-        verdict = Validator(s3, loads, turns, QualityLimits(5)).validate(request, "arn:bench")
+        validator = Validator(s3, loads, turns, table, QualityLimits(5))
+        verdict = validator.validate(request, "arn:bench")
         if verdict.file is None or verdict.load_id is None:
             raise ValueError(verdict.summary)
         self._file, self._load_id = verdict.file, verdict.load_id
@@ -83,11 +86,10 @@ def chunk_writer(
     client, transport = _client(endpoint)
     return ChunkWriter(
         s3,
-        client,
+        TargetTable(client, "Tickets"),
         transport,
         chunks,
         turns,
-        table="Tickets",
         work_bucket="work",
         in_flight=in_flight,
     )

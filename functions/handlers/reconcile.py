@@ -14,6 +14,7 @@ from ingestion.ledger.versions import Turns
 from ingestion.metrics import publish_metrics
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.reconcile import Reconciler
+from ingestion.tasks.target_table import TargetTable
 from ingestion.telemetry import log_step, measures, outcome
 
 
@@ -25,7 +26,8 @@ def _reconciler() -> Reconciler:
     limits = QualityLimits(float(refused), float(superseded))
     bucket = os.environ["WORK_BUCKET"]
     loads, chunks = Loads(dynamodb, ledger), Chunks(dynamodb, ledger)
-    return Reconciler(s3, loads, chunks, turns, work_bucket=bucket, limits=limits)
+    table = TargetTable(dynamodb, os.environ.get("DYNAMODB_TABLE", "Tickets"))
+    return Reconciler(s3, loads, chunks, turns, table, work_bucket=bucket, limits=limits)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import Turns
 from ingestion.tasks.quality_limits import QualityLimits
+from ingestion.tasks.target_table import TargetTable
 from ingestion.tasks.validate_file import Validator
 from ingestion.telemetry import log_step
 
@@ -21,7 +22,8 @@ def _validator() -> Validator:
     ledger_table = os.environ["LEDGER_TABLE"]
     turns = Turns(s3, Claims(dynamodb, ledger_table))
     limits = QualityLimits(float(os.environ["MAX_REFUSED_PERCENT"]))
-    return Validator(s3, Loads(dynamodb, ledger_table), turns, limits)
+    table = TargetTable(dynamodb, os.environ.get("DYNAMODB_TABLE", "Tickets"))
+    return Validator(s3, Loads(dynamodb, ledger_table), turns, table, limits)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from ingestion.dynamodb.transport import dynamodb_transport
 from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.claims import Claims
 from ingestion.ledger.versions import Turns
+from ingestion.tasks.target_table import TargetTable
 from ingestion.tasks.write_chunk import ChunkWriter
 from ingestion.telemetry import log_chunk
 
@@ -20,11 +21,10 @@ def _chunk_writer() -> ChunkWriter:
     s3, dynamodb, ledger = boto3.client("s3"), boto3.client("dynamodb"), os.environ["LEDGER_TABLE"]
     return ChunkWriter(
         s3,
-        dynamodb,
+        TargetTable(dynamodb, os.environ.get("DYNAMODB_TABLE", "Tickets")),
         dynamodb_transport(dynamodb),
         Chunks(dynamodb, ledger),
         Turns(s3, Claims(dynamodb, ledger)),
-        table=os.environ.get("DYNAMODB_TABLE", "Tickets"),
         work_bucket=os.environ["WORK_BUCKET"],
         in_flight=int(os.environ["BATCHES_IN_FLIGHT"]),
         rows_per_second=float(os.environ["MAX_ROWS_PER_SECOND"]),

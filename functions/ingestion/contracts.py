@@ -74,6 +74,9 @@ class File(_Contract):
     header: dict[str, Any] | None = None
     """Size and digest of the header's line, by which repeated headers are recognised. An earlier
     release's execution lacks it."""
+    table_id: str | None = None
+    """DynamoDB's id of the table that the load was validated for. None where an emulator gives
+    none; an earlier release's execution may lack it."""
 
     @property
     def object_url(self) -> str:
@@ -187,6 +190,9 @@ class ChunkResult(_Contract):
     finished: bool
     overtaken: bool
     """Whether writing stopped because a later version of the object has claimed it."""
+    table_replaced: bool
+    """Whether nothing was recorded because the table isn't the one that the load was validated
+    for."""
     next_byte: int
     rows_read: int
     rows_written: int
@@ -201,7 +207,8 @@ class EqualKeysResult(_Contract):
 
     state: str
     """``settled``, ``unsettled`` (call it again), ``waiting`` (call it again when the load's last
-    writers are gone) or ``overtaken`` (a later version of the object has taken over)."""
+    writers are gone), ``overtaken`` (a later version of the object has taken over) or
+    ``table_replaced`` (the table isn't the one that the load was validated for)."""
     rows_superseded: int
     """Rows that a row in a later chunk supersedes, as far as they are found."""
     rows_put_again: int

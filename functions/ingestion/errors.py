@@ -7,7 +7,8 @@
     |-- ObjectChanged            the object in an unversioned bucket is no longer the pinned one
     |-- NoProgress               a chunk's whole round acknowledged no row: try again later
     |-- TableUnreachable         DynamoDB failed, or did not answer, again and again
-    |-- KeySchemaNotSupported    the table's key needs attributes that the files do not have
+    |-- TableMismatch            the table's key or an index doesn't fit the files' columns
+    |-- TableRefusesEveryRow     DynamoDB refuses the first rows of a load as invalid, all of them
     `-- AccountingError          counts that must be equal are not: a defect, never retried away
 """
 
@@ -32,8 +33,12 @@ class TableUnreachable(IngestionError):
     """DynamoDB failed, or could not be reached, several times in a row for one batch."""
 
 
-class KeySchemaNotSupported(IngestionError):
-    """The table's key has an attribute that no column provides as a string."""
+class TableMismatch(IngestionError):
+    """The table's key or one of its indexes doesn't fit the files' columns."""
+
+
+class TableRefusesEveryRow(IngestionError):
+    """DynamoDB refuses every row as invalid, and no row of the load was accepted before."""
 
 
 class AccountingError(IngestionError):

@@ -39,6 +39,7 @@ def log_step(
 CHUNK_FACTS = (
     "finished",
     "overtaken",
+    "table_replaced",
     "rows_read",
     "rows_written",
     "rows_superseded",

@@ -44,6 +44,7 @@ def test_a_chunk_needs_its_functions_role(stack: RunningStack, sid: str, action:
 @pytest.mark.parametrize(
     ("function", "sid", "state", "action"),
     [
+        ("ValidateFile", "CheckTable", "validate_file", "dynamodb:DescribeTable"),
         ("ValidateFile", "RecordLoads", "validate_file", "dynamodb:GetItem"),
         ("SplitFile", "ReadUploads", "split_file", "s3:GetObjectVersion"),
         ("SplitFile", "WritePlans", "split_file", "s3:PutObject"),
@@ -51,6 +52,7 @@ def test_a_chunk_needs_its_functions_role(stack: RunningStack, sid: str, action:
         ("TakeTurn", "ClaimObjects", "take_turn", "dynamodb:GetItem"),
         ("Reconcile", "JoinRefusedRows", "reconcile", "s3:GetObject"),
         ("Reconcile", "WriteReports", "reconcile", "s3:PutObject"),
+        ("Reconcile", "CheckTable", "reconcile", "dynamodb:DescribeTable"),
         ("Reconcile", "ReadAndCloseLoads", "reconcile", "dynamodb:Query"),
     ],
 )

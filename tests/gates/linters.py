@@ -1,9 +1,10 @@
 """checkov and parliament on the template as it is deployed: `make check-security`.
 
-Both look at the template after the SAM transform, with every reference and condition resolved (see
-tests/support/deployed.py), once with default parameters and once with a customer key. So none is
-misled by a function of CloudFormation, and the key's own policy is looked at. Nothing asks the
-network. What is forgiven stands in suppressions.toml, with a reason.
+Both check the template after the SAM transform, with every reference and condition resolved (see
+tests/support/deployed.py), once with default parameters and once with a customer key. So neither is
+misled by CloudFormation's functions, and the key's policy is checked as well. Neither uses the
+network.
+Accepted findings are listed in suppressions.toml, with a reason.
 
     python -m tests.gates.linters checkov|parliament
 """
@@ -27,7 +28,7 @@ VARIANTS: dict[str, dict[str, str]] = {"default": {}, "customer-key": {"Customer
 
 
 class GateError(Exception):
-    """A linter did not look at what it should have looked at."""
+    """A linter did not check what it should have checked."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,12 @@ def suppressions(linter: str) -> list[Suppression]:
 
 
 def complaints(findings: Sequence[Finding], forgiven: Sequence[Suppression]) -> list[str]:
-    """What nobody has forgiven, and what is forgiven but not found."""
+    """Returns the findings that are not accepted, and the suppressions that aren't needed."""
     found = [
         str(finding) for finding in findings if not any(one.covers(finding) for one in forgiven)
     ]
     stale = [
-        f"suppressions.toml forgives what is not there: {one}"
+        f"suppressions.toml has an entry that is no longer needed: {one}"
         for one in forgiven
         if not any(one.covers(finding) for finding in findings)
     ]
@@ -184,7 +185,7 @@ def main(linter: str) -> int:
     for one in found:
         print(one)
     if not found:
-        print(f"{linter}: nothing but the {len(forgiven)} kinds in suppressions.toml")
+        print(f"{linter}: only the {len(forgiven)} accepted findings of suppressions.toml")
     return 1 if found else 0
 
 

@@ -1,4 +1,4 @@
-"""What is forgiven and what is not, without the linters themselves."""
+"""Which findings are accepted, tested without running the linters."""
 
 from tests.gates.linters import VARIANTS, Finding, Suppression, complaints, policies, suppressions
 from tests.support.deployed import deploy
@@ -10,13 +10,13 @@ def forgiven(**changes: object) -> Suppression:
     return Suppression(**{"id": "CKV_1", "resources": ["Upload*"], "reason": "R", **changes})  # type: ignore[arg-type]
 
 
-def test_a_finding_that_nobody_forgives_is_told() -> None:
+def test_a_finding_without_a_suppression_is_reported() -> None:
     assert complaints([FINDING], []) == [
         "CKV_1 UploadBucket (default): A bucket is open. a detail",
     ]
 
 
-def test_a_finding_is_forgiven_by_rule_resource_variant_and_detail() -> None:
+def test_a_finding_is_suppressed_by_rule_resource_variant_and_detail() -> None:
     assert complaints([FINDING], [forgiven()]) == []
     assert complaints([FINDING], [forgiven(variant="default", detail="a detail")]) == []
     for change in (
@@ -26,9 +26,9 @@ def test_a_finding_is_forgiven_by_rule_resource_variant_and_detail() -> None:
         {"detail": "another detail"},
     ):
         found = complaints([FINDING], [forgiven(**change)])
-        assert len(found) == 2, change  # the finding, and a suppression of nothing
+        assert len(found) == 2, change  # the finding, and a suppression that is not needed
         assert found[0].startswith("CKV_1 UploadBucket")
-        assert found[1].startswith("suppressions.toml forgives what is not there: ")
+        assert found[1].startswith("suppressions.toml has an entry that is no longer needed: ")
 
 
 def test_every_suppression_has_a_reason() -> None:

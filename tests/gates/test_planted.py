@@ -147,7 +147,7 @@ TEMPLATE_FAULTS = [
         ("CKV_AWS_27 UploadQueue (customer-key)",),
     ),
     Fault(
-        "a misspelt action",
+        "a misspelled action",
         "template.yaml",
         READ,
         "Action: [s3:GetObjekt, s3:GetObjectVersion]",
@@ -163,12 +163,12 @@ TEMPLATE_FAULTS = [
         ("RESOURCE_MISMATCH ValidateFileRole (default)", "s3:GetObject"),
     ),
     Fault(
-        "a suppression that forgives nothing",
+        "a suppression that is not needed",
         "tests/gates/suppressions.toml",
         'resources = ["IngestMapPolicy"]',
         'resources = ["SomeOther"]',
         "check-security",
-        ("forgives what is not there: RESOURCE_MISMATCH", "RESOURCE_MISMATCH IngestMapPolicy"),
+        ("no longer needed: RESOURCE_MISMATCH", "RESOURCE_MISMATCH IngestMapPolicy"),
     ),
     Fault(
         "a state that is not there",
@@ -223,7 +223,7 @@ OWN_RULES = [
     ),
     Fault(
         "a value in the log",
-        "functions/ingestion/refused.py",
+        "functions/ingestion/csv_files/refused_rows.py",
         "    end = MAX_RAW_BYTES\n",
         "    print(raw)\n    end = MAX_RAW_BYTES\n",
         "tests/handlers/test_values_stay_inside.py::"

@@ -52,7 +52,7 @@ def test_a_page_keeps_no_refused_rows_while_it_waits_for_the_table():
     text = GOOD % 1 + b"x\n" * 30
     page = PageReader(columns, 7, b",", ("ticket_id", "product")).read(Section(text, len(text)))
     refused = PartWriter(None, "work", Series("a-"))
-    Tally(ChunkProgress(0, 0, 9_999, 0), key_digest("00"), refused).count(page)
+    Tally(ChunkProgress(0, 0, 9_999, 0), key_digest("00"), refused, refused).count(page)
     assert (refused.rows, page.refused) == (30, [])
 
 

@@ -160,6 +160,7 @@ def short(cloud):
 
 # ---------------------------------------------------------------- What each handler calls
 
+SAVED = ["DescribeTable", "PutObject", "PutItem"]  # is the table the same? then save the chunk
 LEASE = ["PutItem", "GetItem"]  # take it, look whether somebody has claimed the object since
 TOTALS = {"rows_read": 73, "rows_written": 60, "rows_superseded": 8, "rows_refused": 5}
 WRITTEN = TOTALS | {"finished": True, "overtaken": False}
@@ -172,19 +173,25 @@ CASES = {
     "a good file is accepted": Case(
         "validate_file",
         good_file,
-        ["HeadObject", "GetObject", "GetItem", "GetItem", "UpdateItem"],
+        ["HeadObject", "GetObject", "DescribeTable", "GetItem", "GetItem", "UpdateItem"],
         {"verdict": "accepted"},
     ),
     "a bad file is refused": Case(
         "validate_file",
         bad_file,
-        ["HeadObject", "GetObject", "GetItem", "GetItem", "UpdateItem", "UpdateItem"],
+        [
+            *["HeadObject", "GetObject", "DescribeTable", "GetItem", "GetItem"],
+            *["UpdateItem", "UpdateItem"],
+        ],
         {"verdict": "refused"},
     ),
     "the same bytes move the claim": Case(
         "validate_file",
         same_bytes_again,
-        ["HeadObject", "GetObject", *["GetItem"] * 3, "ListObjectVersions", "PutItem"],
+        [
+            *["HeadObject", "GetObject", "DescribeTable", *["GetItem"] * 3],
+            *["ListObjectVersions", "PutItem"],
+        ],
         {"verdict": "already_loaded"},
     ),
     "a file is planned": Case(
@@ -230,7 +237,7 @@ CASES = {
         one_chunk,
         [
             *["GetItem", "DescribeTable", *LEASE, "GetObject", *["BatchWriteItem"] * 3],
-            *["DeleteItem", "GetObject", "PutObject", "PutItem"],  # a look for superseded rows
+            *["DeleteItem", "GetObject", *SAVED],  # a look for superseded rows
         ],
         WRITTEN,
         {"CHUNK_SIZE_BYTES": ONE_CHUNK},
@@ -241,12 +248,12 @@ CASES = {
         [
             # Before each batch it looks again whether somebody has claimed the object.
             *["GetItem", "DescribeTable", *LEASE, "GetObject", "GetItem", "BatchWriteItem"],
-            *["DeleteItem", "GetObject", "PutObject", "PutItem"],
+            *["DeleteItem", "GetObject", *SAVED],
             # A later round reads what is before its checkpoint once more, for the keys.
             *["GetItem", "DescribeTable", *LEASE, "GetObject", "GetObject", "GetItem"],
-            *["BatchWriteItem", "DeleteItem", "GetObject", "PutObject", "PutItem"],
+            *["BatchWriteItem", "DeleteItem", "GetObject", *SAVED],
             *["GetItem", "DescribeTable", *LEASE, "GetObject", "GetObject", "GetItem"],
-            *["BatchWriteItem", "DeleteItem", "GetObject", "PutObject", "PutItem"],
+            *["BatchWriteItem", "DeleteItem", "GetObject", *SAVED],
         ],
         WRITTEN,
         {"CHUNK_SIZE_BYTES": ONE_CHUNK, "BATCHES_IN_FLIGHT": "1"},
@@ -260,7 +267,13 @@ CASES = {
         "reconcile",
         written,
         [
-            *["Query", "GetItem", *["GetObject"] * 3, "PutObject"],  # the refused rows
+            *[
+                "Query",
+                "DescribeTable",
+                "GetItem",
+                *["GetObject"] * 3,
+                "PutObject",
+            ],  # the refused rows
             *["GetItem", "PutObject", "UpdateItem"],  # the report, and the ledger
         ],
         TOTALS | {"complete": True},
@@ -270,7 +283,7 @@ CASES = {
         "reconcile",
         short,
         [
-            *["Query", "GetItem", *["GetObject"] * 2, "PutObject"],
+            *["Query", "DescribeTable", "GetItem", *["GetObject"] * 2, "PutObject"],
             *["GetItem", "PutObject", "UpdateItem"],
         ],
         {"complete": False, "chunks_finished": 2},

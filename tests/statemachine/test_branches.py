@@ -207,18 +207,18 @@ def test_write_chunk_keeps_its_input_and_adds_its_progress(
 
 
 @pytest.mark.parametrize(
-    ("finished", "overtaken", "goes_to"),
+    ("true", "goes_to"),
     [
-        (True, False, "Chunk Written"),
-        (False, False, "Write Chunk"),
-        (False, True, "Chunk Overtaken"),
+        ("finished", "Chunk Written"),
+        (None, "Write Chunk"),
+        ("overtaken", "Chunk Overtaken"),
+        ("table_replaced", "Table Replaced"),
     ],
 )
-def test_chunk_finished(
-    run: Test, writing: dict[str, Any], finished: bool, overtaken: bool, goes_to: str
-) -> None:
+def test_chunk_finished(run: Test, writing: dict[str, Any], true: str | None, goes_to: str) -> None:
     """Round again with the same input, which the function continues from its checkpoint."""
-    state_input = {**writing, "progress": {"finished": finished, "overtaken": overtaken}}
+    names = ("finished", "overtaken", "table_replaced")
+    state_input = {**writing, "progress": {name: name == true for name in names}}
     tested = run("Chunk Finished?", state_input)
     assert tested["nextState"] == goes_to
     assert tested["output"] == state_input
@@ -372,6 +372,7 @@ def test_the_dead_letter_of_an_incomplete_load_has_the_totals(
         ("Take Turn", {"load_id": "tickets-csv-0a1b"}, "tickets-csv-0a1b"),
         ("Write Chunks", {"load_id": "tickets-csv-0a1b"}, "tickets-csv-0a1b"),
         ("Reconcile", {"load_id": "tickets-csv-0a1b"}, "tickets-csv-0a1b"),
+        ("Settle Equal Keys", {"load_id": "tickets-csv-0a1b"}, "tickets-csv-0a1b"),
     ],
 )
 def test_the_dead_letter_of_a_failed_state_has_its_name_and_the_load(

@@ -69,13 +69,17 @@ def written_fields(machine: State) -> Iterator[tuple[str, str, str]]:
 
 
 # The states whose Catch leads to the dead letter of a failed state.
-CAUGHT = ("Validate File", "Split File", "Take Turn", "Write Chunks", "Reconcile")
+CAUGHT = [
+    name.removesuffix(" Failed")
+    for name in STATES
+    if name.endswith(" Failed") and name != "Load Failed"
+]
 # What a later state names. The rest of the fields is for whoever reads the execution.
 USED = {
     *(("Validate File", key) for key in ("verdict", "summary", "reasons", "load_id", "file")),
     *(("Split File", key) for key in ("bucket", "key", "chunks")),
     ("Take Turn", "turn"),
-    *(("Write Chunk", key) for key in ("finished", "overtaken")),
+    *(("Write Chunk", key) for key in ("finished", "overtaken", "table_replaced")),
     *(("Reconcile", key) for key in ("complete", "overtaken", "summary")),
     *((f"Describe {what}", "cause") for what in ("Refusal", "Shortfall", "Failure")),
     *((f"{name} Failed", key) for name in CAUGHT for key in ("state", "load_id")),

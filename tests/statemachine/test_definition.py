@@ -145,6 +145,8 @@ def test_an_overtaken_load_ends_in_a_success_that_says_so() -> None:
     assert STATES["Overtaken"]["Type"] == "Succeed"
     assert ways_into("Chunk Overtaken") == {"Chunk Finished?"}
     assert STATES["Chunk Overtaken"]["Type"] == "Succeed"
+    assert ways_into("Table Replaced") == {"Chunk Finished?"}
+    assert STATES["Table Replaced"]["Type"] == "Succeed"
 
 
 def test_the_two_failures_tell_whether_the_message_was_sent() -> None:
@@ -229,6 +231,7 @@ def test_only_write_chunk_has_no_catch() -> None:
         "Chunk Finished?",
         "Chunk Written",
         "Chunk Overtaken",
+        "Table Replaced",
     ]
 
 

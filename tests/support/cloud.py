@@ -77,8 +77,13 @@ class Cloud:
             definition=json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}),
         )["stateMachineArn"]
 
-    def create_table(self, name, *key):
-        create_table(self.dynamodb, name, *key)
+    def create_table(self, name, *key, **options):
+        create_table(self.dynamodb, name, *key, **options)
+
+    def replace_table(self, *key, **options):
+        """Delete the table and create it again, empty."""
+        self.dynamodb.delete_table(TableName=self.table)
+        self.create_table(self.table, *(key or ("ticket_id", "product")), **options)
 
     def put(self, body, key="store-12/a.csv", bucket=UPLOADS, version_id=None):
         """Upload an object, a second after the one before; the answer is the input of the execution

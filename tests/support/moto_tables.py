@@ -5,10 +5,14 @@ an HTTP client of their own, where moto in process sees nothing.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
+from uuid import uuid4
 
+import pytest
+from moto.dynamodb.models.table import Table
 from moto.server import ThreadedMotoServer
 
 
@@ -25,14 +29,49 @@ def dynamodb_server() -> Iterator[str]:
         server.stop()
 
 
-def create_table(dynamodb: Any, name: str, *key: str) -> None:
-    """A table on demand with string keys: the partition key, and the sort key if there is one."""
+def create_table(
+    dynamodb: Any,
+    name: str,
+    *key: str,
+    types: Mapping[str, str] | None = None,
+    indexes: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """A table on demand: the partition key, and the sort key if there is one. ``indexes`` are
+    global ones with their keys; ``types`` of key attributes are S unless given."""
+
+    def schema(names: Sequence[str]) -> list[dict[str, str]]:
+        kinds = zip(names, ("HASH", "RANGE"), strict=False)
+        return [{"AttributeName": one, "KeyType": kind} for one, kind in kinds]
+
+    attributes = dict.fromkeys([*key, *chain(*(indexes or {}).values())], "S") | (types or {})
+    found = [
+        {"IndexName": index, "KeySchema": schema(names), "Projection": {"ProjectionType": "ALL"}}
+        for index, names in (indexes or {}).items()
+    ]
     dynamodb.create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": one, "AttributeType": "S"} for one in key],
-        KeySchema=[
-            {"AttributeName": one, "KeyType": kind}
-            for one, kind in zip(key, ("HASH", "RANGE"), strict=False)
+        AttributeDefinitions=[
+            {"AttributeName": one, "AttributeType": kind} for one, kind in attributes.items()
         ],
+        KeySchema=schema(key),
+        **({"GlobalSecondaryIndexes": found} if found else {}),
     )
+
+
+@contextmanager
+def table_ids() -> Iterator[None]:
+    """DescribeTable gives the id of a table, which moto leaves out: another one for a table that
+    was deleted and created again."""
+    describe = Table.describe
+
+    def with_id(self: Table, base_key: str = "TableDescription") -> dict[str, Any]:
+        description = describe(self, base_key)
+        if not hasattr(self, "table_id"):
+            self.table_id = str(uuid4())
+        description[base_key]["TableId"] = self.table_id
+        return description
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Table, "describe", with_id)
+        yield

@@ -4,7 +4,7 @@ Time is the test's own: it passes only while somebody waits for replies, so no t
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from ingestion.dynamodb.batch_writer import BatchWriter
@@ -35,6 +35,7 @@ def error(code: str, status: int = 400, message: str = "No.", **more: Any) -> An
 TAKEN = Answer()
 THROTTLED = error("ProvisionedThroughputExceededException")
 DENIED = error("AccessDeniedException", message="User: arn:aws:sts::1:role/x is not authorized")
+INVALID = error("ValidationException", message="A value of Ada Lovelace is too long")
 FAULT = error("InternalServerError", 500)
 UNAVAILABLE = Answer(status=503, body=b"<html>busy</html>")
 RESET = Answer(status=0, body=b"curl 56: Recv failure: Connection reset by peer")
@@ -59,10 +60,14 @@ class _UnderWay(NamedTuple):
 
 class ScriptedTable:
     """The sender of a BatchWriter. ``answers`` are given to the batches in the order in which they
-    are sent, and then every batch is taken; an answer takes ``takes`` seconds."""
+    are sent, and then every batch is taken; an answer takes ``takes`` seconds. A batch with one of
+    the ``invalid`` values is refused as a whole, whatever else it would be answered."""
 
-    def __init__(self, *answers: Answer, takes: float = 0.01) -> None:
+    def __init__(
+        self, *answers: Answer, takes: float = 0.01, invalid: Collection[int] = ()
+    ) -> None:
         self.answers = list(answers)
+        self.invalid = set(invalid)
         self.takes = takes
         self.now = 0.0
         self.calls: list[Call] = []
@@ -99,9 +104,11 @@ class ScriptedTable:
             assert not set(keys) & set(_keys(other.requests)), "equal keys in flight together"
         answer = self.answers.pop(0) if self.answers else TAKEN
         takes = self.takes if answer.takes is None else answer.takes
+        values = [_value(one) for one in requests]
+        if self.invalid.intersection(values):
+            answer = INVALID
         number = len(self.calls)
         self._under_way.append(_UnderWay(self.now + takes, number, tag, requests, answer))
-        values = [_value(one) for one in requests]
         self.calls.append(Call(self.now, values, len(self._under_way)))
 
     def replies(self, seconds: float) -> list[Reply]:
@@ -136,10 +143,10 @@ def _value(request: Any) -> int:
 
 
 def writer_for(
-    table: ScriptedTable, in_flight: int = 1, deadline: float = 1000.0, rate: float | None = None
+    table: ScriptedTable, in_flight: int = 1, deadline: float = 1000.0, **options: Any
 ) -> BatchWriter[int]:
     return BatchWriter(
-        table, TABLE, in_flight=in_flight, deadline=deadline, rate=rate, clock=table.clock
+        table, TABLE, in_flight=in_flight, deadline=deadline, clock=table.clock, **options
     )
 
 

@@ -18,6 +18,7 @@ from ingestion.tasks.reconcile import Reconciler
 from ingestion.tasks.settle_equal_keys import EqualKeySettler
 from ingestion.tasks.split_file import Planner
 from ingestion.tasks.take_turn import take_turn
+from ingestion.tasks.target_table import TargetTable
 from ingestion.tasks.validate_file import Validator
 from ingestion.tasks.write_chunk import ChunkWriter
 from tests.support.ledger_in_memory import EntriesInMemory
@@ -121,16 +122,17 @@ class StackInMemory:
         self.turns = Turns(s3, self.ledger.over(Claims), lambda: self.now)
         self.loads = self.ledger.over(Loads)
         dynamodb: Any = self.table
-        to_the_table: dict[str, Any] = {"table": "Tickets", "work_bucket": WORK, "in_flight": 1}
+        self.target = TargetTable(dynamodb, "Tickets")
+        to_the_table: dict[str, Any] = {"work_bucket": WORK, "in_flight": 1}
         written = self.ledger.over(Chunks)
         self.writer = ChunkWriter(
-            s3, dynamodb, self.table, written, self.turns, **to_the_table, **writing
+            s3, self.target, self.table, written, self.turns, **to_the_table, **writing
         )
         self.settler = EqualKeySettler(
-            s3, dynamodb, self.table, written, self.turns, **to_the_table
+            s3, self.target, self.table, written, self.turns, **to_the_table
         )
         self.reconciler = Reconciler(
-            s3, self.loads, written, self.turns, work_bucket=WORK, limits=LIMITS
+            s3, self.loads, written, self.turns, self.target, work_bucket=WORK, limits=LIMITS
         )
 
     def load(self, body: bytes) -> None:
@@ -145,7 +147,7 @@ class StackInMemory:
         """The tasks of Write Chunk; none if the file is refused."""
         self.buckets.objects[UPLOADS, "a.csv"] = body
         s3: Any = self.buckets
-        verdict = Validator(s3, self.loads, self.turns, LIMITS).validate(
+        verdict = Validator(s3, self.loads, self.turns, self.target, LIMITS).validate(
             LoadRequest(UPLOADS, "a.csv"), "arn:1"
         )
         self.verdict = verdict.to_json()

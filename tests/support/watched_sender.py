@@ -4,16 +4,19 @@ with each, does something in the middle, or answers in the table's stead."""
 from handlers import write_chunk
 from ingestion.dynamodb.transport import Reply
 
+INVALID = b'{"__type":"com.amazonaws.dynamodb.v20120810#ValidationException","message":"No."}'
+
 
 class WatchedSender:
     """Installed by ``watch``. Time is its own: a batch takes ``batch_takes`` seconds, and waiting
     for an answer that does not come passes the time that is waited."""
 
-    def __init__(self, sender, batch_takes, before, answer):
+    def __init__(self, sender, batch_takes, before, answer, refused):
         self._sender = sender
         self._batch_takes = batch_takes
         self._before = before
         self._answer = answer
+        self._refused = refused
         self._answered = []
         self.batches = 0
         self.now = 0.0
@@ -26,28 +29,31 @@ class WatchedSender:
         self.batches += 1
         self._before(self.batches)
         self.now += self._batch_takes
-        if self._answer:
+        if self._refused and self._refused in body:
+            self._answered.append(Reply(tag, 400, INVALID))
+        elif self._answer:
             self._answered.append(Reply(tag, *self._answer))
         else:
             self._sender.send(tag, body)
 
     def replies(self, seconds):
-        if self._sender.under_way:
-            return self._sender.replies(seconds)
         replies, self._answered = self._answered, []
+        if self._sender.under_way:
+            return replies + self._sender.replies(seconds)
         if not replies:
             self.now += seconds
         return replies
 
 
-def watch(*, batch_takes=0.0, before=lambda batch: None, answer=None):
+def watch(*, batch_takes=0.0, before=lambda batch: None, answer=None, refused=None):
     """Watch all that the handler sends from now on. ``before`` is called with the number of each
-    batch before it is sent; ``answer`` (status, body) is given instead of the table's."""
+    batch before it is sent; ``answer`` (status, body) is given instead of the table's. A batch that
+    contains the bytes ``refused`` is refused as invalid."""
     writer = write_chunk._chunk_writer()
     sender = writer._sender
     while isinstance(sender, WatchedSender):
         sender = sender._sender
-    watched = WatchedSender(sender, batch_takes, before, answer)
+    watched = WatchedSender(sender, batch_takes, before, answer, refused)
     writer._sender = watched
     writer._clock = lambda: watched.now
     return watched

@@ -41,6 +41,7 @@ FUNCTIONS: dict[str, Grants] = {
     "ValidateFile": READ_UPLOADS
     | ORDER_VERSIONS
     | {
+        ("dynamodb:DescribeTable", TABLE),
         ("dynamodb:GetItem", LEDGER),
         ("dynamodb:PutItem", LEDGER),  # the claim, when the same bytes are there already
         ("dynamodb:UpdateItem", LEDGER),
@@ -67,17 +68,19 @@ FUNCTIONS: dict[str, Grants] = {
         ("dynamodb:DescribeTable", TABLE),
         ("dynamodb:BatchWriteItem", TABLE),
         ("s3:GetObject", f"{WORK}/unpacked/*"),
-        ("s3:GetObject", f"{WORK}/refused-rows/*"),  # of a checkpoint
+        ("s3:GetObject", f"{WORK}/refused-rows/*"),  # those of the chunk's earlier rounds
         ("s3:PutObject", f"{WORK}/refused-rows/*"),
         ("dynamodb:GetItem", LEDGER),
         ("dynamodb:PutItem", LEDGER),
         ("dynamodb:DeleteItem", LEDGER),  # a lease that is given back
+        ("dynamodb:Query", LEDGER),  # whether another chunk's rows were accepted
     },
     "Reconcile": {
         ("s3:GetObject", f"{WORK}/refused-rows/*"),
         ("s3:PutObject", f"{WORK}/refused-rows/*"),
         ("s3:AbortMultipartUpload", f"{WORK}/refused-rows/*"),
         ("s3:PutObject", f"{WORK}/reports/*"),
+        ("dynamodb:DescribeTable", TABLE),
         ("dynamodb:GetItem", LEDGER),
         ("dynamodb:Query", LEDGER),
         ("dynamodb:UpdateItem", LEDGER),

@@ -6,7 +6,7 @@ compared by their keys.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Container, Iterable, Iterator, Set
 from typing import NamedTuple
 
 from ingestion.csv_files.fast_rows import Page, PageReader
@@ -78,18 +78,22 @@ def superseded_rows(
     sections: Callable[[], Iterable[Section]],
     reader: PageReader,
     digest: Digest,
+    refused_lines: Container[int] = (),
 ) -> Iterator[RefusedRow]:
     """The rows of a chunk that a later row of the chunk supersedes, in the order of their lines.
 
     ``repeated`` are the digests that occur more than once in it, and ``sections`` gives its
     sections from the start. They are read once per MAX_KEYS_AT_A_TIME digests, and once more to
-    list the rows. Memory: those keys, and one bit per line.
+    list the rows. The table has refused the rows at ``refused_lines``, so they supersede nothing.
+    Memory: those keys, and one bit per line.
     """
     lines = _Lines()
     for first in range(0, len(repeated), MAX_KEYS_AT_A_TIME):
         wanted = frozenset(repeated[first : first + MAX_KEYS_AT_A_TIME])
         last: dict[EncodedKey, int] = {}  # the line of each key's last row
         for row in rows_with(wanted, sections(), reader, digest):
+            if row.line in refused_lines:
+                continue
             if row.key in last:
                 lines.add(last[row.key])
             last[row.key] = row.line

@@ -16,6 +16,7 @@ from ingestion.csv_files.item_json import (
     put_request,
     put_request_template,
 )
+from ingestion.csv_files.key_rules import NO_RULES, KeyRules, canonical_number
 from ingestion.csv_files.layout import HeaderLine
 from ingestion.csv_files.records import (
     BYTE_ORDER_MARK,
@@ -49,6 +50,8 @@ _TIMESTAMPS = re.compile(
     rb"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]"
     rb"(?::[0-5][0-9](?:\.[0-9]{1,9})?)?(?:Z|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])?\n)*+"
 )
+_CANONICAL_INTEGERS = re.compile(rb"(?:(?:-?[1-9][0-9]{0,37}|0)\n)*+")
+"""As ``canonical_number`` gives them."""
 
 
 class Page:
@@ -95,8 +98,9 @@ class PageReader:
         delimiter: bytes,
         key: Sequence[str],
         header: HeaderLine | None = None,
+        rules: KeyRules = NO_RULES,
     ) -> None:
-        self._rows = RowReader(columns, width, delimiter, key, header)
+        self._rows = RowReader(columns, width, delimiter, key, header, rules)
         self.layout = self._rows.layout
         self._delimiter = delimiter
         self._width = width
@@ -106,16 +110,25 @@ class PageReader:
         # field, and quotes and backslashes are escaped beforehand.
         self._to_escape = TO_ESCAPE.translate(None, b'\n"\\' + delimiter)
         self._key = [columns[name] for name in key]
-        self._longest_key = dict(zip(self._key, MAX_KEY_BYTES, strict=False))
+        self._max_bytes = [
+            *zip(self._key, MAX_KEY_BYTES, strict=False),
+            *[(columns[name], longest) for name, longest in rules.max_bytes.items()],
+        ]
+        self._key_numbers = [columns[name] for name in key if name in rules.numbers]
         # Those of numbers and times can't be empty: what they must look like says so.
         texts = ("ticket_id", "product", "basket_id", "category", "store")
-        self._required = [columns[name] for name in texts if name not in MAY_BE_EMPTY]
+        self._required = [
+            columns[name] for name in texts if name not in MAY_BE_EMPTY or name in key
+        ]
         self._quantity = columns["quantity"]
         self._timestamp = columns["timestamp"]
-        names: list[str | None] = [None] * (width + 1)  # the last field is the LF
+        self._names: list[str | None] = [None] * (width + 1)  # the last field is the LF
         for name, index in columns.items():
-            names[index] = name
-        self._template = put_request_template(names, numbers=("quantity",))
+            self._names[index] = name
+        self._numbers = ("quantity", *rules.numbers)
+        self._template = put_request_template(self._names, self._numbers)
+        self._left_out_if_empty = [columns[name] for name in rules.left_out_if_empty]
+        self._templates_without: dict[tuple[int, ...], bytes] = {}
 
     def read(self, section: Section) -> Page:
         page = Page(section)
@@ -158,7 +171,10 @@ class PageReader:
             step = self._width + 1
             page.keys += zip(*[fields[field::step] for field in self._key], strict=True)
             rows = zip(*[iter(fields)] * step, strict=True)
-            page.requests += [self._template % row for row in rows]
+            if any(b"" in fields[field::step] for field in self._left_out_if_empty):
+                page.requests += [self._template_for(row) % row for row in rows]
+            else:
+                page.requests += [self._template % row for row in rows]
             page.row_lines += len(fields) // step + self._lines_within(page, start, end)
             return
         middle = self._record_end(section, start + len(text) // 2, start, end)
@@ -167,6 +183,16 @@ class PageReader:
         else:
             self._read_into(page, start, middle, line)
             self._read_into(page, middle, end, line + text.count(b"\n", 0, middle - start))
+
+    def _template_for(self, row: Sequence[bytes]) -> bytes:
+        """The template without the attributes that this row leaves out."""
+        left_out = tuple([field for field in self._left_out_if_empty if not row[field]])
+        template = self._templates_without.get(left_out)
+        if template is None:
+            names = [None if at in left_out else name for at, name in enumerate(self._names)]
+            template = put_request_template(names, self._numbers)
+            self._templates_without[left_out] = template
+        return template
 
     def _read_records(self, page: Page, records: Iterator[Record], line: int) -> None:
         for record in records:
@@ -243,12 +269,12 @@ class PageReader:
         return fields
 
     def _are_good(self, fields: list[bytes]) -> bool:
-        """Whether all values are what RowReader takes."""
+        """Whether all values are what RowReader takes. Makes numbers of the key canonical."""
         step = self._width + 1
         for field in self._required:
             if b"" in fields[field::step]:
                 return False
-        for field, longest in self._longest_key.items():
+        for field, longest in self._max_bytes:
             if max(map(len, fields[field::step])) > longest:
                 return False
         quantities = fields[self._quantity :: step]
@@ -257,7 +283,20 @@ class PageReader:
         timestamps = fields[self._timestamp :: step]
         if not _TIMESTAMPS.fullmatch(b"\n".join(timestamps) + b"\n"):
             return False
-        return all(map(is_date, {time[:10] for time in timestamps}))
+        if not all(map(is_date, {time[:10] for time in timestamps})):
+            return False
+        return all(self._make_canonical(fields, field) for field in self._key_numbers)
+
+    def _make_canonical(self, fields: list[bytes], field: int) -> bool:
+        """Write one column's numbers in the one way. False if one of them is no number."""
+        step = self._width + 1
+        column = fields[field::step]
+        if not _CANONICAL_INTEGERS.fullmatch(b"\n".join(column) + b"\n"):
+            numbers = [canonical_number(value.decode()) for value in column]
+            if None in numbers:
+                return False
+            fields[field::step] = [number.encode() for number in numbers if number]
+        return True
 
     @staticmethod
     def _lines_within(page: Page, start: int, end: int) -> int:

@@ -5,7 +5,8 @@ compare; whether their keys are equal is decided by the keys themselves (``equal
 """
 
 from array import array
-from bisect import bisect_left, insort
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import compress, islice
 from operator import eq
@@ -53,7 +54,7 @@ class KeyDigests:
         self._digest = digest
         self._runs: list[array[int]] = []  # of RUN_DIGESTS each, sorted
         self._recent: array[int] = array("Q")  # the rows' digests since, in the file's order
-        self._forgotten: list[int] = []
+        self._forgotten: array[int] = array("Q")
 
     def __len__(self) -> int:
         return len(self._runs) * RUN_DIGESTS + len(self._recent) - len(self._forgotten)
@@ -72,15 +73,16 @@ class KeyDigests:
             raise ValueError(f"{surplus} rows are more than can be forgotten.")
         del self._recent[len(self._recent) - surplus :]
 
-    def forget(self, key: EncodedKey) -> None:
-        """Forget one row with this key: the table has refused it."""
-        insort(self._forgotten, *self._digest([key]))
+    def forget(self, keys: Iterable[EncodedKey]) -> None:
+        """Forget one row for each of these keys: the table has refused it."""
+        self._forgotten = array("Q", sorted([*self._forgotten, *self._digest(keys)]))
 
     def ranges(self) -> Iterator[DigestRange]:
         """All digests, by ranges of values, in ascending order."""
         runs = [*self._runs, array("Q", sorted(self._recent))]
         parts = len(self) // RUN_DIGESTS + 1
         starts = [0] * len(runs)
+        forgotten_before = 0
         for part in range(1, parts + 1):
             edge = (part << DIGEST_BITS) // parts
             ends = [bisect_left(run, edge) for run in runs]
@@ -90,10 +92,9 @@ class KeyDigests:
             if len(runs) > 1:
                 values.sort()  # merges the runs
             starts = ends
-            for digest in self._forgotten:
-                if values and values[0] <= digest <= values[-1]:
-                    del values[bisect_left(values, digest)]
-            yield _digest_range(values)
+            forgotten = bisect_left(self._forgotten, edge)
+            yield _digest_range(_without(values, self._forgotten[forgotten_before:forgotten]))
+            forgotten_before = forgotten
 
     def repeated(self) -> "array[int]":
         """The digests that occur more than once, ascending."""
@@ -101,6 +102,20 @@ class KeyDigests:
         for part in self.ranges():
             found.extend(part.repeated)
         return found
+
+
+def _without(values: list[int], forgotten: "array[int]") -> list[int]:
+    """The values less one for each that is forgotten."""
+    if not forgotten:
+        return values
+    left = Counter(forgotten)
+    kept = []
+    for value in values:
+        if left.get(value):
+            left[value] -= 1
+        else:
+            kept.append(value)
+    return kept
 
 
 def _digest_range(values: list[int]) -> DigestRange:

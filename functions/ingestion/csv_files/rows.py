@@ -7,12 +7,25 @@ from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 
+from ingestion.csv_files.key_rules import NO_RULES, KeyRules, canonical_number
 from ingestion.csv_files.layout import Check, HeaderLine, Layout
 from ingestion.csv_files.records import MalformedField, Record, split_fields, without_marks
 
 COLUMNS = ("ticket_id", "product", "basket_id", "timestamp", "category", "quantity", "store")
 TEXT_COLUMNS = ("ticket_id", "product", "basket_id", "timestamp", "category", "store")
 MAY_BE_EMPTY = ("category", "store")
+
+ATTRIBUTE_TYPES: Mapping[str, tuple[str, ...]] = {
+    "ticket_id": ("S", "N"),
+    "product": ("S", "N"),
+    "basket_id": ("S", "N"),
+    "timestamp": ("S",),
+    "category": ("S", "N"),
+    "quantity": ("N",),
+    "store": ("S", "N"),
+}
+"""DynamoDB's types of an item's attributes: the usual one first, then what a column is converted to
+if it is part of the table's key."""
 
 REASONS = {
     "missing_value": "a value that must not be empty is empty",
@@ -25,6 +38,8 @@ REASONS = {
     "record_too_long": "the line is longer than 1 MiB",
     "not_utf8": "the row is not UTF-8",
     "value_too_long": "a value is longer than DynamoDB can store it",
+    "bad_number": "a value that is a number in the table's key is none that DynamoDB can store",
+    "refused_by_table": "DynamoDB refuses the row as invalid",
     "superseded": "a later row of the same chunk has the same key",
 }
 """The fixed vocabulary of the refused rows file."""
@@ -97,7 +112,7 @@ class RowReader:
 
     ``columns`` gives the zero-based field of each column, ``width`` how many fields the header has,
     ``key`` the names of the table's key attributes, partition key first, and ``header`` the
-    header's line.
+    header's line. ``rules`` are for the values of key attributes.
     """
 
     def __init__(
@@ -107,12 +122,22 @@ class RowReader:
         delimiter: bytes,
         key: Sequence[str],
         header: HeaderLine | None = None,
+        rules: KeyRules = NO_RULES,
     ) -> None:
         self.layout = layout_of(columns, width, delimiter, header)
         self._columns = dict(columns)
         self._names = {index: name for name, index in columns.items()}
         self._key = tuple(key)
-        self._required = [column for column in COLUMNS if column not in MAY_BE_EMPTY]
+        self._rules = rules
+        self._required = [
+            column for column in COLUMNS if column not in MAY_BE_EMPTY or column in key
+        ]
+        texts_of_key = [
+            (column, longest)
+            for column, longest in zip(key, MAX_KEY_BYTES, strict=False)
+            if column not in rules.numbers
+        ]
+        self._max_bytes = [*texts_of_key, *rules.max_bytes.items()]
 
     def read(self, record: Record) -> Row | Refusal | NoRow:
         """The row of a record."""
@@ -151,7 +176,12 @@ class RowReader:
             return Refusal("quantity", "bad_quantity")
         if not is_timestamp(values["timestamp"]):
             return Refusal("timestamp", "bad_timestamp")
-        for column, longest in zip(self._key, MAX_KEY_BYTES, strict=False):
+        for column in self._rules.numbers:
+            number = canonical_number(values[column].decode())
+            if number is None:
+                return Refusal(column, "bad_number")
+            values[column] = number.encode()
+        for column, longest in self._max_bytes:
             if len(values[column]) > longest:
                 return Refusal(column, "value_too_long")
         # Attribute names count as well; together they are shorter than 100 bytes.
@@ -159,7 +189,11 @@ class RowReader:
             size = sum(len(name) + len(value) for name, value in values.items())
             if size > MAX_ITEM_BYTES:
                 return Refusal("", "value_too_long")
-        item = {column: {"S": value.decode()} for column, value in values.items()}
+        item = {
+            column: {"N" if column in self._rules.numbers else "S": value.decode()}
+            for column, value in values.items()
+            if value or column not in self._rules.left_out_if_empty
+        }
         # DynamoDB normalises numbers; it is not said whether it takes a plus sign.
         item["quantity"] = {"N": values["quantity"].decode().removeprefix("+")}
         return Row(tuple(values[column].decode() for column in self._key), item)

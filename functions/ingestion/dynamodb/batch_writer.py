@@ -5,21 +5,19 @@ A throttled table slows the writer and never fails it by itself. The interface i
 """
 
 import time
+from array import array
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from collections.abc import Callable, Hashable, Sequence
+from typing import Generic, Protocol, TypeVar
 
 from botocore.exceptions import ClientError
 
-from ingestion.csv_files.item_json import EncodedKey
+from ingestion.dynamodb.bisection import Bisection
 from ingestion.dynamodb.flow_control import InFlightLimit, RateLimit
 from ingestion.dynamodb.requests import batch_body
 from ingestion.dynamodb.responses import Answer, Backoff, read_answer
 from ingestion.dynamodb.transport import Reply
-from ingestion.errors import TableUnreachable
-
-if TYPE_CHECKING:
-    pass
+from ingestion.errors import TableMismatch, TableRefusesEveryRow, TableUnreachable
 
 BATCH_ITEMS = 25
 """BatchWriteItem's limit. Its other one, 16 MB, is out of reach: a batch is of one page, so of one
@@ -51,16 +49,27 @@ class Sender(Protocol):
 
 
 class _Batch(Generic[Mark]):
-    """Items on their way. ``requests`` are those still to be taken."""
+    """Items on their way. ``requests`` are those still to be taken, of ``rows`` in the end one for
+    each key. ``first_row`` is the number of its first row."""
 
-    __slots__ = ("backoff", "items", "keys", "mark", "requests")
+    __slots__ = ("backoff", "bisection", "first_row", "keys", "mark", "requests", "rows")
 
-    def __init__(self, keys: frozenset[EncodedKey], requests: Sequence[bytes], mark: Mark) -> None:
+    def __init__(
+        self,
+        first_row: int,
+        rows: tuple[Sequence[Hashable], Sequence[bytes]],
+        keys: frozenset[Hashable],
+        requests: Sequence[bytes],
+        mark: Mark,
+    ) -> None:
+        self.first_row = first_row
+        self.rows = rows
         self.keys = keys
-        self.items = len(requests)
         self.requests = requests
         self.mark = mark
-        self.backoff: Backoff | None = None  # made when it is needed
+        # Made when they are needed.
+        self.backoff: Backoff | None = None
+        self.bisection: Bisection | None = None
 
 
 class BatchWriter(Generic[Mark]):
@@ -68,8 +77,13 @@ class BatchWriter(Generic[Mark]):
     sent only once every earlier item of the same key is acknowledged, or instead of it.
 
     ``sender`` must have nothing under way, and has nothing when the writer is left. ``rate`` caps
-    the items a second. ``acknowledged`` is the mark of the last ``put`` up to which everything is
-    in the table.
+    the items per second. ``acknowledged`` is the mark of the last ``put`` up to which every item is
+    in the table, replaced or refused.
+
+    A batch that DynamoDB refuses as invalid is narrowed down to the rows at fault; all others are
+    put. Where every row is refused and no other was accepted before, ``any_accepted`` is asked
+    whether another writer of the load had more success; if not, the writer gives up. Without
+    ``may_refuse`` a batch that is refused as invalid is an error.
     """
 
     def __init__(
@@ -80,23 +94,34 @@ class BatchWriter(Generic[Mark]):
         in_flight: int,
         deadline: float,
         rate: float | None = None,
+        may_refuse: bool = True,
+        any_accepted: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sender = sender
         self._table = table
+        self._may_refuse = may_refuse
+        self._any_accepted = any_accepted
         self._pressure = InFlightLimit(in_flight)
         self._rate = RateLimit(rate, clock()) if rate else None
         self._most_unacknowledged = in_flight * _MAX_UNACKNOWLEDGED
         self._deadline = deadline
         self._clock = clock
         self._sent: deque[_Batch[Mark]] = deque()  # in order, up to the first not acknowledged
-        self._open_keys: set[EncodedKey] = set()  # of all items on their way
+        self._open_keys: set[Hashable] = set()  # of all items on their way
         self._waiting: list[tuple[float, _Batch[Mark]]] = []  # to be sent again, and when
+        self._rows = 0  # put so far
+        self._accepted = False  # whether the table has accepted any item
+        self._refused = 0  # rows in a batch not acknowledged yet count, too
+        self._refused_why = ""
         self.acknowledged: Mark | None = None
         self.items_written = 0
         """Items acknowledged; of equal keys in one batch only the last was sent."""
         self.items_replaced = 0
-        """Items never sent because a later one of the same key took their place in a batch."""
+        """Of the acknowledged rows those that a later one of the same key replaced in a batch."""
+        self.refused = array("Q")
+        """Of the acknowledged rows those that the table refuses: their numbers in the order in
+        which they were put, counted from 0."""
         self.throttles = 0
         """Answers by which the table took less than it was asked to."""
         self.unanswered = 0
@@ -112,15 +137,15 @@ class BatchWriter(Generic[Mark]):
             for reply in self._sender.replies(_MAX_WAIT_SECONDS):
                 self.unanswered += _is_fault(reply)
 
-    def put(self, keys: Sequence[EncodedKey], requests: Sequence[bytes], mark: Mark) -> None:
+    def put(self, keys: Sequence[Hashable], requests: Sequence[bytes], mark: Mark) -> None:
         """Take at most ``batch_items`` items, as one batch; blocks while enough are in flight.
 
-        Raises WritingStopped, TableUnreachable after too many faults in a row, and botocore's
-        ClientError for an answer that no repetition cures.
+        Raises WritingStopped, TableUnreachable after too many faults in a row,
+        TableRefusesEveryRow, and botocore's ClientError for an answer that no repetition cures.
         """
         distinct = frozenset(keys)
+        rows = keys, requests
         if len(distinct) < len(keys):
-            self.items_replaced += len(keys) - len(distinct)
             requests = list(dict(zip(keys, requests, strict=True)).values())
         if self._rate:
             may_go = self._rate.take(len(requests), self._clock())
@@ -128,7 +153,8 @@ class BatchWriter(Generic[Mark]):
                 self._advance(delay)
         while not self._has_room_for(distinct):
             self._advance(_MAX_WAIT_SECONDS)
-        batch = _Batch(distinct, requests, mark)
+        batch = _Batch(self._rows, rows, distinct, requests, mark)
+        self._rows += len(keys)
         self._sent.append(batch)
         self._open_keys |= distinct
         self._send(batch)
@@ -137,8 +163,8 @@ class BatchWriter(Generic[Mark]):
         """Take note of a place that is reached without an item to put."""
         if not self._sent:
             self.acknowledged = mark
-        elif self._sent[-1].items:
-            self._sent.append(_Batch(frozenset(), (), mark))
+        elif self._sent[-1].keys:
+            self._sent.append(_Batch(self._rows, ((), ()), frozenset(), (), mark))
         else:
             self._sent[-1].mark = mark
 
@@ -146,6 +172,8 @@ class BatchWriter(Generic[Mark]):
         """Return once everything is acknowledged. Raises like ``put``."""
         while self._sent:
             self._advance(_MAX_WAIT_SECONDS)
+        if self._refused and not self._accepted:
+            self._check_any_accepted()
 
     def stop(self) -> None:
         """Let what is in flight finish, retry nothing, and move ``acknowledged`` as far as it goes.
@@ -154,10 +182,10 @@ class BatchWriter(Generic[Mark]):
             for reply in self._sender.replies(_MAX_WAIT_SECONDS):
                 try:
                     self._take(reply)
-                except (ClientError, TableUnreachable):
+                except (ClientError, TableMismatch, TableRefusesEveryRow, TableUnreachable):
                     continue
 
-    def _has_room_for(self, keys: frozenset[EncodedKey]) -> bool:
+    def _has_room_for(self, keys: frozenset[Hashable]) -> bool:
         return (
             self._sender.under_way + len(self._waiting) < self._pressure.limit
             and len(self._sent) < self._most_unacknowledged
@@ -193,12 +221,48 @@ class BatchWriter(Generic[Mark]):
         answer = read_answer(reply.status, reply.body, batch.requests, self._table)
         if not answer.left:
             self._pressure.succeeded()
-            self._acknowledge(batch)
+            self._accepted = True
+            if batch.bisection:
+                batch.bisection.part_accepted()
+                self._go_on_with(batch, batch.bisection)
+            else:
+                self._acknowledge(batch)
+            return
+        if answer.invalid and not self._may_refuse:
+            raise TableMismatch(
+                f"Table {self._table} refuses rows that it has accepted before ({answer.invalid}). "
+                "Has its schema been changed?"
+            )
+        if answer.invalid:
+            self._refused_why = answer.invalid
+            batch.bisection = batch.bisection or Bisection(*batch.rows)
+            batch.bisection.part_refused()
+            self._go_on_with(batch, batch.bisection)
             return
         if answer.throttled:
             self.throttles += 1
             self._pressure.throttled(self._clock())
         self._wait_with(batch, answer, reply)
+
+    def _go_on_with(self, batch: _Batch[Mark], bisection: Bisection) -> None:
+        """Send the next part of a batch that the table has refused, as soon as there is room."""
+        batch.requests = bisection.requests
+        batch.backoff = None
+        if batch.requests:
+            self._waiting.append((self._clock(), batch))
+            return
+        self._acknowledge(batch)
+        self._refused += len(bisection.refused)
+        if self._refused >= BATCH_ITEMS and not self._accepted:
+            self._check_any_accepted()
+
+    def _check_any_accepted(self) -> None:
+        if not self._any_accepted():
+            raise TableRefusesEveryRow(
+                f"Table {self._table} refuses every row as invalid ({self._refused_why}). Compare "
+                "its key and the keys of its indexes with the columns of the file."
+            )
+        self._accepted = True
 
     def _wait_with(self, batch: _Batch[Mark], answer: Answer, reply: Reply) -> None:
         batch.backoff = batch.backoff or Backoff()
@@ -217,7 +281,13 @@ class BatchWriter(Generic[Mark]):
         while self._sent and not self._sent[0].requests:
             first = self._sent.popleft()
             self.acknowledged = first.mark
-            self.items_written += first.items
+            written, refused = len(first.keys), 0
+            if first.bisection:
+                written, refused = first.bisection.accepted, len(first.bisection.refused)
+                numbers = [first.first_row + at for at in sorted(first.bisection.refused)]
+                self.refused.extend(numbers)
+            self.items_written += written
+            self.items_replaced += len(first.rows[0]) - written - refused
 
 
 def _is_fault(reply: Reply) -> bool:

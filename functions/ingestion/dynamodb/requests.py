@@ -1,8 +1,15 @@
-"""The body of a BatchWriteItem request, as bytes."""
+"""The bodies of BatchWriteItem requests, as bytes."""
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 
 def batch_body(table: str, requests: Sequence[bytes]) -> bytes:
     """The body of a BatchWriteItem."""
     return b'{"RequestItems":{"%b":[%b]}}' % (table.encode(), b",".join(requests))
+
+
+def request_json(request: Any) -> bytes:
+    """A request that DynamoDB has left unprocessed, to be sent again."""
+    return json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from botocore.exceptions import ClientError
 
-from ingestion.csv_files.item_json import encode
+from ingestion.dynamodb.requests import request_json
 
 TAKEN = b'{"UnprocessedItems":{}}'
 _THROTTLED = {
@@ -18,7 +18,15 @@ _THROTTLED = {
     "ThrottlingException",
     "RequestLimitExceeded",
     "LimitExceededException",
+    "ReplicatedWriteConflictException",  # of a global table: another Region writes the item
 }
+_INVALID = {
+    "ItemCollectionSizeLimitExceededException",
+    "SerializationException",
+    "ValidationException",
+}
+"""Errors that one item is enough for, and that refuse the whole batch ("BatchWriteItem", API
+Reference)."""
 _TELLING_NO_VALUES = {
     "AccessDeniedException",
     "ExpiredTokenException",
@@ -41,6 +49,8 @@ class Answer(NamedTuple):
     left: Sequence[bytes]
     throttled: bool = False
     fault: bool = False
+    invalid: str = ""
+    """The error's code if DynamoDB refuses the batch because of what is in it."""
 
 
 def read_answer(status: int, body: bytes, requests: Sequence[bytes], table: str) -> Answer:
@@ -59,15 +69,17 @@ def read_answer(status: int, body: bytes, requests: Sequence[bytes], table: str)
         return Answer(requests, fault=True)
     if status == 200:
         left = answer.get("UnprocessedItems", {}).get(table, [])
-        return Answer([encode(one) for one in left], throttled=bool(left))
+        return Answer([request_json(one) for one in left], throttled=bool(left))
     code = str(answer.get("__type", "")).rpartition("#")[2]
     if code in _THROTTLED:
         return Answer(requests, throttled=True)
+    if code in _INVALID:
+        return Answer(requests, invalid=code)
     raise _error(status, code, answer)
 
 
 def _error(status: int, code: str, answer: dict[str, object]) -> ClientError:
-    # A validation's text may quote a value, and no error text of ours holds values of rows.
+    # An error's text may quote a value, and no error text of ours holds values of rows.
     text = ""
     if code in _TELLING_NO_VALUES:
         text = str(answer.get("message", answer.get("Message", "")))

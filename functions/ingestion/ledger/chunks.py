@@ -36,10 +36,14 @@ class ChunkProgress:
     rows_written: int = 0
     rows_superseded: int = 0
     rows_refused: int = 0
+    rows_refused_by_table: int = 0
+    """Of the refused ones those that are good rows, but not for this table."""
     refused_parts: int = 0
-    """Complete parts of refused rows in the work bucket, see ``s3.refused_rows``."""
+    """Complete parts of rows that the file's rules refuse, see ``s3.refused_rows``."""
     refused_open_rows: int = 0
-    """Refused rows in one more part, which a checkpoint has left incomplete."""
+    """Such rows in one more part, which a checkpoint has left incomplete."""
+    refused_by_table_parts: int = 0
+    refused_by_table_open_rows: int = 0
     superseded_parts: int = 0
     first_refused: dict[str, Any] | None = None
     """The first refused row: ``{"line", "column", "reason"}``."""
@@ -56,12 +60,13 @@ class ChunkProgress:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def result(self, *, overtaken: bool = False) -> ChunkResult:
+    def result(self, *, overtaken: bool = False, table_replaced: bool = False) -> ChunkResult:
         """What Write Chunk answers of this progress."""
         return ChunkResult(
             index=self.index,
             finished=self.finished,
             overtaken=overtaken,
+            table_replaced=table_replaced,
             next_byte=self.next_byte,
             rows_read=self.rows_read,
             rows_written=self.rows_written,

@@ -1,9 +1,11 @@
 """The counts of one round of a chunk: every record that is read is accounted for here, once."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from ingestion.csv_files.fast_rows import Page
+from ingestion.csv_files.item_json import EncodedKey
 from ingestion.csv_files.key_digests import Digest, KeyDigests
 from ingestion.csv_files.refused_rows import RefusedRow
 from ingestion.csv_files.sections import Section
@@ -54,10 +56,19 @@ class Place(NamedTuple):
 
 
 class Tally:
-    """The running counts of one round, which goes on from ``progress``. ``refused`` takes the rows
-    that are refused, behind those of ``progress``."""
+    """The running counts of one round, which goes on from ``progress``.
 
-    def __init__(self, progress: ChunkProgress, digest: Digest, refused: PartWriter) -> None:
+    ``refused`` takes the rows that the file's rules refuse, and ``refused_by_table`` those that the
+    table refuses, behind those of ``progress``.
+    """
+
+    def __init__(
+        self,
+        progress: ChunkProgress,
+        digest: Digest,
+        refused: PartWriter,
+        refused_by_table: PartWriter,
+    ) -> None:
         self.before = progress
         self.reached = Reached(
             progress.next_byte,
@@ -72,11 +83,12 @@ class Tally:
         self.keys = KeyDigests(digest)
         """Of all accepted rows from the chunk's start on."""
         self._refused = refused
+        self._refused_by_table = refused_by_table
         self._first_refused = progress.first_refused
 
-    def remember(self, page: Page) -> None:
-        """Take note of rows that an earlier round has accounted for."""
-        self.keys.add(page.keys)
+    def remember(self, keys: Sequence[EncodedKey]) -> None:
+        """Take note of the keys of rows that an earlier round has accounted for."""
+        self.keys.add(keys)
 
     def place(self, page: Page, accepted: int) -> Place:
         """A place in the page that is to be counted next."""
@@ -90,26 +102,38 @@ class Tally:
         """Count a page. It keeps no refused rows: a page may have very many, and be kept for long
         until the table has taken its other ones."""
         for row in page.refused:
-            self._refuse(row._replace(line=self.reached.lines + row.line))
+            self._add(row._replace(line=self.reached.lines + row.line), self._refused)
         self.keys.add(page.keys)
         self.reached = self.reached.after(page)
         page.refused.clear()
 
-    def _refuse(self, row: RefusedRow) -> None:
-        if self._first_refused is None:
+    def _add(self, row: RefusedRow, parts: PartWriter) -> None:
+        parts.add(row)
+        first = self._first_refused
+        if first is None or row.line < first["line"]:
             self._first_refused = {"line": row.line, "column": row.column, "reason": row.reason}
-        self._refused.add(row)
 
     def go_back(self, place: Place, part: Page) -> None:
         """Count nothing behind a place. ``part`` is its page up to there."""
         self.reached = place.reached
-        self._refused.go_back(self.reached.rows_refused)
+        self._refused.go_back(self.reached.rows_refused - self.before.rows_refused_by_table)
         if self.reached.rows_refused == 0:
             self._first_refused = None
         self.keys.keep(self.reached.rows_accepted)
         self.count(part)
 
-    def check(self, items_written: int, items_replaced: int) -> None:
+    def refuse(self, rows: Sequence[RefusedRow], keys: Sequence[EncodedKey]) -> None:
+        """Count accepted rows of this round as refused by the table, once all that is to be counted
+        has been. ``keys`` are theirs."""
+        self.keys.forget(keys)
+        for row in rows:
+            self._add(row, self._refused_by_table)
+        self.reached = self.reached._replace(
+            rows_accepted=self.reached.rows_accepted - len(rows),
+            rows_refused=self.reached.rows_refused + len(rows),
+        )
+
+    def check(self, items_written: int, items_replaced: int, items_refused: int) -> None:
         """Compare what was counted with what the table acknowledged, once all of it has been.
 
         Raises AccountingError.
@@ -120,11 +144,12 @@ class Tally:
                 f"Chunk {before.index} ends at byte {before.end}, but {reached.next_byte} was read."
             )
         accepted = reached.rows_accepted - before.rows_written - before.rows_superseded
-        if items_written + items_replaced != accepted or len(self.keys) != reached.rows_accepted:
+        settled = items_written + items_replaced + items_refused
+        if settled != accepted or len(self.keys) != reached.rows_accepted:
             raise AccountingError(
                 f"Chunk {before.index}: {accepted} rows accepted, {items_written} items written, "
-                f"{items_replaced} replaced; {len(self.keys)} keys noted for "
-                f"{reached.rows_accepted} rows."
+                f"{items_replaced} replaced, {items_refused} refused; "
+                f"{len(self.keys)} keys noted for {reached.rows_accepted} rows."
             )
 
     def progress(
@@ -137,7 +162,10 @@ class Tally:
         """
         before, reached = self.before, self.reached
         superseded = finished.superseded if finished else 0
-        refused = self._refused.finish() if finished else self._refused.pause()
+        refused, by_table = (
+            parts.finish() if finished else parts.pause()
+            for parts in (self._refused, self._refused_by_table)
+        )
         return replace(
             before,
             next_byte=reached.next_byte,
@@ -152,8 +180,11 @@ class Tally:
             rows_written=reached.rows_accepted - superseded,
             rows_superseded=superseded,
             rows_refused=reached.rows_refused,
+            rows_refused_by_table=self._refused_by_table.rows,
             refused_parts=refused.complete,
             refused_open_rows=refused.open_rows,
+            refused_by_table_parts=by_table.complete,
+            refused_by_table_open_rows=by_table.open_rows,
             superseded_parts=finished.superseded_parts if finished else 0,
             first_refused=self._first_refused,
             throttles=before.throttles + throttles,
@@ -174,10 +205,23 @@ class Finished(NamedTuple):
     repeated_keys: int
 
 
-def chunk_series(load_id: str, generation: str, progress: ChunkProgress) -> tuple[Series, Series]:
-    """The parts of a chunk's refused rows, and those of its superseded rows."""
+class ChunkSeries(NamedTuple):
+    """The parts of a chunk's rows that are not in the table."""
+
+    refused: Series
+    refused_by_table: Series
+    superseded: Series
+
+
+def chunk_series(load_id: str, generation: str, progress: ChunkProgress) -> ChunkSeries:
+    """Where the rows of a chunk are that are not in the table."""
     prefix = refused_rows_prefix(load_id, generation, progress.index)
-    return (
+    return ChunkSeries(
         Series(f"{prefix}refused-", progress.refused_parts, progress.refused_open_rows),
+        Series(
+            f"{prefix}refused-by-table-",
+            progress.refused_by_table_parts,
+            progress.refused_by_table_open_rows,
+        ),
         Series(f"{prefix}superseded-", progress.superseded_parts),
     )

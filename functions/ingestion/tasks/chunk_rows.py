@@ -1,31 +1,39 @@
 """One chunk's rows, streamed from S3 a page at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ingestion.contracts import Chunk, File
 from ingestion.csv_files.fast_rows import PAGE_SIZE, Page, PageReader
+from ingestion.csv_files.item_json import EncodedKey
 from ingestion.csv_files.layout import HeaderLine, Layout
+from ingestion.csv_files.refused_rows import RefusedRow, refused_row
 from ingestion.csv_files.rows import layout_of
 from ingestion.csv_files.sections import Section, read_sections
+from ingestion.csv_files.sorted_numbers import SortedNumbers
+from ingestion.dynamodb.table_schema import TableSchema
 from ingestion.s3.objects import chunk_source, read_blocks
+from ingestion.tasks.target_table import key_rules
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
 class ChunkPages:
-    """The pages of a chunk.
-
-    ``key`` names the table's key attributes, partition key first. ``is_last`` says whether the
-    chunk is the file's last one.
-    """
+    """The pages of a chunk, read for a table. ``is_last`` says whether the chunk is the file's last
+    one."""
 
     def __init__(
-        self, s3: "S3Client", file: File, chunk: Chunk, key: Sequence[str], *, is_last: bool
+        self, s3: "S3Client", file: File, chunk: Chunk, table: TableSchema, *, is_last: bool
     ) -> None:
-        delimiter = file.delimiter.encode()
-        self.reader = PageReader(file.columns, file.width, delimiter, key, _header(file))
+        self.reader = PageReader(
+            file.columns,
+            file.width,
+            file.delimiter.encode(),
+            table.key_names,
+            _header(file),
+            key_rules(table),
+        )
         self._s3 = s3
         self._source = chunk_source(file, chunk)
         self._file_end = chunk.end if is_last else None
@@ -37,6 +45,36 @@ class ChunkPages:
 
     def pages(self, start: int, end: int) -> Iterator[Page]:
         return map(self.reader.read, self.sections(start, end))
+
+    def refused_by_table(
+        self, start: int, end: int, numbers: SortedNumbers, lines_before: int
+    ) -> Iterator[tuple[RefusedRow, EncodedKey]]:
+        """The accepted rows of a range that have these numbers, counted from 0, as refused ones,
+        and their keys. Their lines are counted on from ``lines_before``."""
+        first = 0
+        lines = lines_before
+        for page in self.pages(start, end):
+            last = first + len(page.requests)
+            if numbers.any_between(first, last):
+                for number, (record, key) in enumerate(self.reader.accepted(page), first):
+                    if number in numbers:
+                        line = lines + record.line
+                        yield refused_row(line, "", "refused_by_table", record.raw), key
+            first = last
+            lines += page.lines
+
+    def keys_without(
+        self, page: Page, refused_lines: SortedNumbers, lines_before: int
+    ) -> list[EncodedKey]:
+        """The keys of a page's accepted rows but those at ``refused_lines``."""
+        first = lines_before + 1
+        if not refused_lines.any_between(first, first + page.lines):
+            return page.keys
+        return [
+            key
+            for record, key in self.reader.accepted(page)
+            if lines_before + record.line not in refused_lines
+        ]
 
 
 def file_layout(file: File) -> Layout:

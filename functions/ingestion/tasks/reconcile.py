@@ -17,6 +17,7 @@ from ingestion.s3.work_bucket import read_json
 from ingestion.tasks.accounting import chunk_series
 from ingestion.tasks.join_refused_rows import join_refused_rows
 from ingestion.tasks.quality_limits import QualityLimits
+from ingestion.tasks.target_table import TABLE_REPLACED, TargetTable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -38,6 +39,7 @@ class Reconciler:
         loads: Loads,
         chunks: Chunks,
         turns: Turns,
+        table: TargetTable,
         *,
         work_bucket: str,
         limits: QualityLimits,
@@ -46,6 +48,7 @@ class Reconciler:
         self._loads = loads
         self._chunks = chunks
         self._turns = turns
+        self._table = table
         self._work_bucket = work_bucket
         self._limits = limits
 
@@ -55,7 +58,8 @@ class Reconciler:
         If equal keys have to be settled first, it says so and leaves nothing.
         """
         chunks = list(self._chunks.all(load_id, plan.generation))
-        missing = shortfall(chunks, plan, file)
+        replaced = self._table.is_replaced(file)
+        missing = TABLE_REPLACED if replaced else shortfall(chunks, plan, file)
         newest = self._turns.newest(file.object_url)
         is_newest = newest is None or newest.load_id == load_id
         settled, equal_keys = None, "incomplete"

@@ -20,10 +20,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ingestion.contracts import Chunk, EqualKeysResult, File, Plan
 from ingestion.csv_files.key_digests import key_digest
-from ingestion.csv_files.rows import TEXT_COLUMNS
 from ingestion.dynamodb.batch_writer import BatchWriter, Sender, WritingStopped
 from ingestion.dynamodb.flow_control import share_of_rate
-from ingestion.dynamodb.table_schema import key_attributes
+from ingestion.dynamodb.table_schema import TableSchema
 from ingestion.errors import AccountingError, NoProgress
 from ingestion.ledger.chunks import ChunkProgress, Chunks, EqualKeys
 from ingestion.ledger.versions import LOOK_SECONDS, Turns, WriterLease
@@ -35,10 +34,10 @@ from ingestion.tasks.accounting import chunk_series
 from ingestion.tasks.chunk_rows import ChunkPages
 from ingestion.tasks.equal_keys_batch import Batch, BatchSettler, Mark, Settled
 from ingestion.tasks.suspect_search import SuspectSearch
+from ingestion.tasks.target_table import TableReplaced, TargetTable
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS, Overtaken
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
 
@@ -49,23 +48,21 @@ class EqualKeySettler:
     def __init__(
         self,
         s3: "S3Client",
-        dynamodb: "DynamoDBClient",
+        table: TargetTable,
         sender: Sender,
         chunks: Chunks,
         turns: Turns,
         *,
-        table: str,
         work_bucket: str,
         in_flight: int,
         rows_per_second: float = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._s3 = s3
-        self._dynamodb = dynamodb
+        self._table = table
         self._sender = sender
         self._chunks = chunks
         self._turns = turns
-        self._table = table
         self._work_bucket = work_bucket
         self._in_flight = in_flight
         self._rows_per_second = rows_per_second
@@ -85,7 +82,12 @@ class EqualKeySettler:
             if len(chunks) < plan.chunks or not all(chunk.finished for chunk in chunks):
                 raise AccountingError(f"Load {load_id} has unfinished chunks.")
             held = self._chunks.equal_keys(load_id, plan.generation)
-            load = _Load(load_id, file, plan, chunks, lease, deadline)
+            try:
+                schema = self._table.schema_for(file)
+            except TableReplaced:
+                lease.give_back()
+                return EqualKeysResult("table_replaced", 0, 0)
+            load = _Load(load_id, file, plan, schema, chunks, lease, deadline)
             before = self._to_go_on_with(load, held)
             state, answer = before, "settled"
             if not before.settled:
@@ -153,7 +155,6 @@ class EqualKeySettler:
         times: Mapping[int, WritingTime],
     ) -> tuple[EqualKeys, str]:
         settled = self._settled(state)
-        key = key_attributes(self._dynamodb, self._table, TEXT_COLUMNS)
         ranges = [
             Chunk.from_json(chunk) for chunk in read_json(self._s3, load.plan.bucket, load.plan.key)
         ]
@@ -161,10 +162,11 @@ class EqualKeySettler:
         folder = equal_keys_folder(load.load_id, load.plan.generation)
         writer = BatchWriter[Mark](
             self._sender,
-            self._table,
+            self._table.name,
             in_flight=self._in_flight,
             deadline=load.deadline - CHECKPOINT_SECONDS / 2,
             rate=share_of_rate(self._rows_per_second, 1, 1),
+            may_refuse=False,  # the table has accepted these rows before
             clock=self._clock,
         )
         look = self._look(load)
@@ -182,11 +184,12 @@ class EqualKeySettler:
                                 self._s3,
                                 load.file,
                                 ranges[index],
-                                key,
+                                load.schema,
                                 is_last=index == load.plan.chunks - 1,
                             )
                             progress = load.chunks[index]
-                            listed = chunk_series(load.load_id, load.plan.generation, progress)
+                            # Rows that are refused when they are read are not met again.
+                            listed = chunk_series(load.load_id, load.plan.generation, progress)[1:]
                             settler.settle_chunk(batch, number, progress, pages, listed, after)
                     settled.open_keys.clear()
                     number, chunk = number + 1, None
@@ -267,6 +270,7 @@ class _Load(NamedTuple):
     load_id: str
     file: File
     plan: Plan
+    schema: TableSchema
     chunks: Sequence[ChunkProgress]
     lease: WriterLease
     deadline: float

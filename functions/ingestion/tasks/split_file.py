@@ -72,7 +72,7 @@ class Planner:
         Planning a load again gives the same plan, because the ledger keeps the chunk size of the
         generation's first one.
         """
-        made_for = generation(None)
+        made_for = generation(file.table_id)
         recorded = self._loads.fix_plan(
             load_id, made_for, self._size_for(file), secrets.token_hex(DIGEST_KEY_BYTES)
         )

@@ -14,16 +14,26 @@ from ingestion.ledger.versions import Turns
 from ingestion.names import forced_load_id, load_id
 from ingestion.s3.objects import ObjectState, PinnedObject, pin, read_blocks
 from ingestion.tasks.quality_limits import QualityLimits
+from ingestion.tasks.target_table import TargetTable, mismatches
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
 class Validator:
-    """Validates objects with the help of S3 and the ledger. ``limits`` are those of the load."""
+    """Validates objects with the help of S3, the ledger and the table that they are loaded into.
+    ``limits`` are those of the load."""
 
-    def __init__(self, s3: "S3Client", loads: Loads, turns: Turns, limits: QualityLimits) -> None:
+    def __init__(
+        self,
+        s3: "S3Client",
+        loads: Loads,
+        turns: Turns,
+        table: TargetTable,
+        limits: QualityLimits,
+    ) -> None:
         self._s3 = s3
+        self._table = table
         self._loads = loads
         self._limits = limits
         self._turns = turns
@@ -43,7 +53,9 @@ class Validator:
         load = load_id(bucket, key, state.identity)
         if request.force:
             load = forced_load_id(load, execution_arn.rpartition(":")[2])
-        earlier = self._loaded_already(load, state, forced=request.force)
+        schema = self._table.schema()
+        table_id = schema.table_id if schema else None
+        earlier = self._loaded_already(load, state, generation(table_id), forced=request.force)
         if earlier:
             return earlier
         record = asdict(state.pinned) | {
@@ -53,8 +65,11 @@ class Validator:
         if request.uploader:  # a start by hand does not know it and must not erase it
             record["uploader"] = request.uploader
         facts = self._judge(state.pinned.size, head, compression, complete)
-        if isinstance(facts, list):
-            verdict = _refused(facts, load)
+        reasons = facts if isinstance(facts, list) else []
+        for reason, detail, attribute in mismatches(self._table.name, schema):
+            reasons.append(Reason(reason, detail, column=attribute))
+        if reasons or isinstance(facts, list):
+            verdict = _refused(reasons, load)
             self._loads.open_load(load, record, execution_arn)
             self._loads.close_load(
                 load,
@@ -68,7 +83,7 @@ class Validator:
             return verdict
         record["unknown_columns"] = list(facts.unknown_columns)
         self._loads.open_load(load, record, execution_arn)
-        file = _file(state.pinned, facts, compression)
+        file = _file(state.pinned, facts, compression, table_id)
         return Verdict("accepted", "The file is accepted.", [], load, file)
 
     def _read_head(self, source: PinnedObject) -> tuple[bytes, str | None, bool]:
@@ -97,17 +112,19 @@ class Validator:
             return [Reason("corrupt_gzip", detail)]
         return examine(head, complete, self._limits.too_many_refused)
 
-    def _loaded_already(self, load: str, state: ObjectState, forced: bool) -> Verdict | None:
+    def _loaded_already(
+        self, load: str, state: ObjectState, made_for: str, forced: bool
+    ) -> Verdict | None:
         """The answer if the same version, or the same bytes, are what is in the table."""
         entry = self._loads.load(load)
-        if entry and _is_loaded(entry):
+        if entry and _is_loaded(entry, made_for):
             return _already_loaded(load, entry)
         source = state.pinned
         newest = self._turns.newest(f"s3://{source.bucket}/{source.key}")
         if newest is None or state.fingerprint is None or forced:
             return None
         entry = self._loads.load(newest.load_id)
-        if not entry or not _is_loaded(entry):
+        if not entry or not _is_loaded(entry, made_for):
             return None
         if entry.get("fingerprint") != state.fingerprint:
             return None
@@ -122,9 +139,9 @@ def _refused(reasons: list[Reason], load: str | None) -> Verdict:
     return Verdict("refused", summary, reasons, load, None)
 
 
-def _is_loaded(entry: Mapping[str, Any]) -> bool:
-    """Whether a load has succeeded, and would write the same items today."""
-    return entry.get("status") == "SUCCEEDED" and entry.get("generation") == generation(None)
+def _is_loaded(entry: Mapping[str, Any], made_for: str) -> bool:
+    """Whether a load has succeeded, and its generation is the one that a load has today."""
+    return entry.get("status") == "SUCCEEDED" and entry.get("generation") == made_for
 
 
 def _already_loaded(load: str, entry: Mapping[str, Any]) -> Verdict:
@@ -136,7 +153,9 @@ def _first_error(reason: Reason) -> dict[str, Any]:
     return {"line": reason.line, "column": reason.column, "reason": reason.reason}
 
 
-def _file(source: PinnedObject, facts: FileFacts, compression: str | None) -> File:
+def _file(
+    source: PinnedObject, facts: FileFacts, compression: str | None, table_id: str | None
+) -> File:
     return File(
         **asdict(source),
         compression=compression,
@@ -146,4 +165,5 @@ def _file(source: PinnedObject, facts: FileFacts, compression: str | None) -> Fi
         data_start=facts.data_start,
         header_lines=facts.header_lines,
         header=asdict(facts.header),
+        table_id=table_id,
     )

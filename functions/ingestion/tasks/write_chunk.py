@@ -5,29 +5,32 @@
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ingestion.contracts import ChunkResult, ChunkTask
 from ingestion.csv_files.equal_keys import finding_seconds, superseded_rows
 from ingestion.csv_files.key_digests import key_digest
-from ingestion.csv_files.rows import TEXT_COLUMNS
 from ingestion.csv_files.sections import Section
+from ingestion.csv_files.sorted_numbers import SortedNumbers
 from ingestion.dynamodb.batch_writer import BatchWriter, Sender, WritingStopped
 from ingestion.dynamodb.flow_control import share_of_rate
-from ingestion.dynamodb.table_schema import key_attributes
+from ingestion.dynamodb.table_schema import TableSchema
 from ingestion.errors import AccountingError, NoProgress
 from ingestion.ledger.chunks import ChunkProgress, Chunks
 from ingestion.ledger.store import timestamp
 from ingestion.ledger.versions import LOOK_SECONDS, Turns, WriterLease
 from ingestion.names import digests_key
 from ingestion.s3.digest_files import write_digests
-from ingestion.s3.refused_rows import PartWriter
+from ingestion.s3.refused_rows import PartWriter, read_parts
 from ingestion.tasks.accounting import Finished, Place, Tally, chunk_series
 from ingestion.tasks.chunk_rows import ChunkPages
+from ingestion.tasks.target_table import TableReplaced, TargetTable
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
+
+_ROWS_AT_A_TIME = 50_000  # of those that the table refuses, each of up to 2 kB
 
 CHECKPOINT_SECONDS = 30.0
 """Kept back of a round's time: half to let batches in flight finish, half for the checkpoint."""
@@ -44,12 +47,11 @@ class ChunkWriter:
     def __init__(
         self,
         s3: "S3Client",
-        dynamodb: "DynamoDBClient",
+        table: TargetTable,
         sender: Sender,
         chunks: Chunks,
         turns: Turns,
         *,
-        table: str,
         work_bucket: str,
         in_flight: int,
         rows_per_second: float = 0,
@@ -57,11 +59,10 @@ class ChunkWriter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._s3 = s3
-        self._dynamodb = dynamodb
+        self._table = table
         self._sender = sender
         self._chunks = chunks
         self._turns = turns
-        self._table = table
         self._work_bucket = work_bucket
         self._in_flight = in_flight
         self._rows_per_second = rows_per_second
@@ -72,7 +73,8 @@ class ChunkWriter:
         """Write a chunk, or as much of it as ``seconds`` allow, and record how far it got.
 
         A finished chunk is answered from the ledger, an unfinished one is continued from its
-        checkpoint. Raises NoProgress if not one row could be accounted for in the time.
+        checkpoint. Raises NoProgress if not one row could be accounted for in the time,
+        TableMismatch if rows don't fit the table, and what BatchWriter raises.
         """
         deadline = self._clock() + seconds
         load_id, chunk = task.load_id, task.chunk
@@ -91,39 +93,60 @@ class ChunkWriter:
             if before.finished or overtaken:
                 lease.give_back()
                 return before.result(overtaken=overtaken)
-            progress, overtaken = self._write(task, before, lease, deadline)
+            try:
+                schema = self._table.schema_for(task.file)
+            except TableReplaced:
+                lease.give_back()
+                return before.result(table_replaced=True)
+            progress, overtaken = self._write(task, schema, before, lease, deadline)
             if progress is before:
                 return before.result(overtaken=overtaken)
+            if self._table.is_replaced(task.file):
+                return before.result(table_replaced=True)
             held, is_saved = self._chunks.save(load_id, task.generation, recorded, progress)
             if is_saved:
                 lease.give_back()
             return held.result(overtaken=overtaken)
 
     def _write(
-        self, task: ChunkTask, before: ChunkProgress, lease: WriterLease, deadline: float
+        self,
+        task: ChunkTask,
+        schema: TableSchema,
+        before: ChunkProgress,
+        lease: WriterLease,
+        deadline: float,
     ) -> tuple[ChunkProgress, bool]:
         """Write what is left of a chunk. Answers how far it has got, which is ``before`` if it was
         overtaken at once, and whether it was overtaken."""
         began = timestamp(self._turns.now())
-        refused, _ = chunk_series(task.load_id, task.generation, before)
-        parts = PartWriter(self._s3, self._work_bucket, refused, before.rows_refused)
-        tally = Tally(before, key_digest(task.digest_key), parts)
-        key = key_attributes(self._dynamodb, self._table, TEXT_COLUMNS)
+        series = chunk_series(task.load_id, task.generation, before)
+        by_table, bucket = before.rows_refused_by_table, self._work_bucket
+        tally = Tally(
+            before,
+            key_digest(task.digest_key),
+            PartWriter(self._s3, bucket, series.refused, before.rows_refused - by_table),
+            PartWriter(self._s3, bucket, series.refused_by_table, by_table),
+        )
         is_last = task.chunk.index == task.chunks - 1
-        pages = ChunkPages(self._s3, task.file, task.chunk, key, is_last=is_last)
+        pages = ChunkPages(self._s3, task.file, task.chunk, schema, is_last=is_last)
+        refused_by_table = read_parts(self._s3, bucket, series.refused_by_table.keys())
+        refused_lines = SortedNumbers(row.line for row in refused_by_table)
         writer = BatchWriter[Place](
             self._sender,
-            self._table,
+            self._table.name,
             in_flight=self._in_flight,
             deadline=deadline - CHECKPOINT_SECONDS / 2,
             rate=share_of_rate(self._rows_per_second, task.chunks, self._at_a_time),
+            any_accepted=lambda: self._any_accepted(task),
             clock=self._clock,
         )
         overtaken, is_written = False, True
         try:
             with writer:
                 try:
-                    self._feed(writer, tally, pages, lease, deadline - CHECKPOINT_SECONDS)
+                    self._feed(
+                        writer, tally, pages, refused_lines, lease, deadline - CHECKPOINT_SECONDS
+                    )
                     writer.drain()
                 except WritingStopped as stop:
                     writer.stop()
@@ -133,33 +156,46 @@ class ChunkWriter:
                 lease.stray_requests()
         ended = timestamp(self._turns.now())
         if is_written:
-            tally.check(writer.items_written, writer.items_replaced)
+            tally.check(writer.items_written, writer.items_replaced, len(writer.refused))
         elif place := writer.acknowledged:
             tally.go_back(place, pages.reader.part(place.page, place.accepted))
         elif overtaken:
             return before, True
         else:
             raise NoProgress(f"Chunk {before.index}: no row was acknowledged in the time.")
+        _refuse(pages, tally, SortedNumbers(writer.refused), refused_lines)
+        finished = None
+        if is_written:
+            finished = self._finish(task, tally, pages, refused_lines, deadline)
         progress = tally.progress(
             throttles=writer.throttles,
             times=[began, ended, lease.id],
-            finished=self._finish(task, tally, pages, deadline) if is_written else None,
+            finished=finished,
         )
         return progress, overtaken
+
+    def _any_accepted(self, task: ChunkTask) -> bool:
+        """Whether a row of the load is in the table, as far as the ledger knows."""
+        chunks = self._chunks.all(task.load_id, task.generation)
+        return any(chunk.rows_written for chunk in chunks)
 
     def _feed(
         self,
         writer: BatchWriter[Place],
         tally: Tally,
         pages: ChunkPages,
+        refused_lines: SortedNumbers,
         lease: WriterLease,
         deadline: float,
     ) -> None:
-        """Put what is left of the chunk. Raises WritingStopped at the deadline, or Overtaken."""
+        """Put what is left of the chunk. The rows at ``refused_lines`` were refused by the table in
+        an earlier round. Raises WritingStopped at the deadline, or Overtaken."""
         before = tally.before
         if before.rows_read > before.rows_refused:
+            lines = 0
             for page in pages.pages(before.start, before.next_byte):
-                tally.remember(page)
+                tally.remember(pages.keys_without(page, refused_lines, lines))
+                lines += page.lines
         next_look = self._clock() + LOOK_SECONDS
         for page in pages.pages(before.next_byte, before.end):
             for first in range(0, max(1, len(page.requests)), writer.batch_items):
@@ -178,7 +214,12 @@ class ChunkWriter:
             writer.pass_over(tally.place_behind())
 
     def _finish(
-        self, task: ChunkTask, tally: Tally, pages: ChunkPages, deadline: float
+        self,
+        task: ChunkTask,
+        tally: Tally,
+        pages: ChunkPages,
+        refused_lines: SortedNumbers,
+        deadline: float,
     ) -> Finished | None:
         """Keep the digests and list the superseded rows of a chunk that is written. None if the
         next call has to do it for want of time."""
@@ -195,8 +236,25 @@ class ChunkWriter:
         def sections() -> Iterator[Section]:
             return pages.sections(task.chunk.start, tally.reached.next_byte)
 
-        _, series = chunk_series(task.load_id, task.generation, before)
-        parts = PartWriter(self._s3, self._work_bucket, series._replace(complete=0))
-        for row in superseded_rows(repeated, sections, pages.reader, key_digest(task.digest_key)):
+        digest = key_digest(task.digest_key)
+        series = chunk_series(task.load_id, task.generation, before).superseded
+        parts = PartWriter(self._s3, self._work_bucket, series)
+        for row in superseded_rows(repeated, sections, pages.reader, digest, refused_lines):
             parts.add(row)
         return Finished(parts.rows, parts.finish().complete, distinct, len(repeated))
+
+
+def _refuse(
+    pages: ChunkPages, tally: Tally, numbers: SortedNumbers, refused_lines: SortedNumbers
+) -> None:
+    """Account for the rows of this round that the table refuses, by their numbers among the
+    accepted ones, and add their lines."""
+    if not numbers:
+        return
+    before = tally.before
+    start, end = before.next_byte, tally.reached.next_byte
+    refused = pages.refused_by_table(start, end, numbers, before.lines)
+    while some := list(islice(refused, _ROWS_AT_A_TIME)):
+        tally.refuse([row for row, _ in some], [key for _, key in some])
+        for row, _ in some:
+            refused_lines.append(row.line)

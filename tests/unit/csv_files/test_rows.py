@@ -2,6 +2,7 @@
 
 import pytest
 
+from ingestion.csv_files.key_rules import NO_RULES, KeyRules
 from ingestion.csv_files.records import Record
 from ingestion.csv_files.rows import COLUMNS, REASONS, Refusal, Row, RowReader
 
@@ -16,8 +17,13 @@ GOOD = {
 }
 
 
-def read(raw: bytes | None = None, key: tuple[str, ...] = ("ticket_id", "product"), **changed: str):
-    reader = RowReader({name: at for at, name in enumerate(COLUMNS)}, 7, b";", key)
+def read(
+    raw: bytes | None = None,
+    key: tuple[str, ...] = ("ticket_id", "product"),
+    rules: KeyRules = NO_RULES,
+    **changed: str,
+):
+    reader = RowReader({name: at for at, name in enumerate(COLUMNS)}, 7, b";", key, rules)
     if raw is None:
         raw = ";".join((GOOD | changed)[name] for name in COLUMNS).encode()
     return reader.read(Record(raw, line=1, end=len(raw)))
@@ -148,6 +154,41 @@ def test_keys_end_at_dynamodbs_limits_counted_in_bytes():
     assert read(product="é" * 513) == Refusal("product", "value_too_long")
 
 
+NUMERIC = KeyRules(numbers=frozenset({"ticket_id", "quantity"}))
+
+
+def test_numbers_of_the_key_are_stored_and_compared_in_one_way():
+    row = read(key=("ticket_id", "quantity"), rules=NUMERIC, ticket_id="007.50", quantity="+03")
+    assert row.key == ("7.5", "3")
+    assert (row.item["ticket_id"], row.item["quantity"]) == ({"N": "7.5"}, {"N": "3"})
+    assert row.item["product"] == {"S": "Café, crème"}
+
+
+@pytest.mark.parametrize("text", ["T1", "7 ", "1" * 39, "0x7", "٣"])
+def test_a_key_that_is_no_number(text):
+    assert read(key=("ticket_id",), rules=NUMERIC, ticket_id=text) == Refusal(
+        "ticket_id", "bad_number"
+    )
+
+
+def test_keys_of_indexes_are_left_out_where_they_are_empty():
+    rules = KeyRules(left_out_if_empty=frozenset({"category"}))
+    assert "category" not in read(rules=rules, category="").item
+    assert read(rules=rules, category="", store="").item["store"] == {"S": ""}
+    assert read(rules=rules).item["category"] == {"S": "Drinks"}
+
+
+def test_keys_of_indexes_end_at_their_limits():
+    rules = KeyRules(max_bytes={"store": 1024})
+    assert isinstance(read(rules=rules, store="é" * 512), Row)
+    assert read(rules=rules, store="é" * 513) == Refusal("store", "value_too_long")
+
+
+@pytest.mark.parametrize("column", ["category", "store"])
+def test_a_key_may_not_be_empty(column):
+    assert read(key=("ticket_id", column), **{column: ""}) == Refusal(column, "missing_value")
+
+
 def test_the_limit_of_a_key_is_that_of_its_place_in_the_tables_key():
     assert isinstance(read(product="x" * 1025, key=("ticket_id",)), Row)
     assert read(product="x" * 2049, key=("product",)) == Refusal("product", "value_too_long")
@@ -164,7 +205,7 @@ def test_an_item_ends_at_400_kilobytes():
 
 def test_every_reason_given_is_of_the_vocabulary():
     given = {"missing_value", "bad_quantity", "bad_timestamp", "too_few_fields", "too_many_fields"}
-    given |= {"malformed_quote", "not_utf8", "value_too_long"}  # above
+    given |= {"malformed_quote", "not_utf8", "value_too_long", "bad_number"}  # above
     given |= {"unclosed_quote", "record_too_long"}  # tests of records
-    given |= {"superseded"}  # tests of write_chunk
+    given |= {"superseded", "refused_by_table"}  # tests of write_chunk
     assert given == set(REASONS)

@@ -3,7 +3,7 @@
 Time is the test's own (``scripted_table``), so no test waits.
 """
 
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 import pytest
 from botocore.exceptions import ClientError
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ingestion.dynamodb import responses
 from ingestion.dynamodb.batch_writer import WritingStopped
-from ingestion.errors import TableUnreachable
+from ingestion.errors import TableRefusesEveryRow, TableUnreachable
 from tests.support.scripted_table import (
     DENIED,
     FAULT,
@@ -308,9 +308,7 @@ def test_faults_between_which_the_table_answered_are_not_in_a_row(between):
     assert write(table, range(2)).acknowledged == 1
 
 
-@pytest.mark.parametrize(
-    "code", ["AccessDeniedException", "ValidationException", "ResourceNotFoundException"]
-)
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException"])
 def test_what_no_retry_can_help_is_raised_at_once(code):
     table = ScriptedTable(error(code))
     with writer_for(table) as writer:
@@ -350,9 +348,155 @@ def test_why_the_table_was_unreachable_is_told():
 def test_no_error_holds_an_items_values(answer):
     with writer_for(ScriptedTable(*[answer] * 7)) as writer:
         put(writer, [1])
-        with pytest.raises((ClientError, TableUnreachable)) as raised:
+        with pytest.raises((ClientError, TableRefusesEveryRow, TableUnreachable)) as raised:
             writer.drain()
     assert SECRET not in f"{raised.value} {raised.value!r} {vars(raised.value)}"
+
+
+# ---------------------------------------------------------------- rows that the table refuses
+
+
+def refused_by(writer):
+    return list(writer.refused)
+
+
+@pytest.mark.parametrize("invalid", [[0], [24], [12], [3, 4], [0, 12, 24], range(24)])
+def test_of_a_batch_refused_as_invalid_all_rows_but_those_at_fault_are_put(invalid):
+    table = ScriptedTable(invalid=invalid)
+    writer = write(table, range(30))
+    assert refused_by(writer) == list(invalid)
+    assert sorted(table.stored.values()) == [at for at in range(30) if at not in invalid]
+    assert (writer.items_written, writer.items_replaced) == (30 - len(invalid), 0)
+    assert writer.acknowledged == 29
+
+
+def test_one_row_at_fault_costs_ten_more_requests_than_none():
+    """One more for each halving and its other half: 25 rows are halved four or five times."""
+    table = ScriptedTable(invalid=[7])
+    write(table, range(25))
+    assert len(table.calls) <= 11
+
+
+def test_every_second_row_at_fault_costs_less_than_two_requests_per_row():
+    table = ScriptedTable(invalid=range(1, 25, 2))
+    write(table, range(25))
+    assert len(table.calls) < 50
+
+
+def test_a_refused_row_supersedes_nothing():
+    """The row before it that had its key, and had been dropped from the batch, is put instead."""
+    table = ScriptedTable(invalid=[4])
+    with writer_for(table) as writer:
+        put(writer, [1, 2, 3, 4], key={1: "a", 2: "b", 3: "a", 4: "a"}.get)
+        writer.drain()
+    assert table.stored == {"key-a": 3, "key-b": 2}
+    assert refused_by(writer) == [3]
+    assert (writer.items_written, writer.items_replaced) == (2, 1)
+
+
+def test_of_rows_with_one_key_each_is_tried_until_one_is_accepted():
+    table = ScriptedTable(invalid=[1, 3, 4])
+    with writer_for(table) as writer:
+        put(writer, [0], key=lambda _: "other")
+        put(writer, [1, 2, 3, 4], key=lambda _: "same")
+        writer.drain()
+    assert table.stored == {"key-other": 0, "key-same": 2}
+    assert refused_by(writer) == [3, 4]
+    assert (writer.items_written, writer.items_replaced) == (2, 1)
+
+
+def test_a_refused_row_leaves_an_equal_one_of_an_earlier_batch_in_the_table():
+    table = ScriptedTable(invalid=[2])
+    with writer_for(table, in_flight=4) as writer:
+        put(writer, [1], key=lambda _: "same")
+        put(writer, [2], key=lambda _: "same")
+        writer.drain()
+    assert (table.stored, refused_by(writer)) == ({"key-same": 1}, [1])
+
+
+def test_a_batch_with_an_equal_key_waits_until_the_refused_one_is_narrowed_down():
+    table = ScriptedTable(invalid=[1])
+    with writer_for(table, in_flight=4) as writer:
+        put(writer, [1, 2, 3], key={1: 1, 2: 2, 3: "same"}.get)
+        put(writer, [4], key=lambda _: "same")
+        writer.drain()
+    assert table.history["key-same"] == [3, 4]
+    assert table.sent[-1] == [4]
+
+
+def test_refused_rows_have_the_numbers_of_the_order_they_were_put_in():
+    """Not of the order in which the batches were narrowed down."""
+    table = ScriptedTable(Answer(takes=50), invalid=[3, 30, 31, 80])
+    writer = write(table, range(100), in_flight=4)
+    assert refused_by(writer) == [3, 30, 31, 80]
+
+
+def test_what_of_a_part_was_left_unprocessed_is_sent_again_and_narrowed_down():
+    table = ScriptedTable(TAKEN, Answer(left=2), THROTTLED, FAULT, invalid=[5])
+    writer = write(table, range(8))
+    assert (refused_by(writer), sorted(table.stored.values())) == ([5], [0, 1, 2, 3, 4, 6, 7])
+
+
+def test_refused_rows_count_only_once_their_batch_is_acknowledged():
+    table = ScriptedTable(Answer(takes=90), invalid=[30])
+    with writer_for(table, in_flight=2, deadline=50) as writer:
+        put_all(writer, range(2 * BATCH))
+        with pytest.raises(WritingStopped):
+            writer.drain()
+        assert (writer.acknowledged, refused_by(writer)) == (None, [])
+        writer.stop()
+    assert (writer.acknowledged, refused_by(writer)) == (49, [30])
+
+
+def test_stop_narrows_nothing_down():
+    table = ScriptedTable(invalid=[30])
+    with writer_for(table, in_flight=2) as writer:
+        put_all(writer, range(2 * BATCH))
+        writer.stop()
+    assert len(table.calls) == 2
+    assert (writer.acknowledged, refused_by(writer)) == (24, [])
+
+
+def test_narrowing_down_ends_at_the_deadline():
+    table = ScriptedTable(takes=1, invalid=range(1, 25))
+    with writer_for(table, deadline=20) as writer:
+        put_all(writer, range(25))
+        with pytest.raises(WritingStopped):
+            writer.drain()
+    assert (table.now, writer.acknowledged) == (20, None)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 25, 200])
+def test_a_table_that_refuses_every_row_fails(rows):
+    table = ScriptedTable(invalid=range(rows))
+    with pytest.raises(TableRefusesEveryRow, match=r"Table Tickets .*ValidationException"):
+        write(table, range(rows))
+    assert len(table.calls) < 2 * BATCH
+
+
+def test_it_goes_on_where_another_writer_of_the_load_was_more_successful():
+    asked = []
+    table = ScriptedTable(invalid=range(60))
+    writer = write(table, range(60), any_accepted=lambda: not asked.append(1))
+    assert (refused_by(writer), writer.items_written) == (list(range(60)), 0)
+    assert asked == [1]
+
+
+def test_nobody_is_asked_once_a_row_was_accepted():
+    def never():
+        raise AssertionError
+
+    table = ScriptedTable(invalid=range(1, 60))
+    assert len(refused_by(write(table, range(60), any_accepted=never))) == 59
+
+
+def test_a_single_row_at_fault_at_the_start_does_not_fail():
+    table = ScriptedTable(invalid=[0])
+    with writer_for(table) as writer:
+        put(writer, [0])
+        put(writer, [1])
+        writer.drain()
+    assert (refused_by(writer), table.stored) == ([0], {"key-1": 1})
 
 
 # ---------------------------------------------------------------- the deadline, and stopping
@@ -459,29 +603,37 @@ class Puts:
     """Batches of values that share few keys. Values go up, so of two of one key the larger one is
     the later."""
 
-    def __init__(self, batches):
+    def __init__(self, batches, invalid):
         self.batches = []
         self.last = {}  # the value that each key has once all is written
         self.key = {}
+        self.refused = []  # of each key's values in a batch those behind the last valid one
         value = 0
         for keys in batches:
             values = []
             for key in keys:
                 self.key[value] = key
-                self.last[f"key-{key}"] = value
+                if value not in invalid:
+                    self.last[f"key-{key}"] = value
                 values.append(value)
                 value += 1
             self.batches.append(values)
+            for key in set(keys):
+                of_key = [one for one in values if self.key[one] == key]
+                self.refused += takewhile(invalid.__contains__, reversed(of_key))
+        self.refused.sort()
 
-    def up_to(self, mark):
+    def up_to(self, mark, invalid):
         """The value that each key has at least, once the mark is acknowledged."""
-        return {f"key-{self.key[value]}": value for value in range(mark + 1)}
+        values = [value for value in range(mark + 1) if value not in invalid]
+        return {f"key-{self.key[value]}": value for value in values}
 
 
-def check_any(batches, answers, in_flight, deadline):
-    puts = Puts(batches)
-    table = ScriptedTable(*answers)
-    with writer_for(table, in_flight=in_flight, deadline=deadline) as writer:
+def check_any(batches, answers, in_flight, deadline, invalid):
+    puts = Puts(batches, invalid)
+    table = ScriptedTable(*answers, invalid=invalid)
+    others = {"any_accepted": lambda: True}
+    with writer_for(table, in_flight=in_flight, deadline=deadline, **others) as writer:
         try:
             for values in puts.batches:
                 put(writer, values, key=puts.key.get)
@@ -497,10 +649,14 @@ def check_any(batches, answers, in_flight, deadline):
     if complete:
         assert table.stored == puts.last
         assert writer.acknowledged == puts.batches[-1][-1]
-        assert writer.items_written + writer.items_replaced == len(puts.key)
+        assert refused_by(writer) == puts.refused
+        counted = writer.items_written + writer.items_replaced + len(writer.refused)
+        assert counted == len(puts.key)
     elif writer.acknowledged is not None:
         assert writer.acknowledged in [values[-1] for values in puts.batches]
-        for key, value in puts.up_to(writer.acknowledged).items():
+        refused = [value for value in puts.refused if value <= writer.acknowledged]
+        assert refused_by(writer) == refused
+        for key, value in puts.up_to(writer.acknowledged, invalid).items():
             assert table.stored[key] >= value
 
 
@@ -509,12 +665,13 @@ def check_any(batches, answers, in_flight, deadline):
     st.lists(ANSWERS, max_size=25),
     st.integers(1, 5),
     st.sampled_from([3.0, 20.0, 1e6]),
+    st.sets(st.integers(0, 60)),
 )
 @settings(deadline=None)
 def test_whatever_the_table_answers_the_last_value_wins_and_the_mark_is_true(
-    batches, answers, in_flight, deadline
+    batches, answers, in_flight, deadline, invalid
 ):
-    check_any(batches, answers, in_flight, deadline)
+    check_any(batches, answers, in_flight, deadline, invalid)
 
 
 @pytest.mark.exhaustive
@@ -524,7 +681,8 @@ def test_whatever_the_table_answers_the_last_value_wins_and_the_mark_is_true(
     st.lists(ANSWERS, max_size=80),
     st.integers(1, 9),
     st.sampled_from([3.0, 20.0, 200.0, 1e6]),
+    st.sets(st.integers(0, 200)),
 )
 @settings(deadline=None, max_examples=1_500)
-def test_whatever_the_table_answers_at_length(batches, answers, in_flight, deadline):
-    check_any(batches, answers, in_flight, deadline)
+def test_whatever_the_table_answers_at_length(batches, answers, in_flight, deadline, invalid):
+    check_any(batches, answers, in_flight, deadline, invalid)

@@ -87,11 +87,21 @@ def test_faults_leave_all_that_was_sent(status, body):
         "ThrottlingException",
         "RequestLimitExceeded",
         "LimitExceededException",
+        "ReplicatedWriteConflictException",
     ],
 )
 def test_throttled(prefix, code):
     answer = read(400, failed(prefix + code, message="Slow down."))
     assert answer == Answer(REQUESTS, throttled=True, fault=False)
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["ValidationException", "ItemCollectionSizeLimitExceededException", "SerializationException"],
+)
+def test_invalid(code):
+    answer = read(400, failed(f"a#{code}", message="'Ada' is too long"))
+    assert answer == Answer(REQUESTS, invalid=code)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +111,7 @@ def test_throttled(prefix, code):
         (400, failed("a#AccessDeniedException", Message="Not you"), None, "Not you"),
         (400, failed("a#ExpiredTokenException", message="Too late"), None, "Too late"),
         (403, failed("UnrecognizedClientException"), None, ""),
-        (400, failed("a#ValidationException", message="'Ada' is too long"), None, ""),
+        (400, failed("a#SomethingNewException", message="'Ada' is too long"), None, ""),
         (404, b"{}", "404", ""),
     ],
 )

@@ -71,11 +71,11 @@ def test_the_time_is_that_of_each_second_counted_once(chunks):
 def test_each_round_adds_its_throttles_and_its_times():
     digest = key_digest("00")
     refused = PartWriter(None, "work", Series("a-"))
-    first = Tally(ChunkProgress(0, 0, 9, 0), digest, refused).progress(
+    first = Tally(ChunkProgress(0, 0, 9, 0), digest, refused, refused).progress(
         throttles=3, times=[at(0), at(5)], finished=None
     )
     assert (first.throttles, first.rounds) == (3, [[at(0), at(5)]])
-    second = Tally(first, digest, refused).progress(
+    second = Tally(first, digest, refused, refused).progress(
         throttles=4, times=[at(60), at(65)], finished=None
     )
     assert (second.throttles, second.rounds) == (7, [[at(0), at(5)], [at(60), at(65)]])

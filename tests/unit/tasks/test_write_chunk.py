@@ -26,6 +26,7 @@ from ingestion.ledger.claims import Claims
 from ingestion.ledger.versions import Turns
 from ingestion.s3.refused_rows import PartWriter, Series, read_parts
 from ingestion.tasks.accounting import Tally, chunk_series
+from ingestion.tasks.target_table import TargetTable
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS, ChunkWriter
 from tests.support.files import ACCEPTED, accepted_file
 from tests.support.ledger_in_memory import EntriesInMemory
@@ -38,6 +39,9 @@ from tests.support.stack_in_memory import (
 
 THROTTLED = 400, b'{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException"}'
 FAULT = 500, b""
+INVALID = 400, b'{"__type":"com.amazonaws.dynamodb.v20120810#ValidationException"}'
+UNFIT = "Atlantis"
+"""The store of rows that the table refuses."""
 
 
 class SlowTable(TableInMemory):
@@ -58,6 +62,8 @@ class SlowTable(TableInMemory):
     def send(self, tag: object, body: bytes) -> None:
         self.sent_at.append(self.now)
         answer = self._answers.pop(0) if self._answers else 0
+        if f'"{UNFIT}"'.encode() in body:
+            answer = INVALID
         if isinstance(answer, tuple):
             self._replies.append(Reply(tag, *answer))
             return
@@ -88,6 +94,8 @@ class Rows:
         self.items: dict[tuple[str, str], dict[str, str]] = {}
         self.refused: list[int] = []
         self.superseded: list[int] = []
+        self.unfit: list[int] = []
+        """Superseded as well, where a later row of the same batch has their key."""
         self.read = 0
         self.blank_lines = 0
         last: dict[tuple[str, str], int] = {}
@@ -98,10 +106,13 @@ class Rows:
             if good:
                 [values] = csv.reader(io.StringIO(raw, newline=""))
                 key = values[0], values[1]
-                if key in last:
-                    self.superseded.append(last[key])
-                last[key] = line
-                self.items[key] = dict(zip(COLUMNS, values, strict=True))
+                if values[-1] == UNFIT:
+                    self.unfit.append(line)
+                else:
+                    if key in last:
+                        self.superseded.append(last[key])
+                    last[key] = line
+                    self.items[key] = dict(zip(COLUMNS, values, strict=True))
             elif raw:
                 self.refused.append(line)
             line += raw.count("\n") + 1
@@ -115,13 +126,14 @@ def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkP
     buckets.objects[UPLOADS, "a.csv"] = rows.text
     anything: Any = SimpleNamespace(buckets=buckets, table=table)
     chunks = ledger.over(Chunks)
+    # Another chunk of the load, so that also a chunk of which every row is refused can end.
+    chunks.save("a", "g", None, ChunkProgress(1, 0, 0, 0, rows_written=1))
     writer = ChunkWriter(
         anything.buckets,
-        anything.table,
+        TargetTable(anything.table, "Tickets"),
         table,
         chunks,
         Turns(anything.buckets, ledger.over(Claims), now=table.clock),
-        table="Tickets",
         work_bucket=WORK,
         in_flight=in_flight,
         clock=table.clock,
@@ -144,7 +156,8 @@ def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkP
         # Half of what is kept back is for batches that are in flight then, half for the checkpoint.
         in_time = began + budget + CHECKPOINT_SECONDS / 2
         assert all(at <= in_time for at in table.sent_at)
-        [progress] = chunks.all("a", "g")
+        progress = chunks.chunk("a", "g", 0)
+        assert progress
         assert result == progress.result()
         assert len(progress.rounds) == rounds
         accounted = progress.rows_written + progress.rows_superseded + progress.rows_refused
@@ -158,19 +171,27 @@ def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkP
             break
         assert progress.next_byte > at
         at = progress.next_byte
-    refused, superseded = [
-        list(read_parts(anything.buckets, WORK, series.keys()))
-        for series in chunk_series("a", "g", progress)
-    ]
+    listed = []
+    for series in chunk_series("a", "g", progress):
+        rows_of_series = list(read_parts(anything.buckets, WORK, series.keys()))
+        assert rows_of_series == sorted(rows_of_series)
+        listed += rows_of_series
     lines_of_text = rows.text.decode().split("\n")
-    for row in refused + superseded:
+    for row in listed:
         assert row.raw.split("\n")[0] == lines_of_text[row.line - 1]
-    assert [row.line for row in refused] == rows.refused
-    assert [row.line for row in superseded] == rows.superseded
-    assert {row.reason for row in superseded} <= {"superseded"}
-    assert "superseded" not in {row.reason for row in refused}
-    first = progress.first_refused
-    assert (first["line"] if first else None) == (rows.refused[0] if rows.refused else None)
+    reasons = {row.line: row.reason for row in listed}
+    first = min((line for line in reasons if reasons[line] != "superseded"), default=None)
+    assert (progress.first_refused or {"line": None})["line"] == first
+    assert len(reasons) == len(listed), "each row is listed once"
+    unfit = {line: reasons.pop(line) for line in rows.unfit}
+    assert set(unfit.values()) <= {"refused_by_table", "superseded"}
+    superseded = sorted(line for line, reason in reasons.items() if reason == "superseded")
+    refused = sorted(line for line, reason in reasons.items() if reason != "superseded")
+    assert (superseded, refused) == (rows.superseded, rows.refused)
+    by_table = list(unfit.values()).count("refused_by_table")
+    assert progress.rows_refused_by_table == by_table
+    assert progress.rows_refused == len(rows.refused) + by_table
+    assert progress.rows_superseded == len(rows.superseded) + len(unfit) - by_table
     if rows.items:
         digests = array("Q", buckets.objects[WORK, "digests/a/g/000000"])
         keys = [(escape(one.encode()), escape(two.encode())) for one, two in rows.items]
@@ -193,8 +214,6 @@ def check(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> None:
         rows.lines,
         rows.blank_lines,
     )
-    assert progress.rows_superseded == len(rows.superseded)
-    assert progress.rows_refused == len(rows.refused)
 
 
 GOOD = st.builds(
@@ -202,7 +221,7 @@ GOOD = st.builds(
     st.sampled_from(["T1", "T2", '"T1"', '"T""3"']) | st.integers(0, 500).map("T{}".format),
     st.sampled_from(["Tea", "Café"]),
     st.integers(0, 9),
-    st.sampled_from(["", "Lyon", "a\nb", "a,\n\nb"]),
+    st.sampled_from(["", "Lyon", "Lyon", "a\nb", "a,\n\nb", UNFIT]),
 ).map(lambda raw: (raw, True))
 RECORDS = st.lists(
     st.one_of(
@@ -277,7 +296,12 @@ def test_going_back_forgets_the_refused_rows_behind_the_place_and_no_others():
         0, 0, 9_999, 100, row_lines=9, rows_read=7, rows_written=2, rows_refused=5, blank_lines=1
     )
     bucket: Any = BucketsInMemory()
-    tally = Tally(before, key_digest("00"), PartWriter(bucket, WORK, Series("a-"), 5))
+    tally = Tally(
+        before,
+        key_digest("00"),
+        PartWriter(bucket, WORK, Series("a-"), 5),
+        PartWriter(bucket, WORK, Series("b-")),
+    )
 
     def listed() -> list[int]:
         progress = tally.progress(throttles=0, times=[], finished=None)

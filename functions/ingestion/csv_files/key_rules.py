@@ -1,0 +1,51 @@
+"""What the keys of the table and of its indexes ask of a row's values."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+MAX_NUMBER_DIGITS = 38
+"""Significant digits of a DynamoDB number; "Data types", Constraints in Amazon DynamoDB."""
+
+_MIN_MAGNITUDE, _MAX_MAGNITUDE = -130, 125
+"""Powers of ten of the smallest and the largest DynamoDB number that is not zero."""
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
+
+
+@dataclass(frozen=True)
+class KeyRules:
+    """Rules for the values of key attributes, beyond those that hold for every row."""
+
+    numbers: frozenset[str] = frozenset()
+    """Attributes of the table's key that have type N. They are stored and compared as canonical
+    numbers."""
+    left_out_if_empty: frozenset[str] = frozenset()
+    """Attributes that are keys of indexes: DynamoDB refuses them empty, and leaves an item without
+    them out of the index."""
+    max_bytes: Mapping[str, int] = field(default_factory=dict)
+    """The longest value of each text attribute that is a key of an index, in bytes of UTF-8."""
+
+
+NO_RULES = KeyRules()
+
+
+def canonical_number(text: str) -> str | None:
+    """The one way to write a number: ``007``, ``7.0`` and ``7`` all give ``7``, ``1.5e3`` gives
+    ``1500``. None for what DynamoDB doesn't store as a number."""
+    if len(text) <= MAX_NUMBER_DIGITS and text.isascii() and text.isdigit():
+        return text.lstrip("0") or "0"
+    if not _NUMBER.fullmatch(text):
+        return None
+    sign, digits, exponent = Decimal(text).as_tuple()
+    assert isinstance(exponent, int)  # noqa: S101 (neither infinite nor NaN)
+    written = "".join(map(str, digits)).lstrip("0")
+    if not written:
+        return "0"
+    significant = written.rstrip("0")
+    exponent += len(written) - len(significant)
+    magnitude = exponent + len(significant) - 1
+    if len(significant) > MAX_NUMBER_DIGITS or not _MIN_MAGNITUDE <= magnitude <= _MAX_MAGNITUDE:
+        return None
+    return f"{Decimal((sign, tuple(map(int, significant)), exponent)):f}"
