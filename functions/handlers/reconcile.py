@@ -33,9 +33,8 @@ def _reconciler() -> Reconciler:
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     file, plan = File.from_json(event["file"]), Plan.from_json(event["plan"])
     result = _reconciler().reconcile(event["load_id"], file, plan)
-    measured = measures(file, result, event.get("started_at"))
-    publish_metrics(measured, outcome(result), os.environ["STACK_NAME"])
-    log_step(
-        "Reconcile", event.get("execution"), event["load_id"], outcome=outcome(result), **measured
-    )
+    measured, ended = measures(file, result, event.get("started_at")), outcome(result)
+    if result.equal_keys != "unsettled":
+        publish_metrics(measured, ended, os.environ["STACK_NAME"])
+    log_step("Reconcile", event.get("execution"), event["load_id"], outcome=ended, **measured)
     return result.to_json()

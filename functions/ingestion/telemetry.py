@@ -56,7 +56,10 @@ def log_chunk(execution: str | None, load_id: str, result: ChunkResult) -> None:
 
 
 def outcome(result: LoadResult) -> str:
-    """``Succeeded``, ``Failed`` or ``Overtaken``: what became of a reconciled load."""
+    """What became of a load: ``Succeeded``, ``Failed`` or ``Overtaken``; ``Unsettled`` if Reconcile
+    will be called again."""
+    if result.equal_keys == "unsettled":
+        return "Unsettled"
     if result.overtaken:
         return "Overtaken"
     return "Succeeded" if result.complete else "Failed"

@@ -31,7 +31,9 @@ def cloud(monkeypatch, session, dynamodb_url):
         monkeypatch.setenv(name, value)
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("ingestion.ledger.loads._now", lambda: NOW)
+    for module in ("loads", "chunks"):
+        monkeypatch.setattr(f"ingestion.ledger.{module}.now", lambda: NOW)
+    monkeypatch.setattr("ingestion.tasks.split_file.secrets.token_hex", lambda size: "00" * size)
     with mock_aws():
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
         forget_clients()

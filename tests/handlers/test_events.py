@@ -18,6 +18,7 @@ TASKS = {
     "take_turn": "Take Turn",
     "write_chunk": "Write Chunk",
     "reconcile": "Reconcile",
+    "settle_equal_keys": "Settle Equal Keys",
 }
 FOLDERS = {"start_execution", "execution", *TASKS}
 

@@ -154,7 +154,7 @@ def importing(name):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            if any(one.split(".")[0] == name for one in names):
+            if any(f"{one}.".startswith(f"{name}.") for one in names):
                 found.add(path.relative_to(FUNCTIONS).as_posix())
     return found
 

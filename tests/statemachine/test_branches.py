@@ -22,7 +22,10 @@ EXECUTION = {
     "StartTime": "2026-01-01T10:00:00.000Z",
     "Input": INPUT,
 }
-TASKS = ["Validate File", "Split File", "Take Turn", "Write Chunk", "Reconcile"]
+TASKS = [
+    *("Validate File", "Split File", "Take Turn", "Write Chunk", "Reconcile"),
+    "Settle Equal Keys",
+]
 CATCHING = [name for name, state in STATES.items() if "Catch" in state and state["Type"] == "Task"]
 
 # Where a state leads whose failure is not what the load fails of.
@@ -255,6 +258,7 @@ def test_reconcile_adds_the_result(run: Test, answers: Answers, loading: dict[st
         ("result", "Announce Success"),
         ("shortfall", "Describe Shortfall"),
         ("overtaken", "Overtaken"),
+        ("unsettled", "Settle Equal Keys"),
     ],
 )
 def test_everything_written(
@@ -262,6 +266,37 @@ def test_everything_written(
 ) -> None:
     state_input = {**loading, "result": getattr(answers, result)}
     assert run("Everything Written?", state_input)["nextState"] == goes_to
+
+
+# ---------------------------------------------------------------- Settle Equal Keys
+
+
+def test_settling_equal_keys_says_how_far_it_got(
+    run: Test, answers: Answers, loading: dict[str, Any]
+) -> None:
+    state_input = {**loading, "result": answers.unsettled}
+    tested = run("Settle Equal Keys", state_input, payload=invoked(answers.settled))
+    assert tested["nextState"] == "Equal Keys Settled?"
+    assert tested["output"] == {**state_input, "equal_keys": answers.settled}
+    assert answers.settled["rows_superseded"] == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "goes_to"),
+    [
+        ("settled", "Reconcile"),
+        ("overtaken", "Reconcile"),
+        ("unsettled", "Settle Equal Keys"),
+        ("waiting", "Wait For Last Writers"),
+    ],
+)
+def test_equal_keys_settled(run: Test, answers: Answers, state: str, goes_to: str) -> None:
+    state_input = {"equal_keys": {**answers.settled, "state": state}}
+    assert run("Equal Keys Settled?", state_input)["nextState"] == goes_to
+
+
+def test_whoever_waits_for_the_last_writers_settles_after_that() -> None:
+    assert STATES["Wait For Last Writers"]["Next"] == "Settle Equal Keys"
 
 
 def test_loaded_gives_the_totals(run: Test, answers: Answers, loading: dict[str, Any]) -> None:

@@ -35,6 +35,7 @@ def results(answers: Answers) -> dict[str, Shape]:
         "Take Turn": {"Payload": shape(answers.my_turn)},
         "Write Chunk": {"Payload": shape(answers.finished)},
         "Reconcile": {"Payload": shape(answers.result)},
+        "Settle Equal Keys": {"Payload": shape(answers.settled)},
         "Announce Success": {"Entries": {}, "FailedEntryCount": {}},
         "Announce Failure": {"Entries": {}, "FailedEntryCount": {}},
         "Send To Dead Letter Queue": {"MessageId": {}, "MD5OfMessageBody": {}},
@@ -77,10 +78,11 @@ CAUGHT = [
 # What a later state names. The rest of the fields is for whoever reads the execution.
 USED = {
     *(("Validate File", key) for key in ("verdict", "summary", "reasons", "load_id", "file")),
-    *(("Split File", key) for key in ("bucket", "key", "chunks")),
+    *(("Split File", key) for key in ("bucket", "key", "chunks", "generation", "digest_key")),
     ("Take Turn", "turn"),
     *(("Write Chunk", key) for key in ("finished", "overtaken", "table_replaced")),
-    *(("Reconcile", key) for key in ("complete", "overtaken", "summary")),
+    *(("Reconcile", key) for key in ("complete", "overtaken", "equal_keys", "summary")),
+    ("Settle Equal Keys", "state"),
     *((f"Describe {what}", "cause") for what in ("Refusal", "Shortfall", "Failure")),
     *((f"{name} Failed", key) for name in CAUGHT for key in ("state", "load_id")),
 }
@@ -109,6 +111,8 @@ def test_a_field_taken_out_of_the_definition_would_be_missed(
         ("Write Chunk", "overtaken"),
         ("Reconcile", "complete"),
         ("Reconcile", "overtaken"),
+        ("Reconcile", "equal_keys"),
+        ("Settle Equal Keys", "state"),
     ],
 )
 def test_a_field_that_a_handler_no_longer_answers_with_would_be_missed(
@@ -138,13 +142,14 @@ def test_an_answer_of_validate_file_has_every_field_whatever_the_verdict(
 
 
 def test_reconcile_answers_alike_however_the_load_ended(answers: Answers) -> None:
-    endings = (answers.result, answers.shortfall, answers.overtaken)
-    assert [(one["complete"], one["overtaken"]) for one in endings] == [
-        (True, False),
-        (False, False),
-        (False, True),
+    endings = (answers.result, answers.shortfall, answers.overtaken, answers.unsettled)
+    assert [(one["complete"], one["overtaken"], one["equal_keys"]) for one in endings] == [
+        (True, False, "settled"),
+        (False, False, "incomplete"),
+        (False, True, "incomplete"),
+        (False, False, "unsettled"),
     ]
-    assert answers.result.keys() == answers.shortfall.keys() == answers.overtaken.keys()
+    assert all(one.keys() == answers.result.keys() for one in endings)
     selected = {key.removesuffix(".$") for key in STATES["Reconcile"]["ResultSelector"]}
     assert answers.result.keys() == selected
 
@@ -155,14 +160,21 @@ def test_the_other_tasks_answer_alike_whatever_they_say(answers: Answers) -> Non
     chunks = (answers.finished, answers.stopped)
     assert [(one["finished"], one["overtaken"]) for one in chunks] == [(True, False), (False, True)]
     assert answers.finished.keys() == answers.stopped.keys()
+    settling = (answers.settled, answers.writers_left, answers.settling_overtaken)
+    assert [one["state"] for one in settling] == ["settled", "waiting", "overtaken"]
+    assert all(one.keys() == answers.settled.keys() for one in settling)
     assert answers.plan.keys() == answers.empty_plan.keys()
     selected = {key.removesuffix(".$") for key in STATES["Split File"]["ResultSelector"]}
     assert answers.plan.keys() == selected
 
 
 def test_whoever_splits_a_file_has_the_plan_that_reconcile_needs(answers: Answers) -> None:
-    """Reconcile gets the plan whole, so the walk does not see what it reads in it."""
-    assert answers.plan.keys() == {"bucket", "key", "chunks", "data_end", "unread"}
+    """Reconcile and Settle Equal Keys get the plan whole, so the walk does not see what they read
+    in it."""
+    assert answers.plan.keys() == {
+        *("bucket", "key", "chunks", "data_end", "unread"),
+        *("generation", "digest_key"),
+    }
 
 
 def test_paths_are_written_as_the_engine_reads_them(machine: State) -> None:

@@ -21,6 +21,7 @@ HANDLERS = (
     "take_turn",
     "write_chunk",
     "reconcile",
+    "settle_equal_keys",
 )
 ACCOUNT = "123456789012"  # moto's
 UPLOADS = f"ticket-uploads-{ACCOUNT}-1a2b3c4d"
@@ -36,6 +37,7 @@ OF_THE_EXECUTION = {
     "take_turn": NAMED,
     "write_chunk": NAMED,
     "reconcile": NAMED | {"started_at": "2025-11-24T09:00:05.118Z"},
+    "settle_equal_keys": NAMED,
 }
 NOW = "2025-11-24T09:00:07.000Z"
 
@@ -122,13 +124,21 @@ class Cloud:
         return state, json.loads(self.read(state["plan"]["bucket"], state["plan"]["key"]))
 
     def write(self, state, chunk, **options):
-        chunks = state["plan"]["chunks"]
+        return self.call("write_chunk", self.chunk_task(state, chunk), **options)
+
+    def chunk_task(self, state, chunk):
+        """The event of Write Chunk."""
         task = {name: state[name] for name in ("load_id", "file")}
-        task |= {"chunk": chunk, "chunks": chunks}
-        return self.call("write_chunk", task, **options)
+        told = {name: state["plan"][name] for name in ("chunks", "generation", "digest_key")}
+        return task | told | {"chunk": chunk}
 
     def reconcile(self, state):
-        return self.call("reconcile", {name: state[name] for name in ("load_id", "file", "plan")})
+        """What Reconcile answers in the end. If it asks for that, equal keys are settled before."""
+        task = {name: state[name] for name in ("load_id", "file", "plan")}
+        result = self.call("reconcile", task)
+        if result["equal_keys"] == "unsettled" and self.call("settle_equal_keys", task)["state"]:
+            result = self.call("reconcile", task)
+        return result
 
     def take_turn(self, state):
         return self.call("take_turn", {name: state[name] for name in ("load_id", "file")})["turn"]

@@ -124,7 +124,7 @@ class StackInMemory:
         dynamodb: Any = self.table
         self.target = TargetTable(dynamodb, "Tickets")
         to_the_table: dict[str, Any] = {"work_bucket": WORK, "in_flight": 1}
-        written = self.ledger.over(Chunks)
+        self.written = written = self.ledger.over(Chunks)
         self.writer = ChunkWriter(
             s3, self.target, self.table, written, self.turns, **to_the_table, **writing
         )

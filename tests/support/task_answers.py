@@ -21,7 +21,10 @@ from tests.support.moto_tables import create_table, dynamodb_server
 
 UPLOADS, WORK = "uploads", "work"
 EXECUTION_ARN = "arn:aws:states:us-east-1:123456789012:execution:Ingest:by-hand"
-TASKS = ("validate_file", "split_file", "take_turn", "write_chunk", "reconcile")
+TASKS = (
+    *("validate_file", "split_file", "take_turn", "write_chunk", "reconcile"),
+    "settle_equal_keys",
+)
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
@@ -42,6 +45,9 @@ FILES = {
     "tickets.csv": HEADER + b"T1,tea,B1,2026-01-01T10:00,drinks,2,S1\nT2,,B1,2026-01-01,,1,\n",
     "empty.csv": HEADER,
     "broken.csv": b"ticket_id,product\n",
+    "two-chunks.csv": HEADER
+    + b"T1,tea,B1,2026-01-01T10:00,drinks,2,S1\n"
+    + b"T2,tea,B1,2026-01-01T10:00,drinks,2,S1\n" * 2_000,
 }
 
 Answer = dict[str, Any]
@@ -73,6 +79,12 @@ class Answers:
     overtaken: Answer
     """Of Reconcile when a later version has taken over."""
     result: Answer
+    unsettled: Answer
+    """Of Reconcile before the equal keys of two chunks are settled."""
+    settled: Answer
+    writers_left: Answer
+    """Of Settle Equal Keys while a writer of the load holds its lease."""
+    settling_overtaken: Answer
 
 
 @contextmanager
@@ -109,7 +121,7 @@ def forget_clients() -> None:
 
 
 def call(task: str, **event: Any) -> Answer:
-    if task in ("split_file", "take_turn", "write_chunk", "reconcile"):
+    if task not in ("validate_file", "start_execution"):
         event = {"execution": "by-hand", **event}
     if task == "reconcile":
         event = {"started_at": "2026-01-01T10:00:00.000Z", **event}
@@ -124,6 +136,11 @@ def validate(key: str) -> Answer:
     return call("validate_file", execution_arn=EXECUTION_ARN, input=request)
 
 
+def told(plan: Answer) -> Answer:
+    """What Write Chunk is told of the plan."""
+    return {name: plan[name] for name in ("chunks", "generation", "digest_key")}
+
+
 def two_versions(plan: Answer, chunk: Answer) -> tuple[Answer, ...]:
     """What Take Turn answers a newer load, and the tasks an older one that it has overtaken."""
     loads = []
@@ -135,14 +152,34 @@ def two_versions(plan: Answer, chunk: Answer) -> tuple[Answer, ...]:
     older, newer = loads
     call("take_turn", **older)
     claims = Claims(boto3.client("dynamodb"), ENVIRONMENT["LEDGER_TABLE"])
-    lease = Lease(older["load_id"], until=2**40)
-    claims.take_lease(f"s3://{UPLOADS}/twice.csv", "a-writer", lease)
+    lease = Lease(older["load_id"], began=0, until=2**34)
+    claims.put_lease(f"s3://{UPLOADS}/twice.csv", "a-writer", lease)
     return (
         call("take_turn", **newer),
         call("take_turn", **older),
-        call("write_chunk", **older, chunk={**chunk, "key": "twice.csv"}, chunks=1),
+        call("write_chunk", **older, chunk={**chunk, "key": "twice.csv"}, **told(plan)),
         call("reconcile", **older, plan=plan),
+        call("settle_equal_keys", **older, plan=plan),
     )
+
+
+def two_chunks() -> tuple[Answer, ...]:
+    """What Reconcile and Settle Equal Keys answer when chunks have equal keys."""
+    accepted = validate("two-chunks.csv")
+    load = {"load_id": accepted["load_id"], "file": accepted["file"]}
+    plan = call("split_file", **load)
+    call("take_turn", **load)
+    body = boto3.client("s3").get_object(Bucket=plan["bucket"], Key=plan["key"])["Body"]
+    for chunk in json.loads(body.read()):
+        call("write_chunk", **load, chunk=chunk, **told(plan))
+    unsettled = call("reconcile", **load, plan=plan)
+    claims = Claims(boto3.client("dynamodb"), ENVIRONMENT["LEDGER_TABLE"])
+    url = f"s3://{UPLOADS}/two-chunks.csv"
+    lease = Lease(load["load_id"], 0, 2**34, plan["generation"], chunk=0)
+    claims.put_lease(url, "a-writer", lease)
+    waiting = call("settle_equal_keys", **load, plan=plan)
+    claims.delete_lease(url, "a-writer")
+    return unsettled, waiting, call("settle_equal_keys", **load, plan=plan)
 
 
 def collect() -> Answers:
@@ -155,11 +192,12 @@ def collect() -> Answers:
         [chunk] = json.loads(body.read())
         shortfall = call("reconcile", **load, plan=plan)
         my_turn = call("take_turn", **load)
-        finished = call("write_chunk", **load, chunk=chunk, chunks=1)
+        finished = call("write_chunk", **load, chunk=chunk, **told(plan))
         result = call("reconcile", **load, plan=plan)
         already_loaded = validate("tickets.csv")
         empty = validate("empty.csv")
-        waiting, late, stopped, overtaken = two_versions(plan, chunk)
+        waiting, late, stopped, overtaken, settling_overtaken = two_versions(plan, chunk)
+        unsettled, writers_left, settled = two_chunks()
         return Answers(
             accepted=accepted,
             refused=validate("broken.csv"),
@@ -176,4 +214,8 @@ def collect() -> Answers:
             shortfall=shortfall,
             overtaken=overtaken,
             result=result,
+            unsettled=unsettled,
+            settled=settled,
+            writers_left=writers_left,
+            settling_overtaken=settling_overtaken,
         )

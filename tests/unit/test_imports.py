@@ -28,8 +28,7 @@ ALLOWED = {
     "tickets.runs": "tickets.errors ingestion.csv_files ingestion.ledger ingestion.s3 "
     "ingestion.names ingestion.errors",
 }
-# These two are still to be removed.
-ALLOWED["ingestion.dynamodb"] += " ingestion.csv_files"
+# Still to be removed.
 ALLOWED["ingestion.s3"] += " ingestion.csv_files"
 
 ALLOWED_FROM_OUTSIDE = {

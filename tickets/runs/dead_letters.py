@@ -4,7 +4,7 @@ Messages are received, which hides them from other readers, and made visible aga
 the command is killed, they become visible again within a minute.
 
 Two readers that start together can each receive a part of the messages. A reader therefore compares
-what it holds with the queues' counts. If somebody else holds messages, it makes its own visible
+what it holds with the queues' counts. If another reader holds messages, it makes its own visible
 again, pauses for a random time and starts over; so one of them soon gets all messages, and the
 other one after it.
 """

@@ -219,6 +219,8 @@ class PageReader:
             return None
         if _has_marks(text):
             return None
+        if text.startswith(b'"') and (fields := self._fields_all_quoted(text)):
+            return fields
         quoted = []
         stretches = []  # of records without quoted fields
         done = position = 0
@@ -234,11 +236,11 @@ class PageReader:
             stretches.append(text[done:start])
             done = position = match.end()
         stretches.append(text[done:])
-        fields = self._fields_without_quotes(b"".join(stretches))
-        if not quoted or fields is None:
-            return fields
+        plain_fields = self._fields_without_quotes(b"".join(stretches))
+        if not quoted or plain_fields is None:
+            return plain_fields
         step = self._width + 1
-        plain_fields, fields = fields, []
+        fields = []
         done = 0
         for stretch, match in zip(stretches, quoted, strict=False):
             if stretch:
@@ -248,6 +250,24 @@ class PageReader:
             fields += map(escape, values_of(fields_of(match)))
             fields.append(b"\n")
         fields += plain_fields[done:]
+        return fields
+
+    def _fields_all_quoted(self, text: bytes) -> list[bytes] | None:
+        """What ``_fields`` gives, if every field is quoted and needs no escaping."""
+        pieces = text.split(b'"')
+        values, between = pieces[1::2], pieces[2::2]
+        records = len(values) // self._width
+        line_end = between[-1]
+        if line_end.lstrip(b"\r") != b"\n" or len(line_end) > len(b"\r\r\n"):
+            return None
+        if between != ([self._delimiter] * (self._width - 1) + [line_end]) * records:
+            return None
+        joined = b"".join(values)
+        if len(joined.translate(None, TO_ESCAPE)) < len(joined):
+            return None
+        fields = [b"\n"] * (records * (self._width + 1))
+        for column in range(self._width):
+            fields[column :: self._width + 1] = values[column :: self._width]
         return fields
 
     def _fields_without_quotes(self, text: bytes) -> list[bytes] | None:

@@ -23,7 +23,7 @@ def read(
     rules: KeyRules = NO_RULES,
     **changed: str,
 ):
-    reader = RowReader({name: at for at, name in enumerate(COLUMNS)}, 7, b";", key, rules)
+    reader = RowReader({name: at for at, name in enumerate(COLUMNS)}, 7, b";", key, rules=rules)
     if raw is None:
         raw = ";".join((GOOD | changed)[name] for name in COLUMNS).encode()
     return reader.read(Record(raw, line=1, end=len(raw)))

@@ -1,0 +1,482 @@
+"""Equal keys over a whole file, whatever the order in which its chunks' rows reach the table.
+
+The tasks run one after the other here, but each call has a time in which it writes, and these times
+overlap as they like: the table's content is made of all writes in the order of their times. Calls
+crash, end at checkpoints, and write one chunk at a time. In the end the table must hold each key's
+last row, and the report every other row. What is expected comes from a dictionary.
+"""
+
+import csv
+import io
+import itertools
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from xxhash import xxh3_64_intdigest
+
+from ingestion.contracts import ChunkTask
+from ingestion.errors import AccountingError, NoProgress
+from ingestion.ledger.versions import LEASE_MARGIN_SECONDS
+from ingestion.tasks.take_turn import take_turn
+from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
+from tests.support.slow_table import FAULT, SlowTable
+from tests.support.stack_in_memory import WORK, StackInMemory, TableInMemory
+
+HEADER = "ticket_id,product,basket_id,timestamp,category,quantity,store\n"
+CALL_SECONDS = 900
+
+
+class TimedTable(TableInMemory):
+    """Keeps each write with its time, and `hook` sees each batch before it is answered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[tuple[float, int, dict[tuple[str, str], dict[str, Any]]]] = []
+        self.time: Callable[[], float] = lambda: 0.0
+        self.hook: Callable[[], None] = lambda: None
+
+    def send(self, tag: object, body: bytes) -> None:
+        self.items = {}
+        super().send(tag, body)
+        self.writes.append((self.time(), len(self.writes), self.items))
+        self.hook()
+
+    def content(self) -> dict[tuple[str, str], str]:
+        """The quantity of each key, by the order of time."""
+        content = {}
+        for _, _, items in sorted(self.writes, key=lambda write: write[:2]):
+            content.update({key: item["quantity"]["N"] for key, item in items.items()})
+        return content
+
+
+class CrashedError(Exception):
+    """The call ends here, and records nothing any more."""
+
+
+@dataclass
+class Call:
+    """When a call of Write Chunk is made and how long it takes, in seconds. Its own clock is wrong
+    by ``skew``. Its rows land when it begins, or, if they are ``late``, when it ends."""
+
+    at: float
+    takes: float
+    late: bool = False
+    skew: float = 0.0
+    crash_at: int | None = None
+    """The batch after which it crashes, or it does before it can record what it did. Its rows land
+    until its lease runs out."""
+    twin_at: int | None = None
+    """The batch during which another call for the same chunk does all of its work."""
+    twin_takes: float = 0.0
+    twin_late: bool = False
+
+
+class Simulation:
+    """A load whose calls are made one by one."""
+
+    def __init__(self, file: str, chunk_size: int) -> None:
+        self.table = TimedTable()
+        self.stack = StackInMemory(chunk_size, table=self.table, clock=lambda: 0.0)
+        self.start = self.stack.now
+        self.tasks = self.stack.plan(file.encode())
+
+    def call(self, task: ChunkTask, call: Call, *, within: bool = False) -> None:
+        """Write a chunk, or crash."""
+        began = self.start + call.at
+        crashes = call.crash_at is not None
+        ends = began + (CALL_SECONDS + LEASE_MARGIN_SECONDS - 2 if crashes else call.takes)
+        clock = itertools.chain([began, began], itertools.repeat(began + call.takes))
+        before = self.table.time, self.table.hook, self.stack.turns._now
+        batches = 0
+
+        def hook() -> None:
+            nonlocal batches
+            batches += 1
+            if batches == call.crash_at:
+                raise CrashedError
+            if batches == call.twin_at:
+                self.call(task, Call(call.at, call.twin_takes, call.twin_late), within=True)
+
+        self.table.time, self.table.hook = lambda: ends if call.late else began, hook
+        self.stack.turns._now = lambda: next(clock) + call.skew
+        replies = self.table._replies
+        self.table._replies = []
+        try:
+            if call.crash_at is None:
+                self.stack.writer.write(task, CALL_SECONDS)
+            else:
+                self.crash(task)
+        finally:
+            self.table._replies = replies if within else []
+            self.table.time, self.table.hook, self.stack.turns._now = before
+
+    def crash(self, task: ChunkTask) -> None:
+        """Nothing that the call would do after its crash is done, such as ending its lease."""
+
+        def fail(*_: Any) -> None:
+            raise CrashedError
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("ingestion.ledger.chunks.Chunks.save", fail)
+            patch.setattr("ingestion.ledger.versions.WriterLease.__exit__", lambda *_: None)
+            with pytest.raises(CrashedError):
+                self.stack.writer.write(task, CALL_SECONDS)
+
+    def settle(self, seconds: float = CALL_SECONDS, tick: float = 0.0) -> int:
+        """Settle and reconcile long after, in calls of so many seconds. ``tick`` of them pass
+        whenever a call looks at its clock. Answers how many calls it took."""
+        self.stack.now = self.start + 10 * CALL_SECONDS
+        self.stack.settler._clock = itertools.count(0, tick).__next__
+        self.table.time = lambda: self.stack.now
+        calls = 0
+        if (
+            self.stack.reconciler.reconcile(
+                self.stack.load_id, self.stack.file, self.stack.planned
+            ).equal_keys
+            == "unsettled"
+        ):
+            while True:
+                calls += 1
+                try:
+                    if self.stack.settle(seconds) == "settled":
+                        break
+                except NoProgress:
+                    seconds += 5
+        self.stack.reconcile()
+        return calls
+
+
+class Expected:
+    """What a dictionary makes of a file's rows."""
+
+    def __init__(self, file: str) -> None:
+        self.content: dict[tuple[str, str], str] = {}
+        self.superseded: list[int] = []
+        self.refused = 0
+        lines: dict[tuple[str, str], int] = {}
+        for line, text in enumerate(file.splitlines()[1:], 2):
+            fields = text.split(",")
+            if len(fields) < 7:
+                self.refused += 1
+                continue
+            key = fields[0], fields[1]
+            if key in lines:
+                self.superseded.append(lines[key])
+            lines[key] = line
+            self.content[key] = fields[5]
+        self.superseded.sort()
+
+
+def check(simulation: Simulation, file: str) -> None:
+    expected = Expected(file)
+    assert simulation.table.content() == expected.content
+    result = simulation.stack.result
+    assert result
+    assert (result["complete"], result["equal_keys"]) == (True, "settled")
+    assert result["rows_written"] == len(expected.content)
+    assert result["rows_superseded"] == len(expected.superseded)
+    assert result["rows_refused"] == expected.refused
+    listed = []
+    if result["refused_rows"]:
+        text = simulation.stack.object(result["refused_rows"]).decode()
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        listed = [int(row["line"]) for row in rows if row["reason"] == "superseded"]
+        lines = file.splitlines()
+        assert all(row["raw"] == lines[int(row["line"]) - 1] for row in rows)
+    assert listed == expected.superseded
+
+
+def good(key: int, quantity: int) -> str:
+    return f"T{key},Tea,B1,2026-01-31T00:00,,{quantity},Lyon\n"
+
+
+def numbered(keys: list[int | None]) -> str:
+    """Rows with these keys, each with a quantity of its own; None is a row that is refused."""
+    rows = (good(key, at) if key is not None else "x,y\n" for at, key in enumerate(keys))
+    return HEADER + "".join(rows)
+
+
+@contextmanager
+def small(digests: int = 2**64) -> Iterator[None]:
+    """Slabs, batches and parts of a few rows each, and only so many different digests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ingestion.tasks.suspect_search.SLAB_DIGESTS", 20)
+        patch.setattr("ingestion.tasks.suspect_search.MAX_SUSPECTS", 4)
+        patch.setattr("ingestion.tasks.suspect_search._CONTENTS_BYTES", 10)
+        patch.setattr("ingestion.tasks.equal_keys_batch.MAX_PENDING_ROWS", 3)
+        patch.setattr("ingestion.tasks.chunk_rows.PAGE_SIZE", 200)
+        patch.setattr("ingestion.dynamodb.batch_writer.BATCH_ITEMS", 3)
+        step = 2**64 // digests
+        weak = lambda data: xxh3_64_intdigest(data) // step * step  # noqa: E731
+        patch.setattr("ingestion.csv_files.key_digests.xxh3_64_intdigest", weak)
+        yield
+
+
+# ---------------------------------------------------------------- by hand
+
+ROW = len(good(1, 1))
+TWO_CHUNKS = numbered([1, 2, 3, 1, 4, 5])
+"""Three rows each; the key 1 is in both."""
+
+
+def loaded(file: str, *calls: list[Call]) -> Simulation:
+    """Each list are the calls of a chunk."""
+    with small():
+        simulation = Simulation(file, 3 * ROW)
+        assert len(simulation.tasks) == len(calls)
+        for task, those in zip(simulation.tasks, calls, strict=True):
+            for call in those:
+                simulation.call(task, call)
+        simulation.settle()
+        check(simulation, file)
+    return simulation
+
+
+def put_again(simulation: Simulation) -> int:
+    generation = simulation.stack.planned.generation
+    state = simulation.stack.written.equal_keys(simulation.stack.load_id, generation)
+    assert state
+    return state.rows_put_again
+
+
+def test_what_was_certainly_written_last_is_not_put_again() -> None:
+    simulation = loaded(TWO_CHUNKS, [Call(1, 2, late=True)], [Call(5, 1)])
+    assert put_again(simulation) == 0
+
+
+def test_chunks_that_are_written_at_a_time() -> None:
+    assert put_again(loaded(TWO_CHUNKS, [Call(1, 5, late=True)], [Call(2, 1)])) == 1
+    assert put_again(loaded(TWO_CHUNKS, [Call(1, 5)], [Call(2, 1)])) == 1  # nobody knows
+
+
+def test_a_later_chunk_that_is_written_first() -> None:
+    assert put_again(loaded(TWO_CHUNKS, [Call(9, 1)], [Call(1, 1)])) == 1
+
+
+def test_clocks_that_differ_by_less_than_they_may() -> None:
+    calls = [Call(1, 5, late=True, skew=-0.9)], [Call(5, 1, skew=0.9)]
+    assert put_again(loaded(TWO_CHUNKS, *calls)) == 1
+
+
+def test_a_crashed_calls_rows_that_arrive_as_late_as_they_can() -> None:
+    crashed = [Call(1, 1, late=True, crash_at=1), Call(3, 1)]
+    assert put_again(loaded(TWO_CHUNKS, crashed, [Call(900, 1)])) == 1
+
+
+def test_a_call_that_goes_on_after_another_has_finished_its_chunk() -> None:
+    overlapping = Call(1, 8, late=True, twin_at=1, twin_takes=1)
+    assert put_again(loaded(TWO_CHUNKS, [overlapping], [Call(6, 1)])) == 1
+
+
+@pytest.mark.parametrize("others", [[], [4, 5, 6]])
+def test_a_crashed_call_leaves_the_earlier_one_of_two_rows_of_its_chunk(others: list[int]) -> None:
+    """Also if the file has no other chunk. It is settled then because there was such a call."""
+    file = numbered([1, 2, 1, *others])
+    crashed = [Call(1, 1, late=True, crash_at=1), Call(3, 1)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ingestion.dynamodb.batch_writer.BATCH_ITEMS", 1)
+        simulation = Simulation(file, 3 * ROW)
+        for task, calls in zip(simulation.tasks, [crashed, [Call(5, 1)]], strict=False):
+            for call in calls:
+                simulation.call(task, call)
+        assert simulation.table.content()["T1", "Tea"] == "0"
+        simulation.settle()
+        check(simulation, file)
+
+
+def test_a_file_of_one_chunk_is_not_settled_again() -> None:
+    file = numbered([1, 2, 1])
+    simulation = Simulation(file, 3 * ROW)
+    simulation.call(simulation.tasks[0], Call(1, 1))
+    assert simulation.settle() == 0
+    check(simulation, file)
+
+
+def test_another_load_that_wrote_the_same_rows_in_between() -> None:
+    """A forced load took the claim over, wrote the earlier row once more and failed; then the first
+    one was replayed. What it knows of its own times does not say what is in the table."""
+    simulation = Simulation(TWO_CHUNKS, 3 * ROW)
+    stack, table = simulation.stack, simulation.table
+    for task, at in zip(simulation.tasks, (1, 5), strict=True):
+        simulation.call(task, Call(at, 1))
+    simulation.settle()
+    stack.now += 100
+    assert take_turn(stack.turns, stack.loads, "forced", stack.file) == "mine"
+    table.writes.append((stack.now, len(table.writes), table.writes[0][2]))
+    assert table.content()["T1", "Tea"] == "0"
+    stack.now += 100
+    assert take_turn(stack.turns, stack.loads, stack.load_id, stack.file) == "mine"
+    simulation.start = stack.now
+    assert simulation.settle() == 1
+    check(simulation, TWO_CHUNKS)
+
+
+def written(file: str = TWO_CHUNKS, rows: int = 3) -> Simulation:
+    """All chunks, of so many rows, at the same time, so that rows are put again."""
+    simulation = Simulation(file, rows * ROW)
+    for task in simulation.tasks:
+        simulation.call(task, Call(1, 1))
+    simulation.stack.now += CALL_SECONDS
+    return simulation
+
+
+def test_nothing_is_put_while_a_writer_of_the_load_may_be_writing() -> None:
+    simulation = written()
+    stack = simulation.stack
+    task = simulation.tasks[0]
+    lease = stack.turns.lease(task.file.object_url, task.load_id, 900, task.generation, 0)
+    batches = len(simulation.table.writes)
+    assert stack.settle() == "waiting"
+    assert len(simulation.table.writes) == batches
+    stack.now += CALL_SECONDS + LEASE_MARGIN_SECONDS
+    assert stack.settle() == "settled"
+    assert len(simulation.table.writes) == batches + 1
+    assert [one.chunk for one in stack.turns.leases(task.file.object_url, *lease_of(task))] == [0]
+    assert lease.id
+
+
+def lease_of(task: ChunkTask) -> tuple[str, str]:
+    return task.load_id, task.generation
+
+
+def test_what_no_two_chunks_have_needs_no_waiting() -> None:
+    simulation = written(numbered([1, 2, 3, 4, 5, 6]))
+    task = simulation.tasks[0]
+    simulation.stack.turns.lease(task.file.object_url, task.load_id, 900, task.generation, 0)
+    assert simulation.stack.settle() == "settled"
+
+
+def test_what_is_settled_is_answered_from_the_ledger() -> None:
+    simulation = written()
+    assert simulation.stack.settle() == "settled"
+    objects, batches = dict(simulation.stack.buckets.objects), len(simulation.table.writes)
+    assert simulation.stack.settle() == "settled"
+    assert (simulation.stack.buckets.objects, len(simulation.table.writes)) == (objects, batches)
+
+
+def test_a_later_version_takes_over() -> None:
+    simulation = written()
+    assert take_turn(simulation.stack.turns, simulation.stack.loads, "b", simulation.stack.file)
+    batches = len(simulation.table.writes)
+    assert simulation.stack.settle() == "overtaken"
+    assert len(simulation.table.writes) == batches
+    simulation.stack.reconcile()
+    assert simulation.stack.result
+    assert simulation.stack.result["overtaken"]
+
+
+def test_a_load_with_an_unfinished_chunk_is_not_settled() -> None:
+    simulation = Simulation(TWO_CHUNKS, 3 * ROW)
+    simulation.call(simulation.tasks[1], Call(1, 1))
+    with pytest.raises(AccountingError, match="unfinished"):
+        simulation.stack.settle()
+
+
+def test_digests_that_the_chunk_does_not_have_are_a_defect() -> None:
+    simulation = written()
+    stack = simulation.stack
+    for index in (0, 1):
+        key = WORK, f"digests/{stack.load_id}/{stack.planned.generation}/{index:06d}"
+        stack.buckets.objects[key] = array("Q", [1, 2, 3]).tobytes()
+    with pytest.raises(AccountingError, match="has 0 of the 3 keys"):
+        stack.settle()
+
+
+def test_of_two_calls_at_a_time_one_records_what_it_did() -> None:
+    simulation = written()
+    stack = simulation.stack
+    table = simulation.table
+
+    def settle_meanwhile() -> None:
+        table.hook = lambda: None
+        under_way, table._replies = table._replies, []
+        assert stack.settle() == "settled"
+        table._replies = under_way
+
+    table.hook = settle_meanwhile
+    assert stack.settle() == "unsettled"
+    assert stack.settle() == "settled"
+    stack.reconcile()
+    check(simulation, TWO_CHUNKS)
+
+
+def test_calls_with_little_time_go_on_where_the_one_before_ended() -> None:
+    """A page, a part and a batch of suspects each have a few rows."""
+    keys = [at % 30 for at in range(90)]
+    with small():
+        simulation = Simulation(numbered(keys), 8 * ROW)
+        for task in simulation.tasks:
+            simulation.call(task, Call(1, 1))
+        assert simulation.settle(CHECKPOINT_SECONDS + 12, tick=1.0) > 10
+        check(simulation, numbered(keys))
+    assert put_again(simulation) == 30
+
+
+def test_a_slow_table_takes_some_of_what_is_put_in_each_call() -> None:
+    """What was put behind a row that is not in the table yet is put once more by the next call, and
+    superseded rows between them are listed once."""
+    keys = [at % 3 if at % 7 == 0 else at for at in range(60)]
+    keys += [at % 4 if at % 5 == 0 else at for at in range(60)]
+    with small():
+        simulation = written(numbered(keys), rows=60)
+        slow = SlowTable(10, [0, 0, *[FAULT, 0] * 100])
+        settler = simulation.stack.settler
+        settler._sender, settler._clock, settler._in_flight = slow, slow.clock, 3
+        content, calls = simulation.table.content(), 0
+        while simulation.stack.settle(CHECKPOINT_SECONDS + 45) == "unsettled":
+            calls += 1
+        simulation.stack.reconcile()
+    assert calls > 3
+    assert slow.batches_taken > put_again(simulation) / 3 + 3
+    late = {key: item["quantity"]["N"] for key, item in slow.items.items()}
+    simulation.table.content = lambda: content | late  # type: ignore[method-assign]
+    check(simulation, numbered(keys))
+
+
+# ---------------------------------------------------------------- generated
+
+KEYS = st.lists(
+    st.one_of(st.integers(0, 5), st.integers(0, 5), st.integers(10, 60), st.none()),
+    min_size=1,
+    max_size=40,
+)
+CALLS = st.builds(
+    Call,
+    at=st.integers(1, 20),
+    takes=st.integers(0, 6),
+    late=st.booleans(),
+    skew=st.sampled_from([0.0, -0.9, 0.9]),
+    crash_at=st.none() | st.none() | st.integers(1, 3),
+    twin_at=st.none() | st.none() | st.integers(1, 3),
+    twin_takes=st.integers(0, 6),
+    twin_late=st.booleans(),
+)
+WEAK = st.sampled_from([2**64, 2**64, 16, 3, 1])
+
+
+@given(
+    KEYS,
+    st.lists(CALLS, min_size=8, max_size=8),
+    st.integers(60, 400),
+    WEAK,
+    st.sampled_from([0.0, 1.0]),
+)
+@settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
+def test_whatever_the_order_of_the_writes(
+    keys: list[int | None], calls: list[Call], chunk_size: int, digests: int, tick: float
+) -> None:
+    file = numbered(keys)
+    with small(digests):
+        simulation = Simulation(file, chunk_size)
+        for task, call in zip(simulation.tasks, itertools.cycle(calls), strict=False):
+            simulation.call(task, call)
+            if call.crash_at is not None:
+                simulation.call(task, Call(call.at + call.takes, 5))
+        simulation.settle(CHECKPOINT_SECONDS + 5 if tick else CALL_SECONDS, tick)
+        check(simulation, file)
