@@ -64,6 +64,11 @@ def suspects_key(load_id: str, generation: str, slab: int) -> str:
     return f"digests/{load_id}/{generation}/suspects/{slab:06d}"
 
 
+def refused_rows_prefix(load_id: str, generation: str, index: int) -> str:
+    """What the objects with a chunk's refused and superseded rows begin with."""
+    return f"refused-rows/{load_id}/{generation or 'parts'}/{index:06d}-"
+
+
 def equal_keys_folder(load_id: str, generation: str) -> str:
     """The folder of what Settle Equal Keys finds superseded."""
     return f"equal-keys/{load_id}/{generation}"

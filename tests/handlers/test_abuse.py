@@ -6,13 +6,16 @@ The caps and their reasons are listed in docs/security.md, with the tests of the
 import json
 import logging
 import re
-import tracemalloc
 
 import pytest
 
 from ingestion.csv_files.fast_rows import PageReader
 from ingestion.csv_files.header import examine
-from ingestion.tasks import accounting as tallies
+from ingestion.csv_files.key_digests import key_digest
+from ingestion.csv_files.sections import Section
+from ingestion.ledger.chunks import ChunkProgress
+from ingestion.s3.refused_rows import PartWriter, Series
+from ingestion.tasks.accounting import Tally
 from ingestion.tasks.quality_limits import QualityLimits
 from tests.support.cloud import WORK
 
@@ -27,50 +30,30 @@ def report(cloud, result):
     return json.loads(cloud.read_url(result["report"]))
 
 
-@pytest.mark.parametrize("good", [0, 2])
-def test_a_chunk_of_refused_rows_is_given_up_before_they_fill_the_memory(cloud, monkeypatch, good):
-    """Two bytes a row: 16 MiB of them would take 2 GB. What was read is listed all the same."""
+def test_a_chunk_of_refused_rows_is_read_to_its_end_and_listed_in_parts(cloud, monkeypatch):
     monkeypatch.setenv("CHUNK_SIZE_BYTES", str(MIB))
-    monkeypatch.setenv("MAX_REFUSED_PERCENT", "100")
-    monkeypatch.setattr(tallies, "MAX_REFUSED_ROWS", 50_000)
-    rows = b"".join(GOOD % number for number in range(good))
-    body = HEADER + rows + b"x\n" * 400_000
+    monkeypatch.setattr("ingestion.s3.refused_rows.MAX_PART_BYTES", 500_000)
+    body = HEADER + GOOD % 1 + b"x\n" * 100_000 + GOOD % 2
     state = cloud.load(cloud.put(body))
     result = state["result"]
-    assert (result["complete"], result["rows_written"]) == (False, good)
-    unread = report(cloud, result)["unread"]
-    assert unread["reason"] == "too_many_refused"
-    # A page is read whole: it is given up at the first one that reaches the cap.
-    listed = result["rows_refused"] - 1
-    assert 50_000 <= listed < 50_000 + 128 * 1024 / 2
-    assert unread["line"] == 1 + good + listed + 1
-    assert unread["bytes"] == len(body) - len(HEADER) - len(rows) - 2 * listed
-    assert len(cloud.items()) == good
-    assert f"begins in line {unread['line']:,}" in result["summary"]
+    assert (result["rows_read"], result["rows_written"]) == (100_002, 2)
+    assert result["summary"].startswith("100,000 of 100,002 rows are refused")
+    parts = cloud.s3.list_objects_v2(Bucket=WORK, Prefix=f"refused-rows/{state['load_id']}/")
+    assert len([one for one in parts["Contents"] if one["Key"].endswith(".jsonl")]) > 5
+    assert max(one["Size"] for one in parts["Contents"] if "-refused-" in one["Key"]) < 501_000
     lines = cloud.read_url(result["refused_rows"]).decode().splitlines()
-    assert len(lines) == 1 + result["rows_refused"]
+    assert len(lines) == 1 + 100_000
+    assert lines[-1] == "100002,,too_few_fields,x"
 
 
-def test_a_chunk_with_exactly_as_many_refused_rows_is_read_whole(cloud, monkeypatch):
-    monkeypatch.setenv("MAX_REFUSED_PERCENT", "100")
-    monkeypatch.setattr(tallies, "MAX_REFUSED_ROWS", 60)
-    result = cloud.load(cloud.put(HEADER + b"x\n" * 60))["result"]
-    assert (result["complete"], result["rows_refused"]) == (True, 60)
-    assert report(cloud, result)["unread"] is None
-
-
-def test_a_million_refused_rows_fit_into_the_memory_of_write_chunk():
-    """1,769 MB, of which they take less than a quarter. A twentieth of them is measured."""
+def test_a_page_keeps_no_refused_rows_while_it_waits_for_the_table():
+    """One good row among very many bad ones: its page waits with them for the batch's answer."""
     columns = {name: at for at, name in enumerate(HEADER.decode().strip().split(","))}
-    reader = PageReader(columns, 7, b",", ("ticket_id", "product"))
-    tracemalloc.start()
-    try:
-        page = reader.read(b"x\n" * (tallies.MAX_REFUSED_ROWS // 20))
-        held = tracemalloc.get_traced_memory()[0]
-    finally:
-        tracemalloc.stop()
-    assert len(page.refused) == tallies.MAX_REFUSED_ROWS // 20
-    assert held * 20 < 1769 * 10**6 / 4
+    text = GOOD % 1 + b"x\n" * 30
+    page = PageReader(columns, 7, b",", ("ticket_id", "product")).read(Section(text, len(text)))
+    refused = PartWriter(None, "work", Series("a-"))
+    Tally(ChunkProgress(0, 0, 9_999, 0), key_digest("00"), refused, refused).count(page)
+    assert (refused.rows, page.refused) == (30, [])
 
 
 # ---------------------------------------------------------------- Columns

@@ -22,7 +22,7 @@ from ingestion.csv_files.records import MAX_RECORD_BYTES, read_records
 from ingestion.csv_files.refused_rows import MAX_RAW_BYTES, csv_lines, refused_row
 from ingestion.csv_files.rows import REASONS, Item, Row, RowReader
 from ingestion.tasks import validate_file
-from ingestion.tasks.accounting import MAX_REFUSED_ROWS
+from ingestion.tasks.join_refused_rows import MAX_JOINED_ROWS
 from ingestion.tasks.quality_limits import QualityLimits
 from tests.support.stack_in_memory import KEY, StackInMemory
 from tickets import TEMPLATE
@@ -152,7 +152,7 @@ def test_every_reason_has_its_meaning_on_the_page_and_an_example() -> None:
     for reason, meaning in REASONS.items():
         assert f"| `{reason}` | {meaning} |" in PAGE
         # A million rows are no example for a page; tests/handlers/test_abuse.py has them.
-        assert reason in shown or reason == "too_many_refused"
+        assert reason in shown
 
 
 def test_every_reason_to_refuse_a_file_is_on_the_page() -> None:
@@ -171,7 +171,7 @@ def test_the_limits_on_the_page_are_those_of_the_code() -> None:
         (HEAD_SIZE, "what is looked at before a file is accepted"),
         (Unpacker.largest(0), "how far a gzip file may unpack"),
         (MAX_RAW_BYTES, "text of a refused row"),
-        (MAX_REFUSED_ROWS, "refused rows of one chunk"),
+        (MAX_JOINED_ROWS, "rows of the file of refused rows"),
         (parameters["MaxRefusedPercent"]["Default"], "share of refused rows"),
         (parameters["MaxSupersededPercent"]["Default"], "share of superseded rows"),
     ):

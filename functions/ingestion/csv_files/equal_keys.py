@@ -13,11 +13,11 @@ from ingestion.csv_files.fast_rows import Page, PageReader
 from ingestion.csv_files.item_json import EncodedKey
 from ingestion.csv_files.key_digests import Digest
 from ingestion.csv_files.records import without_line_end
-from ingestion.csv_files.refused_rows import MAX_RAW_BYTES, RefusedRow, refused_row
+from ingestion.csv_files.refused_rows import RefusedRow, refused_row
 from ingestion.csv_files.sections import Section
 
-MAX_KEYS_AT_A_TIME = 250_000
-"""Repeated keys whose rows are looked for in one reading of a chunk: some 500 bytes each."""
+MAX_KEYS_AT_A_TIME = 500_000
+"""Repeated keys whose rows are looked for in one reading of a chunk: some 300 bytes each."""
 
 
 _BYTES_PER_SECOND = 10e6
@@ -26,7 +26,7 @@ _BYTES_PER_SECOND = 10e6
 
 def finding_seconds(repeated: int, size: int) -> float:
     """Seconds that ``superseded_rows`` takes at most: so many repeated keys in ``size`` bytes."""
-    readings = -(-repeated // MAX_KEYS_AT_A_TIME)
+    readings = -(-repeated // MAX_KEYS_AT_A_TIME) + 1
     return 2 + readings * size / _BYTES_PER_SECOND
 
 
@@ -80,20 +80,43 @@ def superseded_rows(
     digest: Digest,
     refused_lines: Container[int] = (),
 ) -> Iterator[RefusedRow]:
-    """The rows of a chunk that a later row of the chunk supersedes.
+    """The rows of a chunk that a later row of the chunk supersedes, in the order of their lines.
 
     ``repeated`` are the digests that occur more than once in it, and ``sections`` gives its
-    sections from the start. The table has refused the rows at ``refused_lines``, so they supersede
-    nothing. They are read once per MAX_KEYS_AT_A_TIME digests, and the rows of
-    each reading come in the order of the rows that supersede them.
+    sections from the start. They are read once per MAX_KEYS_AT_A_TIME digests, and once more to
+    list the rows. The table has refused the rows at ``refused_lines``, so they supersede nothing.
+    Memory: those keys, and one bit per line.
     """
+    lines = _Lines()
     for first in range(0, len(repeated), MAX_KEYS_AT_A_TIME):
         wanted = frozenset(repeated[first : first + MAX_KEYS_AT_A_TIME])
-        last: dict[EncodedKey, KeyedRow] = {}
+        last: dict[EncodedKey, int] = {}  # the line of each key's last row
         for row in rows_with(wanted, sections(), reader, digest):
             if row.line in refused_lines:
                 continue
             if row.key in last:
-                yield last[row.key].superseded()
-            # No more of it than will be listed.
-            last[row.key] = row._replace(raw=row.raw[: MAX_RAW_BYTES + 4], request=b"")
+                lines.add(last[row.key])
+            last[row.key] = row.line
+    lines_before = 0
+    for section in sections():
+        page = reader.read(section)
+        for line, raw in _places(page, reader):
+            if lines_before + line in lines:
+                yield refused_row(lines_before + line, "", "superseded", raw)
+        lines_before += page.lines
+
+
+class _Lines:
+    """A set of line numbers: one bit per line."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+
+    def add(self, line: int) -> None:
+        missing = (line >> 3) + 1 - len(self._bits)
+        if missing > 0:
+            self._bits.extend(bytes(missing))
+        self._bits[line >> 3] |= 1 << (line & 7)
+
+    def __contains__(self, line: int) -> bool:
+        return line >> 3 < len(self._bits) and self._bits[line >> 3] >> (line & 7) & 1 == 1

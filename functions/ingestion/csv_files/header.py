@@ -15,8 +15,8 @@ from ingestion.csv_files.records import (
     values_of,
     without_line_end,
 )
-from ingestion.csv_files.rows import COLUMNS
-from ingestion.csv_files.sections import end_mark_start
+from ingestion.csv_files.rows import COLUMNS, NoRow, RowReader
+from ingestion.csv_files.sections import end_mark_start, read_sections
 
 HEAD_SIZE = 1024 * 1024
 """How many bytes of a file (unpacked) are looked at before it is accepted."""
@@ -92,19 +92,22 @@ def _why_not_utf8(
 ) -> Reason | None:
     """Why the file is refused whose head has rows that are not UTF-8; None if they are so few that
     each is refused by itself when it is read."""
-    # Lines serve as rows here: the share of damaged ones decides, not where each record ends.
-    rows, affected, first_line, sample = 0, 0, 0, b""
-    lines = head[facts.data_start :].split(b"\n")
+    data = head[facts.data_start :]
     if not complete:
-        lines.pop()  # only its beginning is known
-    for number, line in enumerate(lines, facts.header_lines + 1):
-        if not line.strip():
-            continue
-        rows += 1
-        if not is_utf8(line):
-            affected += 1
-            first_line = first_line or number
-            sample += line + b"\n"
+        data = data[: data.rfind(b"\n") + 1]  # only the beginning of the last line is known
+    reader = RowReader(facts.columns, facts.width, facts.delimiter.encode(), (), facts.header)
+    rows, affected, first_line, sample = 0, 0, 0, b""
+    lines = facts.header_lines
+    for section in read_sections([data], reader.layout, ends_file=complete):
+        for record in section.records():
+            if isinstance(reader.read(record), NoRow):
+                continue
+            rows += 1
+            if not is_utf8(record.raw):
+                affected += 1
+                first_line = first_line or lines + record.line
+                sample += record.raw + b"\n"
+        lines += section.line_ends
     if not too_many_refused(affected, rows) and not (complete and affected == rows > 0):
         return None
     of_rows = f"{rows:,} rows" if complete else f"the first {rows:,} rows"

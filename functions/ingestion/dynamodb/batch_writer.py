@@ -1,7 +1,7 @@
 """How items get into the table: BatchWriteItem, several in flight, retried until a deadline.
 
 A throttled table slows the writer and never fails it by itself. The interface is
-``BatchWriter.put``, ``drain``, ``stop`` and ``acknowledged``.
+``BatchWriter.put``, ``pass_over``, ``drain``, ``stop`` and ``acknowledged``.
 """
 
 import time
@@ -158,6 +158,15 @@ class BatchWriter(Generic[Mark]):
         self._sent.append(batch)
         self._open_keys |= distinct
         self._send(batch)
+
+    def pass_over(self, mark: Mark) -> None:
+        """Take note of a place that is reached without an item to put."""
+        if not self._sent:
+            self.acknowledged = mark
+        elif self._sent[-1].keys:
+            self._sent.append(_Batch(self._rows, ((), ()), frozenset(), (), mark))
+        else:
+            self._sent[-1].mark = mark
 
     def drain(self) -> None:
         """Return once everything is acknowledged. Raises like ``put``."""

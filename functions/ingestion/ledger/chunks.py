@@ -38,7 +38,15 @@ class ChunkProgress:
     rows_refused: int = 0
     rows_refused_by_table: int = 0
     """Of the refused ones those that are good rows, but not for this table."""
-    refused_parts: list[str] = field(default_factory=list)
+    refused_parts: int = 0
+    """Complete parts of rows that the file's rules refuse, see ``s3.refused_rows``."""
+    refused_open_rows: int = 0
+    """Such rows in one more part, which a checkpoint has left incomplete."""
+    refused_by_table_parts: int = 0
+    refused_by_table_open_rows: int = 0
+    superseded_parts: int = 0
+    first_refused: dict[str, Any] | None = None
+    """The first refused row: ``{"line", "column", "reason"}``."""
     throttles: int = 0
     """Answers by which the table took less than it was asked to."""
     rounds: list[list[str]] = field(default_factory=list)

@@ -1,31 +1,207 @@
-"""Refused and superseded rows in the work bucket: one part per call of Write Chunk, JSON lines."""
+"""Rows that are not in the table, in the work bucket: JSON lines, in parts of bounded size.
+
+A chunk's refused rows are a series of parts, and so are its superseded ones. A series is in the
+order of lines, and the chunk's rows alone decide what each of its parts holds: a call of Write
+Chunk that does another one's work again writes the same parts again. Only the last part of a series
+may be incomplete, at a checkpoint. Its name has the number of its rows then, so that a late call
+can't replace a longer part by a shorter one.
+"""
 
 import heapq
+import io
 import json
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
 
 from ingestion.csv_files.refused_rows import RefusedRow
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+MAX_PART_BYTES = 4 * 1024 * 1024
+"""A part ends with the row that makes it at least as large as this."""
+
+_PARTS_AHEAD = 16
+"""Parts that are fetched before they are needed: 64 MiB of memory."""
+
+
+class Series(NamedTuple):
+    """A series has ``complete`` parts, and one of ``open_rows`` rows behind them; or parts that
+    have names of their own."""
+
+    prefix: str
+    complete: int = 0
+    open_rows: int = 0
+    names: Sequence[str] = ()
+
+    def keys(self) -> list[str]:
+        """The keys of its parts, in their order."""
+        keys = [*self.names]
+        keys += [_part_key(self.prefix, number) for number in range(self.complete)]
+        if self.open_rows:
+            keys.append(_open_part_key(self.prefix, self.complete, self.open_rows))
+        return keys
+
+
+def _part_key(prefix: str, number: int) -> str:
+    return f"{prefix}{number:06d}.jsonl"
+
+
+def _open_part_key(prefix: str, number: int, rows: int) -> str:
+    return f"{prefix}{number:06d}-{rows}.jsonl"
+
+
+class PartWriter:
+    """Writes one series. It goes on behind the parts of ``series``, which have ``rows`` rows.
+
+    Memory: one part.
+    """
+
+    def __init__(self, client: "S3Client", bucket: str, series: Series, rows: int = 0) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._prefix = series.prefix
+        self.rows = rows
+        """In the whole series."""
+        self._complete = series.complete
+        self._lines: list[bytes] = []  # of the part that is not complete
+        self._size = 0
+        self._first_rows = [rows - series.open_rows]  # before each part of this writer's
+        if series.open_rows:
+            self._reopen(_open_part_key(self._prefix, series.complete, series.open_rows))
+
+    def add(self, row: RefusedRow) -> None:
+        """Add a row. Its line comes after those of the rows before it."""
+        line = _json_line(row)
+        self._lines.append(line)
+        self._size += len(line)
+        self.rows += 1
+        if self._size >= MAX_PART_BYTES:
+            self._write_complete()
+
+    def go_back(self, rows: int) -> None:
+        """Forget all but the first so many rows, no fewer than the series had at first."""
+        if rows < self._first_rows[-1]:
+            while rows < self._first_rows[-1]:
+                self._first_rows.pop()
+                self._complete -= 1
+            self._reopen(_part_key(self._prefix, self._complete))
+        del self._lines[rows - self._first_rows[-1] :]
+        self._size = sum(map(len, self._lines))
+        self.rows = rows
+
+    def pause(self) -> Series:
+        """Write what is left as an incomplete part, behind which another writer can go on."""
+        if self._lines:
+            key = _open_part_key(self._prefix, self._complete, len(self._lines))
+            _put(self._client, self._bucket, key, self._lines)
+        return Series(self._prefix, self._complete, len(self._lines))
+
+    def finish(self) -> Series:
+        """Write what is left as the last part of a series that is over."""
+        if self._lines:
+            self._write_complete()
+        return Series(self._prefix, self._complete)
+
+    def _write_complete(self) -> None:
+        _put(self._client, self._bucket, _part_key(self._prefix, self._complete), self._lines)
+        self._complete += 1
+        self._first_rows.append(self.rows)
+        self._lines = []
+        self._size = 0
+
+    def _reopen(self, key: str) -> None:
+        body = _get(self._client, self._bucket, key)
+        self._lines = list(io.BytesIO(body))
+        self._size = len(body)
+
 
 def write_part(client: "S3Client", bucket: str, key: str, rows: Iterable[RefusedRow]) -> None:
-    """Keep the refused rows of one round of a chunk: a JSON array a line, sorted by line."""
-    body = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in sorted(rows))
-    client.put_object(Bucket=bucket, Key=key, Body=body.encode())
+    """Write a part by itself, with its rows in the order of lines."""
+    _put(client, bucket, key, map(_json_line, sorted(rows)))
 
 
 def read_parts(
-    client: "S3Client", bucket: str, keys: Iterable[str], line_offset: int
+    client: "S3Client", bucket: str, keys: Iterable[str], line_offset: int = 0
 ) -> Iterator[RefusedRow]:
-    """The rows of one chunk's parts in the order of their lines, counted from the file's start."""
-    for row in heapq.merge(*(_read_part(client, bucket, key) for key in keys)):
-        yield row._replace(line=row.line + line_offset)
+    """The rows of parts that follow one another, with ``line_offset`` added to their lines."""
+    for key in keys:
+        yield from _rows(_get(client, bucket, key), line_offset)
 
 
-def _read_part(client: "S3Client", bucket: str, key: str) -> Iterator[RefusedRow]:
-    body = client.get_object(Bucket=bucket, Key=key)["Body"].read()
-    for line in body.splitlines():  # JSON escapes every line end within
-        yield RefusedRow(*json.loads(line))
+def read_rows(
+    client: "S3Client", bucket: str, series: Iterable[Series], line_offset: int = 0
+) -> Iterator[RefusedRow]:
+    """The rows of several series of one chunk, in the order of their lines."""
+    every = [read_parts(client, bucket, one.keys(), line_offset) for one in series]
+    yield from heapq.merge(*every)
+
+
+class ChunkRows(NamedTuple):
+    """Where the rows of one chunk are."""
+
+    chunk: int
+    lines_before: int
+    """Lines of the file before the chunk's first one."""
+    series: Sequence[Series]
+
+
+def read_chunks(
+    client: "S3Client", bucket: str, chunks: Iterable[ChunkRows]
+) -> Generator[RefusedRow]:
+    """All rows of some chunks in the order of their lines, which are counted from the file's start.
+
+    A load may have thousands of chunks with a few rows each, so the first parts of the next ones
+    are fetched meanwhile.
+    """
+    ahead: deque[tuple[ChunkRows, list[Future[bytes]]]] = deque()
+    parts_ahead = 0
+    threads = ThreadPoolExecutor(_PARTS_AHEAD, "refused-rows")
+    try:
+        for chunk in chunks:
+            first_parts = [
+                threads.submit(_get, client, bucket, series.keys()[0]) for series in chunk.series
+            ]
+            ahead.append((chunk, first_parts))
+            parts_ahead += len(first_parts)
+            while parts_ahead >= _PARTS_AHEAD:
+                parts_ahead -= len(ahead[0][1])
+                yield from _read_chunk(client, bucket, *ahead.popleft())
+        while ahead:
+            yield from _read_chunk(client, bucket, *ahead.popleft())
+    finally:
+        threads.shutdown(cancel_futures=True)
+
+
+def _read_chunk(
+    client: "S3Client", bucket: str, chunk: ChunkRows, first_parts: list["Future[bytes]"]
+) -> Iterator[RefusedRow]:
+    def rows(first_part: "Future[bytes]", series: Series) -> Iterator[RefusedRow]:
+        yield from _rows(first_part.result(), chunk.lines_before)
+        yield from read_parts(client, bucket, series.keys()[1:], chunk.lines_before)
+
+    yield from heapq.merge(*map(rows, first_parts, chunk.series))
+
+
+def _rows(body: bytes, line_offset: int) -> Iterator[RefusedRow]:
+    for text in io.BytesIO(body):  # JSON escapes every line end within
+        line, column, reason, raw = _decode(text.decode())
+        yield RefusedRow(line + line_offset, column, reason, raw)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+_decode = json.JSONDecoder().decode
+
+
+def _json_line(row: RefusedRow) -> bytes:
+    return _encode(row).encode() + b"\n"
+
+
+def _put(client: "S3Client", bucket: str, key: str, lines: Iterable[bytes]) -> None:
+    client.put_object(Bucket=bucket, Key=key, Body=b"".join(lines))
+
+
+def _get(client: "S3Client", bucket: str, key: str) -> bytes:
+    return client.get_object(Bucket=bucket, Key=key)["Body"].read()

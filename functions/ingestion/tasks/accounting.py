@@ -8,8 +8,11 @@ from ingestion.csv_files.fast_rows import Page
 from ingestion.csv_files.item_json import EncodedKey
 from ingestion.csv_files.key_digests import Digest, KeyDigests
 from ingestion.csv_files.refused_rows import RefusedRow
+from ingestion.csv_files.sections import Section
 from ingestion.errors import AccountingError
 from ingestion.ledger.chunks import ChunkProgress
+from ingestion.names import refused_rows_prefix
+from ingestion.s3.refused_rows import PartWriter, Series
 
 
 class Reached(NamedTuple):
@@ -53,9 +56,19 @@ class Place(NamedTuple):
 
 
 class Tally:
-    """The running counts of one round, which goes on from ``progress``."""
+    """The running counts of one round, which goes on from ``progress``.
 
-    def __init__(self, progress: ChunkProgress, digest: Digest) -> None:
+    ``refused`` takes the rows that the file's rules refuse, and ``refused_by_table`` those that the
+    table refuses, behind those of ``progress``.
+    """
+
+    def __init__(
+        self,
+        progress: ChunkProgress,
+        digest: Digest,
+        refused: PartWriter,
+        refused_by_table: PartWriter,
+    ) -> None:
         self.before = progress
         self.reached = Reached(
             progress.next_byte,
@@ -69,8 +82,9 @@ class Tally:
         )
         self.keys = KeyDigests(digest)
         """Of all accepted rows from the chunk's start on."""
-        self._refused: list[RefusedRow] = []
-        self._refused_by_table = 0
+        self._refused = refused
+        self._refused_by_table = refused_by_table
+        self._first_refused = progress.first_refused
 
     def remember(self, keys: Sequence[EncodedKey]) -> None:
         """Take note of the keys of rows that an earlier round has accounted for."""
@@ -80,16 +94,31 @@ class Tally:
         """A place in the page that is to be counted next."""
         return Place(self.reached, page, accepted)
 
+    def place_behind(self) -> Place:
+        """The place behind everything that is counted."""
+        return Place(self.reached, Page(Section(b"", 0)), 0)
+
     def count(self, page: Page) -> None:
+        """Count a page. It keeps no refused rows: a page may have very many, and be kept for long
+        until the table has taken its other ones."""
         for row in page.refused:
-            self._refused.append(row._replace(line=self.reached.lines + row.line))
+            self._add(row._replace(line=self.reached.lines + row.line), self._refused)
         self.keys.add(page.keys)
         self.reached = self.reached.after(page)
+        page.refused.clear()
+
+    def _add(self, row: RefusedRow, parts: PartWriter) -> None:
+        parts.add(row)
+        first = self._first_refused
+        if first is None or row.line < first["line"]:
+            self._first_refused = {"line": row.line, "column": row.column, "reason": row.reason}
 
     def go_back(self, place: Place, part: Page) -> None:
         """Count nothing behind a place. ``part`` is its page up to there."""
         self.reached = place.reached
-        del self._refused[self.reached.rows_refused - self.before.rows_refused :]
+        self._refused.go_back(self.reached.rows_refused - self.before.rows_refused_by_table)
+        if self.reached.rows_refused == 0:
+            self._first_refused = None
         self.keys.keep(self.reached.rows_accepted)
         self.count(part)
 
@@ -97,8 +126,8 @@ class Tally:
         """Count accepted rows of this round as refused by the table, once all that is to be counted
         has been. ``keys`` are theirs."""
         self.keys.forget(keys)
-        self._refused += rows
-        self._refused_by_table += len(rows)
+        for row in rows:
+            self._add(row, self._refused_by_table)
         self.reached = self.reached._replace(
             rows_accepted=self.reached.rows_accepted - len(rows),
             rows_refused=self.reached.rows_refused + len(rows),
@@ -123,21 +152,20 @@ class Tally:
                 f"{len(self.keys)} keys noted for {reached.rows_accepted} rows."
             )
 
-    @property
-    def refused(self) -> list[RefusedRow]:
-        """The rows that were refused in this round."""
-        return self._refused
-
     def progress(
-        self, *, parts: Sequence[str], throttles: int, times: list[str], finished: "Finished | None"
+        self, *, throttles: int, times: list[str], finished: "Finished | None"
     ) -> ChunkProgress:
-        """What to record of the chunk: the round's ``parts`` of rows that are not written, its
-        ``times``, and, if the chunk is finished, what its keys say.
+        """What to record of the chunk: the round's ``times``, and, if the chunk is finished, what
+        its keys say. Writes what is left of the refused rows to the work bucket.
 
         Superseded rows are counted when the chunk is finished; until then they count as written.
         """
         before, reached = self.before, self.reached
         superseded = finished.superseded if finished else 0
+        refused, by_table = (
+            parts.finish() if finished else parts.pause()
+            for parts in (self._refused, self._refused_by_table)
+        )
         return replace(
             before,
             next_byte=reached.next_byte,
@@ -152,8 +180,13 @@ class Tally:
             rows_written=reached.rows_accepted - superseded,
             rows_superseded=superseded,
             rows_refused=reached.rows_refused,
-            rows_refused_by_table=before.rows_refused_by_table + self._refused_by_table,
-            refused_parts=[*before.refused_parts, *parts],
+            rows_refused_by_table=self._refused_by_table.rows,
+            refused_parts=refused.complete,
+            refused_open_rows=refused.open_rows,
+            refused_by_table_parts=by_table.complete,
+            refused_by_table_open_rows=by_table.open_rows,
+            superseded_parts=finished.superseded_parts if finished else 0,
+            first_refused=self._first_refused,
             throttles=before.throttles + throttles,
             rounds=[*before.rounds, times],
             distinct_keys=finished.distinct_keys if finished else 0,
@@ -165,6 +198,30 @@ class Finished(NamedTuple):
     """What the keys of a whole chunk say."""
 
     superseded: int
-    """Rows that a later row of the chunk supersedes."""
+    """Rows that a later row of the chunk supersedes,"""
+    superseded_parts: int
+    """and the parts in the work bucket that list them."""
     distinct_keys: int
     repeated_keys: int
+
+
+class ChunkSeries(NamedTuple):
+    """The parts of a chunk's rows that are not in the table."""
+
+    refused: Series
+    refused_by_table: Series
+    superseded: Series
+
+
+def chunk_series(load_id: str, generation: str, progress: ChunkProgress) -> ChunkSeries:
+    """Where the rows of a chunk are that are not in the table."""
+    prefix = refused_rows_prefix(load_id, generation, progress.index)
+    return ChunkSeries(
+        Series(f"{prefix}refused-", progress.refused_parts, progress.refused_open_rows),
+        Series(
+            f"{prefix}refused-by-table-",
+            progress.refused_by_table_parts,
+            progress.refused_by_table_open_rows,
+        ),
+        Series(f"{prefix}superseded-", progress.superseded_parts),
+    )

@@ -1,7 +1,7 @@
 """A batch of Settle Equal Keys: its chunks are read again, the last one first."""
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +15,7 @@ from ingestion.dynamodb.batch_writer import BatchWriter, WritingStopped
 from ingestion.errors import AccountingError
 from ingestion.ledger.chunks import ChunkProgress
 from ingestion.ledger.writing_times import WritingTime
-from ingestion.s3.refused_rows import read_parts, write_part
+from ingestion.s3.refused_rows import Series, read_rows, write_part
 from ingestion.tasks.chunk_rows import ChunkPages
 
 if TYPE_CHECKING:
@@ -125,17 +125,18 @@ class BatchSettler:
         number: int,
         progress: ChunkProgress,
         pages: ChunkPages,
+        listed: Sequence[Series],
         after_line: int,
     ) -> None:
-        """Settle the rows of a chunk behind ``after_line``. Raises WritingStopped when ``line`` is
-        as far as it got."""
+        """Settle the rows of a chunk behind ``after_line``, but for those that Write Chunk has
+        ``listed``. Raises WritingStopped when ``line`` is as far as it got."""
         index = progress.index
         wanted, certain = frozenset(batch.wanted[index]), batch.certain(index)
         found = set()
         self.line = line = after_line
         place = f"{index:06d}-{number:06d}"
         try:
-            for row in self._rows(progress, pages, wanted):
+            for row in self._rows(progress, pages, listed, wanted):
                 found.add(row.digest)
                 if row.line <= after_line:
                     continue
@@ -155,16 +156,20 @@ class BatchSettler:
             )
 
     def _rows(
-        self, progress: ChunkProgress, pages: ChunkPages, wanted: frozenset[int]
+        self,
+        progress: ChunkProgress,
+        pages: ChunkPages,
+        listed: Sequence[Series],
+        wanted: frozenset[int],
     ) -> Iterator[KeyedRow]:
         """The chunk's last row of each key that is wanted."""
         # Rows that the chunk itself has found superseded, or the table has refused.
-        listed = read_parts(self._s3, self._work_bucket, progress.refused_parts, 0)
-        left_out = next(listed, None)
+        rows = read_rows(self._s3, self._work_bucket, listed)
+        left_out = next(rows, None)
         sections = pages.sections(progress.start, progress.end)
         for row in rows_with(wanted, self._watched(sections), pages.reader, self._digest):
             while left_out and left_out.line < row.line:
-                left_out = next(listed, None)
+                left_out = next(rows, None)
             if not left_out or left_out.line != row.line:
                 yield row
 

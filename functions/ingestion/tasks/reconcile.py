@@ -1,21 +1,21 @@
 """The task Reconcile: what the ledger says of all chunks, added up and reported."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ingestion.contracts import File, LoadResult, Plan
-from ingestion.csv_files.refused_rows import RefusedRow, csv_lines
-from ingestion.errors import AccountingError
 from ingestion.ledger.chunks import ChunkProgress, Chunks, EqualKeys
 from ingestion.ledger.claims import Claim
 from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import OVERTAKEN, Turns
 from ingestion.ledger.writing_times import writing_times
-from ingestion.s3.refused_rows import read_parts
-from ingestion.s3.streams import file_object
+from ingestion.s3.refused_rows import ChunkRows, Series
 from ingestion.s3.work_bucket import read_json
+from ingestion.tasks.accounting import chunk_series
+from ingestion.tasks.join_refused_rows import join_refused_rows
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.target_table import TABLE_REPLACED, TargetTable
 
@@ -79,8 +79,14 @@ class Reconciler:
         totals = _totals(chunks, settled)
         missing = missing or self._limits.exceeded(totals)
         complete = missing is None and not overtaken
-        refused_rows, first_error = self._join_refused_rows(
-            load_id, chunks, settled, file.header_lines
+        numbered = _numbered(chunks)
+        listed = sum(chunk.rows_refused + chunk.rows_superseded for chunk in numbered)
+        refused_rows = join_refused_rows(
+            self._s3,
+            self._work_bucket,
+            load_id,
+            self._listed_rows(load_id, plan.generation, numbered, settled, file.header_lines),
+            listed + (settled.rows_superseded if settled else 0),
         )
         result = self._result(
             load_id,
@@ -99,7 +105,7 @@ class Reconciler:
             "blank_lines": totals["blank_lines"],
             "lines": _line_counts(chunks, file.header_lines),
             "unread": plan.unread.to_json() if plan.unread else None,
-            "first_error": first_error,
+            "first_error": _first_error(numbered, file.header_lines),
             "rows_per_second": rows_per_second(chunks),
             # Rows that only this earlier load had stay in the table.
             "replaces": newest.replaces if newest and is_newest else None,
@@ -156,57 +162,34 @@ class Reconciler:
             report=f"s3://{self._work_bucket}/reports/{load_id}.json",
         )
 
-    def _join_refused_rows(
+    def _listed_rows(
         self,
         load_id: str,
+        generation: str,
         chunks: Sequence[ChunkProgress],
         settled: EqualKeys | None,
         header_lines: int,
-    ) -> tuple[str | None, dict[str, Any] | None]:
-        """The joined file's URL and the first refused row's place, if any.
+    ) -> list[ChunkRows]:
+        """Where the rows are that are not in the table, of the chunks that have any.
 
-        Behind the first unfinished chunk lines can't be numbered; the load has failed then, and the
-        replay that finishes the chunk lists the rows behind it."""
-        chunks = _numbered(chunks)
-        counted = sum(chunk.rows_refused + chunk.rows_superseded for chunk in chunks)
-        counted += settled.rows_superseded if settled else 0
-        if not counted:
-            return None, None
-        key = f"refused-rows/{load_id}/refused-rows.csv"
-        listed = 0
-        first_error = None
-
-        def noted() -> Iterator[RefusedRow]:
-            nonlocal listed, first_error
-            for row in self._refused_rows(chunks, settled, header_lines):
-                listed += 1
-                if first_error is None and row.reason != "superseded":
-                    first_error = {"line": row.line, "column": row.column, "reason": row.reason}
-                yield row
-
-        self._s3.upload_fileobj(
-            file_object(csv_lines(noted())),
-            self._work_bucket,
-            key,
-            ExtraArgs={"ContentType": "text/csv; charset=utf-8"},
-        )
-        if listed != counted:
-            raise AccountingError(
-                f"Load {load_id}: {counted} rows refused or superseded, but {listed} listed."
-            )
-        return f"s3://{self._work_bucket}/{key}", first_error
-
-    def _refused_rows(
-        self, chunks: Sequence[ChunkProgress], settled: EqualKeys | None, header_lines: int
-    ) -> Iterator[RefusedRow]:
+        Lines behind the first unfinished chunk can't be numbered. The load has failed then, and the
+        replay that finishes the chunk lists the rows behind it.
+        """
         superseded: dict[str, list[str]] = {}
         if settled and settled.parts:
             superseded = read_json(self._s3, self._work_bucket, settled.parts)
-        line_offset = header_lines
+        listed = []
+        lines = header_lines
         for chunk in chunks:
-            parts = [*chunk.refused_parts, *superseded.get(str(chunk.index), [])]
-            yield from read_parts(self._s3, self._work_bucket, parts, line_offset)
-            line_offset += chunk.lines
+            series = [
+                *chunk_series(load_id, generation, chunk),
+                *_series_of_batches(superseded.get(str(chunk.index), [])),
+            ]
+            series = [one for one in series if one.keys()]
+            if series:
+                listed.append(ChunkRows(chunk.index, lines, series))
+            lines += chunk.lines
+        return listed
 
     def _write_report(self, load_id: str, status: str, facts: Mapping[str, Any]) -> None:
         entry = self._loads.load(load_id) or {}
@@ -282,6 +265,26 @@ UNREAD = {
     "unpacks_too_large": "The gzip data unpacks to more than 200 times its size.",
 }
 """Why a compressed file could not be read to its end."""
+
+
+def _series_of_batches(parts: Sequence[str]) -> list[Series]:
+    """The series of rows that the batches of Settle Equal Keys have found superseded in one chunk.
+    Within a batch the parts follow one another; two batches may have found neighbours."""
+    batches = defaultdict(list)
+    for part in parts:
+        _, batch, *_ = part.rpartition("/")[2].split("-")
+        batches[batch].append(part)
+    return [Series("", names=names) for names in batches.values()]
+
+
+def _first_error(chunks: Sequence[ChunkProgress], header_lines: int) -> dict[str, Any] | None:
+    """Line, column and reason of the first refused row."""
+    lines = header_lines
+    for chunk in chunks:
+        if chunk.first_refused:
+            return {**chunk.first_refused, "line": lines + chunk.first_refused["line"]}
+        lines += chunk.lines
+    return None
 
 
 def _numbered(chunks: Sequence[ChunkProgress]) -> list[ChunkProgress]:

@@ -30,6 +30,7 @@ from ingestion.ledger.writing_times import WritingTime, writing_times
 from ingestion.names import equal_keys_folder
 from ingestion.s3.digest_files import read_open_keys, write_open_keys
 from ingestion.s3.work_bucket import read_json, write_json
+from ingestion.tasks.accounting import chunk_series
 from ingestion.tasks.chunk_rows import ChunkPages
 from ingestion.tasks.equal_keys_batch import Batch, BatchSettler, Mark, Settled
 from ingestion.tasks.suspect_search import SuspectSearch
@@ -186,7 +187,10 @@ class EqualKeySettler:
                                 load.schema,
                                 is_last=index == load.plan.chunks - 1,
                             )
-                            settler.settle_chunk(batch, number, load.chunks[index], pages, after)
+                            progress = load.chunks[index]
+                            # Rows that are refused when they are read are not met again.
+                            listed = chunk_series(load.load_id, load.plan.generation, progress)[1:]
+                            settler.settle_chunk(batch, number, progress, pages, listed, after)
                     settled.open_keys.clear()
                     number, chunk = number + 1, None
         except WritingStopped as stop:

@@ -5,6 +5,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ingestion.contracts import ChunkResult, ChunkTask
@@ -21,13 +22,15 @@ from ingestion.ledger.store import timestamp
 from ingestion.ledger.versions import LOOK_SECONDS, Turns, WriterLease
 from ingestion.names import digests_key
 from ingestion.s3.digest_files import write_digests
-from ingestion.s3.refused_rows import read_parts, write_part
-from ingestion.tasks.accounting import Finished, Place, Tally
+from ingestion.s3.refused_rows import PartWriter, read_parts
+from ingestion.tasks.accounting import Finished, Place, Tally, chunk_series
 from ingestion.tasks.chunk_rows import ChunkPages
 from ingestion.tasks.target_table import TableReplaced, TargetTable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+_ROWS_AT_A_TIME = 50_000  # of those that the table refuses, each of up to 2 kB
 
 CHECKPOINT_SECONDS = 30.0
 """Kept back of a round's time: half to let batches in flight finish, half for the checkpoint."""
@@ -116,10 +119,18 @@ class ChunkWriter:
         """Write what is left of a chunk. Answers how far it has got, which is ``before`` if it was
         overtaken at once, and whether it was overtaken."""
         began = timestamp(self._turns.now())
-        tally = Tally(before, key_digest(task.digest_key))
+        series = chunk_series(task.load_id, task.generation, before)
+        by_table, bucket = before.rows_refused_by_table, self._work_bucket
+        tally = Tally(
+            before,
+            key_digest(task.digest_key),
+            PartWriter(self._s3, bucket, series.refused, before.rows_refused - by_table),
+            PartWriter(self._s3, bucket, series.refused_by_table, by_table),
+        )
         is_last = task.chunk.index == task.chunks - 1
         pages = ChunkPages(self._s3, task.file, task.chunk, schema, is_last=is_last)
-        refused_lines = self._refused_by_table_earlier(before)
+        refused_by_table = read_parts(self._s3, bucket, series.refused_by_table.keys())
+        refused_lines = SortedNumbers(row.line for row in refused_by_table)
         writer = BatchWriter[Place](
             self._sender,
             self._table.name,
@@ -153,13 +164,10 @@ class ChunkWriter:
         else:
             raise NoProgress(f"Chunk {before.index}: no row was acknowledged in the time.")
         _refuse(pages, tally, SortedNumbers(writer.refused), refused_lines)
-        parts = self._write_part(task, tally)
         finished = None
         if is_written:
-            finished, superseded = self._finish(task, tally, pages, refused_lines, deadline)
-            parts += superseded
+            finished = self._finish(task, tally, pages, refused_lines, deadline)
         progress = tally.progress(
-            parts=parts,
             throttles=writer.throttles,
             times=[began, ended, lease.id],
             finished=finished,
@@ -170,13 +178,6 @@ class ChunkWriter:
         """Whether a row of the load is in the table, as far as the ledger knows."""
         chunks = self._chunks.all(task.load_id, task.generation)
         return any(chunk.rows_written for chunk in chunks)
-
-    def _refused_by_table_earlier(self, before: ChunkProgress) -> SortedNumbers:
-        """The lines of the rows that the table has refused in earlier rounds."""
-        if not before.rows_refused_by_table:
-            return SortedNumbers()
-        rows = read_parts(self._s3, self._work_bucket, before.refused_parts, 0)
-        return SortedNumbers(row.line for row in rows if row.reason == "refused_by_table")
 
     def _feed(
         self,
@@ -190,13 +191,14 @@ class ChunkWriter:
         """Put what is left of the chunk. The rows at ``refused_lines`` were refused by the table in
         an earlier round. Raises WritingStopped at the deadline, or Overtaken."""
         before = tally.before
-        lines = 0
-        for page in pages.pages(before.start, before.next_byte):
-            tally.remember(pages.keys_without(page, refused_lines, lines))
-            lines += page.lines
+        if before.rows_read > before.rows_refused:
+            lines = 0
+            for page in pages.pages(before.start, before.next_byte):
+                tally.remember(pages.keys_without(page, refused_lines, lines))
+                lines += page.lines
         next_look = self._clock() + LOOK_SECONDS
         for page in pages.pages(before.next_byte, before.end):
-            for first in range(0, len(page.requests), writer.batch_items):
+            for first in range(0, max(1, len(page.requests)), writer.batch_items):
                 now = self._clock()
                 if now > deadline:
                     raise WritingStopped
@@ -205,9 +207,11 @@ class ChunkWriter:
                     if lease.overtaken():
                         raise Overtaken
                 last = min(first + writer.batch_items, len(page.requests))
-                place = tally.place(page, last)
-                writer.put(page.keys[first:last], page.requests[first:last], place)
+                if first < last:
+                    place = tally.place(page, last)
+                    writer.put(page.keys[first:last], page.requests[first:last], place)
             tally.count(page)
+            writer.pass_over(tally.place_behind())
 
     def _finish(
         self,
@@ -216,37 +220,28 @@ class ChunkWriter:
         pages: ChunkPages,
         refused_lines: SortedNumbers,
         deadline: float,
-    ) -> tuple[Finished | None, list[str]]:
-        """Keep the digests and list the superseded rows of a chunk that is written. Answers with
-        the parts that list them; None if the next call has to do it for want of time."""
+    ) -> Finished | None:
+        """Keep the digests and list the superseded rows of a chunk that is written. None if the
+        next call has to do it for want of time."""
         before = tally.before
         digests = digests_key(task.load_id, task.generation, before.index)
         distinct, repeated = write_digests(self._s3, self._work_bucket, digests, tally.keys)
         if not repeated:
-            return Finished(0, distinct, 0), []
+            return Finished(0, 0, distinct, 0)
         needed = finding_seconds(len(repeated), before.end - before.start)
         can_wait = before.next_byte < before.end
         if can_wait and self._clock() + needed > deadline:
-            return None, []
+            return None
 
         def sections() -> Iterator[Section]:
             return pages.sections(task.chunk.start, tally.reached.next_byte)
 
         digest = key_digest(task.digest_key)
-        rows = list(superseded_rows(repeated, sections, pages.reader, digest, refused_lines))
-        part = f"{_parts(task)}-superseded.jsonl"
-        if rows:
-            write_part(self._s3, self._work_bucket, part, rows)
-        return Finished(len(rows), distinct, len(repeated)), [part] if rows else []
-
-    def _write_part(self, task: ChunkTask, tally: Tally) -> list[str]:
-        """List the rows that were refused in this round."""
-        if not tally.refused:
-            return []
-        # The name says which bytes it is about, so a repetition replaces it by the same rows.
-        part = f"{_parts(task)}-{tally.before.next_byte}-{tally.reached.next_byte}.jsonl"
-        write_part(self._s3, self._work_bucket, part, tally.refused)
-        return [part]
+        series = chunk_series(task.load_id, task.generation, before).superseded
+        parts = PartWriter(self._s3, self._work_bucket, series)
+        for row in superseded_rows(repeated, sections, pages.reader, digest, refused_lines):
+            parts.add(row)
+        return Finished(parts.rows, parts.finish().complete, distinct, len(repeated))
 
 
 def _refuse(
@@ -258,12 +253,8 @@ def _refuse(
         return
     before = tally.before
     start, end = before.next_byte, tally.reached.next_byte
-    refused = list(pages.refused_by_table(start, end, numbers, before.lines))
-    tally.refuse([row for row, _ in refused], [key for _, key in refused])
-    for row, _ in refused:
-        refused_lines.append(row.line)
-
-
-def _parts(task: ChunkTask) -> str:
-    folder = task.generation or "parts"
-    return f"refused-rows/{task.load_id}/{folder}/{task.chunk.index:06d}"
+    refused = pages.refused_by_table(start, end, numbers, before.lines)
+    while some := list(islice(refused, _ROWS_AT_A_TIME)):
+        tally.refuse([row for row, _ in some], [key for _, key in some])
+        for row, _ in some:
+            refused_lines.append(row.line)

@@ -1,4 +1,4 @@
-"""Refused rows are kept, joined and written as CSV without losing a character."""
+"""Refused rows are kept and written as CSV without losing a character."""
 
 import csv
 import io
@@ -12,22 +12,8 @@ from ingestion.csv_files.refused_rows import (
     csv_lines,
     refused_row,
 )
-from ingestion.s3.refused_rows import read_parts, write_part
 
 AWKWARD = ['a,"b"', "two\nlines", "cr\rhere", "crlf\r\nhere", "\u2028\x85\x1c", "é日本", "\x00", ""]
-
-
-class Bucket:
-    """As much of an S3 client as the parts need."""
-
-    def __init__(self):
-        self.objects = {}
-
-    def put_object(self, *, Bucket, Key, Body):
-        self.objects[Bucket, Key] = Body
-
-    def get_object(self, *, Bucket, Key):
-        return {"Body": io.BytesIO(self.objects[Bucket, Key])}
 
 
 def rows_of(*lines, raw="x"):
@@ -55,26 +41,6 @@ def test_a_long_text_is_cut():
 
 
 @pytest.mark.parametrize("raw", AWKWARD)
-def test_a_part_is_read_as_it_was_written(raw):
-    bucket = Bucket()
-    write_part(bucket, "work", "a.jsonl", rows_of(1, 2, raw=raw))
-    assert list(read_parts(bucket, "work", ["a.jsonl"], 0)) == rows_of(1, 2, raw=raw)
-
-
-def test_rows_come_by_line_over_all_parts_counted_from_the_files_start():
-    """A superseded row may be listed in a later round than its neighbours."""
-    bucket = Bucket()
-    write_part(bucket, "work", "a.jsonl", rows_of(9, 1, 4))
-    write_part(bucket, "work", "b.jsonl", rows_of(10, 3))
-    rows = list(read_parts(bucket, "work", ["a.jsonl", "b.jsonl"], 100))
-    assert rows == rows_of(101, 103, 104, 109, 110)
-
-
-def test_no_parts_no_rows():
-    assert list(read_parts(Bucket(), "work", [], 5)) == []
-
-
-@pytest.mark.parametrize("raw", AWKWARD)
 def test_any_reader_of_csv_gets_the_rows_back(raw):
     assert as_csv(rows_of(5, 6, raw=raw)) == [
         list(HEADER),
@@ -98,21 +64,15 @@ def test_no_other_text_gets_an_apostrophe(raw):
     assert as_csv(rows_of(5, raw=raw))[1][3] == raw
 
 
-def test_the_parts_keep_a_formula_as_it_is():
-    """They are joined again whenever a load is replayed."""
-    bucket = Bucket()
-    write_part(bucket, "work", "a.jsonl", rows_of(1, raw="=1+1"))
-    assert list(read_parts(bucket, "work", ["a.jsonl"], 0)) == rows_of(1, raw="=1+1")
-
-
 def test_rows_are_taken_only_as_they_are_read():
     taken = []
 
     def rows():
-        for row in rows_of(*range(1000)):
+        for row in rows_of(*range(10_000)):
             taken.append(row.line)
             yield row
 
-    lines = csv_lines(rows())
-    assert [next(lines) for _ in range(3)][2].startswith(b"1,quantity,")
-    assert taken == [0, 1]
+    texts = csv_lines(rows())
+    assert next(texts).startswith(b"line,column,reason,raw\r\n0,quantity,")
+    assert len(taken) < 1_000
+    assert b"".join(texts).endswith(b"\r\n9999,quantity,bad_quantity,x\r\n")

@@ -207,6 +207,5 @@ def test_every_reason_given_is_of_the_vocabulary():
     given = {"missing_value", "bad_quantity", "bad_timestamp", "too_few_fields", "too_many_fields"}
     given |= {"malformed_quote", "not_utf8", "value_too_long", "bad_number"}  # above
     given |= {"unclosed_quote", "record_too_long"}  # tests of records
-    given |= {"too_many_refused"}  # tests of the refused share
     given |= {"superseded", "refused_by_table"}  # tests of write_chunk
     assert given == set(REASONS)

@@ -20,7 +20,9 @@ CHUNK = ChunkProgress(
     rows_read=6,
     rows_written=5,
     rows_refused=1,
-    refused_parts=["refused-rows/a.jsonl"],
+    refused_parts=3,
+    refused_open_rows=17,
+    first_refused={"line": 4, "column": "quantity", "reason": "bad_quantity"},
     rounds=[["2026-01-01T00:00:00.000Z", "2026-01-01T00:00:05.000Z", "one"]],
 )
 DONE = replace(
@@ -45,11 +47,10 @@ def chunks(request):
 
 
 def test_a_chunk_is_read_as_it_was_saved(chunks):
-    unread = replace(DONE, unread={"reason": "unclosed_quote", "line": 3, "bytes": 40})
-    assert chunks.save(LOAD, GENERATION, None, unread) == (unread, True)
+    assert chunks.save(LOAD, GENERATION, None, DONE) == (DONE, True)
     read = chunks.chunk(LOAD, GENERATION, 3)
-    assert read == unread
-    assert json.loads(json.dumps(read.to_json())) == unread.to_json()  # no Decimal in it
+    assert read == DONE
+    assert json.loads(json.dumps(read.to_json())) == DONE.to_json()  # no Decimal in it
 
 
 def test_a_call_that_read_the_entry_may_replace_it(chunks):
@@ -113,9 +114,9 @@ def test_the_chunks_of_a_load_come_by_index_and_without_others(chunks):
 def test_all_pages_of_chunks_are_read(dynamodb):
     """A page of Query ends at 1 MB."""
     chunks = Chunks(dynamodb, "Ledger")
-    parts = ["refused-rows/" + "x" * 1000] * 300
+    rounds = [["x" * 500, "y" * 500, "z"]] * 300
     for index in range(5):
-        chunks.save(LOAD, GENERATION, None, replace(CHUNK, index=index, refused_parts=parts))
+        chunks.save(LOAD, GENERATION, None, replace(CHUNK, index=index, rounds=rounds))
     first_page = dynamodb.query(
         TableName="Ledger",
         KeyConditionExpression="load_id = :load",

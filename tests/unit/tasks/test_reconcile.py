@@ -12,6 +12,7 @@ from ingestion.csv_files.rows import COLUMNS
 from ingestion.dynamodb import responses
 from ingestion.dynamodb.transport import Reply
 from ingestion.ledger.chunks import ChunkProgress
+from ingestion.s3.refused_rows import PartWriter, Series
 from ingestion.tasks.accounting import Tally
 from ingestion.tasks.reconcile import rows_per_second
 from tests.support.stack_in_memory import StackInMemory, TableInMemory
@@ -69,12 +70,13 @@ def test_the_time_is_that_of_each_second_counted_once(chunks):
 
 def test_each_round_adds_its_throttles_and_its_times():
     digest = key_digest("00")
-    first = Tally(ChunkProgress(0, 0, 9, 0), digest).progress(
-        parts=[], throttles=3, times=[at(0), at(5)], finished=None
+    refused = PartWriter(None, "work", Series("a-"))
+    first = Tally(ChunkProgress(0, 0, 9, 0), digest, refused, refused).progress(
+        throttles=3, times=[at(0), at(5)], finished=None
     )
     assert (first.throttles, first.rounds) == (3, [[at(0), at(5)]])
-    second = Tally(first, digest).progress(
-        parts=[], throttles=4, times=[at(60), at(65)], finished=None
+    second = Tally(first, digest, refused, refused).progress(
+        throttles=4, times=[at(60), at(65)], finished=None
     )
     assert (second.throttles, second.rounds) == (7, [[at(0), at(5)], [at(60), at(65)]])
 

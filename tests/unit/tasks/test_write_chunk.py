@@ -17,12 +17,14 @@ from ingestion.csv_files.fast_rows import PageReader
 from ingestion.csv_files.item_json import escape
 from ingestion.csv_files.key_digests import key_digest
 from ingestion.csv_files.rows import COLUMNS
+from ingestion.csv_files.sections import read_sections
 from ingestion.dynamodb import responses
 from ingestion.errors import NoProgress, TableUnreachable
 from ingestion.ledger.chunks import ChunkProgress, Chunks
 from ingestion.ledger.claims import Claims
 from ingestion.ledger.versions import Turns
-from ingestion.tasks.accounting import Reached, Tally
+from ingestion.s3.refused_rows import PartWriter, Series, read_parts
+from ingestion.tasks.accounting import Tally, chunk_series
 from ingestion.tasks.target_table import TargetTable
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS, ChunkWriter
 from tests.support.files import ACCEPTED, accepted_file
@@ -133,15 +135,17 @@ def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkP
             break
         assert progress.next_byte > at
         at = progress.next_byte
-    listed = [
-        json.loads(line)
-        for part in progress.refused_parts
-        for line in buckets.objects[WORK, part].splitlines()
-    ]
+    listed = []
+    for series in chunk_series("a", "g", progress):
+        rows_of_series = list(read_parts(anything.buckets, WORK, series.keys()))
+        assert rows_of_series == sorted(rows_of_series)
+        listed += rows_of_series
     lines_of_text = rows.text.decode().split("\n")
-    for line, _, _, raw in listed:
-        assert raw.split("\n")[0] == lines_of_text[line - 1]
-    reasons = {line: reason for line, _, reason, _ in listed}
+    for row in listed:
+        assert row.raw.split("\n")[0] == lines_of_text[row.line - 1]
+    reasons = {row.line: row.reason for row in listed}
+    first = min((line for line in reasons if reasons[line] != "superseded"), default=None)
+    assert (progress.first_refused or {"line": None})["line"] == first
     assert len(reasons) == len(listed), "each row is listed once"
     unfit = {line: reasons.pop(line) for line in rows.unfit}
     assert set(unfit.values()) <= {"refused_by_table", "superseded"}
@@ -200,6 +204,7 @@ def small_pages_and_longest_pauses():
     """Pages of some batches each, so that rounds end in the middle of one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ingestion.tasks.chunk_rows.PAGE_SIZE", 3_000)
+        patch.setattr("ingestion.s3.refused_rows.MAX_PART_BYTES", 200)
         patch.setattr(responses.random, "uniform", lambda shortest, longest: longest)
         yield
 
@@ -244,23 +249,40 @@ def test_refused_rows_behind_what_is_acknowledged_are_left_to_the_next_round():
 
 
 def test_going_back_forgets_the_refused_rows_behind_the_place_and_no_others():
-    """In a second round: five rows were refused in the first, which listed them itself."""
+    """In a second round: five rows were refused in the first."""
     reader = PageReader(ACCEPTED.columns, 7, b",", ("ticket_id", "product"))
     first, second = [
-        reader.read(f"T{at},Tea,B1,2026-01-31T00:00,,1,Lyon\nx,y\n".encode() * 2) for at in (1, 2)
+        reader.read(section)
+        for text in [f"T{at},Tea,B1,2026-01-31T00:00,,1,Lyon\nx,y\n".encode() * 2 for at in (1, 2)]
+        for section in read_sections([text], reader.layout, ends_file=False)
     ]
     before = ChunkProgress(
-        0, 0, 9_999, 100, lines=10, rows_read=7, rows_written=2, rows_refused=5, blank_lines=1
+        0, 0, 9_999, 100, row_lines=9, rows_read=7, rows_written=2, rows_refused=5, blank_lines=1
     )
-    tally = Tally(before, key_digest("00"))
+    bucket: Any = BucketsInMemory()
+    tally = Tally(
+        before,
+        key_digest("00"),
+        PartWriter(bucket, WORK, Series("a-"), 5),
+        PartWriter(bucket, WORK, Series("b-")),
+    )
+
+    def listed() -> list[int]:
+        progress = tally.progress(throttles=0, times=[], finished=None)
+        series = Series("a-", progress.refused_parts, progress.refused_open_rows)
+        return [row.line for row in read_parts(bucket, WORK, series.keys())]
+
     tally.count(first)
     place = tally.place(second, 1)
     tally.count(second)
-    assert [row.line for row in tally.refused] == [12, 14, 16, 18]
+    assert listed() == [12, 14, 16, 18]
     tally.go_back(place, reader.part(second, 1))
-    assert [row.line for row in tally.refused] == [12, 14]
+    assert listed() == [12, 14]
     row = len(b"T2,Tea,B1,2026-01-31T00:00,,1,Lyon\n")
-    assert tally.reached == Reached(100 + len(first.text) + row, 15, 1, 5, 7)
+    reached = tally.reached
+    assert reached.next_byte == 100 + first.section.size + row
+    assert (reached.lines, reached.blank_lines) == (15, 1)
+    assert (reached.rows_accepted, reached.rows_refused) == (5, 7)
 
 
 def test_a_table_that_throttles_is_given_up_in_time_for_the_checkpoint():
