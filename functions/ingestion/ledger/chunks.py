@@ -33,6 +33,8 @@ class ChunkProgress:
     rows_superseded: int = 0
     rows_refused: int = 0
     refused_parts: list[str] = field(default_factory=list)
+    warnings: dict[str, list[int]] = field(default_factory=dict)
+    """For each kind of warning the number of rows and the line of the first one."""
     throttles: int = 0
     """Answers by which the table took less than it was asked to."""
     rounds: list[list[str]] = field(default_factory=list)
