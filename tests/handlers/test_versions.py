@@ -90,7 +90,7 @@ def test_a_chunk_overtaken_before_it_begins_writes_nothing(cloud, writing):
     assert (answer["overtaken"], answer["finished"]) == (True, False)
     assert answer["next_byte"] == chunk["start"]
     assert cloud.items() == []
-    assert cloud.entry(state["load_id"], "chunk#000000") is None
+    assert cloud.entry(state["load_id"], chunk_entry(0)) is None
     assert claims(cloud).leases(url(cloud)) == []
 
 
@@ -105,7 +105,7 @@ def test_a_chunk_overtaken_in_the_middle_stops_keeps_its_checkpoint_and_gives_it
     assert (answer["overtaken"], answer["finished"]) == (True, False)
     assert answer["rows_read"] == 3 * 25
     assert answer["rows_written"] == answer["rows_read"] == len(cloud.items())
-    entry = cloud.entry(state["load_id"], "chunk#000000")
+    entry = cloud.entry(state["load_id"], chunk_entry(0))
     assert (entry["finished"], entry["next_byte"]) == (False, answer["next_byte"])
     assert chunk["start"] < entry["next_byte"] < chunk["end"]
     assert claims(cloud).leases(url(cloud)) == []
@@ -130,7 +130,7 @@ def test_a_chunk_overtaken_before_a_row_is_written_is_no_error(cloud, writing):
     answer = cloud.write(state, chunk, seconds=10_000)
     assert (answer["overtaken"], answer["rows_read"]) == (True, 0)
     assert cloud.items() == []
-    assert cloud.entry(state["load_id"], "chunk#000000") is None
+    assert cloud.entry(state["load_id"], chunk_entry(0)) is None
 
 
 def test_a_writer_holds_a_lease_for_all_its_functions_time_and_only_while_it_writes(

@@ -68,7 +68,7 @@ def plan(cloud, body):
 def write(cloud, state, chunk, **options):
     """The chunk's entry in the ledger, and over it what the handler answers."""
     answer = cloud.write(state, chunk, **options)
-    return cloud.entry(state["load_id"], f"chunk#{chunk['index']:06d}") | answer
+    return cloud.entry(state["load_id"], chunk_entry(chunk["index"])) | answer
 
 
 def refused(cloud, answer):
@@ -110,7 +110,7 @@ def test_bad_rows_are_listed_with_line_column_reason_and_text(cloud):
 def test_the_ledger_has_the_chunks_entry_as_answered(cloud):
     state, chunk = plan(cloud, file_of([row(1), row(2, "")]))
     answer = write(cloud, state, chunk)
-    entry = cloud.entry(state["load_id"], "chunk#000000")
+    entry = cloud.entry(state["load_id"], chunk_entry(0))
     for about_this_call in ("overtaken", "table_replaced"):
         assert answer.pop(about_this_call) is False
     assert {name: entry[name] for name in answer} == answer
@@ -228,7 +228,7 @@ def test_a_checkpoint_stands_at_a_record_and_counts_only_what_is_in_the_table(cl
     assert loaded(cloud) == parsed(before)
     assert answer["rows_read"] == answer["rows_written"] == len(parsed(before)) == 50
     assert answer["lines"] == before.count(b"\n") - 1  # counted from behind the header
-    entry = cloud.entry(state["load_id"], "chunk#000000")
+    entry = cloud.entry(state["load_id"], chunk_entry(0))
     assert (entry["finished"], entry["next_byte"]) == (False, answer["next_byte"])
 
 
@@ -236,7 +236,7 @@ def test_a_round_without_time_for_a_row_is_an_error_that_a_retry_cures(cloud):
     state, chunk = plan(cloud, file_of([row(1)]))
     with pytest.raises(NoProgress):
         cloud.write(state, chunk, seconds=CHECKPOINT_SECONDS - 1)
-    assert cloud.entry(state["load_id"], "chunk#000000") is None
+    assert cloud.entry(state["load_id"], chunk_entry(0)) is None
     assert cloud.write(state, chunk)["finished"]
 
 
@@ -254,7 +254,7 @@ def test_a_batch_denied_fails_the_task_and_leaves_no_entry(cloud):
     watch(answer=(400, b'{"__type":"x#AccessDeniedException","Message":"User: role may not"}'))
     with pytest.raises(ClientError, match=r"AccessDeniedException.*BatchWriteItem.*role may not"):
         cloud.write(state, chunk)
-    assert cloud.entry(state["load_id"], "chunk#000000") is None
+    assert cloud.entry(state["load_id"], chunk_entry(0)) is None
 
 
 def test_what_is_behind_an_unclosed_quote_is_one_refused_row_and_said_to_be_unread(cloud):
