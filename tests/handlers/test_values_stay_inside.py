@@ -145,7 +145,7 @@ class Story:
             for key in keys(self.cloud.s3, bucket):
                 self.tell("a key", key)
                 if bucket == self.cloud.work and not key.startswith(MAY_HOLD_VALUES):
-                    self.tell(f"the object {key}", self.cloud.read(bucket, key).decode())
+                    self.tell(f"the object {key}", self.cloud.read(bucket, key).decode("latin-1"))
 
 
 def keys(s3, bucket):

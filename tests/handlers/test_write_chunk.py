@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 from botocore.exceptions import ClientError
 
-from ingestion.csv_files.records import MAX_RECORD_BYTES
 from ingestion.errors import AccountingError, NoProgress
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
+from tests.support.cloud import chunk_entry
 from tests.support.watched_sender import unwatch, watch
 
 COLUMNS = ["ticket_id", "product", "basket_id", "timestamp", "category", "quantity", "store"]
@@ -257,22 +257,16 @@ def test_a_batch_denied_fails_the_task_and_leaves_no_entry(cloud):
     assert cloud.entry(state["load_id"], chunk_entry(0)) is None
 
 
-def test_what_is_behind_an_unclosed_quote_is_one_refused_row_and_said_to_be_unread(cloud):
+def test_a_quote_that_nothing_closes_costs_one_row(cloud):
     rest = b'T2,"Tea,B1,2025-11-23T08:00:00Z,,1,\r\nT3,Tea,B1,2025-11-23T08:00:00Z,,1,\r\n'
     answer = write(cloud, *plan(cloud, file_of([row(1, "Tea")]) + rest))
-    assert answer["unread"] == {"reason": "unclosed_quote", "line": 2, "bytes": len(rest)}
-    assert counts(answer) == (2, 1, 0, 1)
-    assert refused(cloud, answer) == [(2, "", "unclosed_quote")]
-    assert answer["finished"]
+    assert counts(answer) == (3, 2, 0, 1)
+    assert refused(cloud, answer) == [(2, "", "stray_quote")]
 
 
-def test_what_is_behind_a_record_that_was_given_up_is_not_written_and_said_to_be_unread(cloud):
-    rest = b'T2,"' + b"x" * MAX_RECORD_BYTES + b'",B1,2025-11-23T08:00:00Z,,1,\r\n'
+def test_a_line_that_is_too_long_costs_one_row(cloud):
+    rest = b'T2,"' + b"x" * 2**20 + b'",B1,2025-11-23T08:00:00Z,,1,\r\n'
     rest += b"T3,Tea,B1,2025-11-23T08:00:00Z,,1,\r\n"
-    state, chunk = plan(cloud, file_of([row(1, "Tea")]) + rest)
-    answer = write(cloud, state, chunk)
-    assert answer["unread"] == {"reason": "record_too_long", "line": 2, "bytes": len(rest)}
-    assert (answer["finished"], answer["next_byte"]) == (True, chunk["end"])
-    assert counts(answer) == (2, 1, 0, 1)
+    answer = write(cloud, *plan(cloud, file_of([row(1, "Tea")]) + rest))
+    assert counts(answer) == (3, 2, 0, 1)
     assert refused(cloud, answer) == [(2, "", "record_too_long")]
-    assert [item["ticket_id"] for item in cloud.items()] == ["T1"]

@@ -20,6 +20,7 @@ from moto import mock_aws
 from moto.backends import get_backend
 from moto.s3.models import s3_backends
 
+from ingestion.generation import generation
 from ingestion.ledger.versions import Turns
 from tests.support.load_assertions import assert_loaded
 from tests.support.load_records import LoadRecords
@@ -42,6 +43,14 @@ FUNCTION_SECONDS = 900.0
 OF_THE_EXECUTION = {"execution": "by-hand", "started_at": "2025-11-24T09:00:05.118Z"}
 NOW = "2025-11-24T09:00:07.000Z"
 """The ledger's time."""
+GENERATION = generation(None)
+"""Of all loads here, since moto's tables have no id."""
+
+
+def chunk_entry(index):
+    """The name of a chunk's entry in the ledger."""
+    return f"chunk#{GENERATION}#{index:06d}"
+
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
