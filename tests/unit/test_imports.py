@@ -25,8 +25,8 @@ ALLOWED = {
     "ingestion.metrics": "ingestion.telemetry",
     "tickets.cli": "tickets.runs tickets.local tickets.sample tickets.errors ingestion.csv_files",
     "tickets.local": "tickets.runs tickets.errors",
-    "tickets.runs": "tickets.errors ingestion.csv_files ingestion.ledger ingestion.s3 "
-    "ingestion.names ingestion.errors",
+    "tickets.runs": "tickets.errors ingestion.csv_files ingestion.dynamodb ingestion.ledger "
+    "ingestion.s3 ingestion.tasks ingestion.names ingestion.errors",
 }
 # Still to be removed.
 ALLOWED["ingestion.s3"] += " ingestion.csv_files"
