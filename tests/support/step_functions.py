@@ -139,13 +139,21 @@ ACCEPTED = {
 }
 ANSWERS: dict[str, dict[str, Any]] = {
     "validate_file": ACCEPTED,
-    "split_file": {"bucket": "work", "key": "p", "chunks": 2, "data_end": 900, "unread": None},
+    "split_file": {
+        "bucket": "work",
+        "key": "p",
+        "chunks": 2,
+        "data_end": 900,
+        "unread": None,
+        "generation": "g",
+        "digest_key": "k",
+    },
     "take_turn": {"turn": "mine"},
     "write_chunk": dict.fromkeys(
         ("next_byte", "rows_read", "rows_written", "rows_superseded", "rows_refused"), 0
     )
-    | {"finished": True, "overtaken": False},
-    "reconcile": {**RESULT, "overtaken": False, "throttles": 0},
+    | {"finished": True, "overtaken": False, "table_replaced": False},
+    "reconcile": {**RESULT, "overtaken": False, "throttles": 0, "equal_keys": "settled"},
 }
 """What the handlers answer in an execution without incident."""
 
