@@ -5,12 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.support.load_assertions import assert_loaded, assert_same_items
 from tests.support.moto_server import create_table
 from tests.support.running_stack import RunningStack, until
 from tests.support.ticket_files import TicketFile
+from tickets.cli.app import app
 from tickets.local.deployment import local_stack
+from tickets.runs import connect
 
 HEADER = "ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 
@@ -39,6 +42,15 @@ def items(stack: RunningStack) -> list[dict[str, Any]]:
     return list(stack._scan(stack.table))
 
 
+def audited(stack: RunningStack, execution: dict[str, Any], exit_code: int) -> dict[str, Any]:
+    """What `tickets audit` says of an execution."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connect, "find_stack", lambda *_: stack.names)
+        result = CliRunner().invoke(app, ["audit", execution["name"], "--json"])
+    assert result.exit_code == exit_code, result.output
+    return dict(json.loads(result.stdout))
+
+
 def test_an_empty_key_of_an_index_is_left_out(stack: RunningStack) -> None:
     replace_table(stack, "ticket_id", "product", indexes={"by_category": ["category"]})
     rows = [row(f"T{at}", category="" if at == 200 else "Home") for at in range(400)]
@@ -47,6 +59,12 @@ def test_an_empty_key_of_an_index_is_left_out(stack: RunningStack) -> None:
     found = {item["ticket_id"]: item for item in items(stack)}
     assert len(found) == 400
     assert [ticket for ticket, item in found.items() if "category" not in item] == ["T200"]
+
+    assert audited(stack, execution, exit_code=0)["as_loaded"] == 400
+    key = {"ticket_id": {"S": "T7"}, "product": {"S": "Soap"}}
+    stack.dynamodb.delete_item(TableName=stack.table, Key=key)
+    found = audited(stack, execution, exit_code=1)
+    assert (found["as_loaded"], found["missing"], found["missing_lines"]) == (399, 1, [9])
 
 
 def test_an_index_of_the_wrong_type_is_refused_before_a_row_is_written(
@@ -67,6 +85,7 @@ def test_a_numeric_key_is_compared_as_a_number(stack: RunningStack) -> None:
     rows = [row("007", 1), *[row(f"{at}") for at in range(100, 130)], row("7", 2)]
     execution = stack.load("table/numbers.csv", (HEADER + "".join(rows)).encode())
     assert execution["status"] == "SUCCEEDED"
+    assert audited(stack, execution, exit_code=0)["as_loaded"] == 31
     found = {int(item["ticket_id"]): int(item["quantity"]) for item in items(stack)}
     assert found == {7: 2} | dict.fromkeys(range(100, 130), 1)
     result = json.loads(execution["output"])["result"]

@@ -81,13 +81,22 @@ def audit(
     rows_per_second: float | None = None,
     on_progress: Callable[[int], None] = lambda rows: None,
 ) -> Audit:
-    """Compare what an execution's load has read with what is in the table now.
+    """Compare what an execution's load has read with what is in the table now: see `audit_load`."""
+    return audit_load(stack, _load(stack, name_or_arn), rows_per_second, on_progress)
+
+
+def audit_load(
+    stack: Stack,
+    load: Mapping[str, Any],
+    rows_per_second: float | None = None,
+    on_progress: Callable[[int], None] = lambda rows: None,
+) -> Audit:
+    """Compare what a load, as the ledger has it, has read with what is in the table now.
 
     rows_per_second: the most rows that are looked up in the table per second.
     on_progress: called with the number of rows looked up so far.
     Raises CommandError if there is nothing to compare.
     """
-    load = _load(stack, name_or_arn)
     schema = read_table_schema(stack.client("dynamodb"), stack.table)
     unfit = mismatches(stack.table, schema)
     if schema is None or unfit:
@@ -101,8 +110,8 @@ def audit(
         load.get("table_id") not in (None, schema.table_id),
         rows_written_recorded=load.get("rows_written"),
     )
-    file = _File(stack, load, schema)
     try:
+        file = _File(stack, load, schema)
         with tempfile.TemporaryDirectory(prefix="tickets-audit-") as folder:
             keys = _Keys(Path(folder), _partitions(file.max_size))
             for line, row in file.rows():

@@ -187,7 +187,7 @@ class PageReader:
         text = section.text[start:end]
         step = self._width + 1
         fields = self._fields(section, start, end)
-        if fields and all(self._make_canonical(fields, column) for column in self._key_numbers):
+        if fields and self._has_good_numbers(fields):
             key_columns = [fields[column::step] for column in self._key]
             keys = [b"\n%b\n" % b"\n".join(column) for column in key_columns]
             if self._are_good(fields, keys):
@@ -369,13 +369,18 @@ class PageReader:
         for field, longest in self._max_bytes:
             if max(map(len, fields[field::step])) > longest:
                 return False
-        quantities = fields[self._quantity :: step]
-        if not _QUANTITIES.fullmatch(b"\n".join(quantities) + b"\n"):
-            return False
         timestamps = fields[self._timestamp :: step]
         if not _TIMESTAMPS.fullmatch(b"\n".join(timestamps) + b"\n"):
             return False
         return all(map(is_date, {time[:10] for time in timestamps}))
+
+    def _has_good_numbers(self, fields: list[bytes]) -> bool:
+        """Whether the quantities and the numbers of the key are what RowReader takes. Makes those
+        of the key canonical."""
+        quantities = fields[self._quantity :: self._width + 1]
+        return _QUANTITIES.fullmatch(b"\n".join(quantities) + b"\n") is not None and all(
+            self._make_canonical(fields, column) for column in self._key_numbers
+        )
 
     def _make_canonical(self, fields: list[bytes], field: int) -> bool:
         """Write one column's numbers in the one way. False if one of them is no number."""

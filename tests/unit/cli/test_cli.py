@@ -39,7 +39,7 @@ def add_loaded(step_functions: StepFunctions, name: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "sample", "ingest", "executions", "loads", "show", "refused", "local start"],
+    ["demo", "sample", "ingest", "executions", "loads", "show", "refused", "audit", "local start"],
 )
 def test_every_command_explains_itself(command: str) -> None:
     result = tickets(*command.split(), "--help")
