@@ -11,6 +11,9 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer
 from moto.s3.models import s3_backends
 
+from ingestion.ledger.chunks import Chunks
+from ingestion.s3.refused_rows import read_rows
+from ingestion.tasks.accounting import chunk_series
 from tests.support.moto_tables import create_table
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -151,6 +154,20 @@ class Cloud:
         for chunk in chunks:
             assert self.write(state, chunk)["finished"]
         return state | {"result": self.reconcile(state)}
+
+    def chunk_entry(self, state, index=0):
+        """The ledger's entry of a chunk, or None."""
+        generation = state["plan"]["generation"]
+        return self.entry(state["load_id"], f"chunk#{generation}#{index:06d}")
+
+    def listed_rows(self, state, index=0):
+        """The rows of a chunk that are not in the table; lines count from the chunk's start."""
+        generation = state["plan"]["generation"]
+        progress = Chunks(self.dynamodb, self.ledger_table).chunk(
+            state["load_id"], generation, index
+        )
+        series = chunk_series(state["load_id"], generation, progress)
+        return list(read_rows(self.s3, self.work, series))
 
     def read(self, bucket, key):
         return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()

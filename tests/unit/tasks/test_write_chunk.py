@@ -3,7 +3,6 @@ table and the refused rows are those of a plain reading of the file, and no roun
 
 import csv
 import io
-import json
 from array import array
 from types import SimpleNamespace
 from typing import Any
