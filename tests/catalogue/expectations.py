@@ -21,6 +21,9 @@ USUAL = {
 MAX_REFUSED_PERCENT = 50
 """What the stack is set to for the catalogue, so that small files may have bad rows."""
 
+STATUS = {"refused": "FAILED", "failed": "FAILED", "loaded": "SUCCEEDED"}
+"""The status of the execution, by the outcome's ending."""
+
 ONE_CHUNK = (65_536,)
 """For kinds whose answer depends on what stands in one chunk, or that have very many rows."""
 ANY_CHUNK = (300, 65_536)

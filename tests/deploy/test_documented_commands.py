@@ -143,7 +143,7 @@ def load_a_file(reader: Reader, stack: "SamStack") -> TicketFile:
     assert "SUCCEEDED" in reader.run(".venv/bin/tickets executions").output
     execution = stack.newest("week-47.csv")
     shown = reader.run(
-        ".venv/bin/tickets refused week-47-csv-e85228e2ee0a5c60", execution=execution
+        ".venv/bin/tickets refused week-47-csv-46c18d5858e62641", execution=execution
     )
     assert len(re.findall(r" (superseded|bad_\w+|missing_\w+|too_\w+|malformed_\w+|value_\w+) ",
                           shown.output)) == 10  # fmt: skip

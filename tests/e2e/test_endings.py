@@ -82,7 +82,7 @@ def test_a_refused_file_is_reported_once_with_its_reasons(stack: RunningStack) -
         {"reason": "missing_column", "line": 1, "column": "quantity", "detail": cause}
     ]
     assert letter["input"] == json.loads(execution["input"])
-    assert stack.items("refused") == {}
+    assert stack.items_of("refused") == {}
     assert stack.ledger(letter["load_id"])["load"]["status"] == "FAILED"
 
 
@@ -116,7 +116,7 @@ def test_a_failed_chunk_leaves_the_others_written_and_is_replayed(stack: Running
     written = sum(entry["rows_written"] for entry in finished)
     assert written == letter["result"]["rows_written"] > 1000
     expected = file.expected()
-    found = stack.items(file.name)
+    found = stack.items_of(file.name)
     assert len(found) >= written
     assert all(expected.items[key] == item for key, item in found.items())
 
@@ -127,7 +127,7 @@ def test_a_failed_chunk_leaves_the_others_written_and_is_replayed(stack: Running
     ).Table(stack.names.table)
     table.delete_item(Key={"ticket_id": key[0], "product": key[1]})
     replayed = stack.replay(arn)
-    assert stack.items(file.name) == {k: v for k, v in expected.items.items() if k != key}
+    assert stack.items_of(file.name) == {k: v for k, v in expected.items.items() if k != key}
     table.put_item(Item=removed)
 
     report = assert_loaded(stack, replayed, file, at_least_chunks=4)
@@ -242,7 +242,7 @@ def test_a_quote_that_is_never_closed_fails_the_load_and_names_the_line(
         f"A quote is never closed; nothing was read after it: it begins in line {line:,}, and "
         f"{len(rest):,} bytes were not read. The rows before it are written."
     )
-    report = json.loads(stack.object(letter["result"]["report"]))
+    report = json.loads(stack.read_url(letter["result"]["report"]))
     assert report["unread"] == {"reason": "unclosed_quote", "line": line, "bytes": len(rest)}
     refused = stack.refused_rows(letter["result"]["refused_rows"])
     assert refused == [Note(line, "", "unclosed_quote")]

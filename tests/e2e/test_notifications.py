@@ -58,7 +58,7 @@ def test_a_load_that_succeeds_is_announced_with_its_totals_and_its_report(
     assert detail["input"] == json.loads(execution["input"])
     assert (detail["execution_name"], detail["load_id"]) == (execution["name"],) * 2
     assert (detail["result"]["rows_read"], detail["result"]["rows_written"]) == (40, 40)
-    report = json.loads(stack.object(detail["result"]["report"]))
+    report = json.loads(stack.read_url(detail["result"]["report"]))
     assert report["rows_written"] == 40
 
 
@@ -91,7 +91,7 @@ def test_a_load_whose_announcement_fails_ends_as_it_would_have(stack: RunningSta
         assert failed, f"{state} was to fail"
     assert good["status"] == "SUCCEEDED"
     assert stack.states_entered(good["executionArn"])[-2:] == ["Announce Success", "Loaded"]
-    assert len(stack.items("unheard")) == 40
+    assert len(stack.items_of("unheard")) == 40
     assert (bad["status"], bad["error"]) == ("FAILED", "LoadFailed")
     [letter] = stack.all_dead_letters(bad["executionArn"])
     assert letter["cause"] == "The file is empty; a file needs at least a header."

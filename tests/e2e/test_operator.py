@@ -93,7 +93,9 @@ def test_a_failed_load_is_seen_and_replayed_without_writing_twice(
 ) -> None:
     file, execution = fail_one_chunk(stack, "failed")
     name = execution["name"]
-    assert wire.count(BATCH) >= 100, "all chunks, the failed one as often as it was tried"
+    assert wire.operations.count(BATCH) >= 100, (
+        "all chunks, the failed one as often as it was tried"
+    )
 
     tickets("dead-letters")
     failure = failure_of(name)
@@ -103,15 +105,15 @@ def test_a_failed_load_is_seen_and_replayed_without_writing_twice(
     assert failure["chunks_done"] == failure["chunks"] - 1 >= 3
     assert failure["reason"].startswith(f"1 of {failure['chunks']} chunks are not finished")
     assert failure["input"] == json.loads(execution["input"])
-    assert len(json.loads(stack.object(failure["plan"]))) == failure["chunks"]
-    assert json.loads(stack.object(failure["report"]))["complete"] is False
+    assert len(json.loads(stack.read_url(failure["plan"]))) == failure["chunks"]
+    assert json.loads(stack.read_url(failure["report"]))["complete"] is False
     assert not failure["redrivable"]
     [would] = lines("replay", "--all", "--dry-run")
     assert (would["execution"], would["outcome"]) == (f"{name}-r1", "would_start")
     assert stack.executions("operator/failed.csv") == [execution["executionArn"]]
 
     finished = stack.chunk_entries(name)
-    wire.calls.clear()
+    wire.expect()
     tickets("replay", "--all")
 
     replayed = stack.ended(f"{execution['executionArn']}-r1")
@@ -133,16 +135,16 @@ def test_an_expired_plan_is_made_again_at_the_recorded_chunk_size(
     name = execution["name"]
     failure = failure_of(name)
     assert failure is not None
-    plan, finished = stack.object(failure["plan"]), stack.chunk_entries(name)
+    plan, finished = stack.read_url(failure["plan"]), stack.chunk_entries(name)
     bucket, key = failure["plan"].removeprefix("s3://").split("/", 1)
     stack.s3.delete_object(Bucket=bucket, Key=key)
-    wire.calls.clear()
+    wire.expect()
 
     variables = {"CHUNK_SIZE_BYTES": "1000000"}  # of which the whole file would be one chunk
     with stack.function_changed("SplitFile", Environment={"Variables": variables}):
         tickets("replay", name)
         replayed = stack.ended(f"{execution['executionArn']}-r1")
-    assert stack.object(failure["plan"]) == plan
+    assert stack.read_url(failure["plan"]) == plan
     assert_loaded(stack, replayed, file, at_least_chunks=4)
     assert_only_unfinished_written(stack, wire, name, finished)
     assert failure_of(name) is None

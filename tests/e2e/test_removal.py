@@ -58,7 +58,7 @@ def test_what_was_loaded_outlives_the_stack_and_can_be_loaded_into_again(
     again = RunningStack(LocalStack(names, own.local.engine))
     assert {uploads, work}.isdisjoint({names.upload_bucket, names.work_bucket})
     assert again.load("after.csv", after.body)["status"] == "SUCCEEDED"
-    assert len(again.items("before")) == len(again.items("after")) == 20
+    assert len(again.items_of("before")) == len(again.items_of("after")) == 20
 
     remove(again)
     endpoint = own.local.engine.endpoint_url

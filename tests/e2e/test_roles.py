@@ -36,7 +36,7 @@ def test_a_chunk_needs_its_functions_role(stack: RunningStack, sid: str, action:
     assert "AccessDenied" in child["cause"]
     assert f":assumed-role/{role}/" in child["cause"]
     assert action in child["cause"]
-    assert stack.items(file.name) == {}
+    assert stack.items_of(file.name) == {}
     assert_loaded(stack, stack.replay(execution["executionArn"]), file)
 
 
@@ -150,4 +150,4 @@ def test_our_own_signature_is_believed_and_one_by_a_wrong_secret_is_not(
         Credentials(writer_keys.access_key, writer_keys.secret_key, f"{writer_keys.token}x"),
     ):
         assert put_by_ourselves(stack, keys, "signed-2").status in (400, 403)
-    assert stack.items("signed").keys() == {("signed-1", "Thé")}
+    assert stack.items_of("signed").keys() == {("signed-1", "Thé")}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.load_assertions import assert_loaded, assert_same_items
-from tests.support.moto_tables import create_table
+from tests.support.moto_server import create_table
 from tests.support.running_stack import RunningStack, until
 from tests.support.ticket_files import TicketFile
 from tickets.local.deployment import local_stack

@@ -77,7 +77,7 @@ def test_an_object_without_the_suffix_starts_nothing(stack: RunningStack) -> Non
     assert_loaded(stack, stack.load("uploads/later.csv", later.body), later)
     for key in ("uploads/ignored.txt", "uploads/ignored.gz", "uploads/ignored.Csv"):
         assert stack.executions(key) == []
-    assert stack.items("ignored") == {}
+    assert stack.items_of("ignored") == {}
     assert stack.queue_is_empty(stack.names.upload_queue_url)
 
 
@@ -107,4 +107,4 @@ def test_a_version_deleted_for_good_is_refused_and_the_other_loaded(stack: Runni
     assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")
     [letter] = until(lambda: stack.dead_letters(execution["executionArn"]), "a dead letter")
     assert [reason["reason"] for reason in letter["reasons"]] == ["object_gone"]
-    assert stack.items("gone") == {}
+    assert stack.items_of("gone") == {}

@@ -61,7 +61,7 @@ def test_a_failed_load_tells_no_value_of_its_rows(stack: RunningStack, consumer:
     pages = stack.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
     inside = ""
     for key in [one["Key"] for page in pages for one in page.get("Contents", [])]:
-        text = stack.object(f"s3://{bucket}/{key}").decode()
+        text = stack.read_url(f"s3://{bucket}/{key}").decode()
         if load_id in key and key.startswith("refused-rows/"):
             inside += text
         elif load_id in key:
@@ -71,7 +71,7 @@ def test_a_failed_load_tells_no_value_of_its_rows(stack: RunningStack, consumer:
 
     # The rows did arrive where they belong.
     assert inside.count(MARK) > 10
-    assert len(stack.items(MARK)) == 20
+    assert len(stack.items_of(MARK)) == 20
     for where, text in told.items():
         for mark in MARKS:
             assert mark not in text, f"A row's value is told outside, in {where}: {text[:2000]}"

@@ -75,7 +75,7 @@ def test_a_newer_version_uploaded_meanwhile_overtakes_and_wins(stack: RunningSta
 
     assert overtaken["status"] == "SUCCEEDED"
     assert stack.states_entered(first)[-3:] == ["Reconcile", "Everything Written?", "Overtaken"]
-    told = json.loads(stack.object(result(overtaken)["report"]))
+    told = json.loads(stack.read_url(result(overtaken)["report"]))
     assert (told["status"], told["complete"], told["overtaken"]) == ("OVERTAKEN", False, True)
     assert stack.ledger(load_of(stack, first))["load"]["status"] == "OVERTAKEN"
     assert stack.all_dead_letters(first) == []
@@ -84,12 +84,12 @@ def test_a_newer_version_uploaded_meanwhile_overtakes_and_wins(stack: RunningSta
 
     assert loaded["status"] == "SUCCEEDED"
     assert stack.states_entered(second)[-1] == "Loaded"
-    found = stack.items(older.name)
+    found = stack.items_of(older.name)
     assert_newer_wins(found, older, newer)
     # What the older one says to have written is there, the newer one's version of it or its own.
     only_older = [item for item in found.values() if item["store"] == "older"]
     assert 0 < len(only_older) <= told["rows_written"] < 6000
-    report = json.loads(stack.object(result(loaded)["report"]))
+    report = json.loads(stack.read_url(result(loaded)["report"]))
     assert (report["status"], report["replaces"]) == ("SUCCEEDED", load_of(stack, first))
     assert leases(stack, upload) == []
 
@@ -104,8 +104,8 @@ def test_a_newer_version_uploaded_afterwards_wins_and_the_older_ones_other_rows_
     second = stack.load(key, newer.body)
 
     assert second["status"] == "SUCCEEDED"
-    assert stack.items(older.name) == merged(older, newer)
-    report = json.loads(stack.object(result(second)["report"]))
+    assert stack.items_of(older.name) == merged(older, newer)
+    report = json.loads(stack.read_url(result(second)["report"]))
     assert report["replaces"] == load_of(stack, first["executionArn"])
 
 
@@ -134,7 +134,7 @@ def test_an_older_version_delivered_after_the_newer_one_is_overtaken(stack: Runn
     assert stack.states_entered(late["executionArn"])[-3:] == [
         "Take Turn", "Whose Turn?", "Overtaken",
     ]  # fmt: skip
-    assert stack.items(older.name) == newer.expected().items
+    assert stack.items_of(older.name) == newer.expected().items
     assert stack.ledger(output["load_id"])["load"]["status"] == "OVERTAKEN"
     assert stack.all_dead_letters(late["executionArn"]) == []
 
@@ -181,16 +181,16 @@ def test_a_newer_version_wins_over_an_aborted_one_whose_chunks_go_on(stack: Runn
     loaded = stack.ended(stack.execution_of(upload))
 
     assert loaded["status"] == "SUCCEEDED"
-    report = json.loads(stack.object(result(loaded)["report"]))
+    report = json.loads(stack.read_url(result(loaded)["report"]))
     assert report["replaces"] == load_of(stack, first)
     until(lambda: not leases(stack, upload), "the end of the older one's writers")
-    assert_newer_wins(stack.items(older.name), older, newer)
+    assert_newer_wins(stack.items_of(older.name), older, newer)
 
-    before = stack.items(older.name)
+    before = stack.items_of(older.name)
     replayed = stack.replay(first)
     assert replayed["status"] == "SUCCEEDED"
     assert stack.states_entered(replayed["executionArn"])[-1] == "Overtaken"
-    assert stack.items(older.name) == before
+    assert stack.items_of(older.name) == before
     assert stack.ledger(load_of(stack, first))["load"]["status"] == "OVERTAKEN"
 
 
@@ -214,7 +214,7 @@ def test_versions_delivered_together_end_with_the_newest_in_the_table(
     ends = [stack.states_entered(one["executionArn"])[-1] for one in ended]
     assert set(ends[:2]) <= {"Loaded", "Overtaken"}
     assert ends[2] == "Loaded"
-    found = stack.items(name)
+    found = stack.items_of(name)
     assert found.items() >= versions[2].expected().items.items()
     # Of the others, what is there is the newest one's that was loaded, wherever that has the row.
     if ends[1] == "Loaded":

@@ -1,17 +1,13 @@
 """Two worlds for the faults: the handlers before moto, and a stack on the embedded engine."""
 
-import urllib.request
 from collections.abc import Iterator
 
-import boto3
 import pytest
 
+from tests.faults.loads import CHUNK_SIZE
 from tests.faults.matrix import KINDS, Kind
-from tests.support.burst import Burst
-from tests.support.cloud import forget_clients
-from tests.support.moto_tables import dynamodb_server
+from tests.support.cloud import Cloud, empty_cloud, on_a_wire
 from tests.support.running_stack import RunningStack
-from tests.support.tasks import CHUNK_SIZE, LEDGER, TABLE, WORK, Tasks
 from tests.support.wire import Wire
 from tickets.local.deployment import local_stack
 
@@ -40,59 +36,12 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     return found
 
 
-@pytest.fixture(scope="session")
-def moto_url() -> Iterator[str]:
-    with dynamodb_server() as url:  # of S3 and Step Functions as well
-        yield url
-
-
-@pytest.fixture(scope="session")
-def burst(moto_url: str) -> Iterator[Burst]:
-    with Burst.before(moto_url) as burst:
-        yield burst
-
-
-@pytest.fixture(scope="session")
-def session() -> boto3.Session:
-    """One for all tests, because it reads the services' models, which takes a second."""
-    return boto3.Session("testing", "testing", region_name="us-east-1")
-
-
 @pytest.fixture
-def tasks(
-    moto_url: str, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Tasks]:
-    """Empty buckets and tables; the handlers reach them through the wire."""
-    with Wire.before(moto_url) as wire:
-        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SFN"):
-            monkeypatch.delenv(name, raising=False)
-        for name, value in {
-            "AWS_ENDPOINT_URL": wire.url,
-            "AWS_ENDPOINT_URL_DYNAMODB": wire.url,
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_REGION": "us-east-1",
-            "LEDGER_TABLE": LEDGER,
-            "WORK_BUCKET": WORK,
-            "CHUNK_SIZE_BYTES": str(CHUNK_SIZE),
-            "BATCHES_IN_FLIGHT": "4",
-            "MAP_CONCURRENCY": "1",
-            "MAX_ROWS_PER_SECOND": "0",
-            "MAX_REFUSED_PERCENT": "5",
-            "MAX_SUPERSEDED_PERCENT": "50",
-            "STACK_NAME": "tickets",
-            "DYNAMODB_TABLE": TABLE,
-        }.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
-        reset = urllib.request.Request(f"{moto_url}/moto-api/reset", method="POST")  # noqa: S310
-        urllib.request.urlopen(reset, timeout=10).close()  # noqa: S310
-        forget_clients()
-        tasks = Tasks(session, moto_url, wire)
-        monkeypatch.setenv("STATE_MACHINE_ARN", tasks.state_machine_arn)
-        yield tasks
-        forget_clients()
+def cloud(moto_url: str) -> Iterator[Cloud]:
+    """An empty stack on moto; what the handlers send goes through `cloud.wire`."""
+    limits = {"CHUNK_SIZE_BYTES": str(CHUNK_SIZE), "MAX_REFUSED_PERCENT": "5"}
+    with empty_cloud(moto_url, **limits) as cloud, on_a_wire(cloud, moto_url):
+        yield cloud
 
 
 @pytest.fixture(scope="session")

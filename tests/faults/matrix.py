@@ -11,11 +11,10 @@ Every test
 5. asserts that the table equals what Python's own `csv` module reads in the file, value and type of
    each attribute, and that report, ledger and refused rows say so.
 
-The lowest layer that shows a kind honestly runs it. `tasks`: the real handlers, called in the order
-of the state machine with as many tries as it has, before moto's S3, DynamoDB and Step Functions;
-all that they send goes through a proxy of these tests (`wire`) and, where the fault is an error in
-AWS's own words, through microburst (`burst`).
-`engine`: the whole stack on the embedded engine, with real Lambda workers. Each fault keeps a
+The lowest layer that shows a kind honestly runs it. `cloud`: executions interpreted from the
+definition, with its retries, and the real handlers before moto's S3, DynamoDB and Step Functions;
+all that the handlers send goes through a proxy of these tests, `cloud.wire`.
+`stack`: the whole stack on the embedded engine, with real Lambda workers. Each fault keeps a
 record of what it did, and one that did nothing fails its test.
 
 `quick` kinds run in `make test`, all of them in `make test-all`.
@@ -94,7 +93,7 @@ MATRIX: dict[str, list[Kind]] = {
             "overwritten_before_split_without_versions",
             "the same in a bucket without versions",
             FAILED,
-            why="Split File: ObjectChanged: ",
+            why='"split_file":{"Error":"ObjectChanged"',
             cure=NEW_UPLOAD,
         ),
         Kind(
@@ -141,7 +140,7 @@ MATRIX: dict[str, list[Kind]] = {
             "get_denied",
             "GetObject answers AccessDenied",
             FAILED,
-            why="Validate File: AccessDenied: ",
+            why="(AccessDenied) when calling the GetObject operation",
             cure=REPLAY,
         ),
     ],
@@ -195,7 +194,7 @@ MATRIX: dict[str, list[Kind]] = {
             "ledger_write_refused",
             "every write to the ledger is refused once the chunks have begun",
             FAILED,
-            why="Reconcile: AccessDeniedException: ",
+            why="(AccessDeniedException) when calling the UpdateItem operation",
             cure=REPLAY,
         ),
         Kind(
@@ -215,14 +214,14 @@ MATRIX: dict[str, list[Kind]] = {
             "plan_refused",
             "the plan can't be put",
             FAILED,
-            why="Split File: AccessDenied: ",
+            why="(AccessDenied) when calling the PutObject operation",
             cure=REPLAY,
         ),
         Kind(
             "report_refused",
             "the report can't be put",
             FAILED,
-            why="Reconcile: AccessDenied: ",
+            why="(AccessDenied) when calling the PutObject operation",
             cure=REPLAY,
         ),
         Kind(

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
+from tests.faults.loads import s3_event, ticket_file
 from tests.faults.matrix import LOADED, NOT_STARTED, Kind
-from tests.support.burst import Burst
+from tests.support.cloud import Cloud
 from tests.support.load_assertions import assert_loaded
 from tests.support.running_stack import RunningStack, Upload, until
-from tests.support.tasks import Tasks, s3_event, ticket_file
 from tests.support.ticket_files import TicketFile
-from tests.support.wire import lose_reply
+from tests.support.wire import lose_reply, refuse
 
 
 def events_of(stack: RunningStack, uploads: list[Upload]) -> list[str]:
@@ -71,54 +71,49 @@ def test_reordered_events(kind: Kind, stack: RunningStack) -> None:
     assert stack.ledger(load_id)["load"]["status"] == "OVERTAKEN"
     assert stack.chunk_entries(load_id) == []
     # Its tickets' numbers begin as the newer one's do, so these are all there are of both.
-    assert stack.items(old.name) == new.expected().items
+    assert stack.items_of(old.name) == new.expected().items
 
 
-def test_poison_record(kind: Kind, tasks: Tasks) -> None:
+def test_poison_record(kind: Kind, cloud: Cloud) -> None:
     files = [TicketFile(f"healthy{at}").rows(10) for at in range(9)]
-    events = [s3_event(tasks.upload(file)) for file in files]
+    events = [s3_event(cloud.upload(file)) for file in files]
     events.insert(4, "This is no S3 event.")
-    assert failures(tasks.call("start_execution", batch(*events))) == ["m4"]
+    assert failures(cloud.call("start_execution", batch(*events))) == ["m4"]
 
-    started = sorted(tasks.started(), key=lambda one: one[1]["key"])
+    started = sorted(cloud.executions(), key=lambda one: one["input"]["key"])
     assert len(started) == 9
-    for file, (name, given) in zip(files, started, strict=True):
-        ended = tasks.run(given, name)
-        assert ended.ending == kind.ending
-        tasks.assert_loaded(ended, file)
-    assert failures(tasks.call("start_execution", batch(events[4]))) == ["m0"], "for ever"
+    for file, execution in zip(files, started, strict=True):
+        ended = cloud.run(execution["input"], execution["name"])
+        assert ended.ended_in == kind.ending
+        cloud.assert_loaded(ended, file)
+    assert failures(cloud.call("start_execution", batch(events[4]))) == ["m0"], "for ever"
 
 
 def test_start_execution_throttled(
-    kind: Kind, tasks: Tasks, burst: Burst, monkeypatch: pytest.MonkeyPatch
+    kind: Kind, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # as if the SDK had made its others already
     file = ticket_file("throttled-start")
-    event = s3_event(tasks.upload(file))
-    with burst.fault(
-        tasks.wire,
-        service="stepfunctions",
-        operation="StartExecution",
-        error={"code": "ThrottlingException", "status": 400},
-    ) as fired:
-        answer = tasks.call("start_execution", batch(event))
-    assert [one["action"] for one in fired] == ["error:ThrottlingException"]
+    event = s3_event(cloud.upload(file))
+    with cloud.wire.fault("StartExecution", refuse("ThrottlingException")) as fault:
+        answer = cloud.call("start_execution", batch(event))
+    assert len(fault.fired) == 1
     assert failures(answer) == ["m0"], "so the queue keeps it"
-    assert list(tasks.started()) == []
+    assert cloud.executions() == []
     assert kind.ending == NOT_STARTED
-    assert tasks.items(file.name) == {}
+    assert cloud.items_of(file.name) == {}
 
-    assert failures(tasks.call("start_execution", batch(event))) == []
-    [(name, given)] = tasks.started()
-    tasks.assert_loaded(tasks.run(given, name), file)
+    assert failures(cloud.call("start_execution", batch(event))) == []
+    [started] = cloud.executions()
+    cloud.assert_loaded(cloud.run(started["input"], started["name"]), file)
 
 
-def test_start_execution_reply_lost(kind: Kind, tasks: Tasks) -> None:
+def test_start_execution_reply_lost(kind: Kind, cloud: Cloud) -> None:
     file = ticket_file("unheard-start")
-    with tasks.wire.fault("StartExecution", lose_reply, times=1):
-        answer = tasks.call("start_execution", batch(s3_event(tasks.upload(file))))
+    with cloud.wire.fault("StartExecution", lose_reply, times=1):
+        answer = cloud.call("start_execution", batch(s3_event(cloud.upload(file))))
     assert failures(answer) == []
-    [(name, given)] = tasks.started()
-    ended = tasks.run(given, name)
-    assert ended.ending == kind.ending == LOADED
-    tasks.assert_loaded(ended, file)
+    [started] = cloud.executions()
+    ended = cloud.run(started["input"], started["name"])
+    assert ended.ended_in == kind.ending == LOADED
+    cloud.assert_loaded(ended, file)

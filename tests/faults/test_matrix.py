@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.matrix import KINDS, MATRIX
-from tests.support.burst import Burst
-from tests.support.tasks import Tasks
+from tests.support.cloud import Cloud
 from tests.support.wire import lose_reply
 
 HERE = Path(__file__).parent
@@ -41,16 +40,9 @@ def test_a_failing_kind_says_why_and_is_cured() -> None:
         )
 
 
-def test_a_fault_that_never_fires_is_a_failure(tasks: Tasks, burst: Burst) -> None:
-    file = {"bucket": "b", "key": "c", "version_id": None}
-    turn = {"execution": "first", "load_id": "a", "file": file}
+def test_a_fault_that_never_fires_is_a_failure(cloud: Cloud) -> None:
     with (
-        pytest.raises(AssertionError, match="no BatchWriteItem came by"),
-        tasks.wire.fault("BatchWriteItem", lose_reply, where=lambda call: False),
+        pytest.raises(AssertionError, match="no HeadObject came by"),
+        cloud.wire.fault("HeadObject", lose_reply, where=lambda call: False),
     ):
-        tasks.call("take_turn", turn)
-    with (
-        pytest.raises(AssertionError, match="the rule never matched"),
-        burst.fault(tasks.wire, service="dynamodb", operation="Scan", reset=True),
-    ):
-        tasks.call("take_turn", turn)
+        cloud.validate({"bucket": cloud.uploads, "key": "none.csv"})

@@ -33,7 +33,7 @@ def fail(stack: RunningStack, kind: Kind, file: TicketFile) -> dict[str, Any]:
         execution = stack.load(f"state-machine/{file.name}.csv", file.body)
     assert_ended(stack, execution, kind)
     assert_accounted(stack, load_of(execution["executionArn"]), file)
-    assert stack.items(file.name) == {}
+    assert stack.items_of(file.name) == {}
     return execution
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.loads import assert_ended
 from tests.faults.matrix import Kind
+from tests.support.cloud import Cloud
 from tests.support.load_assertions import assert_loaded
 from tests.support.running_stack import RunningStack, until
-from tests.support.tasks import Tasks, assert_ended
 from tests.support.ticket_files import TicketFile
 from tests.support.wire import Call, Hold, Wire, is_chunk_entry, names, slowly
 
@@ -52,17 +53,17 @@ def tries(stack: RunningStack, arn: str) -> int:
     return len(scheduled)
 
 
-def test_time_runs_out(kind: Kind, tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_runs_out(kind: Kind, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHUNK_SIZE_BYTES", "1000000")
     file = TicketFile("out-of-time").rows(700)
-    with tasks.wire.fault("BatchWriteItem", slowly(piece=1000, pause=0.15)):
-        ended = tasks.run(tasks.upload(file), seconds=30.5)
-    entries = [call for call in tasks.wire.calls if is_chunk_entry(call)]
+    with cloud.wire.fault("BatchWriteItem", slowly(piece=1000, pause=0.15)):
+        ended = cloud.run(cloud.upload(file), seconds=30.5)
+    entries = [call for call in cloud.wire.calls if is_chunk_entry(call)]
     states = [call.json["Item"]["finished"]["BOOL"] for call in entries]
     assert states.count(False) >= 1, "a checkpoint"
     assert states[-1] is True
     assert_ended(ended, kind)
-    tasks.assert_loaded(ended, file)
+    cloud.assert_loaded(ended, file)
 
 
 @READS_PROC
@@ -73,8 +74,8 @@ def test_worker_killed(kind: Kind, stack: RunningStack, wire: Wire) -> None:
         upload = stack.upload("workers/killed.csv", file.body)
         arn = stack.execution_of(upload)
         until(hold.reached.is_set, "a batch in the middle of the chunk")
-        until(lambda: stack.items(file.name), "rows of the batches beside it")
-        assert len(stack.items(file.name)) < 700, "in the middle"
+        until(lambda: stack.items_of(file.name), "rows of the batches beside it")
+        assert len(stack.items_of(file.name)) < 700, "in the middle"
         worker = process_at(fault.fired[0].peer_port)
         assert parent_of(worker) == stack.local.engine.pid
         os.kill(worker, signal.SIGKILL)
@@ -99,7 +100,7 @@ def test_worker_timed_out(kind: Kind, stack: RunningStack, wire: Wire) -> None:
     ):
         arn = stack.execution_of(stack.upload("workers/timed-out.csv", file.body))
         until(hold.reached.is_set, "all of the chunk in the table")
-        assert stack.items(file.name) == file.expected().items
+        assert stack.items_of(file.name) == file.expected().items
         ended = stack.ended(arn, seconds=120)
         hold.let_go.set()
     assert stack.states_entered(arn)[-1] == kind.ending

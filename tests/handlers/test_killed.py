@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from moto.backends import get_backend
 
 from ingestion.ledger.versions import LEASE_MARGIN_SECONDS
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
-from tests.support.cloud import EVENTS, EXECUTIONS, OF_THE_EXECUTION, Cloud, forget_clients
+from tests.support.cloud import EVENTS, OF_THE_EXECUTION, empty_again, forget_clients
 from tests.support.handler_process import HandlerProcess
-from tests.support.moto_wire import Answer, Call, serve
 from tests.support.one_key import HEADER, KEY
+from tests.support.state_machine import EXECUTIONS
+from tests.support.wire import Call, Reply, Wire
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -332,7 +332,7 @@ class Rig:
         for name, value in case.environment.items():
             monkeypatch.setenv(name, value)
         forget_clients()
-        self.cloud = Cloud()
+        self.cloud = empty_again()
         self._environment = {name: os.environ[name] for name in SETTINGS} | {
             "AWS_ENDPOINT_URL": wire.url,
             "STATE_MACHINE_ARN": self.cloud.state_machine_arn,
@@ -341,7 +341,7 @@ class Rig:
 
     def call(self, handler, event, **options):
         options = {"environment": self._environment, "seconds": self.seconds, **options}
-        event = OF_THE_EXECUTION.get(handler, {}) | event
+        event = OF_THE_EXECUTION | event if "load_id" in event else event
         return self._processes.call(handler, event, **options)
 
     def call_once(self):
@@ -362,7 +362,7 @@ class Rig:
         else it has under way has landed, or never will."""
         killed = []
 
-        def rule(call: Call) -> Answer:
+        def action(call: Call) -> Reply:
             if killed:
                 raise ConnectionError
             if call.number < number:
@@ -373,7 +373,7 @@ class Rig:
             self._processes.kill()
             raise ConnectionError
 
-        self.wire.expect(rule)
+        self.wire.expect(action)
         answers = []
         while None not in answers and len(answers) < self.case.rounds:
             answers.append(self.call_once())
@@ -403,8 +403,8 @@ def without_times(values):
 
 
 @pytest.fixture(scope="module")
-def wire():
-    with serve() as wire:
+def wire(moto_url):
+    with Wire.before(moto_url) as wire:
         yield wire
 
 
@@ -413,8 +413,6 @@ def rig(cloud, wire, processes, monkeypatch):
     """Makes a case due, each time on an empty cloud."""
 
     def make(name):
-        for service in ("s3", "dynamodb", "stepfunctions"):
-            get_backend(service).reset()
         return Rig(CASES[name], wire, processes, monkeypatch)
 
     return make

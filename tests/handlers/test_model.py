@@ -12,28 +12,23 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.support.cloud import forget_clients
+from tests.support.cloud import on_a_wire
 from tests.support.happenings import FAULTS, Fault
 from tests.support.made_files import CHUNK_SIZE, Content
 from tests.support.model import MAX_REFUSED_PERCENT, Loads
 from tests.support.model_stack import Stack
-from tests.support.moto_wire import serve
 
 
 @pytest.fixture
-def stack(cloud, monkeypatch):
-    with serve() as wire:
-        for name, value in {
-            "AWS_ENDPOINT_URL": wire.url,
-            "AWS_ENDPOINT_URL_DYNAMODB": wire.url,
-            "AWS_MAX_ATTEMPTS": "1",
-            "BATCHES_IN_FLIGHT": "1",  # so that a call's number always means the same call
-            "CHUNK_SIZE_BYTES": str(CHUNK_SIZE),
-            "MAX_REFUSED_PERCENT": str(MAX_REFUSED_PERCENT),
-            "MAX_SUPERSEDED_PERCENT": "50",
-        }.items():
-            monkeypatch.setenv(name, value)
-        forget_clients()
+def stack(cloud, moto_url, monkeypatch):
+    for name, value in {
+        "AWS_MAX_ATTEMPTS": "1",
+        "BATCHES_IN_FLIGHT": "1",  # so that a call's number always means the same call
+        "CHUNK_SIZE_BYTES": str(CHUNK_SIZE),
+        "MAX_REFUSED_PERCENT": str(MAX_REFUSED_PERCENT),
+    }.items():
+        monkeypatch.setenv(name, value)
+    with on_a_wire(cloud, moto_url) as wire:
         yield Stack(wire)
 
 

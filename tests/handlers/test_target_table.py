@@ -1,9 +1,11 @@
 """The table that is really there: checked before a load, the same one all through it."""
 
+import json
+
 import pytest
 
 from ingestion.errors import TableMismatch, TableRefusesEveryRow
-from tests.support.moto_tables import table_ids
+from tests.support.moto_server import table_ids
 from tests.support.watched_sender import watch
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
@@ -28,9 +30,17 @@ def table_id(cloud):
     return cloud.dynamodb.describe_table(TableName=cloud.table)["Table"]["TableId"]
 
 
+def chunk_entry(cloud, state, chunk):
+    name = f"chunk#{state['plan']['generation']}#{chunk['index']:06d}"
+    return cloud.entry(state["load_id"], name)
+
+
 def refused(cloud, state, chunk):
     """The listed rows of a chunk as ``(line in the chunk, column, reason, raw)``."""
-    return [tuple(row) for row in cloud.listed_rows(state, chunk["index"])]
+    parts = b"".join(
+        cloud.read(cloud.work, part) for part in chunk_entry(cloud, state, chunk)["refused_parts"]
+    )
+    return sorted(tuple(json.loads(line)) for line in parts.splitlines())
 
 
 def planned(cloud, body, monkeypatch):
@@ -133,7 +143,7 @@ def test_a_table_replaced_before_a_chunk_is_not_written_to(cloud, monkeypatch, h
     happens(cloud)
     answer = cloud.write(state, chunk)
     assert (answer["finished"], answer["table_replaced"]) == (False, True)
-    assert cloud.entry(state["load_id"], "chunk#000000") is None
+    assert chunk_entry(cloud, state, chunk) is None
     if happens is not delete:
         assert cloud.items() == []
 
@@ -143,7 +153,7 @@ def test_a_table_replaced_while_a_chunk_is_written_leaves_no_progress(cloud, mon
     watch(before=lambda batch: cloud.replace_table() if batch == 2 else None)
     answer = cloud.write(state, chunk)
     assert (answer["finished"], answer["table_replaced"]) == (False, True)
-    assert cloud.entry(state["load_id"], "chunk#000000") is None
+    assert chunk_entry(cloud, state, chunk) is None
 
 
 @pytest.mark.parametrize("happens", [recreate, delete])
@@ -263,7 +273,7 @@ def test_a_table_that_refuses_every_row_fails_the_chunk(cloud, monkeypatch):
     watch(refused=b'"Tea"')
     with pytest.raises(TableRefusesEveryRow, match="Tickets refuses every row as invalid"):
         cloud.write(state, chunk)
-    assert cloud.entry(state["load_id"], "chunk#000000") is None
+    assert chunk_entry(cloud, state, chunk) is None
 
 
 def test_rows_of_another_chunk_that_were_accepted_are_remembered(cloud, monkeypatch):

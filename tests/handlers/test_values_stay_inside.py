@@ -15,15 +15,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.support.cloud import EXECUTIONS
-from tests.support.moto_wire import Answer, serve
-from tests.support.state_machine import Flow
-from tools import definition
+from tests.support.cloud import on_a_wire
+from tests.support.state_machine import Failure, run
+from tests.support.wire import lose_reply, refuse, reply_with
 
 # In every value of every row, as text or as a number; in no name of ours.
 MARK = "Zq7x"
 NUMBER = 70_717_073
-MAY_HOLD_VALUES = ("refused-rows/", "unpacked/")
+MAY_HOLD_VALUES = ("refused-rows/", "equal-keys/", "unpacked/")
 
 HEADER = "ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 TIME = "2026-03-07T07:17:37.070717073Z"
@@ -103,7 +102,7 @@ class Story:
         trace, with what it was raised from, in the log and as the execution's cause."""
         self.tell(f"what {handler} is given", event)
         try:
-            answer = self.cloud.call(handler, event, self.seconds)
+            answer = self.cloud.invoke(handler, event, self.seconds)
         except Exception as error:
             self.tell(f"what {handler} raises", "".join(traceback.format_exception(error)))
             self.tell(f"the error of {handler}", f"{error!r} {vars(error)}")
@@ -115,30 +114,18 @@ class Story:
         self.call("start_execution", event_of(request))
         for started in self.cloud.executions():
             self.tell("the execution's input", started)
-        context = {
-            "Execution": {
-                "Id": EXECUTIONS + "by-hand",
-                "Name": "by-hand",
-                "Input": request,
-                "StartTime": "2025-11-24T09:00:05.118Z",
-            },
-            "State": {"EnteredTime": ""},
-        }
-        flow = Flow(definition.load(), request, context, self.cloud.read)
-        while flow.due:
-            for one in flow.due:
-                assert not one.is_waiting
-                answer = self.call(one.handler, one.event)
-                if answer is None:
-                    one.give_up("Runtime.HandlerError")
-                else:
-                    one.succeed(answer)
-                flow.resume()
-        self.status = flow.status
-        self.tell("what the execution keeps", flow.data)
-        for message in [*flow.dead_letters, *flow.events]:
+        execution = run(self.cloud.start(request), self._step)
+        self.status = execution.status
+        self.tell("what the execution keeps", execution.data)
+        for message in execution.sent:
             self.tell("what the execution sends", message)
-        assert flow.events, "each load that ends tells it"
+        assert execution.events, "each load that ends tells it"
+
+    def _step(self, task):
+        answer = self.call(task.handler, task.event)
+        if answer is None:
+            raise Failure("Runtime.HandlerError")
+        return answer
 
     def search(self):
         """Fail if a row's value is told anywhere."""
@@ -158,7 +145,7 @@ class Story:
             for key in keys(self.cloud.s3, bucket):
                 self.tell("a key", key)
                 if bucket == self.cloud.work and not key.startswith(MAY_HOLD_VALUES):
-                    self.tell(f"the object {key}", self.cloud.read(bucket, key).decode())
+                    self.tell(f"the object {key}", self.cloud.read(bucket, key).decode("latin-1"))
 
 
 def keys(s3, bucket):
@@ -244,41 +231,19 @@ SUCCEED = {
 
 def quoting(status, code):
     """An answer that quotes what it was sent, as DynamoDB does with a value that it refuses."""
-
-    def answer(call):
-        if call.operation != "BatchWriteItem":
-            return call.forward()
-        text = f"Supplied AttributeValue is not valid: {call.body.decode()}"
-        body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": text}
-        return Answer(f"{status} -", [("Content-Type", "application/x-amz-json-1.0")], dumped(body))
-
-    return answer
-
-
-def dumped(body):
-    return json.dumps(body).encode()
-
-
-def unprocessed(call):
-    """Nothing is ever taken."""
-    if call.operation != "BatchWriteItem":
-        return call.forward()
-    body = {"UnprocessedItems": json.loads(call.body)["RequestItems"]}
-    return Answer("200 OK", [("Content-Type", "application/x-amz-json-1.0")], dumped(body))
-
-
-def cut_off(call):
-    if call.operation == "BatchWriteItem":
-        raise ConnectionError
-    return call.forward()
+    return lambda call: refuse(
+        code, status, f"Supplied AttributeValue is not valid: {call.body.decode()}"
+    )(call)
 
 
 def a_proxys_page(call):
     """Some gateways show what they were asked for."""
-    if call.operation != "BatchWriteItem":
-        return call.forward()
-    page = b"<html>502 Bad Gateway " + call.body + b"</html>"
-    return Answer("502 -", [("Content-Type", "text/html")], page)
+    return reply_with(b"<html>502 Bad Gateway " + call.body + b"</html>", 502, "text/html")
+
+
+def unprocessed(call):
+    """Nothing is ever taken."""
+    return reply_with(json.dumps({"UnprocessedItems": call.json["RequestItems"]}))
 
 
 FAILURES = {
@@ -287,7 +252,7 @@ FAILURES = {
     "an error nobody knows": quoting(400, "SomethingNewException"),
     "InternalServerError": quoting(500, "InternalServerError"),
     "a proxy's page": a_proxys_page,
-    "cut off": cut_off,
+    "cut off": lose_reply,
     "unprocessed for ever": unprocessed,
 }
 
@@ -296,10 +261,8 @@ QUICK_FAILURES = {"ValidationException", "an error nobody knows", "a proxy's pag
 
 
 @pytest.fixture
-def wire(cloud, monkeypatch, fresh_clients):
-    with serve() as wire:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", wire.url)
-        fresh_clients()
+def wire(cloud, moto_url):
+    with on_a_wire(cloud, moto_url) as wire:
         yield wire
 
 
@@ -309,9 +272,8 @@ def test_no_value_is_told_by_a_failure(story, cloud, wire, name, monkeypatch):
     monkeypatch.setattr("ingestion.tasks.write_chunk.CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr("ingestion.dynamodb.responses._MAX_PAUSE_SECONDS", 0.01)
     story.seconds = 3
-    wire.expect(FAILURES[name])
-    story.run(cloud.put(HEAD + GOOD + row(9, quantity=MARK)))
-    assert "BatchWriteItem" in wire.operations
+    with wire.fault("BatchWriteItem", FAILURES[name]):
+        story.run(cloud.put(HEAD + GOOD + row(9, quantity=MARK)))
     assert story.status == "FAILED"
     assert any("what write_chunk raises" in where for where in story.told)
 

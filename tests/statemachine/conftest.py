@@ -1,25 +1,27 @@
-"""The definition, what its tasks really answer with, and one engine for all of TestState."""
+"""What the definition's tasks really answer with, and one engine for all of TestState."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.support.state_machine import Visit
 from tests.support.task_answers import Answers, collect
 from tickets.local.engine import Engine
-from tools import definition
-
-
-@pytest.fixture
-def machine() -> dict[str, Any]:
-    """The definition with sample values; a new copy for each test."""
-    return definition.load()
 
 
 @pytest.fixture(scope="session")
-def answers() -> Answers:
+def answers(moto_url: str) -> Answers:
     """What the handlers answer with. Tests only read it."""
-    return collect()
+    return collect(moto_url)
+
+
+@pytest.fixture(scope="session")
+def visits(answers: Answers) -> list[Visit]:
+    """Every visit of a state that can happen."""
+    from tests.support.every_way import every_way
+
+    return every_way(answers, {"bucket": "uploads", "key": "tickets.csv"})
 
 
 @pytest.fixture(scope="session")

@@ -1,382 +1,228 @@
-"""Each branch of the state machine as an engine takes it: TestState with mocked tasks.
+"""Where each state leads, with what the handlers really answer.
 
-The mocked results are what the handlers really answer with. On the embedded engine a path that is
-not there yields null, so what a state makes is compared whole, and test_data_flow.py proves paths.
+The routes are written down by hand. They are interpreted, and the embedded engine must agree with
+the interpreter on every visit of a state that can happen: tests on moto rely on the interpreter.
 """
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests.support.state_machine import (
+    EXECUTIONS,
+    STARTED_AT,
+    Execution,
+    Failure,
+    Visit,
+    handler_of,
+    run,
+)
 from tests.support.states import all_states
 from tests.support.task_answers import Answers
 from tools import definition
 
 STATES = all_states(definition.load())
 INPUT = {"bucket": "uploads", "key": "tickets.csv"}
-EXECUTION = {
-    "Id": "arn:aws:states:us-east-1:000000000000:execution:Ingest:tickets-csv-0a1b",
-    "Name": "tickets-csv-0a1b",
-    "StartTime": "2026-01-01T10:00:00.000Z",
-    "Input": INPUT,
-}
-TASKS = [
+TASKS = (
     *("Validate File", "Split File", "Take Turn", "Write Chunk", "Reconcile"),
     "Settle Equal Keys",
-]
-CATCHING = [name for name, state in STATES.items() if "Catch" in state and state["Type"] == "Task"]
+)
 
-# Where a state leads whose failure is not what the load fails of.
-ON_ITS_WAY = {
-    "Announce Success": "Loaded",
-    "Announce Failure": "Send To Dead Letter Queue",
-    "Send To Dead Letter Queue": "Load Failure Not Reported",
-}
-
-Tested = dict[str, Any]
-Test = Callable[..., Tested]
+Json = dict[str, Any]
 
 
-@pytest.fixture
-def run(step_functions: Any) -> Test:
-    """Test one state with `$`. Its task answers with `payload`, or fails with `error`.
+def load(answers: Answers, failing: str = "", **chosen: str) -> Execution:
+    """An execution in which each handler gives its first answer, or the one that is named, and the
+    task of the state `failing` fails for good."""
+    plan = json.dumps(list(answers["item"].values())).encode()
 
-    Gives status, nextState, error and cause as TestState does, and `output` parsed.
-    """
+    def call(task: Execution) -> Any:
+        if task.state == failing:
+            raise Failure("Runtime.HandlerError", "no connection")
+        if task.handler not in answers:
+            return {}
+        first = next(iter(answers[task.handler]))
+        return answers[task.handler][chosen.pop(task.handler, first)]
 
-    def run_state(
-        name: str,
-        state_input: Any,
-        *,
-        payload: Any = None,
-        error: str | None = None,
-        attempts: int = 0,
-        without: str | None = None,
-    ) -> Tested:
-        state = {key: value for key, value in STATES[name].items() if key != without}
-        arguments: dict[str, Any] = {
-            "definition": json.dumps(state),
-            "stateName": name,
-            "input": json.dumps(state_input),
-            "context": json.dumps({"Execution": EXECUTION}),
-        }
-        if error:
-            cause = f"{name} failed"
-            arguments["mock"] = {"errorOutput": {"error": error, "cause": cause}}
-            arguments["stateConfiguration"] = {"retrierRetryCount": attempts}
-        elif payload is not None:
-            arguments["mock"] = {"result": json.dumps(payload)}
-        tested = step_functions.test_state(**arguments)
-        tested["output"] = json.loads(tested["output"]) if "output" in tested else None
-        return tested
-
-    return run_state
+    return run(Execution(INPUT, lambda *_: plan, stops_at_services=True), call)
 
 
-def invoked(answer: Any) -> dict[str, Any]:
-    """A Lambda's answer as the optimized integration gives it."""
-    return {"ExecutedVersion": "$LATEST", "Payload": answer, "StatusCode": 200}
+def states_of(execution: Execution) -> list[str]:
+    return [visit.state for visit in execution.visits]
 
 
-@pytest.fixture
-def loading(answers: Answers) -> dict[str, Any]:
-    """`$` after Split File."""
-    return {**answers.accepted, "plan": answers.plan}
+# ---------------------------------------------------------------- Routes
 
-
-# ---------------------------------------------------------------- Validate File
-
-
-def test_validate_file_replaces_the_input_by_its_answer(run: Test, answers: Answers) -> None:
-    tested = run("Validate File", INPUT, payload=invoked(answers.accepted))
-    assert tested["status"] == "SUCCEEDED"
-    assert tested["nextState"] == "File Accepted?"
-    assert tested["output"] == answers.accepted
+FAILS = ["Announce Failure", "Send To Dead Letter Queue", "Load Failed"]
+VALIDATED = ["Validate File", "File Accepted?"]
+SPLIT = [*VALIDATED, "Split File", "Anything To Write?"]
+MINE = [*SPLIT, "Take Turn", "Whose Turn?"]
+WRITTEN = [*MINE, "Write Chunks", "Reconcile", "Everything Written?"]
+NEEDED = {"Settle Equal Keys": {"reconcile": "unsettled"}}
+"""What must have been answered for an execution to come to a state."""
+SETTLED = ["Settle Equal Keys", "Equal Keys Settled?", "Reconcile"]
 
 
 @pytest.mark.parametrize(
-    ("verdict", "goes_to"),
+    ("chosen", "route"),
     [
-        ("accepted", "Split File"),
-        ("already_loaded", "Already Loaded"),
-        ("refused", "Describe Refusal"),
-        ("gone", "Describe Refusal"),
+        ({}, [*WRITTEN, "Announce Success", "Loaded"]),
+        ({"validate_file": "already_loaded"}, [*VALIDATED, "Already Loaded"]),
+        ({"validate_file": "refused"}, [*VALIDATED, "Describe Refusal", *FAILS]),
+        ({"validate_file": "gone"}, [*VALIDATED, "Describe Refusal", *FAILS]),
+        # A Distributed Map over no items is an error.
+        (
+            {"split_file": "empty plan"},
+            [*SPLIT, "Reconcile", "Everything Written?", "Announce Success", "Loaded"],
+        ),
+        (
+            {"take_turn": "wait"},
+            [*MINE, "Wait For Earlier Writers", *WRITTEN[4:], "Announce Success", "Loaded"],
+        ),
+        ({"take_turn": "overtaken"}, [*MINE, "Overtaken"]),
+        ({"reconcile": "missing"}, [*WRITTEN, "Describe Shortfall", *FAILS]),
+        ({"reconcile": "overtaken"}, [*WRITTEN, "Overtaken"]),
+        (
+            {"reconcile": "unsettled"},
+            [*WRITTEN, *SETTLED, "Everything Written?", "Announce Success", "Loaded"],
+        ),
+        # Round again, as Write Chunk does, after a checkpoint or after a wait.
+        (
+            {"reconcile": "unsettled", "settle_equal_keys": "checkpoint"},
+            [*WRITTEN, *SETTLED[:2], *SETTLED, "Everything Written?", "Announce Success", "Loaded"],
+        ),
+        (
+            {"reconcile": "unsettled", "settle_equal_keys": "waiting"},
+            [
+                *[*WRITTEN, *SETTLED[:2], "Wait For Last Writers", *SETTLED],
+                *["Everything Written?", "Announce Success", "Loaded"],
+            ],
+        ),
+        # Reconcile tells what it means for the load.
+        (
+            {"reconcile": "unsettled", "settle_equal_keys": "table replaced"},
+            [*WRITTEN, *SETTLED, "Everything Written?", "Announce Success", "Loaded"],
+        ),
     ],
 )
-def test_file_accepted(run: Test, answers: Answers, verdict: str, goes_to: str) -> None:
-    answer = getattr(answers, verdict)
-    tested = run("File Accepted?", answer)
-    assert tested["nextState"] == goes_to
-    assert tested["output"] == answer
-
-
-def test_already_loaded_is_a_success_that_says_so(run: Test, answers: Answers) -> None:
-    tested = run("Already Loaded", answers.already_loaded)
-    assert tested["status"] == "SUCCEEDED"
-    assert tested["output"]["verdict"] == "already_loaded"
-
-
-# ---------------------------------------------------------------- Split File
-
-
-def test_split_file_adds_the_plan(run: Test, answers: Answers) -> None:
-    tested = run("Split File", answers.accepted, payload=invoked(answers.plan))
-    assert tested["nextState"] == "Anything To Write?"
-    assert tested["output"] == {**answers.accepted, "plan": answers.plan}
-
-
-def test_a_plan_with_chunks_takes_its_turn(run: Test, loading: dict[str, Any]) -> None:
-    assert loading["plan"]["chunks"] == 1
-    assert run("Anything To Write?", loading)["nextState"] == "Take Turn"
-
-
-def test_a_plan_without_chunks_skips_the_map(run: Test, answers: Answers) -> None:
-    """A Distributed Map over no items is an error."""
-    assert answers.empty_plan["chunks"] == 0
-    state_input = {**answers.accepted, "plan": answers.empty_plan}
-    assert run("Anything To Write?", state_input)["nextState"] == "Reconcile"
-
-
-# ---------------------------------------------------------------- Take Turn
-
-
-@pytest.mark.parametrize("turn", ["my_turn", "waiting", "late"])
-def test_take_turn_keeps_everything_and_adds_the_turn(
-    run: Test, answers: Answers, loading: dict[str, Any], turn: str
-) -> None:
-    answer = getattr(answers, turn)
-    tested = run("Take Turn", loading, payload=invoked(answer))
-    assert tested["nextState"] == "Whose Turn?"
-    assert tested["output"] == {**loading, "turn": answer}
+def test_the_route_of_an_execution(answers: Answers, chosen: Json, route: list[str]) -> None:
+    assert states_of(load(answers, **chosen)) == route
 
 
 @pytest.mark.parametrize(
-    ("turn", "goes_to"),
+    ("chosen", "route"),
     [
-        ("my_turn", "Write Chunks"),
-        ("waiting", "Wait For Earlier Writers"),
-        ("late", "Overtaken"),
+        ({}, ["Write Chunk", "Chunk Finished?", "Chunk Written"]),
+        # Round again with the same input, which the function continues from its checkpoint.
+        ({"write_chunk": "checkpoint"}, ["Write Chunk", "Chunk Finished?"] * 2 + ["Chunk Written"]),
+        ({"write_chunk": "overtaken"}, ["Write Chunk", "Chunk Finished?", "Chunk Overtaken"]),
+        ({"write_chunk": "table replaced"}, ["Write Chunk", "Chunk Finished?", "Table Replaced"]),
     ],
 )
-def test_whose_turn(
-    run: Test, answers: Answers, loading: dict[str, Any], turn: str, goes_to: str
-) -> None:
-    state_input = {**loading, "turn": getattr(answers, turn)}
-    tested = run("Whose Turn?", state_input)
-    assert tested["nextState"] == goes_to
-    assert tested["output"] == state_input
+def test_the_route_of_a_chunk(answers: Answers, chosen: Json, route: list[str]) -> None:
+    execution = load(answers, **chosen)
+    [child] = execution.all_children
+    assert states_of(child) == route
+    assert {json.dumps(visit.input["chunk"]) for visit in child.visits} == {
+        json.dumps(answers["item"]["chunk"])
+    }
+    assert execution.ended_in == "Loaded", "Reconcile tells what a chunk means for the load"
 
 
-def test_after_the_wait_the_turn_is_taken_anew(
-    run: Test, answers: Answers, loading: dict[str, Any]
-) -> None:
-    state_input = {**loading, "turn": answers.waiting}
-    tested = run("Wait For Earlier Writers", state_input)
-    assert (tested["status"], tested["nextState"]) == ("SUCCEEDED", "Take Turn")
-    assert tested["output"] == state_input
-    again = run("Take Turn", tested["output"], payload=invoked(answers.my_turn))
-    assert again["output"] == {**loading, "turn": answers.my_turn}
+@pytest.mark.parametrize("state", [name for name in TASKS if name != "Write Chunk"])
+def test_a_task_that_keeps_failing_fails_the_load(answers: Answers, state: str) -> None:
+    execution = load(answers, failing=state, **NEEDED.get(state, {}))
+    assert states_of(execution)[-5:] == [f"{state} Failed", "Describe Failure", *FAILS]
+    assert list(execution.data["failed"]) == [handler_of(state)]
 
 
-def test_overtaken_is_a_success_that_says_so(
-    run: Test, answers: Answers, loading: dict[str, Any]
-) -> None:
-    tested = run("Overtaken", {**loading, "turn": answers.late})
-    assert tested["status"] == "SUCCEEDED"
-    assert tested["output"]["turn"] == {"turn": "overtaken"}
-
-
-# ---------------------------------------------------------------- Write Chunk
-
-
-@pytest.fixture
-def writing(answers: Answers) -> dict[str, Any]:
-    """`$` in the child execution of one chunk."""
-    known = {name: answers.accepted[name] for name in ("load_id", "file")}
-    return {**known, "chunk": answers.chunk}
-
-
-def test_write_chunk_keeps_its_input_and_adds_its_progress(
-    run: Test, answers: Answers, writing: dict[str, Any]
-) -> None:
-    tested = run("Write Chunk", writing, payload=invoked(answers.finished))
-    progress = tested["output"].pop("progress")
-    assert tested["nextState"] == "Chunk Finished?"
-    assert tested["output"] == writing
-    assert progress == {name: answers.finished[name] for name in progress}
-    assert progress["finished"] is True
+def test_a_chunk_that_keeps_failing_leaves_it_to_reconcile(answers: Answers) -> None:
+    """It fails with the function's own error, so that it stays redrivable."""
+    execution = load(answers, failing="Write Chunk", reconcile="missing")
+    assert states_of(execution) == [*WRITTEN, "Describe Shortfall", *FAILS]
+    [child] = execution.all_children
+    assert (child.status, child.error) == ("FAILED", "Runtime.HandlerError")
 
 
 @pytest.mark.parametrize(
-    ("true", "goes_to"),
+    ("failing", "chosen", "ending"),
     [
-        ("finished", "Chunk Written"),
-        (None, "Write Chunk"),
-        ("overtaken", "Chunk Overtaken"),
-        ("table_replaced", "Table Replaced"),
+        ("Announce Success", {}, ["Announce Success", "Loaded"]),
+        ("Announce Failure", {"reconcile": "missing"}, FAILS),
+        (
+            "Send To Dead Letter Queue",
+            {"reconcile": "missing"},
+            [*FAILS[:2], "Load Failure Not Reported"],
+        ),
     ],
 )
-def test_chunk_finished(run: Test, writing: dict[str, Any], true: str | None, goes_to: str) -> None:
-    """Round again with the same input, which the function continues from its checkpoint."""
-    names = ("finished", "overtaken", "table_replaced")
-    state_input = {**writing, "progress": {name: name == true for name in names}}
-    tested = run("Chunk Finished?", state_input)
-    assert tested["nextState"] == goes_to
-    assert tested["output"] == state_input
-
-
-def test_a_chunk_that_is_overtaken_ends_its_child_in_success(
-    run: Test, answers: Answers, writing: dict[str, Any]
+def test_a_message_that_can_not_be_sent(
+    answers: Answers, failing: str, chosen: Json, ending: list[str]
 ) -> None:
-    """Reconcile tells what that means for the load."""
-    written = run("Write Chunk", writing, payload=invoked(answers.stopped))["output"]
-    assert run("Chunk Finished?", written)["nextState"] == "Chunk Overtaken"
-    assert run("Chunk Overtaken", written)["status"] == "SUCCEEDED"
+    execution = load(answers, failing, **chosen)
+    assert states_of(execution)[-len(ending) :] == ending
 
 
-def test_a_chunk_that_keeps_failing_fails_its_child_with_the_functions_own_error(
-    run: Test, writing: dict[str, Any]
-) -> None:
-    tested = run("Write Chunk", writing, error="NoProgress", attempts=5)
-    assert (tested["status"], tested["error"]) == ("FAILED", "NoProgress")
+# ---------------------------------------------------------------- Retries
 
 
-# ---------------------------------------------------------------- Reconcile
-
-
-def test_reconcile_adds_the_result(run: Test, answers: Answers, loading: dict[str, Any]) -> None:
-    tested = run("Reconcile", loading, payload=invoked(answers.result))
-    assert tested["nextState"] == "Everything Written?"
-    assert tested["output"] == {**loading, "result": answers.result}
-
-
+@pytest.mark.parametrize("state", [*TASKS, "Send To Dead Letter Queue"])
 @pytest.mark.parametrize(
-    ("result", "goes_to"),
+    ("error", "retries"),
     [
-        ("result", "Announce Success"),
-        ("shortfall", "Describe Shortfall"),
-        ("overtaken", "Overtaken"),
-        ("unsettled", "Settle Equal Keys"),
+        ("Runtime.HandlerError", 5),
+        ("NoProgress", 5),
+        ("States.Timeout", 5),
+        ("Lambda.ServiceException", 5),
+        ("Lambda.AWSLambdaException", 5),
+        ("Lambda.SdkClientException", 5),
+        ("Lambda.TooManyRequestsException", 20),
     ],
 )
-def test_everything_written(
-    run: Test, answers: Answers, loading: dict[str, Any], result: str, goes_to: str
-) -> None:
-    state_input = {**loading, "result": getattr(answers, result)}
-    assert run("Everything Written?", state_input)["nextState"] == goes_to
+def test_an_error_is_retried_before_it_is_caught(state: str, error: str, retries: int) -> None:
+    if error == "Lambda.TooManyRequestsException":
+        retries = {"Write Chunk": 50, "Send To Dead Letter Queue": 5}.get(state, retries)
+    machine = definition.load()
+    if state == "Write Chunk":
+        machine = machine["States"]["Write Chunks"]["ItemProcessor"]
+    given = {**INPUT, "load_id": "a", "file": {}, "plan": {}, "dead_letter": {"cause": ""}}
+    task = Execution(given, no_object, machine=machine, at=state, stops_at_services=True)
+    count = 0
+    while task.fail(error):
+        count += 1
+    assert count == retries
+    assert task.visits[0].error == error
 
 
-# ---------------------------------------------------------------- Settle Equal Keys
-
-
-def test_settling_equal_keys_says_how_far_it_got(
-    run: Test, answers: Answers, loading: dict[str, Any]
-) -> None:
-    state_input = {**loading, "result": answers.unsettled}
-    tested = run("Settle Equal Keys", state_input, payload=invoked(answers.settled))
-    assert tested["nextState"] == "Equal Keys Settled?"
-    assert tested["output"] == {**state_input, "equal_keys": answers.settled}
-    assert answers.settled["rows_superseded"] == 1
-
-
-@pytest.mark.parametrize(
-    ("state", "goes_to"),
-    [
-        ("settled", "Reconcile"),
-        ("overtaken", "Reconcile"),
-        ("unsettled", "Settle Equal Keys"),
-        ("waiting", "Wait For Last Writers"),
-    ],
-)
-def test_equal_keys_settled(run: Test, answers: Answers, state: str, goes_to: str) -> None:
-    state_input = {"equal_keys": {**answers.settled, "state": state}}
-    assert run("Equal Keys Settled?", state_input)["nextState"] == goes_to
-
-
-def test_whoever_waits_for_the_last_writers_settles_after_that() -> None:
-    assert STATES["Wait For Last Writers"]["Next"] == "Settle Equal Keys"
-
-
-def test_loaded_gives_the_totals(run: Test, answers: Answers, loading: dict[str, Any]) -> None:
-    tested = run("Loaded", {**loading, "result": answers.result})
-    assert tested["status"] == "SUCCEEDED"
-    assert tested["output"]["result"] == answers.result
-
-
-# ---------------------------------------------------------------- Errors
-
-
-@pytest.mark.parametrize("name", CATCHING)
-@pytest.mark.parametrize("error", ["Runtime.HandlerError", "States.Timeout"])
-def test_a_state_that_keeps_failing_is_caught_and_named(run: Test, name: str, error: str) -> None:
-    tested = run(name, {**INPUT, "dead_letter": {}}, error=error, attempts=100)
-    assert tested["status"] == "CAUGHT_ERROR"
-    goes_on = ON_ITS_WAY.get(name, f"{name} Failed")
-    assert tested["nextState"] == goes_on
-    state = name.lower().replace(" ", "_")
-    caught = {state: {"Error": error, "Cause": f"{name} failed"}}
-    assert tested["output"] == {**INPUT, "dead_letter": {}, "failed": caught}
-
-
-@pytest.mark.parametrize("name", [*TASKS, "Send To Dead Letter Queue"])
-@pytest.mark.parametrize(
-    ("error", "attempts"),
-    [
-        ("Runtime.HandlerError", 4),
-        ("NoProgress", 4),
-        ("States.Timeout", 4),
-        ("Lambda.ServiceException", 4),
-        ("Lambda.AWSLambdaException", 4),
-        ("Lambda.SdkClientException", 4),
-        ("Lambda.TooManyRequestsException", 4),
-    ],
-)
-def test_an_error_is_retried_before_it_is_caught(
-    run: Test, name: str, error: str, attempts: int
-) -> None:
-    # Without its Catch, since this engine's TestState looks there first, unlike AWS and unlike its
-    # own executions.
-    tested = run(
-        name, {**INPUT, "dead_letter": {}}, error=error, attempts=attempts, without="Catch"
-    )
-    assert (tested["status"], tested["error"]) == ("RETRIABLE", error)
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_throttling_is_retried_longer_than_errors_are(run: Test, name: str) -> None:
-    throttled = "Lambda.TooManyRequestsException"
-    for error, status in ((throttled, "RETRIABLE"), ("Runtime.HandlerError", "FAILED")):
-        tested = run(name, INPUT, error=error, attempts=19, without="Catch")
-        assert tested["status"] == status
+def no_object(bucket: str, key: str) -> bytes:
+    raise AssertionError("nothing is read")
 
 
 # ---------------------------------------------------------------- Dead letters
 
 
-def dead_letter(tested: Tested, state_input: dict[str, Any]) -> dict[str, Any]:
-    """The dead letter that a state has put beside its input, without the fields all have."""
-    assert tested["status"] == "SUCCEEDED"
-    assert tested["nextState"] == "Announce Failure"
-    letter: dict[str, Any] = tested["output"].pop("dead_letter")
-    assert tested["output"] == state_input
-    assert letter.pop("failed_at").endswith("Z")
-    assert letter.pop("execution_arn") == EXECUTION["Id"]
-    assert letter.pop("execution_name") == EXECUTION["Name"]
-    assert letter.pop("started_at") == EXECUTION["StartTime"]
-    assert letter.pop("input") == INPUT
-    return letter
+def dead_letter(execution: Execution) -> Json:
+    """The dead letter of an execution, without the fields that all have."""
+    [letter] = execution.dead_letters
+    assert letter["failed_at"].endswith("Z")
+    assert letter["execution_arn"] == EXECUTIONS + "by-hand"
+    assert letter["execution_name"] == "by-hand"
+    assert letter["started_at"] == STARTED_AT
+    assert letter["input"] == INPUT
+    assert execution.cause == letter["cause"]
+    [event] = execution.events
+    assert (event["DetailType"], event["Detail"]) == ("Load Failed", letter)
+    every = ("failed_at", "execution_arn", "execution_name", "started_at", "input")
+    return {name: value for name, value in letter.items() if name not in every}
 
 
 @pytest.mark.parametrize("verdict", ["refused", "gone"])
-def test_the_dead_letter_of_a_refused_file_has_the_reasons(
-    run: Test, answers: Answers, verdict: str
-) -> None:
-    answer = getattr(answers, verdict)
+def test_the_dead_letter_of_a_refused_file_has_the_reasons(answers: Answers, verdict: str) -> None:
+    answer = answers["validate_file"][verdict]
     assert answer["summary"]
     assert answer["reasons"]
-    assert dead_letter(run("Describe Refusal", answer), answer) == {
+    assert dead_letter(load(answers, validate_file=verdict)) == {
         "state": "Validate File",
         "error": "FileRefused",
         "cause": answer["summary"],
@@ -385,63 +231,65 @@ def test_the_dead_letter_of_a_refused_file_has_the_reasons(
     }
 
 
-def test_the_dead_letter_of_an_incomplete_load_has_the_totals(
-    run: Test, answers: Answers, loading: dict[str, Any]
-) -> None:
-    state_input = {**loading, "result": answers.shortfall}
-    assert dead_letter(run("Describe Shortfall", state_input), state_input) == {
+def test_the_dead_letter_of_an_incomplete_load_has_the_totals(answers: Answers) -> None:
+    assert dead_letter(load(answers, reconcile="missing")) == {
         "state": "Reconcile",
         "error": "LoadIncomplete",
         "cause": "1 of 1 chunks are not finished; the first is chunk 0.",
-        "result": answers.shortfall,
-        "load_id": answers.accepted["load_id"],
+        "result": answers["reconcile"]["missing"],
+        "load_id": answers["validate_file"]["accepted"]["load_id"],
     }
 
 
-@pytest.mark.parametrize(
-    ("state", "before", "load_id"),
-    [
-        # Validate File fails before there is more than the input.
-        ("Validate File", INPUT, None),
-        ("Split File", {"load_id": "tickets-csv-0a1b"}, "tickets-csv-0a1b"),
-        ("Take Turn", {"load_id": "tickets-csv-0a1b"}, "tickets-csv-0a1b"),
-        ("Write Chunks", {"load_id": "tickets-csv-0a1b"}, "tickets-csv-0a1b"),
-        ("Reconcile", {"load_id": "tickets-csv-0a1b"}, "tickets-csv-0a1b"),
-        ("Settle Equal Keys", {"load_id": "tickets-csv-0a1b"}, "tickets-csv-0a1b"),
-    ],
-)
+@pytest.mark.parametrize("state", [name for name in TASKS if name != "Write Chunk"])
 def test_the_dead_letter_of_a_failed_state_has_its_name_and_the_load(
-    run: Test, state: str, before: dict[str, Any], load_id: str | None
+    answers: Answers, state: str
 ) -> None:
+    """Validate File fails before there is more than the input."""
+    letter = dead_letter(load(answers, failing=state, **NEEDED.get(state, {})))
     caught = {"Error": "Runtime.HandlerError", "Cause": "no connection"}
-    failed = {state.lower().replace(" ", "_"): caught}
-    named = run(f"{state} Failed", {**before, "failed": failed})
-    assert (named["status"], named["nextState"]) == ("SUCCEEDED", "Describe Failure")
-    letter = dead_letter(run("Describe Failure", named["output"]), named["output"])
+    failed = {handler_of(state): caught}
     assert json.loads(letter.pop("cause")) == failed
+    load_id = answers["validate_file"]["accepted"]["load_id"]
     assert letter == {
         "error": "StateFailed",
         "failed": failed,
         "state": state,
-        "load_id": load_id,
+        "load_id": None if state == "Validate File" else load_id,
     }
 
 
-def test_a_sent_dead_letter_leaves_everything_as_it_was(run: Test) -> None:
-    state_input = {**INPUT, "dead_letter": {"cause": "The file is empty."}}
-    sent = {"MessageId": "m", "MD5OfMessageBody": "d"}
-    tested = run("Send To Dead Letter Queue", state_input, payload=sent)
-    assert tested["nextState"] == "Load Failed"
-    assert tested["output"] == state_input
+# ---------------------------------------------------------------- The engine
 
 
-@pytest.mark.parametrize(
-    ("name", "error"),
-    [("Load Failed", "LoadFailed"), ("Load Failure Not Reported", "LoadFailureNotReported")],
-)
-def test_a_failed_load_fails_with_the_cause_of_its_dead_letter(
-    run: Test, name: str, error: str
+def test_the_engine_agrees_with_the_interpreter(
+    answers: Answers, visits: list[Visit], step_functions: Any
 ) -> None:
-    tested = run(name, {**INPUT, "dead_letter": {"cause": "The file is empty."}})
-    assert tested["status"] == "FAILED"
-    assert (tested["error"], tested["cause"]) == (error, "The file is empty.")
+    """TestState for every visit of a state, with the answer or the error that its task had."""
+    for visit in visits:
+        if visit.kind == "Map":  # TestState has none
+            continue
+        arguments: Json = {}
+        if visit.kind == "Task" and visit.error:
+            cause = f"{visit.state} failed"
+            arguments["mock"] = {"errorOutput": {"error": visit.error, "cause": cause}}
+            arguments["stateConfiguration"] = {"retrierRetryCount": 100}
+        elif visit.kind == "Task":
+            arguments["mock"] = {"result": json.dumps(visit.result)}
+        execution = {"Id": EXECUTIONS + "by-hand", "Name": "by-hand", "Input": INPUT}
+        tested = step_functions.test_state(
+            definition=json.dumps(STATES[visit.state]),
+            stateName=visit.state,
+            input=json.dumps(visit.input),
+            context=json.dumps({"Execution": {**execution, "StartTime": STARTED_AT}}),
+            **arguments,
+        )
+        assert tested.get("nextState", "") == visit.target, visit
+        assert tested.get("error", "") == visit.error or visit.target, visit
+        if visit.output is not None:
+            assert without_times(json.loads(tested["output"])) == without_times(visit.output), visit
+
+
+def without_times(output: Json) -> Json:
+    letter = output.get("dead_letter")
+    return output | {"dead_letter": {**letter, "failed_at": ""}} if letter else output

@@ -140,15 +140,6 @@ def test_waiting_for_an_older_version_is_a_wait_state_and_holds_no_function() ->
     assert 5 <= waiting["Seconds"] <= 60
 
 
-def test_an_overtaken_load_ends_in_a_success_that_says_so() -> None:
-    assert ways_into("Overtaken") == {"Whose Turn?", "Everything Written?"}
-    assert STATES["Overtaken"]["Type"] == "Succeed"
-    assert ways_into("Chunk Overtaken") == {"Chunk Finished?"}
-    assert STATES["Chunk Overtaken"]["Type"] == "Succeed"
-    assert ways_into("Table Replaced") == {"Chunk Finished?"}
-    assert STATES["Table Replaced"]["Type"] == "Succeed"
-
-
 def test_the_two_failures_tell_whether_the_message_was_sent() -> None:
     assert STATES["Load Failed"]["Error"] == "LoadFailed"
     assert STATES["Load Failure Not Reported"]["Error"] == "LoadFailureNotReported"
@@ -179,28 +170,6 @@ def test_retries_back_off_up_to_a_bound_and_with_full_jitter(name: str) -> None:
         assert retrier["IntervalSeconds"] >= 1
 
 
-@pytest.mark.parametrize("name", INVOKING)
-def test_throttling_is_retried_many_times_and_apart_from_errors(name: str) -> None:
-    throttled, *others = STATES[name]["Retry"]
-    assert throttled["ErrorEquals"] == ["Lambda.TooManyRequestsException"]
-    assert throttled["MaxAttempts"] >= 20
-    for retrier in others:
-        assert "Lambda.TooManyRequestsException" not in retrier["ErrorEquals"]
-
-
-@pytest.mark.parametrize("name", INVOKING)
-def test_every_failure_of_a_task_and_every_error_of_lambda_is_retried(name: str) -> None:
-    retried = {error for retrier in STATES[name]["Retry"] for error in retrier["ErrorEquals"]}
-    assert retried == {
-        "States.TaskFailed",
-        "States.Timeout",
-        "Lambda.ServiceException",
-        "Lambda.AWSLambdaException",
-        "Lambda.SdkClientException",
-        "Lambda.TooManyRequestsException",
-    }
-
-
 def test_nothing_depends_on_the_name_of_an_exception_class() -> None:
     handled = {
         error
@@ -209,19 +178,6 @@ def test_nothing_depends_on_the_name_of_an_exception_class() -> None:
         for error in one["ErrorEquals"]
     }
     assert not [error for error in handled if not error.startswith(("States.", "Lambda."))]
-
-
-@pytest.mark.parametrize("name", [name for name in TASKS + MAPS if name not in WITHOUT_CATCH])
-def test_every_error_is_caught_below_failed_under_the_name_of_the_state(name: str) -> None:
-    [catcher] = STATES[name]["Catch"]
-    assert catcher["ErrorEquals"] == ["States.ALL"]
-    assert catcher["ResultPath"] == f"$.failed.{snake_case(name)}"
-
-
-@pytest.mark.parametrize("name", [name for name in STATES if name.endswith(" Failed")])
-def test_the_state_that_names_a_failed_state_names_the_one_that_leads_to_it(name: str) -> None:
-    if name != "Load Failed":
-        assert ways_into(name) == {STATES[name]["Parameters"]["state"]}
 
 
 def test_only_write_chunk_has_no_catch() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.states import State, targets
+from tests.support.states import State
 from tests.support.task_answers import Answers
 from tools import definition
 
@@ -33,10 +33,6 @@ def keys(template: State) -> set[str]:
     return {key.removesuffix(".$") for key in template}
 
 
-def ways_into(name: str) -> set[str]:
-    return {other for other, state in STATES.items() if name in targets(state)}
-
-
 def test_the_states_that_put_events_are_these_two() -> None:
     putting = {
         name
@@ -44,27 +40,6 @@ def test_the_states_that_put_events_are_these_two() -> None:
         if state.get("Resource", "").endswith(":states:::events:putEvents")
     }
     assert putting == set(KINDS.values())
-
-
-def test_every_load_that_succeeds_is_announced_before_it_ends() -> None:
-    assert ways_into("Loaded") == {"Announce Success"}
-    assert ways_into("Announce Success") == {"Everything Written?"}
-
-
-def test_every_load_that_fails_is_announced_however_the_dead_letter_goes() -> None:
-    described = {name for name in STATES if name.startswith("Describe ")}
-    assert ways_into("Announce Failure") == described
-    assert ways_into("Send To Dead Letter Queue") == {"Announce Failure"}
-
-
-@pytest.mark.parametrize("name", KINDS.values())
-def test_an_announcement_that_fails_changes_nothing(name: str) -> None:
-    """Whatever the error is, it leads where success leads, and its result is thrown away."""
-    state = STATES[name]
-    [catcher] = state["Catch"]
-    assert catcher["ErrorEquals"] == ["States.ALL"]
-    assert catcher["Next"] == state["Next"]
-    assert state["ResultPath"] is None
 
 
 @pytest.mark.parametrize("name", KINDS.values())
@@ -105,7 +80,7 @@ def test_the_sample_of_a_success_has_the_fields_that_the_definition_sends(
 ) -> None:
     detail = sample("Load Succeeded")["detail"]
     assert detail.keys() == keys(entry("Announce Success")["Detail"])
-    assert detail["result"].keys() == answers.result.keys()
+    assert detail["result"].keys() == answers["reconcile"]["complete"].keys()
     assert detail["result"]["complete"] is True
 
 
@@ -114,7 +89,7 @@ def test_the_sample_of_a_failure_is_a_dead_letter(answers: Answers) -> None:
     assert STATES["Send To Dead Letter Queue"]["Parameters"]["MessageBody.$"] == "$.dead_letter"
     detail = sample("Load Failed")["detail"]
     assert detail.keys() == keys(STATES["Describe Shortfall"]["Parameters"])
-    assert detail["result"].keys() == answers.shortfall.keys()
+    assert detail["result"].keys() == answers["reconcile"]["missing"].keys()
     assert detail["cause"] == detail["result"]["summary"]
 
 

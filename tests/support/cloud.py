@@ -1,51 +1,61 @@
-"""Handlers on moto: S3, DynamoDB and Step Functions in process, holding the objects of events/."""
+"""The stack without an engine: S3, DynamoDB and Step Functions by moto, the handlers in process,
+and executions interpreted from the definition."""
 
 import importlib
 import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
+from functools import cache
 from types import SimpleNamespace
+from typing import Any
 
 import boto3
-from boto3.dynamodb.types import TypeDeserializer
+import pytest
+from botocore.config import Config
+from moto import mock_aws
+from moto.backends import get_backend
 from moto.s3.models import s3_backends
 
-from ingestion.ledger.chunks import Chunks
-from ingestion.s3.refused_rows import read_rows
-from ingestion.tasks.accounting import chunk_series
-from tests.support.moto_tables import create_table
+from ingestion.generation import generation
+from ingestion.ledger.versions import Turns
+from tests.support.load_assertions import assert_loaded
+from tests.support.load_records import LoadRecords
+from tests.support.moto_server import create_table
+from tests.support.state_machine import EXECUTIONS, Execution, payload_of, run
+from tests.support.ticket_files import TicketFile
+from tests.support.wire import Wire
+from tickets import ROOT
 
-EVENTS = Path(__file__).parents[2] / "events"
-HANDLERS = (
-    "start_execution",
-    "validate_file",
-    "split_file",
-    "take_turn",
-    "write_chunk",
-    "reconcile",
-    "settle_equal_keys",
-)
+EVENTS = ROOT / "events"
+HANDLERS = sorted(path.stem for path in (ROOT / "functions" / "handlers").glob("[a-z]*.py"))
 ACCOUNT = "123456789012"  # moto's
 UPLOADS = f"ticket-uploads-{ACCOUNT}-1a2b3c4d"
 UNVERSIONED = "tills-without-versions"
 WORK = f"ticket-work-{ACCOUNT}-1a2b3c4d"
 CHUNK_SIZE = 300  # bytes, so that a file one can read has several chunks
 MAX_REFUSED_PERCENT = 40  # so that bad rows of all kinds need few good ones beside them
-EXECUTIONS = f"arn:aws:states:us-east-1:{ACCOUNT}:execution:Ingest:"
-# What the state machine adds to a task's input from its context.
-NAMED = {"execution": "by-hand"}
-OF_THE_EXECUTION = {
-    "split_file": NAMED,
-    "take_turn": NAMED,
-    "write_chunk": NAMED,
-    "reconcile": NAMED | {"started_at": "2025-11-24T09:00:05.118Z"},
-    "settle_equal_keys": NAMED,
-}
+FUNCTION_SECONDS = 900.0
+# What the state machine adds to a task's input from its context, for a test that gives the rest.
+OF_THE_EXECUTION = {"execution": "by-hand", "started_at": "2025-11-24T09:00:05.118Z"}
 NOW = "2025-11-24T09:00:07.000Z"
+"""The ledger's time."""
+GENERATION = generation(None)
+"""Of all loads here, since moto's tables have no id."""
+
+
+def chunk_entry(index):
+    """The name of a chunk's entry in the ledger."""
+    return f"chunk#{GENERATION}#{index:06d}"
 
 
 ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "us-east-1",
     "LEDGER_TABLE": "Ledger",
     "WORK_BUCKET": WORK,
     "CHUNK_SIZE_BYTES": str(CHUNK_SIZE),
@@ -59,18 +69,32 @@ ENVIRONMENT = {
 }
 """The variables that the functions read."""
 
+Deed = Callable[[], object]
 
-class Cloud:
-    """What the stack would be on AWS, with the buckets' names as the events have them."""
+
+class Cloud(LoadRecords):
+    """What the stack would be on AWS, with the buckets' names as the events have them. Its own
+    clients reach moto in process, whichever way the handlers take."""
 
     uploads, unversioned, work = UPLOADS, UNVERSIONED, WORK
-    table, ledger_table = "Tickets", "Ledger"
+    wire: Wire
+    """What the handlers talk through, if the fixture has put them on it."""
 
-    def __init__(self):
+    def __init__(self) -> None:
+        def client(service: str) -> Any:
+            # Not the endpoints of the handlers, which are in the environment.
+            config = Config(ignore_configured_endpoint_urls=True)
+            return _session().client(service, config=config)  # type: ignore[call-overload]
+
+        super().__init__(client("s3"), client("dynamodb"), "Tickets", "Ledger")
         self.stored_at = datetime(2025, 11, 24, 9)  # noqa: DTZ001 (moto has it without a zone)
-        self.s3 = boto3.client("s3")
-        self.dynamodb = boto3.client("dynamodb")
-        self.step_functions = boto3.client("stepfunctions")
+        self.step_functions = client("stepfunctions")
+        self.calls: list[str] = []
+        """The handlers that were called, in order, the tries that failed included."""
+        self.machine: dict[str, Any] | None = None
+        """The definition of executions, if it is not the project's."""
+        self.now: Callable[[], float] = time.time
+        """The clock that leases go by."""
         for bucket in (UPLOADS, UNVERSIONED, WORK):
             self.s3.create_bucket(Bucket=bucket)
         self.s3.put_bucket_versioning(Bucket=UPLOADS, VersioningConfiguration={"Status": "Enabled"})
@@ -82,15 +106,21 @@ class Cloud:
             definition=json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}),
         )["stateMachineArn"]
 
-    def create_table(self, name, *key, **options):
+    def create_table(self, name: str, *key: str, **options: Any) -> None:
         create_table(self.dynamodb, name, *key, **options)
 
-    def replace_table(self, *key, **options):
+    def replace_table(self, *key: str, **options: Any) -> None:
         """Delete the table and create it again, empty."""
         self.dynamodb.delete_table(TableName=self.table)
         self.create_table(self.table, *(key or ("ticket_id", "product")), **options)
 
-    def put(self, body, key="store-12/a.csv", bucket=UPLOADS, version_id=None):
+    def put(
+        self,
+        body: bytes,
+        key: str = "store-12/a.csv",
+        bucket: str = UPLOADS,
+        version_id: str | None = None,
+    ) -> dict[str, Any]:
         """Upload an object, a second after the one before; the answer is the input of the execution
         that it starts."""
         answer = self.s3.put_object(Bucket=bucket, Key=key, Body=body)
@@ -107,106 +137,51 @@ class Cloud:
             "uploader": "AWS:AIDAJDPLRKLG7UEXAMPLE",
         }
 
-    def call(self, handler, event, seconds=900.0):
-        """What a handler answers, as Step Functions gets it: by way of JSON."""
-        event = OF_THE_EXECUTION.get(handler, {}) | event
-        context = SimpleNamespace(get_remaining_time_in_millis=lambda: int(seconds * 1000))
-        module = importlib.import_module(f"handlers.{handler}")
-        return json.loads(json.dumps(module.handler(json.loads(json.dumps(event)), context)))
+    def upload(
+        self, file: TicketFile, key: str | None = None, bucket: str = UPLOADS
+    ) -> dict[str, Any]:
+        """As `put`, under the file's own name."""
+        return self.put(file.body, key or f"{file.name}.csv", bucket)
 
-    def validate(self, request, execution="by-hand"):
-        arn = EXECUTIONS + execution
-        return self.call("validate_file", {"execution_arn": arn, "input": request})
+    # --- Executions
 
-    def plan(self, request):
-        """Validate and split: the state ``$`` before Write Chunks, and the chunks of the plan."""
-        state = self.validate(request)
-        assert state["verdict"] == "accepted", state
-        task = {name: state[name] for name in ("load_id", "file")}
-        state["plan"] = self.call("split_file", task)
-        return state, json.loads(self.read(state["plan"]["bucket"], state["plan"]["key"]))
+    def start(self, given: Mapping[str, Any], name: str = "by-hand") -> Execution:
+        """An execution that has not made a step yet."""
+        return Execution(given, self.read, machine=self.machine, name=name)
 
-    def write(self, state, chunk, **options):
-        return self.call("write_chunk", self.chunk_task(state, chunk), **options)
+    def run(
+        self,
+        given: Mapping[str, Any],
+        name: str = "first",
+        *,
+        before: Mapping[str, Deed] | None = None,
+        seconds: float = FUNCTION_SECONDS,
+    ) -> Execution:
+        """An execution that has ended. `before` has what happens just before a handler is first
+        called; `seconds` is what each call has of time. While a state pauses, time passes for
+        leases."""
+        deeds = dict(before or {})
+        execution = self.start(given, name)
+        started, self.now = self.now(), lambda: started + execution.paused
 
-    def chunk_task(self, state, chunk):
-        """The event of Write Chunk."""
-        task = {name: state[name] for name in ("load_id", "file")}
-        told = {name: state["plan"][name] for name in ("chunks", "generation", "digest_key")}
-        return task | told | {"chunk": chunk}
+        def call(task: Execution) -> Any:
+            deeds.pop(task.handler, lambda: None)()
+            return self.invoke(task.handler, task.event, seconds)
 
-    def reconcile(self, state):
-        """What Reconcile answers in the end. If it asks for that, equal keys are settled before."""
-        task = {name: state[name] for name in ("load_id", "file", "plan")}
-        result = self.call("reconcile", task)
-        if result["equal_keys"] == "unsettled" and self.call("settle_equal_keys", task)["state"]:
-            result = self.call("reconcile", task)
-        return result
+        return run(execution, call)
 
-    def take_turn(self, state):
-        return self.call("take_turn", {name: state[name] for name in ("load_id", "file")})["turn"]
+    def load(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What an execution ends with, once it has come to a result."""
+        data: dict[str, Any] = self.run(given, "by-hand").data
+        assert "result" in data, data
+        return data
 
-    def load(self, request):
-        """The whole way of a file through the tasks, in the order of the state machine."""
-        state, chunks = self.plan(request)
-        if chunks:
-            assert self.take_turn(state) == "mine"
-        for chunk in chunks:
-            assert self.write(state, chunk)["finished"]
-        return state | {"result": self.reconcile(state)}
+    def assert_loaded(self, execution: Execution, file: TicketFile) -> dict[str, Any]:
+        """Table, totals, ledger, report and refused rows are the file's. Returns the report."""
+        assert execution.ended_in == "Loaded", execution.cause
+        return assert_loaded(self, execution.described, file)
 
-    def chunk_entry(self, state, index=0):
-        """The ledger's entry of a chunk, or None."""
-        generation = state["plan"]["generation"]
-        return self.entry(state["load_id"], f"chunk#{generation}#{index:06d}")
-
-    def listed_rows(self, state, index=0):
-        """The rows of a chunk that are not in the table; lines count from the chunk's start."""
-        generation = state["plan"]["generation"]
-        progress = Chunks(self.dynamodb, self.ledger_table).chunk(
-            state["load_id"], generation, index
-        )
-        series = chunk_series(state["load_id"], generation, progress)
-        return list(read_rows(self.s3, self.work, series))
-
-    def read(self, bucket, key):
-        return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-
-    def read_url(self, url):
-        bucket, key = url.removeprefix("s3://").split("/", 1)
-        return self.read(bucket, key)
-
-    def items(self, table="Tickets"):
-        """All items of a table, their values plain (numbers as Decimal)."""
-        pages = self.dynamodb.get_paginator("scan").paginate(TableName=table)
-        plain = TypeDeserializer().deserialize
-        return [
-            {name: plain(value) for name, value in item.items()}
-            for page in pages
-            for item in page["Items"]
-        ]
-
-    def entry(self, load_id, entry="load"):
-        """One entry of the ledger, or None."""
-        found = [
-            one
-            for one in self.items(self.ledger_table)
-            if (one["load_id"], one["entry"]) == (load_id, entry)
-        ]
-        return found[0] if found else None
-
-    def change_entry(self, load_id, entry, **numbers):
-        """Spoil an entry of the ledger, as no task of ours would."""
-        for name, value in numbers.items():
-            self.dynamodb.update_item(
-                TableName=self.ledger_table,
-                Key={"load_id": {"S": load_id}, "entry": {"S": entry}},
-                UpdateExpression="SET #name = :value",
-                ExpressionAttributeNames={"#name": name},
-                ExpressionAttributeValues={":value": {"N": str(Decimal(value))}},
-            )
-
-    def executions(self):
+    def executions(self) -> list[dict[str, Any]]:
         """The executions that were started, in the order of their names: ``{name, input}``."""
         found = self.step_functions.list_executions(stateMachineArn=self.state_machine_arn)
         described = [
@@ -218,10 +193,152 @@ class Cloud:
             key=lambda one: one["name"],
         )
 
+    # --- Single handlers
 
-def forget_clients():
-    """Handlers make their clients once a process; each test has a cloud of its own."""
+    def call(
+        self, handler: str, event: Mapping[str, Any], seconds: float = FUNCTION_SECONDS
+    ) -> Any:
+        """What a handler answers to an event, which may lack what the context adds."""
+        event = OF_THE_EXECUTION | event if "load_id" in event else event
+        return self.invoke(handler, event, seconds)
+
+    def invoke(self, handler: str, event: Mapping[str, Any], seconds: float) -> Any:
+        """What a handler answers, as Step Functions gets it: by way of JSON."""
+        self.calls.append(handler)
+        module = importlib.import_module(f"handlers.{handler}")
+        for turns in _turns_of(module):
+            turns._now = self.now
+        context = SimpleNamespace(get_remaining_time_in_millis=lambda: int(seconds * 1000))
+        return json.loads(json.dumps(module.handler(json.loads(json.dumps(event)), context)))
+
+    def validate(self, given: Mapping[str, Any], execution: str = "by-hand") -> Any:
+        arn = EXECUTIONS + execution
+        return self.call("validate_file", {"execution_arn": arn, "input": given})
+
+    def plan(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Validate and split: the state ``$`` before Write Chunks, and the chunks of the plan."""
+        state = self.validate(given)
+        assert state["verdict"] == "accepted", state
+        state["plan"] = self.call("split_file", payload_of("split_file", state))
+        return state, self.chunks(state)
+
+    def chunks(self, state: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The items of a plan."""
+        plan = state["plan"]
+        chunks: list[dict[str, Any]] = json.loads(self.read(plan["bucket"], plan["key"]))
+        return chunks
+
+    def write(self, state: dict[str, Any], chunk: dict[str, Any], **options: Any) -> Any:
+        return self.call("write_chunk", self.chunk_task(state, chunk), **options)
+
+    def chunk_task(self, state: dict[str, Any], chunk: dict[str, Any]) -> dict[str, Any]:
+        """The event of Write Chunk."""
+        return payload_of("write_chunk", state, chunk)
+
+    def settle(self, state: dict[str, Any]) -> Any:
+        return self.call("settle_equal_keys", payload_of("settle_equal_keys", state))
+
+    def reconcile(self, state: dict[str, Any]) -> Any:
+        """What Reconcile answers in the end. If it asks for that, equal keys are settled before."""
+        event = payload_of("reconcile", state)
+        result = self.call("reconcile", event)
+        if result["equal_keys"] == "unsettled" and self.settle(state)["state"]:
+            result = self.call("reconcile", event)
+        return result
+
+    def take_turn(self, state: dict[str, Any]) -> Any:
+        return self.call("take_turn", payload_of("take_turn", state))["turn"]
+
+    # --- What is there
+
+    def read(self, bucket: str, key: str) -> bytes:
+        return bytes(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+
+    def items(self, table: str = "Tickets") -> list[dict[str, Any]]:
+        """All items of a table, their values plain (numbers as Decimal)."""
+        return list(self._scan(table))
+
+    def entry(self, load_id: str, entry: str = "load") -> dict[str, Any] | None:
+        """One entry of the ledger."""
+        return self.ledger(load_id).get(entry)
+
+    def change_entry(self, load_id: str, entry: str, **numbers: float) -> None:
+        """Spoil an entry of the ledger, as no task of ours would."""
+        for name, value in numbers.items():
+            self.dynamodb.update_item(
+                TableName=self.ledger_table,
+                Key={"load_id": {"S": load_id}, "entry": {"S": entry}},
+                UpdateExpression="SET #name = :value",
+                ExpressionAttributeNames={"#name": name},
+                ExpressionAttributeValues={":value": {"N": str(Decimal(value))}},
+            )
+
+
+@contextmanager
+def empty_cloud(moto_url: str, **environment: str) -> Iterator[Cloud]:
+    """A cloud without objects and items, and handlers that use it. `moto_url` is a server of moto's
+    in this process, which the batches need: they are sent by a client of their own."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        for name in list(os.environ):
+            if name.startswith("AWS_"):
+                patch.delenv(name)
+        for name, value in {**ENVIRONMENT, **environment}.items():
+            patch.setenv(name, value)
+        patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", moto_url)
+        for module in ("loads", "chunks"):
+            patch.setattr(f"ingestion.ledger.{module}.now", lambda: NOW)
+        # The key of a load's digests, which is in the plan.
+        patch.setattr("ingestion.tasks.split_file.secrets.token_hex", lambda size: "00" * size)
+        patch.setattr(boto3, "DEFAULT_SESSION", _session())
+        forget_clients()
+        cloud = Cloud()
+        patch.setenv("STATE_MACHINE_ARN", cloud.state_machine_arn)
+        yield cloud
+    forget_clients()
+
+
+@contextmanager
+def on_a_wire(cloud: Cloud, moto_url: str) -> Iterator[Wire]:
+    """Within the block, what the handlers send goes through a wire, which is `cloud.wire` too."""
+    with pytest.MonkeyPatch.context() as patch, Wire.before(moto_url) as wire:
+        patch.setenv("AWS_ENDPOINT_URL", wire.url)
+        patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", wire.url)
+        forget_clients()
+        cloud.wire = wire
+        yield wire
+    forget_clients()
+
+
+def empty_again() -> Cloud:
+    """Another cloud in place of the one that there is, with all names as before."""
+    for service in ("s3", "dynamodb", "stepfunctions"):
+        get_backend(service).reset()
+    return Cloud()
+
+
+def forget_clients() -> None:
+    """Handlers make their clients once per process; each test has a cloud of its own."""
     for handler in HANDLERS:
-        for value in vars(importlib.import_module(f"handlers.{handler}")).values():
-            if hasattr(value, "cache_clear"):
-                value.cache_clear()
+        forget_clients_of(importlib.import_module(f"handlers.{handler}"))
+
+
+def forget_clients_of(module: Any) -> None:
+    for value in vars(module).values():
+        if hasattr(value, "cache_clear"):
+            value.cache_clear()
+
+
+def _turns_of(module: Any) -> Iterator[Turns]:
+    """Whatever of a handler's goes by the clock of the leases."""
+    for factory in vars(module).values():
+        if hasattr(factory, "cache_clear"):
+            made = factory()
+            found = made if isinstance(made, Turns) else getattr(made, "_turns", None)
+            if isinstance(found, Turns):
+                yield found
+
+
+@cache
+def _session() -> boto3.Session:
+    """One for all tests, because it reads the services' models, which takes a second."""
+    return boto3.Session("testing", "testing", region_name="us-east-1")

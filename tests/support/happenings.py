@@ -4,8 +4,8 @@ steps of others."""
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support import moto_wire as wires
-from tests.support.moto_wire import Call
+from tests.support import wire
+from tests.support.wire import Call, Reply
 
 FAULTS = (
     *("late", "crash after", "crash before"),
@@ -46,18 +46,18 @@ class Fault(Once):
         super().__init__(at)
         self.kind, self._loads = kind, loads
 
-    def __call__(self, call: Call) -> wires.Answer:
+    def __call__(self, call: Call) -> Reply:
         if self.fired and self.kind in ("crash before", "crash after", "late"):
-            return wires.denied(call)
+            return wire.denied(call)
         if not self.is_now(call):
             return call.forward()
         self._loads.stack.seen[f"{self.kind}: {call.operation}"] += 1
         if self.kind == "refused":
-            return wires.unavailable(call)
+            return wire.unavailable(call)
         if self.kind == "throttled":
-            return wires.throttled(call)
+            return wire.throttled(call)
         if self.kind == "partly":
-            return wires.partly_unprocessed(call)
+            return wire.hand_back()(call)
         if self.kind == "late" and call.operation == "BatchWriteItem":
             self._loads.late.append(Late(self._loads.loading, call.forward))
         elif self.kind in ("reply lost", "crash after"):
@@ -73,7 +73,7 @@ class Within(Once):
         self._loads, self._outer = loads, outer
         self.broken = None
 
-    def __call__(self, call: Call) -> wires.Answer:
+    def __call__(self, call: Call) -> Reply:
         answer = call.forward()
         if self.is_now(call):
             try:
@@ -114,12 +114,12 @@ class Meanwhile(Within):
         """One of the same object's, if there are any: those can get into each other's way."""
         loads = self._loads
         others = [one for one in loads.due() if self._may_overlap(one[1])]
-        rivals = [one for one in others if one[0].input["key"] == self._key]
+        rivals = [one for one in others if one[0].given["key"] == self._key]
         if others:
             loads.step_within(*loads._pick(rivals or others, self._other))
 
-    def _may_overlap(self, flow):
+    def _may_overlap(self, task):
         """A task is not called twice at a time: Step Functions makes one call."""
-        if flow is self._outer:
+        if task is self._outer:
             return False
-        return flow.is_waiting or flow.event != self._outer.event
+        return task.is_waiting or task.event != self._outer.event

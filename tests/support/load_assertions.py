@@ -4,7 +4,7 @@ import itertools
 import json
 from typing import Any
 
-from tests.support.running_stack import LoadRecords
+from tests.support.load_records import LoadRecords
 from tests.support.ticket_files import TicketFile
 
 
@@ -28,7 +28,7 @@ def assert_loaded(
     assert result["chunks"] == result["chunks_finished"] >= at_least_chunks
     assert_ledger(stack, state["load_id"], file, result["chunks"])
 
-    report = dict(json.loads(stack.object(result["report"])))
+    report = dict(json.loads(stack.read_url(result["report"])))
     assert {name: report[name] for name in result} == result
     assert report["status"] == "SUCCEEDED"
     assert report["load_id"] == state["load_id"]
@@ -42,7 +42,7 @@ def assert_accounted(stack: LoadRecords, load_id: str, file: TicketFile) -> None
     """What must hold of a load that has not got to its end: the table has nothing that the file has
     not, and all that the ledger calls written."""
     entries = stack.chunk_entries(load_id)  # first, since a chunk may still be going on
-    found = stack.items(file.name)
+    found = stack.items_of(file.name)
     assert found.items() <= file.expected().items.items()
     for entry in entries:
         counted = entry["rows_written"] + entry["rows_superseded"] + entry["rows_refused"]
@@ -52,7 +52,7 @@ def assert_accounted(stack: LoadRecords, load_id: str, file: TicketFile) -> None
 
 def assert_same_items(stack: LoadRecords, file: TicketFile) -> None:
     """The table holds the file's items, each attribute of its value and type, and no others."""
-    found, wanted = stack.items(file.name), file.expected().items
+    found, wanted = stack.items_of(file.name), file.expected().items
     assert found.keys() == wanted.keys()
     for key, item in wanted.items():
         assert found[key] == item

@@ -14,17 +14,14 @@ from hypothesis.stateful import (
     rule,
 )
 
-from tests.support import moto_wire as wires
-from tests.support.cloud import EXECUTIONS
 from tests.support.happenings import FAULTS, Fault, Late, Meanwhile, Twin
 from tests.support.made_files import CHUNK_SIZE, HEADER, ROW_BYTES, Content
-from tests.support.state_machine import Flow
-from tools import definition
+from tests.support.state_machine import EXECUTIONS, Execution
+from tests.support.wire import carry_out
 
 MAX_REFUSED_PERCENT = 40
 FOR_EVER = 2_000.0  # seconds after which every lease has run out
 KEYS = ("a.csv", "b.csv")
-STARTED_AT = "2025-11-24T09:00:05.118Z"
 INDEX = st.integers(0, 7)
 FAULT = st.sampled_from(FAULTS)
 DISTURBANCES = ("same bytes", "bad file", "by hand", "forced", "marker", "deleted")
@@ -75,22 +72,14 @@ class Version:
         return {"Records": [{"messageId": self.id, "body": body}]}
 
 
-@dataclass
-class Execution:
-    name: str
-    input: dict[str, Any]
-    flow: Flow
-    is_replayed: bool = False
-
-
 class Loads(RuleBasedStateMachine):
     def __init__(self, stack):
         super().__init__()
         self.stack = stack
         stack.empty()
-        self.definition = definition.load()
         self.versions: list[Version] = []
         self.executions: dict[str, Execution] = {}
+        self.replayed: set[str] = set()
         self.late: list[Late] = []
         self.loading = ""
         """The load whose task is being called."""
@@ -154,10 +143,10 @@ class Loads(RuleBasedStateMachine):
     @rule(which=INDEX, fault=st.sampled_from(["", *FAULTS]))
     def deliver(self, which, fault):
         """Events come in any order, and some of them again."""
-        on_the_wire = Fault(fault, ("", 1), self) if fault else wires.carry_out
+        on_the_wire = Fault(fault, ("", 1), self) if fault else carry_out
         self._deliver(self._pick(self.versions, which), on_the_wire)
 
-    def _deliver(self, version, on_the_wire=wires.carry_out):
+    def _deliver(self, version, on_the_wire=carry_out):
         answer = self._call("start_execution", version.event(), on_the_wire)
         if not isinstance(answer, Exception) and not answer["batchItemFailures"]:
             version.delivered = True
@@ -167,23 +156,14 @@ class Loads(RuleBasedStateMachine):
                 self._start(started["name"], started["input"])
 
     def _start(self, name, given):
-        arn = EXECUTIONS + name
-        context = {
-            "Execution": {"Id": arn, "Name": name, "Input": given, "StartTime": STARTED_AT},
-            "State": {"EnteredTime": ""},
-        }
-        given = json.loads(json.dumps(given))
-        flow = Flow(self.definition, given, context, self.stack.cloud.read)
-        self.executions[name] = Execution(name, given, flow)
+        self.executions[name] = self.stack.cloud.start(given, name)
 
     # --- Tasks
 
     def due(self):
         """Every execution, or child of its Map, that can make a step."""
         return [
-            (execution, flow)
-            for execution in self.executions.values()
-            for flow in execution.flow.due
+            (execution, task) for execution in self.executions.values() for task in execution.due
         ]
 
     @precondition(lambda self: self.due())
@@ -197,24 +177,24 @@ class Loads(RuleBasedStateMachine):
         """An execution and a chunk that it is about to write, or None if it does not come to it."""
         execution, _ = self._pick(self.due(), which)
         for _ in range(3):
-            if execution.flow.due and not execution.flow.children:
-                self._step(execution, execution.flow)
-        chunks = [one for one in execution.flow.due if one.state == "Write Chunk"]
+            if execution.due and not execution.children:
+                self._step(execution, execution)
+        chunks = [one for one in execution.due if one.state == "Write Chunk"]
         return (execution, chunks[-1]) if chunks else None
 
     @precondition(lambda self: self.due())
     @rule(which=INDEX, fault=FAULT, at=ANY_CALL, gives_up=st.booleans())
     def step_with_a_fault(self, which, fault, at, gives_up):
-        execution, flow = self._pick(self.due(), which)
-        self._step(execution, flow, Fault(fault, at, self), gives_up=gives_up)
+        execution, task = self._pick(self.due(), which)
+        self._step(execution, task, Fault(fault, at, self), gives_up=gives_up)
 
     @precondition(lambda self: len(self.due()) > 1)
     @rule(which=INDEX, at=ANY_CALL, other=INDEX, turns=st.integers(1, 3))
     def step_while_others_make_steps(self, which, at, other, turns):
         """Between a call and its answer."""
-        execution, flow = self._pick(self.due(), which)
-        key = execution.input["key"]
-        self._step(execution, flow, Meanwhile(at, other, turns, self, key, flow))
+        execution, task = self._pick(self.due(), which)
+        key = execution.given["key"]
+        self._step(execution, task, Meanwhile(at, other, turns, self, key, task))
 
     @precondition(lambda self: self.due())
     @rule(
@@ -227,16 +207,16 @@ class Loads(RuleBasedStateMachine):
     def write_with_a_fault(self, which, fault, at, tick, gives_up):
         """Or with little time, or both."""
         if writing := self._bring_to_writing(which):
-            on_the_wire = Fault(fault, at, self) if fault else wires.carry_out
+            on_the_wire = Fault(fault, at, self) if fault else carry_out
             self._step(*writing, on_the_wire, tick, gives_up)
 
     @precondition(lambda self: len(self.due()) > 1)
     @rule(which=INDEX, at=CALL_OF_A_WRITER, other=INDEX, turns=st.integers(1, 6))
     def write_while_others_make_steps(self, which, at, other, turns):
         if writing := self._bring_to_writing(which):
-            execution, flow = writing
-            key = execution.input["key"]
-            self._step(execution, flow, Meanwhile(at, other, turns, self, key, flow))
+            execution, task = writing
+            key = execution.given["key"]
+            self._step(execution, task, Meanwhile(at, other, turns, self, key, task))
 
     @precondition(lambda self: self.due())
     @rule(which=INDEX, tick=st.sampled_from([12.0, 0.0]))
@@ -244,11 +224,11 @@ class Loads(RuleBasedStateMachine):
         """The function of a stopped execution goes on beside its replay's. (With equal keys in the
         chunk the earlier row may stay then.)"""
         if writing := self._bring_to_writing(which):
-            execution, flow = writing
-            load = self.stack.ledger()[flow.event["load_id"]]["load"]
+            execution, task = writing
+            load = self.stack.ledger()[task.event["load_id"]]["load"]
             if self._content_of(load).is_distinct:
-                twin = Twin(("BatchWriteItem", 1), self, flow)
-                self._step(execution, flow, twin, tick=tick)
+                twin = Twin(("BatchWriteItem", 1), self, task)
+                self._step(execution, task, twin, tick=tick)
 
     @precondition(lambda self: self.failed())
     @rule(which=INDEX)
@@ -269,23 +249,23 @@ class Loads(RuleBasedStateMachine):
         return [
             one
             for one in self.executions.values()
-            if one.flow.status == "FAILED" and not one.is_replayed
+            if one.status == "FAILED" and one.name not in self.replayed
         ]
 
     def _replay(self, execution):
         """As `tickets replay` does: a new execution with the same input."""
-        execution.is_replayed = True
+        self.replayed.add(execution.name)
         original = execution.name.partition("-r")[0]
         number = 1 + sum(one.startswith(f"{original}-r") for one in self.executions)
-        self._start(f"{original}-r{number}", execution.input)
+        self._start(f"{original}-r{number}", execution.given)
         return self.executions[f"{original}-r{number}"]
 
-    def _step(self, execution, flow, on_the_wire=wires.carry_out, tick=0.0, gives_up=False):
-        if flow.is_waiting:
-            flow.succeed()
+    def _step(self, execution, task, on_the_wire=carry_out, tick=0.0, gives_up=False):
+        if task.is_waiting:
+            task.succeed()
             return
-        event = self._begin(flow)
-        answer = self._call(flow.handler, event, on_the_wire, tick)
+        event = self._begin(task)
+        answer = self._call(task.handler, event, on_the_wire, tick)
         is_disturbed = isinstance(on_the_wire, Fault) and on_the_wire.fired
         may_fail = is_disturbed or tick or self._is_gone(event)
         if isinstance(answer, Exception):
@@ -293,39 +273,37 @@ class Loads(RuleBasedStateMachine):
                 raise answer
             if not gives_up and not self._is_gone(event):
                 return  # Retry
-            flow.give_up(type(answer).__name__)
+            task.give_up(type(answer).__name__)
         else:
-            self._answered(flow, answer)
-        execution.flow.resume()
+            self._answered(task, answer)
 
-    def _answered(self, flow, answer):
+    def _answered(self, task, answer):
         seen = self.stack.seen
-        if flow.handler == "take_turn":
+        if task.handler == "take_turn":
             seen[f"take_turn {answer['turn']}"] += 1
-        if flow.handler == "write_chunk":
+        if task.handler == "write_chunk":
             seen["overtaken while writing"] += answer["overtaken"]
             seen["checkpoint"] += not answer["finished"] and not answer["overtaken"]
-        flow.succeed(answer)
+        task.succeed(answer)
 
-    def step_within(self, execution, flow):
+    def step_within(self, execution, task):
         """A step while another call is under way."""
-        if flow.is_waiting:
-            flow.succeed()
+        if task.is_waiting:
+            task.succeed()
             return
-        event = self._begin(flow)
+        event = self._begin(task)
         try:
-            answer = self.stack.call(flow.handler, event)
+            answer = self.stack.call(task.handler, event)
         except Exception as error:
             if not self._is_gone(event):
                 raise
-            flow.give_up(type(error).__name__)
+            task.give_up(type(error).__name__)
         else:
-            self.stack.seen[f"{flow.handler} within another call"] += 1
-            self._answered(flow, answer)
-        execution.flow.resume()
+            self.stack.seen[f"{task.handler} within another call"] += 1
+            self._answered(task, answer)
 
-    def _begin(self, flow):
-        event = flow.event
+    def _begin(self, task):
+        event = task.event
         self.loading = event.get("load_id", "")
         if self.loading:
             # A crashed call's last batch lands before the next call for the same load begins, at
@@ -333,7 +311,7 @@ class Loads(RuleBasedStateMachine):
             self._land_late_batches(self.loading)
         return event
 
-    def _call(self, handler, event, on_the_wire=wires.carry_out, tick=0.0):
+    def _call(self, handler, event, on_the_wire=carry_out, tick=0.0):
         """The handler's answer, or its exception."""
         self.stack.wire.expect(on_the_wire)
         try:
@@ -416,38 +394,38 @@ class Loads(RuleBasedStateMachine):
         healed = [self._replay(execution) for execution in self.failed()]
         self._run()
         for execution in healed:
-            assert execution.flow.status == "SUCCEEDED" or self._may_fail(execution)
+            assert execution.status == "SUCCEEDED" or self._may_fail(execution)
 
     def _run(self):
         for _ in range(200):
             due = self.due()
             if not due:
                 return
-            if any(flow.is_waiting for _, flow in due):
+            if any(task.is_waiting for _, task in due):
                 self._land_late_batches()
                 self.stack.now += 200.0
-            for execution, flow in due:
-                if flow.status == "RUNNING" and execution.flow.status == "RUNNING":
-                    self._step(execution, flow)
+            for execution, task in due:
+                if task.status == "RUNNING" and execution.status == "RUNNING":
+                    self._step(execution, task)
         raise AssertionError("it does not come to an end")
 
     def _may_fail(self, execution):
         """Whether its input can't be loaded, whatever is done."""
-        version_id = execution.input["version_id"]
+        version_id = execution.given["version_id"]
         [version] = [one for one in self.versions if one.id == version_id]
         return version.deleted or version.content.is_refused or too_bad(version.content)
 
     def _check_ending(self, execution):
         """Each failure has been reported once, and nothing else has; without values of rows."""
-        self.stack.seen[execution.flow.ended_in] += 1
-        flow = execution.flow
-        told = [letter["execution_arn"] for letter in flow.dead_letters]
-        assert told == ([EXECUTIONS + execution.name] if flow.status == "FAILED" else [])
-        assert flow.status in ("SUCCEEDED", "FAILED")
-        assert flow.error in ("", "LoadFailed")
+        self.stack.seen[execution.ended_in] += 1
+        told = [letter["execution_arn"] for letter in execution.dead_letters]
+        assert told == ([EXECUTIONS + execution.name] if execution.status == "FAILED" else [])
+        assert execution.status in ("SUCCEEDED", "FAILED")
+        assert execution.error in ("", "LoadFailed")
         announced = {"Loaded": ["Load Succeeded"], "Load Failed": ["Load Failed"]}
-        assert flow.announced == announced.get(flow.ended_in, [])
-        assert "2025-11-23" not in json.dumps(flow.dead_letters)
+        kinds = [event["DetailType"] for event in execution.events]
+        assert kinds == announced.get(execution.ended_in, [])
+        assert "2025-11-23" not in json.dumps(execution.dead_letters)
 
     def _check_table(self, versions, entries):
         key = versions[0].key if versions else ""

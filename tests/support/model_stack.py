@@ -6,31 +6,28 @@ import time
 from collections import Counter
 from typing import Any
 
-from moto.backends import get_backend
-
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
-from tests.support.cloud import Cloud
+from tests.support.cloud import FUNCTION_SECONDS, Cloud, empty_again, forget_clients_of
+from tests.support.wire import Wire
 
-FUNCTION_SECONDS = 900.0
 FEW_SECONDS = CHECKPOINT_SECONDS + 35
 
 
 class Stack:
     """The handlers, and a cloud that is emptied for each example."""
 
-    def __init__(self, wire):
+    def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self.now = 0.0
-        self.cloud = None
+        self.cloud: Cloud
         self.seen: Counter[str] = Counter()
         """What has happened in all examples, so that a test can say that it did."""
-        self._under_way = []
+        self._under_way: list[str] = []
 
     def empty(self):
         self.wire.expect()
-        for service in ("s3", "dynamodb", "stepfunctions"):
-            get_backend(service).reset()
-        self.cloud = Cloud()
+        self.cloud = empty_again()
+        self.cloud.now = lambda: self.now
         self.now = time.time()
         self._under_way = []
 
@@ -39,13 +36,10 @@ class Stack:
         of a chunk's round, which has only FEW_SECONDS then."""
         module = importlib.import_module(f"handlers.{handler}")
         if handler in self._under_way:  # another instance of the function, with its own clients
-            _forget(module)
-        if handler == "take_turn":
-            module._turns()._now = lambda: self.now
+            forget_clients_of(module)
         if handler == "write_chunk":
-            writer = module._chunk_writer()
-            writer._turns._now = lambda: self.now
-            writer._clock = itertools.count(0, tick).__next__ if tick else time.monotonic
+            clock = itertools.count(0, tick).__next__ if tick else time.monotonic
+            module._chunk_writer()._clock = clock
         self._under_way.append(handler)
         try:
             return self.cloud.call(handler, event, FEW_SECONDS if tick else FUNCTION_SECONDS)
@@ -58,9 +52,3 @@ class Stack:
         for entry in self.cloud.items(self.cloud.ledger_table):
             entries.setdefault(entry["load_id"], {})[entry["entry"]] = entry
         return entries
-
-
-def _forget(module):
-    for value in vars(module).values():
-        if hasattr(value, "cache_clear"):
-            value.cache_clear()

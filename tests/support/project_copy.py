@@ -4,13 +4,12 @@ What a reader's machine would have otherwise, and this one does not:
 
 - AWS is the engine: `AWS_ENDPOINT_URL`, region and credentials, as README prints them.
 - `tickets`, `sam` and `aws` are on PATH. `sam` is a script that calls the AWS SAM CLI and does two
-  things more. After `sam build` it removes pycurl from what was built: that one is for arm64 and
-  Python 3.13, the engine runs functions in this project's own interpreter, and what is in the
-  package comes before what is installed here. (Building for this machine instead is no way out: for
-  Python 3.11 SAM takes wheels for glibc 2.26 only, and there is none of pycurl.) And `sam deploy
-  --parameter-overrides …` gets `EmbeddedEngine=true` added: a new stack has no other values of
-  before than those that are named. `aws` is version 1, which PyPI has; it does without version 2's
-  `--cli-binary-format`, which is taken out.
+  more things. After `sam build` it removes pycurl and xxhash from the build: they are compiled for
+  arm64 and Python 3.13, the engine runs functions in this project's own interpreter, and packages
+  in the build take precedence over installed ones. (Building for this machine isn't possible: for
+  Python 3.11, SAM accepts only wheels for glibc 2.26, and pycurl has none.) And it adds
+  `EmbeddedEngine=true` to `sam deploy --parameter-overrides …`, because a new stack has no earlier
+  values. `aws` is version 1, which is on PyPI; version 2's `--cli-binary-format` is removed.
 """
 
 import os
@@ -33,7 +32,7 @@ SAM_ON_THE_ENGINE = """#!/bin/sh
 set -e
 if [ "$1 $2" = "deploy --parameter-overrides" ]; then set -- "$@" EmbeddedEngine=true; fi
 {sam} "$@"
-if [ "$1" = build ]; then rm -rf .aws-sam/build/*/pycurl .aws-sam/build/*/pycurl.libs; fi
+if [ "$1" = build ]; then rm -rf .aws-sam/build/*/pycurl* .aws-sam/build/*/xxhash*; fi
 """
 
 AWS_OF_VERSION_1 = """#!/bin/sh

@@ -1,8 +1,6 @@
 """The whole stack as its users see it: buckets, queues, executions and tables, by boto3 alone."""
 
 import contextlib
-import csv
-import io
 import json
 import uuid
 from collections.abc import Callable, Iterator
@@ -10,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pytest
-from boto3.dynamodb.types import TypeDeserializer
 
 from tests.support.deployed import as_list
-from tests.support.ticket_files import Items, Note
+from tests.support.load_records import LoadRecords
 from tickets.local.deployment import LocalStack
 from tickets.runs.waiting import DeadlinePassed, polls
 
@@ -34,54 +31,6 @@ class Upload:
     bucket: str
     key: str
     version_id: str
-
-
-class LoadRecords:
-    """What loads leave in the tables and in the work bucket."""
-
-    def __init__(self, s3: Any, dynamodb: Any, table: str, ledger_table: str) -> None:
-        self.s3 = s3
-        self.dynamodb = dynamodb
-        self.table = table
-        self.ledger_table = ledger_table
-
-    def items(self, name: str) -> Items:
-        """The table's items of one file, by their keys, as DynamoDB's types say."""
-        return {
-            (item["ticket_id"], item["product"]): item
-            for item in self._scan(self.table)
-            if item["ticket_id"].startswith(f"{name}-")
-        }
-
-    def ledger(self, load_id: str) -> dict[str, dict[str, Any]]:
-        """A load's entries by their names."""
-        return {
-            entry["entry"]: entry
-            for entry in self._scan(self.ledger_table)
-            if entry["load_id"] == load_id
-        }
-
-    def chunk_entries(self, load_id: str) -> list[dict[str, Any]]:
-        ledger = self.ledger(load_id)
-        return [ledger[entry] for entry in sorted(ledger) if entry.startswith("chunk#")]
-
-    def object(self, url: str) -> bytes:
-        bucket, key = url.removeprefix("s3://").split("/", 1)
-        return bytes(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-
-    def refused_rows(self, url: str | None) -> list[Note]:
-        if url is None:
-            return []
-        text = self.object(url).decode()
-        rows = csv.DictReader(io.StringIO(text, newline=""))
-        return [Note(int(row["line"]), row["column"], row["reason"]) for row in rows]
-
-    def _scan(self, table: str) -> Iterator[dict[str, Any]]:
-        deserialize = TypeDeserializer().deserialize
-        pages = self.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
-        for page in pages:
-            for item in page["Items"]:
-                yield {name: deserialize(value) for name, value in item.items()}
 
 
 class RunningStack(LoadRecords):

@@ -182,14 +182,14 @@ class StackInMemory:
         """The state that Settle Equal Keys answers with."""
         return self.settler.settle(self.load_id, self.file, self.planned, seconds).state
 
-    def object(self, url: str) -> bytes:
+    def read_url(self, url: str) -> bytes:
         bucket, key = url.removeprefix("s3://").split("/", 1)
         return self.buckets.objects[bucket, key]
 
     @property
     def report(self) -> dict[str, Any]:
         assert self.result
-        return dict(json.loads(self.object(self.result["report"])))
+        return dict(json.loads(self.read_url(self.result["report"])))
 
     @property
     def data(self) -> bytes:

@@ -1,179 +1,502 @@
-"""Runs the state machine's own definition one task at a time, so that a test can decide who comes
-next and what becomes of each call. Of the language it knows what the definition uses.
+"""Interprets the state machine's definition, `statemachine/ingest.asl.json`, one task at a time.
 
-Nothing is waited for and no retry is counted: whoever drives an execution says of a failed task
-whether it is tried again or given up.
+A test decides which execution makes the next step and what becomes of each call, or leaves both to
+`run`. Time is virtual: a Wait, or the pause before a retry, only adds to `Execution.paused`.
+
+This covers the parts of the Amazon States Language (JSONPath) that the definition uses; anything
+else raises NotInterpreted. A path that is not there raises MissingPath, where AWS would end the
+execution with States.Runtime, which nothing catches.
 """
 
+import functools
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
+from tools import definition
+
+MACHINE_ARN = "arn:aws:states:us-east-1:123456789012:stateMachine:Ingest"
+EXECUTIONS = MACHINE_ARN.replace(":stateMachine:", ":execution:") + ":"
+STARTED_AT = "2025-11-24T09:00:05.118Z"
+
+Json = dict[str, Any]
 Read = Callable[[str, str], bytes]
+"""Returns the bytes of an S3 object, given its bucket and key."""
+
+_FIELDS = {
+    "": {"Type", "Comment", "Next", "End"},
+    "Task": {"Resource", "Parameters", "ResultSelector", "ResultPath", "TimeoutSeconds"},
+    "Map": {"Label", "ItemReader", "ItemSelector", "MaxConcurrency", "ToleratedFailurePercentage"}
+    | {"ItemProcessor", "ResultWriter", "ResultPath"},
+    "Pass": {"Parameters", "ResultPath"},
+    "Choice": {"Choices", "Default"},
+    "Wait": {"Seconds", "SecondsPath"},
+    "Succeed": set(),
+    "Fail": {"Error", "Cause", "CausePath"},
+}
+_NOT_IN_ALL = {"States.Runtime", "States.DataLimitExceeded"}
 
 
-class Flow:
-    """An execution, or a child of its Map. It stands before a Task or a Wait, or has ended.
+class NotInterpreted(Exception):
+    """The definition uses something that this interpreter does not know."""
 
-    ``dead_letters`` are the messages that it has sent, ``events`` those to the event bus and
-    ``announced`` their kinds, ``data`` is its state's. ``read`` gives an object of S3.
+
+class MissingPath(Exception):
+    """A state uses a path that is not in its data."""
+
+
+class Failure(Exception):
+    """Raised by a task's stand-in to fail with a certain error name."""
+
+    def __init__(self, error: str, cause: str = "") -> None:
+        super().__init__(error, cause)
+        self.error, self.cause = error, cause
+
+
+class Visit(NamedTuple):
+    """A state that an execution has left."""
+
+    kind: str
+    state: str
+    input: Any
+    """`$` before the state."""
+    result: Any
+    """What a task was answered, before its ResultSelector."""
+    error: str
+    """What a task has failed with, or a Fail has."""
+    output: Any
+    """`$` behind the state; None if the execution failed there."""
+    target: str
+    """The state that came next, if any."""
+
+
+class Execution:
+    """An execution, or a child of its Map. It waits at a Lambda task or a Wait, or has ended.
+
+    `status` is Step Functions' own, `data` is `$`, `error` and `cause` are those of a Fail.
     """
 
-    def __init__(self, machine: Mapping[str, Any], data: Any, context: Any, read: Read) -> None:
-        self.status = "RUNNING"
-        self.error = ""
-        self.ended_in = ""
-        self.dead_letters: list[Any] = []
-        self.announced: list[str] = []
-        self.events: list[Any] = []
-        self.children: list[Flow] = []
-        self._states = machine["States"]
-        self._at = machine["StartAt"]
-        self._data = data
-        self._context = context
-        self._read = read
+    def __init__(
+        self,
+        given: Any,
+        read: Read,
+        *,
+        machine: Json | None = None,
+        name: str = "by-hand",
+        at: str = "",
+        stops_at_services: bool = False,
+        parent: "Execution | None" = None,
+    ) -> None:
+        """`at` is a state to begin at, with `given` as its input. With `stops_at_services` service
+        integrations are due like tasks; without, each succeeds at once."""
+        self.name = name
+        self.status, self.error, self.cause = "RUNNING", "", ""
+        self.paused = 0.0
+        """Seconds of all its Waits and of the pauses before its retries, without jitter."""
+        self.visits: list[Visit] = []
+        self.sent: list[tuple[str, Json]] = []
+        """What its service integrations have sent: the service's name, and the Parameters."""
+        self.children: list[Execution] = []
+        """Those of the Map that is running."""
+        self.all_children: list[Execution] = []
+        self.data = _copy(given)
+        machine = machine or _definition()
+        self._states: Json = machine["States"]
+        self.given = _copy(given)
+        self._read, self._parent = read, parent
+        self._stops_at_services = stops_at_services
+        self._tries: Counter[int] = Counter()
+        self._input: Any = self.given
+        self._result: Any = None
+        self.state: str = at or machine["StartAt"]
         self._run_on()
 
     @property
-    def due(self) -> "list[Flow]":
-        """Those who can make a step now: the execution, or children of its Map."""
+    def dead_letters(self) -> list[Json]:
+        """What it has sent to the dead-letter queue."""
+        return [sent["MessageBody"] for service, sent in self.sent if service == "sqs"]
+
+    @property
+    def events(self) -> list[Json]:
+        """What it has put on the event bus."""
+        puts = [sent["Entries"] for service, sent in self.sent if service == "events"]
+        return [entry for entries in puts for entry in entries]
+
+    # --- What is due
+
+    @property
+    def due(self) -> "list[Execution]":
+        """Those that can make a step now: the execution, or the running children of its Map."""
         if self.status != "RUNNING":
             return []
         return [one for one in self.children if one.status == "RUNNING"] or [self]
 
     @property
-    def data(self) -> Any:
-        return self._data
-
-    @property
-    def state(self) -> str:
-        return str(self._at)
+    def ended_in(self) -> str:
+        """The last state of an execution that has ended."""
+        return "" if self.status == "RUNNING" else self.state
 
     @property
     def is_waiting(self) -> bool:
-        return bool(self._states[self._at]["Type"] == "Wait")
+        return bool(self._state["Type"] == "Wait")
+
+    @property
+    def described(self) -> Json:
+        """As DescribeExecution gives it, in part."""
+        arn, output = EXECUTIONS + self.name, json.dumps(self.data)
+        return {"status": self.status, "output": output, "executionArn": arn, "cause": self.cause}
 
     @property
     def handler(self) -> str:
-        """The handler of the Task: a Task's name is that of its handler's file."""
-        return str(self._at).lower().replace(" ", "_")
+        """The handler of the task that is due."""
+        return handler_of(self.state)
 
     @property
     def event(self) -> Any:
-        return self._filled_in(self._states[self._at]["Parameters"]["Payload"])
+        """What the handler is given."""
+        return self._filled_in(self._state["Parameters"]["Payload"])
+
+    # --- Steps
 
     def succeed(self, answer: Any = None) -> None:
-        """The Task has answered, or the Wait is over."""
-        state = self._states[self._at]
-        if state["Type"] == "Task":
-            self._keep(state, self._filled_in(state["ResultSelector"], {"Payload": answer}))
-        self._go(state["Next"])
+        """The handler has answered, or the Wait is over."""
+        state = self._state
+        if state["Type"] == "Wait":
+            seconds = self._value(state["SecondsPath"]) if "SecondsPath" in state else None
+            self.paused += state["Seconds"] if seconds is None else seconds
+            self._leave(state["Next"])
+        else:
+            self._integrated(state, answer)
+        self._run_on()
 
-    def give_up(self, error: str) -> None:
-        """The Task has failed for good."""
-        state = self._states[self._at]
-        if "Catch" not in state:
-            self._end("FAILED", error)
-            return
-        [catch] = state["Catch"]
-        self._keep(catch, {"Error": error, "Cause": "{}"})
-        self._go(catch["Next"])
+    def fail(self, error: str, cause: str = "") -> bool:
+        """The task has failed. Returns whether it is due again, after a pause."""
+        is_retried = self._fail(error, cause)
+        self._run_on()
+        return is_retried
 
-    def resume(self) -> None:
-        """A child has made a step; the Map is over when all have ended."""
-        if self.children and all(child.status != "RUNNING" for child in self.children):
-            self.children = []
-            self._go(self._states[self._at]["Next"])
+    def give_up(self, error: str, cause: str = "") -> None:
+        """The task has failed, and so have all its retries."""
+        self._caught(error, cause)
+        self._run_on()
 
     # --- States in which nothing is waited for
 
-    def _go(self, name: str) -> None:
-        self._at = name
-        self._run_on()
+    @property
+    def _state(self) -> Json:
+        state: Json = self._states[self.state]
+        known = _FIELDS[""] | _FIELDS[state["Type"]]
+        if state["Type"] in ("Task", "Map"):
+            known |= {"Retry", "Catch"}
+        if unknown := state.keys() - known:
+            raise NotInterpreted(f"{self.state} uses {', '.join(sorted(unknown))}.")
+        return state
 
     def _run_on(self) -> None:
-        while self.status == "RUNNING":
-            state = self._states[self._at]
-            kind = state["Type"]
-            if kind == "Map":
-                self.children = self._map(state)
-                return
-            if kind == "Wait" or (kind == "Task" and "Payload" in state["Parameters"]):
-                return
-            if kind in ("Succeed", "Fail"):
-                self._end({"Succeed": "SUCCEEDED", "Fail": "FAILED"}[kind], state.get("Error", ""))
-                return
-            if kind == "Task":
-                self._send(self._filled_in(state["Parameters"]))
-            elif kind == "Pass":
-                self._keep(state, self._filled_in(state["Parameters"]))
-            self._at = self._choose(state) if kind == "Choice" else state["Next"]
+        while self.status == "RUNNING" and not self.children:
+            state = self._state
+            match state["Type"]:
+                case "Wait":
+                    return
+                case "Task" if self._stops_at_services or _is_lambda(state):
+                    return
+                case "Task":
+                    self._integrated(state, {})
+                case "Map":
+                    self._start_children(state)
+                case "Pass":
+                    self._keep(state.get("ResultPath", "$"), self._filled_in(state["Parameters"]))
+                    self._leave(state["Next"])
+                case "Choice":
+                    self._leave(self._choose(state))
+                case "Succeed":
+                    self._end("SUCCEEDED")
+                case "Fail":
+                    cause = state.get("Cause", "")
+                    self.cause = self._value(state["CausePath"]) if "CausePath" in state else cause
+                    self._end("FAILED", state["Error"])
+                case kind:
+                    raise NotInterpreted(f"{self.state} is a {kind}.")
 
-    def _send(self, parameters: Mapping[str, Any]) -> None:
-        if "MessageBody" in parameters:
-            self.dead_letters.append(parameters["MessageBody"])
+    def _integrated(self, state: Json, answer: Any) -> None:
+        """A task has been answered: by a handler, or by another service."""
+        parameters = self._filled_in(state["Parameters"])
+        if _is_lambda(state):
+            answer = {"ExecutedVersion": "$LATEST", "Payload": answer, "StatusCode": 200}
         else:
-            self.events += parameters["Entries"]
-            self.announced += [entry["DetailType"] for entry in parameters["Entries"]]
+            self.sent.append((state["Resource"].split(":")[-2], parameters))
+        self._succeed(answer)
 
-    def _end(self, status: str, error: str) -> None:
-        self.status, self.error, self.ended_in = status, error, self._at
-
-    def _map(self, state: Mapping[str, Any]) -> "list[Flow]":
+    def _start_children(self, state: Json) -> None:
         place = self._filled_in(state["ItemReader"]["Parameters"])
-        children = []
-        for item in json.loads(self._read(place["Bucket"], place["Key"])):
-            context = {**self._context, "Map": {"Item": {"Value": item}}}
-            data = self._filled_in(state["ItemSelector"], context=context)
-            children.append(Flow(state["ItemProcessor"], data, self._context, self._read))
-        return children
+        try:
+            items = json.loads(self._read(place["Bucket"], place["Key"]))
+        except Exception as error:
+            self._fail("States.ItemReaderFailed", str(error))
+            return
+        if not items:
+            self._fail("States.ItemReaderFailed", "There is no item.")
+            return
+        for index, item in enumerate(items):
+            context = self._context | {"Map": {"Item": {"Index": index, "Value": item}}}
+            child = Execution(
+                self._filled_in(state["ItemSelector"], self.data, context),
+                self._read,
+                machine=state["ItemProcessor"],
+                name=f"{self.name}-{state['Label']}-{index}",
+                stops_at_services=self._stops_at_services,
+                parent=self,
+            )
+            self.children.append(child)
+        self.all_children += self.children
 
-    def _choose(self, state: Mapping[str, Any]) -> str:
+    def _child_ended(self) -> None:
+        if any(child.status == "RUNNING" for child in self.children):
+            return
+        failed = sum(child.status == "FAILED" for child in self.children)
+        share = 100 * failed / len(self.children)
+        self.children = []
+        if share > self._state.get("ToleratedFailurePercentage", 0):
+            self._fail("States.ExceedToleratedFailureThreshold", "")
+        else:
+            self._succeed([])
+        self._run_on()
+
+    def _choose(self, state: Json) -> str:
         for rule in state["Choices"]:
-            value = self._value(rule["Variable"])
-            is_met = {
-                "StringEquals": lambda wanted, value=value: value == wanted,
-                "BooleanEquals": lambda wanted, value=value: value is wanted,
-                "NumericGreaterThan": lambda wanted, value=value: value > wanted,
-            }
-            [comparison] = rule.keys() - {"Variable", "Next"}
-            if is_met[comparison](rule[comparison]):
+            if self._is_met(rule):
                 return str(rule["Next"])
         return str(state["Default"])
 
+    def _is_met(self, rule: Json) -> bool:
+        if "Not" in rule:
+            return not self._is_met(rule["Not"])
+        for word, combine in (("And", all), ("Or", any)):
+            if word in rule:
+                return combine(self._is_met(one) for one in rule[word])
+        [comparison] = rule.keys() - {"Variable", "Next"}
+        wanted = rule[comparison]
+        try:
+            value = self._value(rule["Variable"])
+        except MissingPath:
+            if comparison != "IsPresent":
+                raise
+            return wanted is False
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        match comparison:
+            case "IsPresent":
+                return wanted is True
+            case "IsNull":
+                return (value is None) is wanted
+            case "StringEquals":
+                return bool(isinstance(value, str) and value == wanted)
+            case "BooleanEquals":
+                return value is wanted
+            case "NumericEquals":
+                return bool(is_number and value == wanted)
+            case "NumericGreaterThan":
+                return bool(is_number and value > wanted)
+            case "NumericLessThan":
+                return bool(is_number and value < wanted)
+        raise NotInterpreted(f"{self.state} uses {comparison}.")
+
+    # --- Ways out of a state
+
+    def _succeed(self, result: Any) -> None:
+        state, self._result = self._state, result
+        if "ResultSelector" in state:
+            result = self._filled_in(state["ResultSelector"], result)
+        self._keep(state.get("ResultPath", "$"), result)
+        self._leave(state["Next"])
+
+    def _fail(self, error: str, cause: str) -> bool:
+        for number, retrier in enumerate(self._state.get("Retry", [])):
+            if _matches(retrier["ErrorEquals"], error):
+                tries = self._tries[number]
+                if tries == retrier.get("MaxAttempts", 3):
+                    break
+                self._tries[number] += 1
+                pause = retrier.get("IntervalSeconds", 1) * retrier.get("BackoffRate", 2) ** tries
+                self.paused += min(pause, retrier.get("MaxDelaySeconds", pause))
+                return True
+        self._caught(error, cause)
+        return False
+
+    def _caught(self, error: str, cause: str) -> None:
+        for catcher in self._state.get("Catch", []):
+            if _matches(catcher["ErrorEquals"], error):
+                self._keep(catcher.get("ResultPath", "$"), {"Error": error, "Cause": cause})
+                self._leave(catcher["Next"], error)
+                return
+        self.cause = cause
+        self._end("FAILED", error)
+
+    def _leave(self, target: str, error: str = "") -> None:
+        self._visited(self.data, target, error)
+        self._tries.clear()
+        self.state = target
+
+    def _end(self, status: str, error: str = "") -> None:
+        self._visited(self.data if status == "SUCCEEDED" else None, "", error)
+        self.status, self.error = status, error
+        if self._parent:
+            self._parent._child_ended()
+
+    def _visited(self, output: Any, target: str, error: str) -> None:
+        kind, output = self._state["Type"], _copy(output)
+        result, self._result = self._result, None
+        self.visits.append(Visit(kind, self.state, self._input, result, error, output, target))
+        self._input = output
+
     # --- Data
 
-    def _keep(self, state: Mapping[str, Any], result: Any) -> None:
-        path = state.get("ResultPath", "$")
+    @property
+    def _context(self) -> Json:
+        started = datetime.fromisoformat(STARTED_AT)
+        entered = (started + timedelta(seconds=self.paused)).isoformat(timespec="milliseconds")
+        return {
+            "Execution": {
+                "Id": EXECUTIONS + self.name,
+                "Name": self.name,
+                "Input": self.given,
+                "StartTime": STARTED_AT,
+            },
+            "State": {
+                "Name": self.state,
+                "EnteredTime": entered.replace("+00:00", "Z"),
+                "RetryCount": sum(self._tries.values()),
+            },
+            "StateMachine": {"Id": MACHINE_ARN, "Name": "Ingest"},
+        }
+
+    def _keep(self, path: str | None, result: Any) -> None:
         if path is None:
             return
         if path == "$":
-            self._data = result
+            self.data = _copy(result)
             return
         *parents, last = path.removeprefix("$.").split(".")
-        place = self._data
+        place = self.data
         for name in parents:
             place = place.setdefault(name, {})
-        place[last] = result
+        place[last] = _copy(result)
 
-    def _filled_in(self, template: Any, data: Any = None, context: Any = None) -> Any:
-        if isinstance(template, list):
-            return [self._filled_in(value, data, context) for value in template]
-        if not isinstance(template, dict):
-            return template
-        return {
-            name.removesuffix(".$"): self._value(value, data, context)
-            if name.endswith(".$")
-            else self._filled_in(value, data, context)
-            for name, value in template.items()
-        }
+    def _filled_in(self, template: Any, data: Any = None, context: Json | None = None) -> Any:
+        data = self.data if data is None else data
+        return filled_in(template, data, self._context if context is None else context)
 
-    def _value(self, path: str, data: Any = None, context: Any = None) -> Any:
-        if path.startswith("States.JsonToString("):
-            return json.dumps(self._value(path[len("States.JsonToString(") : -1], data, context))
-        value = self._data if data is None else data
-        if path.startswith("$$"):
-            path, value = path[1:], self._context if context is None else context
-        for name in path.split(".")[1:]:
-            value = value[name]  # one that is not there is an error, as on AWS
-        return json.loads(json.dumps(value))
+    def _value(self, path: str) -> Any:
+        return _value(path, self.data, self._context)
+
+
+def run(
+    execution: Execution, call: Callable[[Execution], Any], max_steps: int = 10_000
+) -> Execution:
+    """Makes all the steps of an execution, one child of its Map after the other.
+
+    `call` is given the execution, or the child, whose task is due, and answers for its handler. An
+    exception fails the task as Lambda would report it, unless it is a failed assertion.
+    """
+    for _ in range(max_steps):
+        if not execution.due:
+            return execution
+        task = execution.due[0]
+        if task.is_waiting:
+            task.succeed()
+            continue
+        try:
+            answer = call(task)
+        except AssertionError:
+            raise
+        except Failure as failure:
+            task.fail(failure.error, failure.cause)
+        except Exception as error:
+            task.fail(type(error).__name__, lambda_cause(error))
+        else:
+            task.succeed(answer)
+    raise AssertionError(f"{execution.state} has not ended after {max_steps} steps")
+
+
+def _is_lambda(state: Json) -> bool:
+    return bool(state["Resource"].endswith(":states:::lambda:invoke"))
+
+
+def lambda_cause(error: Exception) -> str:
+    """The Cause of a Lambda task that an exception has ended."""
+    return json.dumps({"errorMessage": str(error), "errorType": type(error).__name__})
+
+
+def handler_of(state: str) -> str:
+    """`Validate File` -> `validate_file`: a task's name is that of its handler's file."""
+    return state.lower().replace(" ", "_")
+
+
+def payload_of(handler: str, data: Json, item: Json | None = None, name: str = "by-hand") -> Json:
+    """What the definition gives to a handler, out of `$` before its state, or before the Map that
+    the state is in (with one item of the plan then)."""
+    context: Json = {
+        "Execution": {"Id": EXECUTIONS + name, "Name": name, "Input": data, "StartTime": STARTED_AT}
+    }
+    for outer, state in _definition()["States"].items():
+        if handler_of(outer) == handler and state["Type"] == "Task":
+            payload: Json = filled_in(state["Parameters"]["Payload"], data, context)
+            return payload
+        if item is not None and state["Type"] == "Map":
+            context["Map"] = {"Item": {"Value": item}}
+            for inner, task in state["ItemProcessor"]["States"].items():
+                if handler_of(inner) == handler:
+                    given = filled_in(state["ItemSelector"], data, context)
+                    payload = filled_in(task["Parameters"]["Payload"], given, context)
+                    return payload
+    raise KeyError(f"no state of the definition calls {handler}")
+
+
+def filled_in(template: Any, data: Any, context: Json) -> Any:
+    """A payload template with the values of its paths."""
+    if isinstance(template, list):
+        return [filled_in(one, data, context) for one in template]
+    if not isinstance(template, dict):
+        return template
+    return {
+        name.removesuffix(".$"): _value(value, data, context)
+        if name.endswith(".$")
+        else filled_in(value, data, context)
+        for name, value in template.items()
+    }
+
+
+def _value(path: str, data: Any, context: Json) -> Any:
+    if path.startswith("States.JsonToString(") and path.endswith(")"):
+        argument = _value(path[len("States.JsonToString(") : -1], data, context)
+        return json.dumps(argument, separators=(",", ":"))
+    value = data
+    names = path.split(".")
+    if names[0] == "$$":
+        value = context
+    elif names[0] != "$" or not all(name.isidentifier() for name in names[1:]):
+        raise NotInterpreted(f"the path {path}")
+    for name in names[1:]:
+        if not isinstance(value, Mapping) or name not in value:
+            raise MissingPath(path)
+        value = value[name]
+    return _copy(value)
+
+
+def _matches(names: list[str], error: str) -> bool:
+    return (
+        error in names
+        or ("States.ALL" in names and error not in _NOT_IN_ALL)
+        or ("States.TaskFailed" in names and error not in {"States.Timeout", *_NOT_IN_ALL})
+    )
+
+
+def _copy(value: Any) -> Any:
+    """As it travels between states: by way of JSON."""
+    return json.loads(json.dumps(value))
+
+
+@functools.cache
+def _definition() -> Json:
+    return definition.load()

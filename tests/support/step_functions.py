@@ -11,6 +11,8 @@ from typing import Any
 import boto3
 from botocore.awsrequest import AWSResponse
 
+from tests.support.state_machine import Execution, run
+
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:Ingest"
 EXECUTION = MACHINE.replace(":stateMachine:", ":execution:")
 STARTED = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
@@ -128,94 +130,89 @@ def exited(kind: str, state: str, output: Any = None) -> dict[str, Any]:
     return {"type": f"{kind}StateExited", "stateExitedEventDetails": details}
 
 
-ACCEPTED = {"verdict": "accepted", "reasons": [], "load_id": "load-1"}
-PLANNED = {**ACCEPTED, "plan": {"chunks": 2, "unread": None}}
+ACCEPTED = {
+    "verdict": "accepted",
+    "summary": "The file is accepted.",
+    "reasons": [],
+    "load_id": "load-1",
+    "file": {"bucket": "uploads", "key": "a.csv"},
+}
+ANSWERS: dict[str, dict[str, Any]] = {
+    "validate_file": ACCEPTED,
+    "split_file": {
+        "bucket": "work",
+        "key": "p",
+        "chunks": 2,
+        "data_end": 900,
+        "unread": None,
+        "generation": "g",
+        "digest_key": "k",
+    },
+    "take_turn": {"turn": "mine"},
+    "write_chunk": dict.fromkeys(
+        ("next_byte", "rows_read", "rows_written", "rows_superseded", "rows_refused"), 0
+    )
+    | {"finished": True, "overtaken": False, "table_replaced": False},
+    "reconcile": {**RESULT, "overtaken": False, "throttles": 0, "equal_keys": "settled"},
+}
+"""What the handlers answer in an execution without incident."""
+
+Visits = list[tuple[str, str, Any]]
+"""States that an execution has visited, as (type, name, output)."""
 
 
-def turn_visits(turn: str) -> list[tuple[str, str, Any]]:
-    """The states up to the answer of Take Turn."""
-    turned = {**PLANNED, "turn": {"turn": turn}}
-    return [
-        ("Task", "Validate File", ACCEPTED),
-        ("Choice", "File Accepted?", ACCEPTED),
-        ("Task", "Split File", PLANNED),
-        ("Choice", "Anything To Write?", PLANNED),
-        ("Task", "Take Turn", turned),
-        ("Choice", "Whose Turn?", turned),
-    ]
+def execution_visits(waits: int = 0, **changes: dict[str, Any]) -> Visits:
+    """The states of an execution, interpreted from the definition. `changes` are fields of the
+    handlers' answers, `waits` is how often it has to wait for its turn."""
+    left = iter(["wait"] * waits)
+
+    def call(task: Execution) -> Any:
+        answer = ANSWERS[task.handler] | changes.get(task.handler, {})
+        return answer | {"turn": next(left, answer["turn"])} if "turn" in answer else answer
+
+    given = {"bucket": "uploads", "key": "a.csv"}
+    execution = run(Execution(given, lambda bucket, key: b"[{}, {}]"), call)
+    return [(visit.kind, visit.state, visit.output) for visit in execution.visits]
 
 
-def loaded_visits() -> list[tuple[str, str, Any]]:
+def loaded_visits() -> Visits:
     """The states of a load without incident."""
-    turned = {**PLANNED, "turn": {"turn": "mine"}}
-    done = {**turned, "result": RESULT}
-    return [
-        *turn_visits("mine"),
-        ("Map", "Write Chunks", turned),
-        ("Task", "Reconcile", done),
-        ("Choice", "Everything Written?", done),
-        ("Succeed", "Loaded", done),
-    ]
+    return execution_visits()
 
 
-def already_loaded_visits() -> list[tuple[str, str, Any]]:
+def turn_visits() -> Visits:
+    """The states of a load that has its turn and has not begun to write."""
+    visits = execution_visits()
+    return visits[: [state for _, state, _ in visits].index("Write Chunks")]
+
+
+def already_loaded_visits() -> Visits:
     """The states of an execution that finds load-1 to have these bytes."""
-    found = {"verdict": "already_loaded", "reasons": [], "load_id": "load-1"}
-    return [
-        ("Task", "Validate File", found),
-        ("Choice", "File Accepted?", found),
-        ("Succeed", "Already Loaded", found),
-    ]
+    return execution_visits(validate_file={"verdict": "already_loaded", "file": None})
 
 
-def late_visits() -> list[tuple[str, str, Any]]:
+def late_visits() -> Visits:
     """The states of a version that comes after a later one: it writes nothing."""
-    visits = turn_visits("overtaken")
-    return [*visits, ("Succeed", "Overtaken", visits[-1][2])]
+    return execution_visits(take_turn={"turn": "overtaken"})
 
 
-def overtaken_visits() -> list[tuple[str, str, Any]]:
+def overtaken_visits() -> Visits:
     """The states of a load that a later version has stopped half-way."""
     stopped = {"complete": False, "overtaken": True, "chunks_finished": 1, "rows_read": 60}
-    return _ended_visits({**RESULT, **stopped, "rows_written": 57}, ("Succeed", "Overtaken"))
+    return execution_visits(reconcile={**stopped, "rows_written": 57})
 
 
-def failed_visits(**result: Any) -> list[tuple[str, str, Any]]:
+def failed_visits(**result: Any) -> Visits:
     """The states of a load that Reconcile does not let pass, with its `result`."""
-    return _ended_visits({**RESULT, "complete": False, **result}, ("Fail", "Load Failed"))
+    return execution_visits(reconcile={"complete": False, **result})
 
 
-def _ended_visits(result: dict[str, Any], last: tuple[str, str]) -> list[tuple[str, str, Any]]:
-    turned = {**PLANNED, "turn": {"turn": "mine"}}
-    done = {**turned, "result": result}
-    reported = {**done, "dead_letter": {"cause": result["summary"]}}
-    failed = [
-        ("Pass", "Describe Shortfall", reported),
-        ("Task", "Send To Dead Letter Queue", reported),
-    ]
-    return [
-        *turn_visits("mine"),
-        ("Map", "Write Chunks", turned),
-        ("Task", "Reconcile", done),
-        ("Choice", "Everything Written?", done),
-        *(failed if last[0] == "Fail" else []),
-        (*last, None if last[0] == "Fail" else done),
-    ]
-
-
-def refused_visits() -> list[tuple[str, str, Any]]:
+def refused_visits() -> Visits:
     """The states of a file that was refused."""
     detail = "The header has no column store."
     reason = {"reason": "missing_column", "line": 1, "column": "store", "detail": detail}
-    refused = {"verdict": "refused", "summary": detail, "reasons": [reason], "load_id": "load-1"}
-    reported = {**refused, "dead_letter": {"error": "FileRefused", "cause": detail}}
-    return [
-        ("Task", "Validate File", refused),
-        ("Choice", "File Accepted?", refused),
-        ("Pass", "Describe Refusal", reported),
-        ("Task", "Send To Dead Letter Queue", reported),
-        ("Fail", "Load Failed", None),
-    ]
+    refused = {"verdict": "refused", "summary": detail, "reasons": [reason], "file": None}
+    return execution_visits(validate_file=refused)
 
 
 def _ok(**answer: Any) -> tuple[AWSResponse, dict[str, Any]]:

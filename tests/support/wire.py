@@ -1,9 +1,9 @@
-"""A forwarding proxy on 127.0.0.1, for what microburst can't do to a call.
+"""An HTTP proxy on 127.0.0.1 that stands between the functions and moto's server, or the embedded
+engine, and injects faults.
 
-It stands between the functions and DynamoDB or S3 (moto's server or the embedded engine), passes
-every call on as it came, signature and Host included, and keeps a record of all of them. A fault
-takes hold of single calls: it may lose the reply after the write has landed, hand items back as
-unprocessed, hold a call until the test lets it go, or refuse it.
+It forwards every call as it came, signature and Host included, and records all of them. What
+becomes of a call is decided by an Action: `Wire.expect` sets one for all calls, `Wire.fault` one
+for some of them.
 """
 
 import contextlib
@@ -11,52 +11,83 @@ import http.client
 import json
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 HOST = "127.0.0.1"
-_HELD_AT_MOST_SECONDS = 60.0
+MAX_HOLD_SECONDS = 60.0
+MAX_CALL_SECONDS = 10.0
 _HOP_BY_HOP = {"connection", "content-length", "expect", "keep-alive", "transfer-encoding"}
 
 
-class Call(NamedTuple):
-    """One request. `operation` is DynamoDB's name for it, or the HTTP method for S3."""
-
-    operation: str
-    method: str
-    path: str
-    headers: list[tuple[str, str]]
-    body: bytes
-    peer_port: int
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-class Reply(NamedTuple):
+@dataclass(frozen=True)
+class Reply:
     status: int
     headers: list[tuple[str, str]]
     body: bytes
-    broken: bool = False
+    is_broken: bool = False
     """Whether the connection is closed behind the body, however long it was to be."""
     piece: int = 0
     pause: float = 0
-    """The body is sent in pieces of so many bytes, so many seconds before each; 0 is at once."""
+    """The body is sent in pieces of this many bytes, each after a pause (seconds); 0: at once."""
 
     def pieces(self) -> list[bytes]:
         size = self.piece or max(1, len(self.body))
         return [self.body[at : at + size] for at in range(0, len(self.body), size)]
 
 
-class LostReply(Exception):
-    """The connection is closed and the caller hears nothing."""
+@dataclass(frozen=True)
+class Call:
+    """One request. `number` counts from 1 since `Wire.expect`, `operation` is AWS's name for it."""
+
+    number: int
+    operation: str
+    method: str
+    path: str
+    headers: list[tuple[str, str]]
+    body: bytes
+    peer_port: int
+    _upstream: str = ""
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def is_s3(self) -> bool:
+        return not any(name.lower() == "x-amz-target" for name, _ in self.headers)
+
+    def forward(self, body: bytes | None = None) -> Reply:
+        """Has the call carried out, with another body if one is given."""
+        body = self.body if body is None else body
+        connection = http.client.HTTPConnection(self._upstream, timeout=60)
+        try:
+            connection.putrequest(self.method, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers:
+                if name.lower() not in _HOP_BY_HOP:
+                    connection.putheader(name, value)
+            connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body)
+            answer = connection.getresponse()
+            answered = answer.read()
+            length = answer.getheader("Content-Length")
+            headers = [one for one in answer.getheaders() if one[0].lower() not in _HOP_BY_HOP]
+            # Of a HEAD it is the object's length, and there is no body.
+            if length is None or self.method != "HEAD":
+                length = str(len(answered))
+            return Reply(answer.status, [*headers, ("Content-Length", length)], answered)
+        finally:
+            connection.close()
 
 
-Forward = Callable[[Call], Reply]
-Action = Callable[[Call, Forward], Reply]
+Action = Callable[[Call], Reply]
+"""What becomes of a call. A ConnectionError closes the connection without a reply."""
+
+
+def carry_out(call: Call) -> Reply:
+    return call.forward()
 
 
 @dataclass
@@ -76,13 +107,14 @@ class Fault:
 
 
 class Wire:
-    """The proxy; `calls` are all that it has seen."""
+    """The proxy. `calls` are those since `expect`, in the order in which they came."""
 
     def __init__(self, upstream: str) -> None:
         self._upstream = urlsplit(upstream).netloc
-        self._detour: str | None = None
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._closed = threading.Event()
+        self._under_way = 0
+        self._action: Action = carry_out
         self._faults: list[Fault] = []
         self.calls: list[Call] = []
         self._server = ThreadingHTTPServer((HOST, 0), self._handler())
@@ -104,8 +136,18 @@ class Wire:
             wire._server.server_close()
             thread.join()
 
-    def count(self, operation: str) -> int:
-        return sum(call.operation == operation for call in list(self.calls))
+    @property
+    def operations(self) -> list[str]:
+        return [call.operation for call in list(self.calls)]
+
+    def expect(self, action: Action = carry_out) -> None:
+        """From now on calls are counted from 1, and the action is taken for each that no fault
+        takes. The calls before have been carried out by then, or never will be."""
+        with self._changed:
+            settled = self._changed.wait_for(lambda: not self._under_way, MAX_CALL_SECONDS)
+            assert settled, "a call hangs"
+            self._action = action
+            self.calls = []
 
     @contextlib.contextmanager
     def fault(
@@ -115,7 +157,7 @@ class Wire:
         where: Callable[[Call], bool] = lambda call: True,
         times: int | None = None,
     ) -> Iterator[Fault]:
-        """Within the block, the action is done to the calls of an operation, at most `times`.
+        """Within the block, the action is taken for the calls of an operation, at most `times`.
 
         A fault that never fires has proved nothing: leaving the block then fails the test.
         """
@@ -127,46 +169,31 @@ class Wire:
             self._faults.remove(fault)
         assert fault.fired, f"no {operation} came by"
 
-    @contextlib.contextmanager
-    def by_way_of(self, proxy: str) -> Iterator[None]:
-        """Within the block, calls take their way by another proxy, at a URL.
-
-        HEAD does not: microburst 0.10 drops Content-Length, which is all that a HEAD is about.
-        """
-        self._detour = urlsplit(proxy).netloc
-        try:
-            yield
-        finally:
-            self._detour = None
-
-    def _answer(self, call: Call) -> Reply:
-        with self._lock:
+    def _reply(self, request: BaseHTTPRequestHandler) -> Reply:
+        body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
+        with self._changed:
+            call = Call(
+                len(self.calls) + 1,
+                _operation(request),
+                request.command,
+                request.path,
+                request.headers.items(),
+                body,
+                request.client_address[1],
+                self._upstream,
+            )
+            self._under_way += 1
             self.calls.append(call)
             fault = next((one for one in self._faults if one.takes(call)), None)
+            action = fault.action if fault else self._action
             if fault:
                 fault.fired.append(call)
-        return fault.action(call, self._forward) if fault else self._forward(call)
-
-    def _forward(self, call: Call) -> Reply:
-        detour = self._detour if call.method != "HEAD" else None
-        connection = http.client.HTTPConnection(detour or self._upstream, timeout=60)
         try:
-            connection.putrequest(call.method, call.path, skip_host=True, skip_accept_encoding=True)
-            for name, value in call.headers:
-                if name.lower() not in _HOP_BY_HOP:
-                    connection.putheader(name, value)
-            connection.putheader("Content-Length", str(len(call.body)))
-            connection.endheaders(call.body)
-            answer = connection.getresponse()
-            body = answer.read()
-            length = answer.getheader("Content-Length")
-            headers = [one for one in answer.getheaders() if one[0].lower() not in _HOP_BY_HOP]
-            # Of a HEAD it is the object's length, and there is no body.
-            if length is None or call.method != "HEAD":
-                length = str(len(body))
-            return Reply(answer.status, [*headers, ("Content-Length", length)], body)
+            return action(call)
         finally:
-            connection.close()
+            with self._changed:
+                self._under_way -= 1
+                self._changed.notify_all()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         wire = self
@@ -176,18 +203,8 @@ class Wire:
             disable_nagle_algorithm = True  # otherwise each reply takes 40 ms
 
             def handle_any(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                target = self.headers.get("X-Amz-Target", "")
-                call = Call(
-                    target.rpartition(".")[2] or self.command,
-                    self.command,
-                    self.path,
-                    self.headers.items(),
-                    body,
-                    self.client_address[1],
-                )
                 try:
-                    reply = wire._answer(call)
+                    reply = wire._reply(self)
                     self.send_response_only(reply.status)
                     for name, value in reply.headers:
                         self.send_header(name, value)
@@ -195,19 +212,38 @@ class Wire:
                     for piece in reply.pieces():
                         wire._closed.wait(reply.pause)
                         self.wfile.write(piece)
-                    self.close_connection = self.close_connection or reply.broken
-                except (LostReply, OSError):  # the second: the caller, or the server, has gone
+                    self.close_connection = self.close_connection or reply.is_broken
+                except (
+                    OSError
+                ):  # ConnectionError among them: a lost reply, or a caller that is gone
                     self.close_connection = True
 
             do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any
 
             def log_message(self, *_: object) -> None:
-                """`calls` is the record."""
+                """Nothing: `calls` is the record."""
 
         return Handler
 
 
-# --- which calls
+def _operation(request: BaseHTTPRequestHandler) -> str:
+    if target := request.headers.get("X-Amz-Target"):
+        return target.rpartition(".")[2]
+    query = parse_qs(urlsplit(request.path).query, keep_blank_values=True)
+    for method, word, name in (
+        ("GET", "versions", "ListObjectVersions"),
+        ("GET", "list-type", "ListObjectsV2"),
+        ("POST", "uploads", "CreateMultipartUpload"),
+        ("PUT", "uploadId", "UploadPart"),
+        ("POST", "uploadId", "CompleteMultipartUpload"),
+    ):
+        if request.command == method and word in query:
+            return name
+    names = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject"}
+    return names.get(request.command, request.command)
+
+
+# ---------------------------------------------------------------- Which calls
 
 
 def names(ticket: str) -> Callable[[Call], bool]:
@@ -220,61 +256,72 @@ def is_chunk_entry(call: Call) -> bool:
     return call.operation == "PutItem" and b'"chunk#' in call.body
 
 
-# --- what may be done to a call
+# ---------------------------------------------------------------- Actions
 
 
-def lose_reply(call: Call, forward: Forward) -> Reply:
-    """The call is done, and its caller never hears of it."""
-    forward(call)
-    raise LostReply
+def lose_reply(call: Call) -> Reply:
+    """The call is carried out, and its caller gets no reply."""
+    call.forward()
+    raise ConnectionError
 
 
 def cut_body(at: float) -> Action:
     """The reply's body breaks off after this share of its bytes."""
 
-    def action(call: Call, forward: Forward) -> Reply:
-        reply = forward(call)
-        return reply._replace(body=reply.body[: int(len(reply.body) * at)], broken=True)
+    def action(call: Call) -> Reply:
+        reply = call.forward()
+        return replace(reply, body=reply.body[: int(len(reply.body) * at)], is_broken=True)
 
     return action
 
 
 def slowly(piece: int, pause: float) -> Action:
-    """The reply's body comes in small pieces, each after a pause (seconds)."""
-    return lambda call, forward: forward(call)._replace(piece=piece, pause=pause)
+    """The reply's body comes in pieces of some bytes, each after a pause (seconds)."""
+    return lambda call: replace(call.forward(), piece=piece, pause=pause)
 
 
-def refuse(code: str, status: int = 400) -> Action:
-    """DynamoDB's answer for an error, in place of doing the call."""
+def refuse(code: str, status: int = 400, message: str | None = None) -> Action:
+    """AWS's reply for an error, in place of carrying the call out."""
 
-    def action(call: Call, forward: Forward) -> Reply:
-        body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": code})
-        headers = [
-            ("Content-Type", "application/x-amz-json-1.0"),
-            ("Content-Length", str(len(body))),
-        ]
-        return Reply(status, headers, body.encode())
+    def action(call: Call) -> Reply:
+        text = code if message is None else message
+        if call.is_s3:
+            body = f"<Error><Code>{code}</Code><Message>{text}</Message></Error>"
+            return reply_with("" if call.method == "HEAD" else body, status, "application/xml")
+        return reply_with(json.dumps({"__type": f"com.amazonaws#{code}", "message": text}), status)
 
     return action
 
 
-def hand_back_all_but(kept: int) -> Action:
-    """BatchWriteItem that writes only so many of its items and hands the others back."""
+def denied(call: Call) -> Reply:
+    error = ("AccessDenied", 403) if call.is_s3 else ("AccessDeniedException", 400)
+    return refuse(*error)(call)
 
-    def action(call: Call, forward: Forward) -> Reply:
-        request = call.json
-        [(table, items)] = request["RequestItems"].items()
-        left = items[kept:]
-        if kept:
-            request["RequestItems"] = {table: items[:kept]}
-            reply = forward(call._replace(body=json.dumps(request).encode()))
+
+def unavailable(call: Call) -> Reply:
+    error = ("SlowDown", 503) if call.is_s3 else ("InternalServerError", 500)
+    return refuse(*error)(call)
+
+
+def throttled(call: Call) -> Reply:
+    throughput = ("ProvisionedThroughputExceededException", 400)
+    return refuse(*(("SlowDown", 503) if call.is_s3 else throughput))(call)
+
+
+def hand_back(kept: int | None = None) -> Action:
+    """A BatchWriteItem that writes its first `kept` items (half of them by default) and hands the
+    others back as unprocessed. Other operations are carried out."""
+
+    def action(call: Call) -> Reply:
+        if call.operation != "BatchWriteItem":
+            return call.forward()
+        [(table, items)] = call.json["RequestItems"].items()
+        count = len(items) // 2 if kept is None else kept
+        if count:
+            reply = call.forward(json.dumps({"RequestItems": {table: items[:count]}}).encode())
             assert reply.status == 200, reply
-        body = json.dumps({"UnprocessedItems": {table: left} if left else {}}).encode()
-        headers = [
-            ("Content-Type", "application/x-amz-json-1.0"),
-            ("Content-Length", str(len(body))),
-        ]
-        return Reply(200, headers, body)
+        left = {table: items[count:]} if items[count:] else {}
+        return reply_with(json.dumps({"UnprocessedItems": left}))
 
     return action
 
@@ -286,18 +333,25 @@ class Hold:
         self.reached = threading.Event()
         self.let_go = threading.Event()
 
-    def __call__(self, call: Call, forward: Forward) -> Reply:
+    def __call__(self, call: Call) -> Reply:
         self.reached.set()
-        if not self.let_go.wait(_HELD_AT_MOST_SECONDS):
-            raise LostReply
-        return forward(call)
+        if not self.let_go.wait(MAX_HOLD_SECONDS):
+            raise ConnectionError
+        return call.forward()
 
 
 def first(deed: Callable[[], object]) -> Action:
-    """Something happens in the world just before the call goes on its way."""
+    """Something happens in the world just before the call is carried out."""
 
-    def action(call: Call, forward: Forward) -> Reply:
+    def action(call: Call) -> Reply:
         deed()
-        return forward(call)
+        return call.forward()
 
     return action
+
+
+def reply_with(
+    body: str | bytes, status: int = 200, content_type: str = "application/x-amz-json-1.0"
+) -> Reply:
+    body = body.encode() if isinstance(body, str) else body
+    return Reply(status, [("Content-Type", content_type), ("Content-Length", str(len(body)))], body)

@@ -127,6 +127,7 @@ OUTPUTS = {
     "SplitFileFunctionName": "SplitFile",
     "TakeTurnFunctionName": "TakeTurn",
     "WriteChunkFunctionName": "WriteChunk",
+    "SettleEqualKeysFunctionName": "SettleEqualKeys",
     "ReconcileFunctionName": "Reconcile",
 }
 

@@ -70,15 +70,36 @@ FUNCTIONS: dict[str, Grants] = {
         ("s3:GetObject", f"{WORK}/unpacked/*"),
         ("s3:GetObject", f"{WORK}/refused-rows/*"),  # those of the chunk's earlier rounds
         ("s3:PutObject", f"{WORK}/refused-rows/*"),
+        ("s3:PutObject", f"{WORK}/digests/*"),
+        ("s3:AbortMultipartUpload", f"{WORK}/digests/*"),
         ("dynamodb:GetItem", LEDGER),
         ("dynamodb:PutItem", LEDGER),
         ("dynamodb:DeleteItem", LEDGER),  # a lease that is given back
         ("dynamodb:Query", LEDGER),  # whether another chunk's rows were accepted
     },
+    "SettleEqualKeys": READ_UPLOADS
+    | {
+        ("s3:ListBucket", WORK),
+        ("s3:GetObject", f"{WORK}/plans/*"),
+        ("s3:GetObject", f"{WORK}/unpacked/*"),
+        ("s3:GetObject", f"{WORK}/refused-rows/*"),
+        *(
+            (f"s3:{action}", f"{WORK}/{prefix}/*")
+            for action in ("GetObject", "PutObject", "AbortMultipartUpload")
+            for prefix in ("digests", "equal-keys")
+        ),
+        ("dynamodb:DescribeTable", TABLE),
+        ("dynamodb:BatchWriteItem", TABLE),  # the rows that win
+        ("dynamodb:GetItem", LEDGER),
+        ("dynamodb:PutItem", LEDGER),
+        ("dynamodb:DeleteItem", LEDGER),
+        ("dynamodb:Query", LEDGER),
+    },
     "Reconcile": {
         ("s3:GetObject", f"{WORK}/refused-rows/*"),
         ("s3:PutObject", f"{WORK}/refused-rows/*"),
         ("s3:AbortMultipartUpload", f"{WORK}/refused-rows/*"),
+        ("s3:GetObject", f"{WORK}/equal-keys/*"),
         ("s3:PutObject", f"{WORK}/reports/*"),
         ("dynamodb:DescribeTable", TABLE),
         ("dynamodb:GetItem", LEDGER),
@@ -96,6 +117,7 @@ MANAGED_POLICIES = {
     "SplitFileRole": {BASIC, TRACING},
     "TakeTurnRole": {BASIC, TRACING},
     "WriteChunkRole": {BASIC, TRACING},
+    "SettleEqualKeysRole": {BASIC, TRACING},
     "ReconcileRole": {BASIC, TRACING},
     "IngestRole": {TRACING},
 }

@@ -4,14 +4,16 @@ from typing import Any
 
 import pytest
 
-from tests.support.deployed import Stack, deploy, source, statements
+from tests.support.deployed import Stack, as_list, deploy, source, statements
 
 # Prefixes that the pipeline writes below, and the parameter that says how long they are kept.
 KEPT = {
     "plans/": "PlanDays",
     "unpacked/": "PlanDays",
+    "digests/": "PlanDays",
     "map-results/": "PlanDays",
     "refused-rows/": "ReportDays",
+    "equal-keys/": "ReportDays",
     "reports/": "ReportDays",
 }
 TABLES = ["Table", "LedgerTable"]
@@ -47,8 +49,7 @@ def test_everything_that_a_role_may_write_to_the_work_bucket_expires(stack: Stac
     for role in stack.of_type("AWS::IAM::Role"):
         for statement in statements(stack, role):
             if "s3:PutObject" in statement["Action"]:
-                assert isinstance(statement["Resource"], str)
-                writable.add(statement["Resource"])
+                writable.update(as_list(statement["Resource"]))
     assert writable == {f"{stack.arn('WorkBucket')}/{prefix}*" for prefix in expiry(stack)}
 
 

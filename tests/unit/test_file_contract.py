@@ -127,7 +127,9 @@ def rows_happen(file: bytes, found: FileFacts) -> tuple[list[str], dict[str, Ite
 
 def listed_rows(stack: StackInMemory) -> list[list[str]]:
     url = stack.report["refused_rows"]
-    return list(csv.reader(io.StringIO(stack.object(url).decode(), newline="")))[1:] if url else []
+    return (
+        list(csv.reader(io.StringIO(stack.read_url(url).decode(), newline="")))[1:] if url else []
+    )
 
 
 @pytest.mark.parametrize(("file", "outcome"), examples())

@@ -224,7 +224,7 @@ def notes(stack: StackInMemory) -> list[tuple[int, str]]:
     url = stack.report["refused_rows"]
     if url is None:
         return []
-    text = io.StringIO(stack.object(url).decode(), newline="")
+    text = io.StringIO(stack.read_url(url).decode(), newline="")
     return [(int(row["line"]), row["reason"]) for row in csv.DictReader(text)]
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from tickets.cli.audit import audit
 from tickets.cli.demo import demo
 from tickets.cli.errors import one_sentence
 from tickets.cli.executions import executions
@@ -63,6 +64,7 @@ for _command in (
     loads,
     show,
     refused,
+    audit,
     dead_letters,
     replay,
     stop,

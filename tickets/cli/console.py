@@ -12,8 +12,8 @@ from rich.segment import Segment
 from rich.table import Table
 
 _WIDTH_WITHOUT_TERMINAL = 110
-# Names of objects and text of rows come from uploaders, and a terminal executes the escape sequences
-# in them.
+# Names of objects and text of rows come from uploaders, and a terminal executes the escape
+# sequences in them.
 _CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"}
 _CONTROLS |= {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
 

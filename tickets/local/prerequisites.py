@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from tickets import TEMPLATE
 from tickets.errors import CommandError
 
-_MODULES = ("ministack", "samtranslator", "aws_lambda_powertools", "pycurl")
+_MODULES = ("ministack", "samtranslator", "aws_lambda_powertools", "pycurl", "xxhash")
 
 
 def check_prerequisites() -> None:

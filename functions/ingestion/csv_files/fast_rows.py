@@ -5,6 +5,7 @@ are taken out of it first and read one by one. A page that fails the check is ha
 rows that will be refused are left; those are read one by one, which also gives their reasons.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -18,6 +19,7 @@ from ingestion.csv_files.item_json import (
 )
 from ingestion.csv_files.key_rules import NO_RULES, KeyRules, canonical_number
 from ingestion.csv_files.layout import HeaderLine
+from ingestion.csv_files.multiline import Kind, quoted_records, split_quoted
 from ingestion.csv_files.records import (
     BYTE_ORDER_MARK,
     Record,
@@ -25,10 +27,11 @@ from ingestion.csv_files.records import (
     values_of,
 )
 from ingestion.csv_files.refused_rows import RefusedRow, refused_row
+from ingestion.csv_files.row_warnings import BLANKS, Warned, row_warnings
 from ingestion.csv_files.rows import (
     MAX_ITEM_BYTES,
     MAX_KEY_BYTES,
-    MAY_BE_EMPTY,
+    TEXT_COLUMNS,
     Key,
     NoRow,
     Refusal,
@@ -43,6 +46,12 @@ PAGE_SIZE = 64 * 1024
 
 _MIN_ROWS_TO_HALVE = 8
 """So few are read one by one rather than halved once more."""
+
+_BLANKS = tuple(blank.encode() for blank in BLANKS)
+_NO_BREAK_SPACES = re.compile("\n\u00a0|\u00a0\n".encode())
+
+_EXPECTED_ESCAPES = re.compile(rb'\\(?:[\\"n]|r\\n)')
+"""Of quotes, backslashes and line ends."""
 
 # As in ``ingestion.csv_files.rows``, but for a plus sign, and for whole columns.
 _QUANTITIES = re.compile(rb"(?:-?[0-9]{1,38}\n)*+")
@@ -68,6 +77,7 @@ class Page:
         "requests",
         "row_lines",
         "section",
+        "warnings",
     )
 
     def __init__(self, section: Section) -> None:
@@ -80,11 +90,20 @@ class Page:
         """Of accepted and of refused rows."""
         self.blank_lines = 0
         self.repeated_headers = 0
+        self.warnings: dict[str, Warned] = {}
+        """About accepted rows, except those about line ends."""
 
     @property
     def lines(self) -> int:
         return (
             self.row_lines + self.blank_lines + self.repeated_headers + self.section.end_mark_lines
+        )
+
+    def warn(self, kind: str, rows: int, line: int) -> None:
+        """Count rows of which the first is in ``line``. Call it in the order of lines."""
+        before = self.warnings.get(kind)
+        self.warnings[kind] = (
+            Warned(before.rows + rows, before.line) if before else Warned(rows, line)
         )
 
 
@@ -104,22 +123,19 @@ class PageReader:
         self.layout = self._rows.layout
         self._delimiter = delimiter
         self._width = width
-        self._opens_after = delimiter + b"\n"
         self._line_end = delimiter + b"\n" + delimiter
         # What a plain text must be free of. Each LF in it ends a record, no delimiter is left in a
         # field, and quotes and backslashes are escaped beforehand.
         self._to_escape = TO_ESCAPE.translate(None, b'\n"\\' + delimiter)
         self._key = [columns[name] for name in key]
-        self._max_bytes = [
-            *zip(self._key, MAX_KEY_BYTES, strict=False),
-            *[(columns[name], longest) for name, longest in rules.max_bytes.items()],
-        ]
         self._key_numbers = [columns[name] for name in key if name in rules.numbers]
-        # Those of numbers and times can't be empty: what they must look like says so.
-        texts = ("ticket_id", "product", "basket_id", "category", "store")
+        self._max_bytes = [(columns[name], longest) for name, longest in rules.max_bytes.items()]
+        # Those of the key are looked at together. Those of numbers and times can't be empty: what
+        # they must look like says so.
         self._required = [
-            columns[name] for name in texts if name not in MAY_BE_EMPTY or name in key
+            columns[name] for name in ("ticket_id", "product", "basket_id") if name not in key
         ]
+        self._texts = [columns[name] for name in TEXT_COLUMNS]
         self._quantity = columns["quantity"]
         self._timestamp = columns["timestamp"]
         self._names: list[str | None] = [None] * (width + 1)  # the last field is the LF
@@ -136,12 +152,15 @@ class PageReader:
             self._read_records(page, section.records(), 0)
             return page
         start = line = 0
-        for one in section.multiline:
-            if not one.stands:
+        for one in section.special:
+            if one.doubtful:
+                kind = "unchecked_line_ends" if one.kind is Kind.ROW else "split_record"
+                page.warn(kind, 1, section.text.count(b"\n", 0, one.start) + 1)
+            if one.kind is not Kind.ROW:
                 self._read_into(page, start, one.start, line)
                 line += section.text.count(b"\n", start, one.start)
                 self._read_records(page, section.records(one.start, one.end), line)
-                line += 1
+                line += max(1, section.text.count(b"\n", one.start, one.end))
                 start = one.end
         self._read_into(page, start, len(section.text), line)
         return page
@@ -166,17 +185,22 @@ class PageReader:
             return
         section = page.section
         text = section.text[start:end]
-        fields = self._fields(text)
-        if fields and self._are_good(fields):
-            step = self._width + 1
-            page.keys += zip(*[fields[field::step] for field in self._key], strict=True)
-            rows = zip(*[iter(fields)] * step, strict=True)
-            if any(b"" in fields[field::step] for field in self._left_out_if_empty):
-                page.requests += [self._template_for(row) % row for row in rows]
-            else:
-                page.requests += [self._template % row for row in rows]
-            page.row_lines += len(fields) // step + self._lines_within(page, start, end)
-            return
+        step = self._width + 1
+        fields = self._fields(section, start, end)
+        if fields and all(self._make_canonical(fields, column) for column in self._key_numbers):
+            key_columns = [fields[column::step] for column in self._key]
+            keys = [b"\n%b\n" % b"\n".join(column) for column in key_columns]
+            if self._are_good(fields, keys):
+                page.keys += zip(*key_columns, strict=True)
+                rows = zip(*[iter(fields)] * step, strict=True)
+                if any(b"" in fields[column::step] for column in self._left_out_if_empty):
+                    page.requests += [self._template_for(row) % row for row in rows]
+                else:
+                    page.requests += [self._template % row for row in rows]
+                page.row_lines += len(fields) // step + self._lines_within(page, start, end)
+                if self._is_suspicious(text, keys):
+                    self._warn(page, section.records(start, end), fields, line)
+                return
         middle = self._record_end(section, start + len(text) // 2, start, end)
         if middle == end or text.count(b"\n") <= _MIN_ROWS_TO_HALVE:
             self._read_records(page, section.records(start, end), line)
@@ -206,66 +230,110 @@ class PageReader:
             if isinstance(outcome, Row):
                 page.keys.append(_encoded(outcome.key))
                 page.requests.append(put_request(outcome.item))
+                values = [value.get("S", "") for value in outcome.item.values()]
+                for kind in row_warnings(outcome.key, values):
+                    page.warn(kind, 1, line + record.line)
             elif isinstance(outcome, Refusal):
                 page.refused.append(
                     refused_row(line + record.line, outcome.column, outcome.reason, record.raw)
                 )
 
-    def _fields(self, text: bytes) -> list[bytes] | None:
-        """The fields of all records, one after the other and as they go into JSON, behind each
-        record's an LF. None if a record has not the header's number of fields, or anything else
-        asks for a closer look."""
+    @staticmethod
+    def _is_suspicious(text: bytes, keys: list[bytes]) -> bool:
+        """Whether there may be something to warn of. ``keys`` are as ``_are_good`` takes them."""
+        if b"=" in text and b'="' in text:
+            return True
+        # A single byte is looked for much faster than two, and most often is not there.
+        for column in keys:
+            if b" " in column and (b" \n" in column or b"\n " in column):
+                return True
+            if b"\x7f" in column:
+                return True
+            if b"\\" in column and b"\\" in _EXPECTED_ESCAPES.sub(b"", column):
+                return True
+            if b"\xc2" in column and _NO_BREAK_SPACES.search(column):
+                return True
+        return False
+
+    def _warn(self, page: Page, records: Iterator[Record], fields: list[bytes], line: int) -> None:
+        """Look closer at rows of which ``fields`` are the fields as they go into JSON."""
+        step = self._width + 1
+        suspects = set()
+        for key in self._key:
+            for number, value in enumerate(fields[key::step]):
+                if (
+                    value.startswith(_BLANKS)
+                    or value.endswith(_BLANKS)
+                    or b"\\" in value
+                    or b"\x7f" in value
+                ):
+                    suspects.add(number)
+        for column in self._texts:
+            for number, value in enumerate(fields[column::step]):
+                if value.startswith(b'=\\"'):
+                    suspects.add(number)
+        if not suspects:
+            return
+        rest = sorted(suspects, reverse=True)
+        for number, record in enumerate(records):
+            if number == rest[-1]:
+                at = number * step
+                key_values = [_decoded(fields[at + key]) for key in self._key]
+                values = [_decoded(fields[at + column]) for column in self._texts]
+                for kind in row_warnings(key_values, values):
+                    page.warn(kind, 1, line + record.line)
+                rest.pop()
+                if not rest:
+                    return
+
+    def _fields(self, section: Section, start: int, end: int) -> list[bytes] | None:
+        """The fields of all records of a part, one after the other and as they go into JSON, behind
+        each record's an LF. None if a record has not the header's number of fields, or anything
+        else asks for a closer look."""
+        text = section.text[start:end]
         if not text.endswith(b"\n") or len(text) > MAX_ITEM_BYTES - 100 or not _is_utf8(text):
             return None
         if _has_marks(text):
             return None
-        if text.startswith(b'"') and (fields := self._fields_all_quoted(text)):
-            return fields
-        quoted = []
-        stretches = []  # of records without quoted fields
-        done = position = 0
-        while (quote := text.find(b'"', position)) >= 0:
-            position = quote + 1
-            if quote and text[quote - 1] not in self._opens_after:
-                continue
-            start = text.rfind(b"\n", 0, quote) + 1
-            match = self.layout.pattern.match(text, start)
-            if not match:  # it is malformed, or has not the right width
+        quoted = section.quoted_between(start, end)
+        if quoted is None:
+            if values := split_quoted(text, self.layout):
+                return self._fields_all_quoted(values)
+            quoted = quoted_records(text, self.layout)
+            start = 0
+            if quoted is None:
                 return None
-            quoted.append(match)
-            stretches.append(text[done:start])
-            done = position = match.end()
+        if not quoted:
+            return self._fields_without_quotes(text)
+        stretches = []  # of records without quoted fields
+        done = 0
+        for match in quoted:
+            first, last = match.span()
+            stretches.append(text[done : first - start])
+            done = last - start
         stretches.append(text[done:])
         plain_fields = self._fields_without_quotes(b"".join(stretches))
-        if not quoted or plain_fields is None:
-            return plain_fields
+        if plain_fields is None:
+            return None
         step = self._width + 1
         fields = []
         done = 0
         for stretch, match in zip(stretches, quoted, strict=False):
             if stretch:
-                end = done + stretch.count(b"\n") * step
-                fields += plain_fields[done:end]
-                done = end
+                following = done + stretch.count(b"\n") * step
+                fields += plain_fields[done:following]
+                done = following
             fields += map(escape, values_of(fields_of(match)))
             fields.append(b"\n")
         fields += plain_fields[done:]
         return fields
 
-    def _fields_all_quoted(self, text: bytes) -> list[bytes] | None:
-        """What ``_fields`` gives, if every field is quoted and needs no escaping."""
-        pieces = text.split(b'"')
-        values, between = pieces[1::2], pieces[2::2]
-        records = len(values) // self._width
-        line_end = between[-1]
-        if line_end.lstrip(b"\r") != b"\n" or len(line_end) > len(b"\r\r\n"):
-            return None
-        if between != ([self._delimiter] * (self._width - 1) + [line_end]) * records:
-            return None
+    def _fields_all_quoted(self, values: list[bytes]) -> list[bytes] | None:
+        """What ``_fields`` gives, for records that ``split_quoted`` has split."""
         joined = b"".join(values)
         if len(joined.translate(None, TO_ESCAPE)) < len(joined):
-            return None
-        fields = [b"\n"] * (records * (self._width + 1))
+            values = list(map(escape, values))
+        fields = [b"\n"] * (len(values) // self._width * (self._width + 1))
         for column in range(self._width):
             fields[column :: self._width + 1] = values[column :: self._width]
         return fields
@@ -288,9 +356,13 @@ class PageReader:
             return None
         return fields
 
-    def _are_good(self, fields: list[bytes]) -> bool:
-        """Whether all values are what RowReader takes. Makes numbers of the key canonical."""
+    def _are_good(self, fields: list[bytes], keys: list[bytes]) -> bool:
+        """Whether all values are what RowReader takes. ``keys`` are the columns of the key, an LF
+        before each value and behind the last one."""
         step = self._width + 1
+        for column, longest in zip(keys, MAX_KEY_BYTES, strict=False):
+            if b"\n\n" in column or _has_longer(column, longest):
+                return False
         for field in self._required:
             if b"" in fields[field::step]:
                 return False
@@ -303,9 +375,7 @@ class PageReader:
         timestamps = fields[self._timestamp :: step]
         if not _TIMESTAMPS.fullmatch(b"\n".join(timestamps) + b"\n"):
             return False
-        if not all(map(is_date, {time[:10] for time in timestamps})):
-            return False
-        return all(self._make_canonical(fields, field) for field in self._key_numbers)
+        return all(map(is_date, {time[:10] for time in timestamps}))
 
     def _make_canonical(self, fields: list[bytes], field: int) -> bool:
         """Write one column's numbers in the one way. False if one of them is no number."""
@@ -324,7 +394,7 @@ class PageReader:
         text = page.section.text
         return sum(
             text.count(b"\n", one.start, one.end - 1)
-            for one in page.section.multiline_between(start, end)
+            for one in page.section.special_between(start, end)
         )
 
     @staticmethod
@@ -333,7 +403,7 @@ class PageReader:
         newline = section.text.find(b"\n", position, end)
         if newline < 0:
             return end
-        for one in section.multiline_between(start, newline + 1):
+        for one in section.special_between(start, newline + 1):
             if newline < one.end:
                 return one.end
         return newline + 1
@@ -341,6 +411,21 @@ class PageReader:
 
 def _encoded(key: Key) -> EncodedKey:
     return tuple([escape(value.encode()) for value in key])
+
+
+def _has_longer(column: bytes, longest: int) -> bool:
+    """Whether a value is longer, in a column with an LF before each value and behind the last."""
+    at = 0
+    while at + longest + 1 < len(column):
+        at = column.rfind(b"\n", at + 1, at + longest + 2)
+        if at < 0:
+            return True
+    return False
+
+
+def _decoded(field: bytes) -> str:
+    """The value of a field as it goes into JSON."""
+    return str(json.loads(b'"%b"' % field))
 
 
 def _is_utf8(text: bytes) -> bool:

@@ -62,12 +62,6 @@ class Layout:
         """Matches a record with the right number of fields, whose line end is in the text."""
         return record_pattern(self.delimiter, self.width)
 
-    @cached_property
-    def quoted_field(self) -> re.Pattern[bytes]:
-        """Matches a quoted field that is closed on its line, and well formed."""
-        mark = re.escape(self.delimiter)
-        return re.compile(rb'"[^"\n]*+(?:""[^"\n]*+)*+"(?=[%b\n]|\r{1,2}\n)' % mark)
-
     def fits(self, fields: Sequence[bytes], first: int = 0) -> bool:
         """Whether each field fits its column; ``first`` is the column of the first one."""
         end = first + len(fields)

@@ -18,7 +18,9 @@ and of whose lines none becomes a row either, remains one record.
 (b) and (c) apply where ``Layout.judges_line_ends`` says so.
 """
 
+import re
 from collections.abc import Sequence
+from enum import Enum
 from typing import NamedTuple
 
 from ingestion.csv_files.layout import Layout
@@ -26,10 +28,10 @@ from ingestion.csv_files.records import (
     BYTE_ORDER_MARK,
     FORM_FEED,
     LF,
+    LINE_END,
     MAX_RECORD,
     NotTaken,
     Taken,
-    closing_quote,
     fields_of,
     take_record,
     values_of,
@@ -38,22 +40,36 @@ from ingestion.csv_files.records import (
 )
 
 _MARK_ENDS = BYTE_ORDER_MARK[-1:] + b"\f"
-_MANY_QUOTES = 32
 
 
-class Multiline(NamedTuple):
-    """A record of several lines, or the first line of what only looked like one.
+class Kind(Enum):
+    """What a range of a text is."""
 
-    A half-open range of a text, its last line end included.
-    """
+    ROW = "a valid row of several lines"
+    STRAY_QUOTE = "one line with a stray quote"
+    BY_ITSELF = "a record that is refused, or that has no line end, and is to be read by itself"
+
+
+class Special(NamedTuple):
+    """A half-open range of a text that is one record, its line end included."""
 
     start: int
     end: int
-    stands: bool
-    """If not, the range is a single line with a stray quote."""
+    kind: Kind
     doubtful: bool = False
-    """Whether the record of several lines that begins here was valid and failed (b) or (c), or
-    could not be judged by them."""
+    """Whether a record of several lines begins here that is valid and has failed (b) or (c), or
+    that could not be judged by them."""
+
+
+class Scan(NamedTuple):
+    """What stands in a text, of which ``end`` bytes could be read."""
+
+    end: int
+    special: list[Special]
+    """In order. What lies between them is records of one line each."""
+    quoted: list[re.Match[bytes]] | None
+    """``Layout.pattern``'s matches for all other records with a quoted field, and for the rows of
+    several lines; in order. None if they were not looked for: all are closed on their lines."""
 
 
 class _NeedsMore(Exception):
@@ -98,59 +114,61 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
-def find_multiline(text: bytes, layout: Layout, *, complete: bool) -> tuple[list[Multiline], int]:
-    """Find the records of several lines, and the lines with a stray quote, of a text.
+def scan(text: bytes, layout: Layout, *, complete: bool) -> Scan:
+    """Find the records of several lines, and the lines with a stray quote.
 
-    The text begins at a record's start. Returns what was found, in order, and how many bytes of the
-    text could be read: what follows them depends on what follows the text. All of a ``complete``
-    text is read. What lies between the ranges found is records of one line each.
+    The text begins at a record's start. What follows its last lines may decide what they are; of a
+    ``complete`` text nothing follows, and all of it is read.
     """
     stop = len(text) if complete else text.rfind(b"\n") + 1
     if text.find(b'"', 0, stop) < 0:
-        return [], stop
-    openings = None
-    # With few quotes, looking at each is as fast.
-    if text.count(b'"', 0, 4096) * _MANY_QUOTES >= min(stop, 4096):
-        openings = _openings(text if stop == len(text) else text[:stop], layout.delimiter)
+        return Scan(stop, [], [])
+    if text.startswith(b'"') and split_quoted(text[:stop], layout):
+        return Scan(stop, [], None)
     search = _Search(text, stop, layout, complete=complete)
-    return search.found, search.run(openings)
+    return Scan(search.run(), search.special, search.quoted)
 
 
-def _openings(text: bytes, delimiter: bytes) -> list[int] | None:
-    """Where the quotes are that open fields of several lines, if no quote of the text is data.
-
-    If none is, each quote leads into quotes or out of them, and ``""`` within quotes does both. So
-    every second piece between quotes is outside. Each of these must begin as a closing quote is
-    followed, and end as an opening one is preceded; an empty one is the middle of ``""``. Returns
-    None if one does not.
-    """
+def split_quoted(text: bytes, layout: Layout) -> list[bytes]:
+    """The fields of whole lines in which every field is quoted, all lines have the right number of
+    them, and no field has a quote or a line end. Empty if that is not so."""
     pieces = text.split(b'"')
-    outside, inside = pieces[::2], pieces[1::2]
-    starts, ends = (delimiter, b"\n", b"\r\n", b"\r\r\n"), (delimiter, b"\n")
-    first, last = outside[0], outside[-1] if len(pieces) % 2 else b""
-    between = set(outside[1 : len(inside)])
-    if (
-        (first and not first.endswith(ends))
-        or (last and not last.startswith(starts))
-        or not all(not one or (one.startswith(starts) and one.endswith(ends)) for one in between)
-    ):
-        return None
-    openings = []
-    position = reached = 0
-    for number, piece in enumerate(inside):
-        if b"\n" in piece or 2 * number + 2 == len(pieces):
-            before = pieces[reached : 2 * number + 1]
-            position += len(b'"'.join(before)) + (1 if reached else 0)
-            reached = 2 * number + 1
-            openings.append(position)
-    return openings
+    values, between = pieces[1::2], pieces[2::2]
+    rows = text.count(b"\n")
+    if not between or len(values) != rows * layout.width:
+        return []
+    line_end = between[-1]
+    if not LINE_END.fullmatch(line_end):
+        return []
+    if between != ([layout.delimiter] * (layout.width - 1) + [line_end]) * rows:
+        return []
+    return values
+
+
+def quoted_records(text: bytes, layout: Layout) -> list[re.Match[bytes]] | None:
+    """``Layout.pattern``'s matches for all records with a quoted field, of whole records that have
+    no marks. None if one of them is malformed or has another number of fields."""
+    opens_after = layout.delimiter + b"\n"
+    found = []
+    position = 0
+    while (quote := text.find(b'"', position)) >= 0:
+        position = quote + 1
+        if quote and text[quote - 1] not in opens_after:
+            continue
+        match = layout.pattern.match(text, text.rfind(b"\n", 0, quote) + 1)
+        if not match:
+            return None
+        found.append(match)
+        position = match.end()
+    return found
 
 
 class _Search:
     """One pass over a text."""
 
     def __init__(self, text: bytes, stop: int, layout: Layout, *, complete: bool) -> None:
-        self.found: list[Multiline] = []
+        self.special: list[Special] = []
+        self.quoted: list[re.Match[bytes]] = []
         self._text = text
         self._stop = stop
         self._complete = complete
@@ -158,59 +176,31 @@ class _Search:
         self._no_row_between = 0, 0
         """Two places: of the lines from the first on, that at the second is the first row."""
 
-    def run(self, openings: Sequence[int] | None) -> int:
-        """Find everything. Returns up to where the text was read.
-
-        ``openings`` are the quotes that open fields of several lines, if that is known.
-        """
-        position = 0
-        for quote in openings or ():
-            start = self._text.rfind(b"\n", 0, quote) + 1
-            if start < position:
-                continue  # of a record that was found already
-            if not self._note(start):
-                return start
-            position = self.found[-1].end
-            if not self.found[-1].stands:
-                openings = None  # other quotes open fields from here on
-                break
-        if openings is not None:
-            return self._stop
-        while (start := self._next_open_line(position)) < self._stop:
-            if not self._note(start):
-                return start
-            position = self.found[-1].end
-        return self._stop
-
-    def _note(self, start: int) -> bool:
-        """Judge the record of several lines at ``start``. False if that takes more text."""
-        try:
-            self.found.append(self._judge(start))
-        except _NeedsMore:
-            return False
-        return True
-
-    def _next_open_line(self, position: int) -> int:
-        """Where the next line starts that ends within quotes; lines in which text follows a closing
-        quote are passed over. The text's end if there is none."""
+    def run(self) -> int:
+        """Find everything. Returns up to where the text was read."""
         text, stop = self._text, self._stop
         opens_after = self._layout.delimiter + b"\n"
-        quoted_field = self._layout.quoted_field
+        pattern = self._layout.pattern
         find = text.find
+        position = 0
         while (quote := find(b'"', position, stop)) >= 0:
             position = quote + 1
             if quote and text[quote - 1] not in opens_after and not self._only_marks_before(quote):
                 continue
-            match = quoted_field.match(text, quote, stop)
-            if match:
+            start = text.rfind(b"\n", 0, quote) + 1
+            match = pattern.match(text, start, min(stop, start + MAX_RECORD + 1))
+            if match and find(b"\n", quote, match.end() - 1) < 0:
+                self.quoted.append(match)
                 position = match.end()
                 continue
-            closing = closing_quote(text, position, stop)
-            if closing < 0 or find(b"\n", position, closing) >= 0:
-                return text.rfind(b"\n", 0, quote) + 1
-            position = closing + 1
-            if position < stop:
-                position = self._line_end(position)
+            try:
+                one = self._judge(start, match)
+            except _NeedsMore:
+                return start
+            if one.kind is Kind.ROW and match:
+                self.quoted.append(match)
+            self.special.append(one)
+            position = one.end
         return stop
 
     def _only_marks_before(self, quote: int) -> bool:
@@ -225,22 +215,21 @@ class _Search:
                 return False
         return at < quote and (at == 0 or text[at - 1] == LF)
 
-    def _judge(self, start: int) -> Multiline:
-        taken = self._take(start)
+    def _judge(self, start: int, match: re.Match[bytes] | None) -> Special:
+        """Judge the record at ``start``, which has a quoted field. ``match`` is the pattern's."""
+        line_end = self._line_end(start)
+        if not match and not self._is_open(start, line_end):
+            return Special(start, line_end, Kind.BY_ITSELF)
+        taken = Taken(match.end(), fields_of(match)) if match else self._take(start)
         if taken is None:
-            return self._stray(start)
+            return Special(start, line_end, Kind.STRAY_QUOTE)
         valid, stands = self._stands(start, taken)
         if stands:
             doubtful = not self._layout.judges_line_ends
-            return Multiline(start, taken.end, stands=True, doubtful=doubtful)
-        if valid:
-            return self._stray(start, doubtful=True)
-        if self._has_row(self._line_end(start), taken.end):
-            return self._stray(start)
-        return Multiline(start, taken.end, stands=True)
-
-    def _stray(self, start: int, *, doubtful: bool = False) -> Multiline:
-        return Multiline(start, self._line_end(start), stands=False, doubtful=doubtful)
+            return Special(start, taken.end, Kind.ROW, doubtful)
+        if valid or self._has_row(line_end, taken.end):
+            return Special(start, line_end, Kind.STRAY_QUOTE, doubtful=valid)
+        return Special(start, taken.end, Kind.BY_ITSELF)
 
     def _line_end(self, position: int) -> int:
         return self._text.find(b"\n", position, self._stop) + 1 or self._stop
@@ -248,23 +237,25 @@ class _Search:
     def _take(self, start: int) -> Taken | None:
         """The record, if it is closed within MAX_RECORD bytes and has as many fields as the header.
         A delimiter at its end makes no field here."""
-        text, width = self._text, self._layout.width
+        text, layout = self._text, self._layout
         limit = start + MAX_RECORD + 1
         stop = min(self._stop, limit)
-        complete = self._complete and stop == self._stop
-        match = self._layout.pattern.match(text, start, stop)
-        if match:  # the usual case, and faster
+        match = layout.pattern.match(text, start, stop)
+        if match:
             return Taken(match.end(), fields_of(match))
-        taken = take_record(text, start, stop, self._layout.delimiter, width + 1, complete=complete)
+        complete = self._complete and stop == self._stop
+        taken = take_record(
+            text, start, stop, layout.delimiter, layout.width + 1, complete=complete
+        )
         if taken is NotTaken.OPEN and not self._complete and len(text) < limit:
             raise _NeedsMore
         if isinstance(taken, NotTaken):
             return None
         fields = taken.fields
-        if len(fields) == width + 1 and not fields[-1]:
+        if len(fields) == layout.width + 1 and not fields[-1]:
             fields = fields[:-1]
         longest = limit if text.endswith(b"\n", start, taken.end) else limit - 1
-        if len(fields) != width or taken.end > longest:
+        if len(fields) != layout.width or taken.end > longest:
             return None
         return taken
 
@@ -344,8 +335,10 @@ class _Search:
     def _is_open(self, start: int, end: int) -> bool:
         """Whether a line ends within quotes."""
         line = without_line_end(self._text[start:end])
-        delimiter, width = self._layout.delimiter, self._layout.width
-        return take_record(line, 0, len(line), delimiter, width, complete=True) is NotTaken.OPEN
+        taken = take_record(
+            line, 0, len(line), self._layout.delimiter, len(line) + 1, complete=True
+        )
+        return taken is NotTaken.OPEN
 
     def _record_stands(self, start: int) -> bool:
         taken = self._take(start)

@@ -4,13 +4,14 @@ The records of a chunk, one after another, with the end mark of its file, are it
 block, and up to twice MAX_RECORD where a quote has to be looked for.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from ingestion.csv_files.layout import Layout
-from ingestion.csv_files.multiline import Multiline, find_multiline
+from ingestion.csv_files.multiline import Kind, Scan, Special, scan
 from ingestion.csv_files.records import MAX_RECORD, Record, without_line_end
 
 END_MARK = b"\x1a\x00"
@@ -27,8 +28,10 @@ class Section:
     """As it is to be read: without the end mark. Only the start of a record that is too long."""
     size: int
     """In the chunk, in bytes."""
-    multiline: Sequence[Multiline] = ()
-    """The records of several lines, and the lines with a stray quote, in order."""
+    special: Sequence[Special] = ()
+    """See ``Scan``."""
+    quoted: Sequence[re.Match[bytes]] | None = None
+    """See ``Scan``."""
     too_long: bool = False
     """Whether the section is one line that is longer than MAX_RECORD."""
     end_mark_lines: int = 0
@@ -51,7 +54,7 @@ class Section:
         stop = len(text) if end is None else end
         line = 1
         at = start
-        for one in [*self.multiline_between(start, stop), Multiline(stop, stop, stands=True)]:
+        for one in [*self.special_between(start, stop), Special(stop, stop, Kind.ROW)]:
             while at < one.start:
                 line_end = text.find(b"\n", at, one.start) + 1 or one.start
                 yield Record(without_line_end(text[at:line_end]), line, self._end(line_end))
@@ -59,24 +62,36 @@ class Section:
                 at = line_end
             if one.start < one.end:
                 raw = without_line_end(text[one.start : one.end])
-                problem = None if one.stands else "stray_quote"
+                problem = "stray_quote" if one.kind is Kind.STRAY_QUOTE else None
                 record = Record(raw, line, self._end(one.end), problem)
                 yield record
                 line += record.lines
                 at = one.end
 
-    def multiline_between(self, start: int, end: int) -> Sequence[Multiline]:
+    def special_between(self, start: int, end: int) -> Sequence[Special]:
         """Those that begin in a part of the text."""
-        if not self.multiline:
+        if not self.special:
             return ()
-        first = bisect_left(self.multiline, start, key=attrgetter("start"))
-        return self.multiline[first : bisect_left(self.multiline, end, key=attrgetter("start"))]
+        first = bisect_left(self.special, start, key=attrgetter("start"))
+        return self.special[first : bisect_left(self.special, end, key=attrgetter("start"))]
+
+    def quoted_between(self, start: int, end: int) -> Sequence[re.Match[bytes]] | None:
+        """Those that begin in a part of the text."""
+        if self.quoted is None or (start == 0 and end == len(self.text)):
+            return self.quoted
+        first = bisect_left(self.quoted, start, key=re.Match.start)
+        return self.quoted[first : bisect_left(self.quoted, end, key=re.Match.start)]
 
     def before(self, position: int) -> "Section":
         """The section up to the end of some record."""
         if position == self.size:
             return self
-        return Section(self.text[:position], position, self.multiline_between(0, position))
+        return Section(
+            self.text[:position],
+            position,
+            self.special_between(0, position),
+            self.quoted_between(0, position),
+        )
 
     def _end(self, position: int) -> int:
         """What follows the text belongs to its last record."""
@@ -134,10 +149,9 @@ class _Reader:
         """Take a section off what has been read, of which ``text`` is the beginning."""
         if self._ends_file and not complete:
             text = text[: end_mark_start(text)]
-        multiline, end = find_multiline(text, self._layout, complete=complete)
-        section = Section(text[:end], end, multiline)
-        self._text = self._text[end:]
-        return section
+        found = scan(text, self._layout, complete=complete)
+        self._text = self._text[found.end :]
+        return _section(text, found)
 
     def _last_sections(self) -> Iterator[Section]:
         """Everything that is left of a chunk that has been read to its end."""
@@ -152,8 +166,8 @@ class _Reader:
             body += line_end
             left_out = len(line)
         if body:
-            multiline, _ = find_multiline(body, self._layout, complete=True)
-            yield Section(body, len(body) + left_out, multiline)
+            found = scan(body, self._layout, complete=True)
+            yield replace(_section(body, found), size=len(body) + left_out)
         if mark:
             line_ends = mark.count(b"\n")
             lines = line_ends + (not mark.endswith(b"\n"))
@@ -196,8 +210,7 @@ class _Reader:
         body = head.rstrip(END_MARK)
         if body:
             body += line_end
-            multiline, _ = find_multiline(body, self._layout, complete=True)
-            yield Section(body, size, multiline)
+            yield replace(_section(body, scan(body, self._layout, complete=True)), size=size)
         else:
             yield Section(b"", size, end_mark_lines=1, line_ends_left_out=len(line_end))
 
@@ -205,6 +218,10 @@ class _Reader:
         if not self._text and not self._complete:
             self._fill(1)
         return self._complete and not self._text
+
+
+def _section(text: bytes, found: Scan) -> Section:
+    return Section(text[: found.end], found.end, found.special, found.quoted)
 
 
 def end_mark_start(text: bytes) -> int:

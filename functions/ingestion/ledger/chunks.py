@@ -47,6 +47,8 @@ class ChunkProgress:
     superseded_parts: int = 0
     first_refused: dict[str, Any] | None = None
     """The first refused row: ``{"line", "column", "reason"}``."""
+    warnings: dict[str, list[int]] = field(default_factory=dict)
+    """For each kind of warning the number of rows and the line of the first one."""
     throttles: int = 0
     """Answers by which the table took less than it was asked to."""
     rounds: list[list[str]] = field(default_factory=list)

@@ -25,7 +25,6 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from math import ceil
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -171,7 +170,7 @@ class WriterLease:
             if self._is_given_back and not self._margin:
                 self._claims.delete_lease(self._object_url, self.id)
             else:
-                until = min(self._lease.until, ceil(self._now()) + self._margin)
+                until = min(self._lease.until, int(self._now()) + self._margin)
                 ended = replace(self._lease, until=until)
                 self._claims.put_lease(self._object_url, self.id, ended)
         except (BotoCoreError, ClientError):

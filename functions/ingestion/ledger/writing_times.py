@@ -45,7 +45,8 @@ def writing_times(
         rounds = [(seconds(began), seconds(ended)) for began, ended, *_ in chunk.rounds]
         others = left.get(chunk.index, [])
         began = min(first for first, _ in rounds)
-        ended = max([last for _, last in rounds] + [float(lease.until) for lease in others])
+        # A lease's whole seconds are rounded down, lest anyone should wait for one that has ended.
+        ended = max([last for _, last in rounds] + [lease.until + 1.0 for lease in others])
         if began < alone:
             times[chunk.index] = WritingTime(began, max(ended, alone), True)
         else:

@@ -8,6 +8,7 @@ from ingestion.csv_files.fast_rows import Page
 from ingestion.csv_files.item_json import EncodedKey
 from ingestion.csv_files.key_digests import Digest, KeyDigests
 from ingestion.csv_files.refused_rows import RefusedRow
+from ingestion.csv_files.row_warnings import Warned, Warnings, merged
 from ingestion.csv_files.sections import Section
 from ingestion.errors import AccountingError
 from ingestion.ledger.chunks import ChunkProgress
@@ -24,6 +25,7 @@ class Reached(NamedTuple):
     repeated_headers: int
     end_mark_lines: int
     line_ends: int
+    warnings: Warnings
     rows_accepted: int
     """Written, or superseded by a later row."""
     rows_refused: int
@@ -41,6 +43,7 @@ class Reached(NamedTuple):
             self.repeated_headers + page.repeated_headers,
             self.end_mark_lines + section.end_mark_lines,
             self.line_ends + section.line_ends,
+            merged(self.warnings, page.warnings, self.lines),
             self.rows_accepted + len(page.requests),
             self.rows_refused + len(page.refused),
         )
@@ -77,6 +80,7 @@ class Tally:
             progress.repeated_headers,
             progress.end_mark_lines,
             progress.line_ends,
+            {kind: Warned(*warned) for kind, warned in progress.warnings.items()},
             progress.rows_written + progress.rows_superseded,
             progress.rows_refused,
         )
@@ -176,6 +180,7 @@ class Tally:
             repeated_headers=reached.repeated_headers,
             end_mark_lines=reached.end_mark_lines,
             line_ends=reached.line_ends,
+            warnings={kind: list(warned) for kind, warned in reached.warnings.items()},
             rows_read=reached.rows_accepted + reached.rows_refused,
             rows_written=reached.rows_accepted - superseded,
             rows_superseded=superseded,

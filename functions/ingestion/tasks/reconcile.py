@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ingestion.contracts import File, LoadResult, Plan
+from ingestion.csv_files.row_warnings import WARNINGS, Warned, Warnings, merged
 from ingestion.ledger.chunks import ChunkProgress, Chunks, EqualKeys
 from ingestion.ledger.claims import Claim
 from ingestion.ledger.loads import Loads
@@ -104,6 +105,7 @@ class Reconciler:
             **result.to_json(),
             "blank_lines": totals["blank_lines"],
             "lines": _line_counts(chunks, file.header_lines),
+            "warnings": _warnings(chunks, file.header_lines),
             "unread": plan.unread.to_json() if plan.unread else None,
             "first_error": _first_error(numbered, file.header_lines),
             "rows_per_second": rows_per_second(chunks),
@@ -323,6 +325,22 @@ def _line_counts(chunks: Sequence[ChunkProgress], header_lines: int) -> dict[str
         "rows": sum(chunk.row_lines for chunk in chunks),
     }
     return counts | {"total": sum(counts.values())}
+
+
+def _warnings(chunks: Sequence[ChunkProgress], header_lines: int) -> dict[str, dict[str, Any]]:
+    """The warnings of a load, by kind: how many rows, the line of the first one, what it means.
+
+    Chunks behind one that is not finished are left out: their lines can't be numbered."""
+    warnings: Warnings = {}
+    lines = header_lines
+    for chunk in _numbered(chunks):
+        found = {kind: Warned(*warned) for kind, warned in chunk.warnings.items()}
+        warnings = merged(warnings, found, lines)
+        lines += chunk.lines
+    return {
+        kind: {**warned._asdict(), "meaning": WARNINGS[kind]}
+        for kind, warned in sorted(warnings.items())
+    }
 
 
 def rows_per_second(chunks: Sequence[ChunkProgress]) -> int | None:

@@ -61,6 +61,7 @@ class Validator:
         record = asdict(state.pinned) | {
             "object_url": f"s3://{bucket}/{key}",
             "fingerprint": state.fingerprint,
+            "table_id": table_id,
         }
         if request.uploader:  # a start by hand does not know it and must not erase it
             record["uploader"] = request.uploader

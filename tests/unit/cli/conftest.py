@@ -13,6 +13,7 @@ import pytest
 from moto import mock_aws
 from moto.sqs.models import Message
 
+from ingestion.ledger.chunks import Chunks
 from tests.support.command_line import REFUSED_ROWS
 from tests.support.step_functions import MACHINE, StepFunctions
 from tickets.runs import connect, dead_letters
@@ -109,6 +110,11 @@ def stack(
     stack.client("s3").put_object(Bucket="work", Key="reports/a.json", Body=b"{}")
     monkeypatch.setattr(connect, "find_stack", lambda *_: stack)
     return stack
+
+
+@pytest.fixture
+def chunks(stack: Stack) -> Chunks:
+    return Chunks(stack.client("dynamodb"), "ledger")
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ingestion.ledger.chunks import ChunkProgress
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.chunks import ChunkProgress, Chunks
+from ingestion.ledger.loads import Loads
 from ingestion.names import execution_name
 from tests.support.command_line import OUTCOME_KEYS, lines, tickets
 from tests.support.step_functions import (
@@ -27,12 +27,12 @@ Visits = list[tuple[str, str, Any]]
 
 
 @pytest.fixture
-def ledger(stack: Stack) -> Ledger:
+def loads(stack: Stack) -> Loads:
     """The stack's, with load-1 as it has SUCCEEDED."""
-    ledger = Ledger(stack.client("dynamodb"), "ledger")
-    ledger.open_load("load-1", {"key": "a.csv"}, "arn:execution")
-    ledger.close_load("load-1", "SUCCEEDED", RESULT)
-    return ledger
+    loads = Loads(stack.client("dynamodb"), "ledger")
+    loads.open_load("load-1", {"key": "a.csv"}, "arn:execution")
+    loads.close_load("load-1", "SUCCEEDED", RESULT)
+    return loads
 
 
 def outcome(name: str) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def outcome(name: str) -> dict[str, Any]:
     return {key: shown[key] for key in OUTCOME_KEYS}
 
 
-@pytest.mark.usefixtures("ledger")
+@pytest.mark.usefixtures("loads")
 def test_already_loaded_names_the_load_and_has_its_totals(step_functions: StepFunctions) -> None:
     step_functions.add("again", visits=already_loaded_visits())
     found = outcome("again")
@@ -110,13 +110,15 @@ def test_a_load_with_too_many_refused_rows_failed_though_rows_are_in_the_table(
 
 
 def test_an_aborted_load_has_the_totals_of_its_chunks(
-    step_functions: StepFunctions, ledger: Ledger
+    step_functions: StepFunctions, loads: Loads, chunks: Chunks
 ) -> None:
-    step_functions.add("a", "ABORTED", turn_visits("mine"), cause="by hand")
+    step_functions.add("a", "ABORTED", turn_visits(), cause="by hand")
     assert "Not loaded: ABORTED: by hand" in tickets("show", "a").stdout
+    loads.note_plan("load-1", "generation", {"chunks": 2})
     for index in (0, 1):
         counts = {"rows_read": 10, "rows_written": 9, "rows_refused": 1}
-        ledger.save_chunk("load-1", ChunkProgress(index, 0, 9, 9, finished=True, **counts))
+        chunk = ChunkProgress(index, 0, 9, 9, finished=True, **counts)
+        chunks.save("load-1", "generation", None, chunk)
     text = tickets("show", "a").stdout
     assert "Loaded in part, and failed: ABORTED: by hand" in text
     assert "20 rows read = 18 written + 0 superseded + 2 refused" in text
@@ -176,7 +178,7 @@ def test_force_loads_a_file_again_whose_bytes_are_loaded_already(
     assert entry["execution_arn"].endswith(step_functions.started[1]["name"])
 
 
-@pytest.mark.parametrize("visits", [turn_visits("mine"), refused_visits()])
+@pytest.mark.parametrize("visits", [turn_visits(), refused_visits()])
 @pytest.mark.usefixtures("stack")
 def test_force_leaves_an_upload_alone_that_loads_by_itself(
     step_functions: StepFunctions, monkeypatch: pytest.MonkeyPatch, visits: Visits

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ingestion.ledger.chunks import ChunkProgress
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.chunks import ChunkProgress, Chunks
+from ingestion.ledger.loads import Loads
 from tests.support.command_line import lines, tickets
 from tests.support.dead_letter_queue import (
     GIVEN,
@@ -27,12 +27,15 @@ from tickets.runs.stack import Stack
 pytestmark = pytest.mark.usefixtures("empty_queues")
 
 
-def test_a_failure_is_told_with_its_reason_and_how_far_it_came(stack: Stack) -> None:
-    ledger = Ledger(stack.client("dynamodb"), "ledger")
+def test_a_failure_is_told_with_its_reason_and_how_far_it_came(
+    stack: Stack, chunks: Chunks
+) -> None:
+    loads = Loads(stack.client("dynamodb"), "ledger")
     plan = {"bucket": "work", "key": "plans/a.json", "chunks": 4}
-    ledger.open_load("a", {"plan": plan, "report": "s3://work/reports/a.json"}, f"{EXECUTION}:a")
-    ledger.save_chunk("a", ChunkProgress(0, 0, 9, 9, finished=True))
-    ledger.save_chunk("a", ChunkProgress(1, 9, 19, 12))
+    loads.open_load("a", {"report": "s3://work/reports/a.json"}, f"{EXECUTION}:a")
+    loads.note_plan("a", "generation", plan)
+    chunks.save("a", "generation", None, ChunkProgress(0, 0, 9, 9, finished=True))
+    chunks.save("a", "generation", None, ChunkProgress(1, 9, 19, 12))
     send(stack, graph_letter("a"))
     [found] = lines(tickets("dead-letters", "--json"))
     assert found == {
@@ -64,7 +67,7 @@ def test_a_load_by_another_name_is_found_through_its_execution(
 ) -> None:
     """As one that was forced: its ledger entry is not named as the execution."""
     plan = {"bucket": "work", "key": "plans/a.json", "chunks": 4}
-    Ledger(stack.client("dynamodb"), "ledger").open_load("load-1", {"plan": plan}, "by-hand")
+    Loads(stack.client("dynamodb"), "ledger").open_load("load-1", {"plan": plan}, "by-hand")
     step_functions.add("by-hand", "ABORTED", [("Task", "Validate File", ACCEPTED)])
     send(stack, event("by-hand", "ABORTED"))
     [found] = lines(tickets("dead-letters", "--json"))

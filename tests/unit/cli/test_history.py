@@ -10,6 +10,7 @@ from tests.support.step_functions import (
     StepFunctions,
     already_loaded_visits,
     entered,
+    execution_visits,
     exited,
     failed_visits,
     late_visits,
@@ -46,7 +47,7 @@ def test_every_visit_is_one_line_with_its_duration_and_result() -> None:
     step_functions = StepFunctions()
     step_functions.add("a", visits=loaded_visits())
     states = list(read_states(step_functions.events["a"]))
-    assert [state.seconds for state in states] == [1.0] * 10
+    assert [state.seconds for state in states] == [1.0] * 11
     assert dict(zip((state.state for state in states), results(states, COUNTS), strict=True)) == {
         "Validate File": "accepted",
         "File Accepted?": "-> Split File",
@@ -56,7 +57,8 @@ def test_every_visit_is_one_line_with_its_duration_and_result() -> None:
         "Whose Turn?": "-> Write Chunks",
         "Write Chunks": "2 of 2 chunks written",
         "Reconcile": "all 100 rows accounted for",
-        "Everything Written?": "-> Loaded",
+        "Everything Written?": "-> Announce Success",
+        "Announce Success": "done",
         "Loaded": "SUCCEEDED",
     }
 
@@ -149,10 +151,8 @@ def words(visits: list[tuple[str, str, Any]]) -> dict[str, str]:
 
 
 def test_a_load_that_waits_for_its_turn_has_one_line_for_each_kind_of_visit() -> None:
-    waited = [*turn_visits("wait"), ("Wait", "Wait For Earlier Writers", {})]
-    visits = [*waited, *waited[4:], *waited[4:], *loaded_visits()[4:]]
     step_functions = StepFunctions()
-    step_functions.add("a", visits=visits)
+    step_functions.add("a", visits=execution_visits(waits=3))
     states = list(read_states(step_functions.events["a"]))
     lines = group_visits(states, results(states, COUNTS))
     assert [(line.run.state, line.result, line.times, line.seconds) for line in lines[4:9]] == [
@@ -162,7 +162,7 @@ def test_a_load_that_waits_for_its_turn_has_one_line_for_each_kind_of_visit() ->
         ("Take Turn", "its turn", 1, 1.0),
         ("Whose Turn?", "-> Write Chunks", 1, 1.0),
     ]
-    assert len(states) == 19
+    assert len(states) == 20
 
 
 def test_the_sum_of_a_line_is_not_known_while_a_visit_lasts() -> None:
@@ -206,7 +206,7 @@ def test_a_file_that_was_not_unpacked_to_its_end_shows_it() -> None:
         (late_visits(), "Overtaken"),
         (overtaken_visits(), "Overtaken"),
         (refused_visits(), "Load Failed"),
-        (turn_visits("mine"), None),
+        (turn_visits(), None),
         ([], None),
     ],
 )

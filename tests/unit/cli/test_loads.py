@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from ingestion.ledger.chunks import ChunkProgress
+from ingestion.ledger.chunks import ChunkProgress, Chunks
 from ingestion.ledger.claims import Claim, Claims, Lease
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.loads import Loads
 from tests.support.command_line import lines, tickets
 from tests.support.step_functions import EXECUTION, RESULT, StepFunctions, refused_visits
 from tickets.runs.loads import FIELDS
@@ -17,16 +17,16 @@ FACTS = {"bucket": "uploads", "etag": "e", "size": 1_234_567, "uploader": "AWS:A
 
 
 @pytest.fixture
-def ledger(stack: Stack) -> Ledger:
-    return Ledger(stack.client("dynamodb"), "ledger")
+def loads(stack: Stack) -> Loads:
+    return Loads(stack.client("dynamodb"), "ledger")
 
 
-def add(ledger: Ledger, load_id: str, key: str = "a.csv", started: str = "", **facts: Any) -> None:
+def add(loads: Loads, load_id: str, key: str = "a.csv", started: str = "", **facts: Any) -> None:
     """A load that an execution of its name works on."""
     url = {"key": key, "object_url": f"s3://uploads/{key}", "version_id": f"{load_id}-version"}
-    ledger.open_load(load_id, {**FACTS, **url, **facts}, f"{EXECUTION}:{load_id}")
+    loads.open_load(load_id, {**FACTS, **url, **facts}, f"{EXECUTION}:{load_id}")
     if started:
-        ledger.note(load_id, {"started_at": started})
+        loads.note(load_id, {"started_at": started})
 
 
 def listed(*arguments: str) -> list[tuple[str, str]]:
@@ -35,12 +35,12 @@ def listed(*arguments: str) -> list[tuple[str, str]]:
     ]
 
 
-def test_loads_are_listed_newest_first_by_key_and_by_time(ledger: Ledger) -> None:
+def test_loads_are_listed_newest_first_by_key_and_by_time(loads: Loads) -> None:
     day = datetime.now(UTC)
     for name, key, days in (("old", "a.csv", 9), ("new", "a.csv", 1), ("other", "b/c.csv", 3)):
         moment = (day - timedelta(days=days)).isoformat(timespec="milliseconds")
-        add(ledger, name, key, moment.replace("+00:00", "Z"))
-        ledger.close_load(name, "SUCCEEDED", RESULT)
+        add(loads, name, key, moment.replace("+00:00", "Z"))
+        loads.close_load(name, "SUCCEEDED", RESULT)
     done = "SUCCEEDED"
     assert listed() == [("new", done), ("other", done), ("old", done)]
     assert listed("--since", "4d") == [("new", done), ("other", done)]
@@ -51,19 +51,21 @@ def test_loads_are_listed_newest_first_by_key_and_by_time(ledger: Ledger) -> Non
     assert "no such loads" in tickets("loads", "--key", "b").stdout
 
 
-def test_only_loads_are_listed_not_chunks_claims_and_leases(stack: Stack, ledger: Ledger) -> None:
-    add(ledger, "one")
-    ledger.close_load("one", "SUCCEEDED", RESULT)
-    ledger.save_chunk("one", ChunkProgress(0, 0, 9, 9, finished=True))
+def test_only_loads_are_listed_not_chunks_claims_and_leases(
+    stack: Stack, loads: Loads, chunks: Chunks
+) -> None:
+    add(loads, "one")
+    loads.close_load("one", "SUCCEEDED", RESULT)
+    chunks.save("one", "generation", None, ChunkProgress(0, 0, 9, 9, finished=True))
     claims = Claims(stack.client("dynamodb"), "ledger")
     claims.move(None, Claim("uploads", "a.csv", "v", "one"))
-    claims.take_lease("s3://uploads/a.csv", "lease", Lease("one", 9))
+    claims.put_lease("s3://uploads/a.csv", "lease", Lease("one", 1, 9))
     assert listed() == [("one", "SUCCEEDED")]
 
 
-def test_an_entry_has_every_field_in_a_fixed_order(ledger: Ledger) -> None:
-    add(ledger, "one")
-    ledger.close_load("one", "FAILED", {"summary": "no", "first_error": {"line": 1}})
+def test_an_entry_has_every_field_in_a_fixed_order(loads: Loads) -> None:
+    add(loads, "one")
+    loads.close_load("one", "FAILED", {"summary": "no", "first_error": {"line": 1}})
     (entry,) = lines(tickets("loads", "--json"))
     assert list(entry)[: len(FIELDS)] == list(FIELDS)
     assert entry["executions"] == [f"{EXECUTION}:one"]
@@ -75,11 +77,11 @@ def test_an_entry_has_every_field_in_a_fixed_order(ledger: Ledger) -> None:
     assert "entry" not in entry
 
 
-def test_people_see_what_who_when_how_many_why_and_where(ledger: Ledger) -> None:
-    add(ledger, "one")
+def test_people_see_what_who_when_how_many_why_and_where(loads: Loads) -> None:
+    add(loads, "one")
     error = {"line": 1_312, "column": "quantity", "reason": "bad_quantity"}
     totals = {**RESULT, "first_error": error, "replaces": "zero", "summary": "Too many refused."}
-    ledger.close_load("one", "FAILED", totals)
+    loads.close_load("one", "FAILED", totals)
     text = tickets("loads").stdout
     for words in (
         "a.csv  FAILED  one",
@@ -94,10 +96,10 @@ def test_people_see_what_who_when_how_many_why_and_where(ledger: Ledger) -> None
         assert f"{words}\n" in text or f"{words} (" in text
 
 
-def test_a_start_by_hand_has_no_uploader_and_a_bucket_may_have_no_versions(ledger: Ledger) -> None:
+def test_a_start_by_hand_has_no_uploader_and_a_bucket_may_have_no_versions(loads: Loads) -> None:
     facts = {"bucket": "elsewhere", "object_url": "s3://elsewhere/a.csv", "version_id": None}
-    add(ledger, "one", **facts, uploader=None)
-    ledger.close_load("one", "OVERTAKEN", {"summary": "A later version has taken over."})
+    add(loads, "one", **facts, uploader=None)
+    loads.close_load("one", "OVERTAKEN", {"summary": "A later version has taken over."})
     text = tickets("loads").stdout
     assert text.startswith("s3://elsewhere/a.csv  OVERTAKEN  one\n")
     assert "no version, 1.2 MB, by hand\n" in text
@@ -106,40 +108,42 @@ def test_a_start_by_hand_has_no_uploader_and_a_bucket_may_have_no_versions(ledge
 
 @pytest.mark.parametrize("status", ["ABORTED", "TIMED_OUT"])
 def test_a_load_that_was_ended_from_outside_does_not_look_alive(
-    step_functions: StepFunctions, ledger: Ledger, status: str
+    step_functions: StepFunctions, loads: Loads, chunks: Chunks, status: str
 ) -> None:
-    add(ledger, "one")
+    add(loads, "one")
     step_functions.add("one", status, cause="by hand")
-    ledger.save_chunk("one", ChunkProgress(0, 0, 9, 9, rows_read=3, rows_written=3))
+    loads.note_plan("one", "generation", {"chunks": 1})
+    chunk = ChunkProgress(0, 0, 9, 9, rows_read=3, rows_written=3)
+    chunks.save("one", "generation", None, chunk)
     (entry,) = lines(tickets("loads", "--json"))
     assert (entry["status"], entry["recorded_status"]) == (status, "RUNNING")
     assert (entry["failure"], entry["rows_written"]) == (f"{status}: by hand", 3)
     assert f"why: {status}: by hand" in tickets("loads").stdout
 
 
-def test_a_load_whose_task_failed_says_why(step_functions: StepFunctions, ledger: Ledger) -> None:
-    add(ledger, "one")
+def test_a_load_whose_task_failed_says_why(step_functions: StepFunctions, loads: Loads) -> None:
+    add(loads, "one")
     step_functions.add("one", "FAILED", refused_visits(), error="LoadFailed")
     (entry,) = lines(tickets("loads", "--json"))
     assert (entry["status"], entry["failure"]) == ("FAILED", "The header has no column store.")
 
 
 def test_a_load_is_running_while_any_of_its_executions_is(
-    step_functions: StepFunctions, ledger: Ledger
+    step_functions: StepFunctions, loads: Loads
 ) -> None:
-    add(ledger, "one")
+    add(loads, "one")
     step_functions.add("one", "ABORTED", ago=timedelta(hours=1))
-    ledger.open_load("one", {}, f"{EXECUTION}:a-replay")
+    loads.open_load("one", {}, f"{EXECUTION}:a-replay")
     step_functions.add("a-replay", "RUNNING", ago=timedelta(hours=2))
     assert listed() == [("one", "RUNNING")]
 
 
 def test_of_ended_executions_the_newest_tells_the_status(
-    step_functions: StepFunctions, ledger: Ledger
+    step_functions: StepFunctions, loads: Loads
 ) -> None:
-    add(ledger, "one")
+    add(loads, "one")
     step_functions.add("one", "ABORTED", ago=timedelta(hours=2))
-    ledger.open_load("one", {}, f"{EXECUTION}:a-replay")
+    loads.open_load("one", {}, f"{EXECUTION}:a-replay")
     step_functions.add("a-replay", "TIMED_OUT", ago=timedelta(hours=1))
     assert listed() == [("one", "TIMED_OUT")]
     step_functions.add("a-replay", "TIMED_OUT", ago=timedelta(hours=3))
@@ -147,20 +151,20 @@ def test_of_ended_executions_the_newest_tells_the_status(
 
 
 @pytest.mark.usefixtures("step_functions")
-def test_what_step_functions_has_forgotten_is_unknown(ledger: Ledger) -> None:
-    add(ledger, "one")
+def test_what_step_functions_has_forgotten_is_unknown(loads: Loads) -> None:
+    add(loads, "one")
     assert listed() == [("one", "UNKNOWN")]
     assert "Step Functions no longer has" in tickets("loads").stdout
 
 
 def test_a_load_that_ended_while_it_was_looked_at_is_read_again(
-    step_functions: StepFunctions, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    step_functions: StepFunctions, loads: Loads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The index lags behind the table, so it may say RUNNING of a load that has ended."""
-    add(ledger, "one")
+    add(loads, "one")
     step_functions.add("one", "SUCCEEDED")
     closed = {"load_id": "one", "entry": "load", "status": "SUCCEEDED", "rows_read": 100}
-    monkeypatch.setattr(Ledger, "load", lambda *_: closed)
+    monkeypatch.setattr(Loads, "load", lambda *_: closed)
     (entry,) = lines(tickets("loads", "--json"))
     assert (entry["status"], entry["recorded_status"]) == ("SUCCEEDED", "SUCCEEDED")
     assert entry["rows_read"] == 100

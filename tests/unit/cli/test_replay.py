@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.loads import Loads
 from tests.support.command_line import assert_sentence, lines, tickets
 from tests.support.dead_letter_queue import (
     GIVEN,
@@ -70,13 +70,13 @@ def test_a_load_that_another_execution_works_on_is_left_alone(
     stack: Stack, step_functions: StepFunctions
 ) -> None:
     """As the console's New execution starts one."""
-    ledger = Ledger(stack.client("dynamodb"), "ledger")
+    loads = Loads(stack.client("dynamodb"), "ledger")
     for name, status in (("a", "FAILED"), ("by-hand", "RUNNING")):
         step_functions.add(name, status)
-        ledger.open_load("a", GIVEN, f"{EXECUTION}:{name}")
+        loads.open_load("a", GIVEN, f"{EXECUTION}:{name}")
     assert replay("a") == [("by-hand", "running")]
     step_functions.add("by-hand", "FAILED")
-    ledger.close_load("a", "SUCCEEDED", {})
+    loads.close_load("a", "SUCCEEDED", {})
     assert replay("a") == [("a", "loaded")]
     assert step_functions.started == []
 
@@ -112,10 +112,10 @@ def test_what_step_functions_has_forgotten_comes_from_the_message_or_the_ledger(
 ) -> None:
     send(stack, graph_letter("a"))
     assert replay("a") == [("a-r1", "started")]
-    ledger = Ledger(stack.client("dynamodb"), "ledger")
+    loads = Loads(stack.client("dynamodb"), "ledger")
     url = {"object_url": "s3://uploads/a.csv"}
-    ledger.open_load("b", {**GIVEN, **url, "etag": "e"}, f"{EXECUTION}:b")
-    ledger.open_load("c", {**GIVEN, **url, "etag": "e"}, f"{EXECUTION}:by-hand")
+    loads.open_load("b", {**GIVEN, **url, "etag": "e"}, f"{EXECUTION}:b")
+    loads.open_load("c", {**GIVEN, **url, "etag": "e"}, f"{EXECUTION}:by-hand")
     assert replay("b", "by-hand") == [("b-r1", "started"), ("by-hand-r1", "started")]
     inputs = [json.loads(one["input"]) for one in step_functions.started]
     assert inputs == [GIVEN, {**GIVEN, "etag": "e"}, {**GIVEN, "etag": "e"}]

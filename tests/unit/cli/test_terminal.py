@@ -2,7 +2,7 @@
 
 import pytest
 
-from ingestion.ledger.loads import Ledger
+from ingestion.ledger.loads import Loads
 from tests.support.command_line import tickets
 from tests.support.step_functions import EXECUTION, RESULT
 from tickets.cli.console import sanitize
@@ -26,11 +26,11 @@ def test_controls_are_shown_and_nothing_else_is_changed(text: str, shown: str) -
 
 
 def test_a_hostile_key_is_shown_by_tickets_loads(stack: Stack) -> None:
-    ledger = Ledger(stack.client("dynamodb"), "ledger")
+    loads = Loads(stack.client("dynamodb"), "ledger")
     facts = {"bucket": "uploads", "key": KEY, "object_url": f"s3://other/{KEY}", "etag": "e"}
     record = {**facts, "version_id": "v", "size": 1, "uploader": "u\x1b[1m"}
-    ledger.open_load("one", record, f"{EXECUTION}:one")
-    ledger.close_load("one", "SUCCEEDED", RESULT)
+    loads.open_load("one", record, f"{EXECUTION}:one")
+    loads.close_load("one", "SUCCEEDED", RESULT)
     printed = tickets("loads").stdout
     assert "\u241b[2J\u241b]0;owned" in printed
     assert "[red]" in printed  # no markup of ours

@@ -37,7 +37,7 @@ def test_a_chunk_is_written_from_its_first_round_to_its_last():
 
 def test_a_call_that_recorded_nothing_may_have_written_until_its_lease_ran_out():
     found = times(chunk(0, (1, 7)), chunk(1, (1, 7)), leases=[lease(0, 5), lease(0, 40)])
-    assert found == {0: (1, 40, True), 1: (1, 7, False)}
+    assert found == {0: (1, 41, True), 1: (1, 7, False)}  # a lease's seconds are rounded down
     assert times(chunk(0, (1, 7)), leases=[lease(0, 5)]) == {0: (1, 7, True)}
 
 

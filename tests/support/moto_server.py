@@ -1,7 +1,7 @@
-"""Tables on moto, and its server for DynamoDB, for tests in which Write Chunk sends batches to it.
+"""moto's server in this process, and tables on it.
 
-The server holds the same tables as moto in process does, and exists because the batches go out by
-an HTTP client of their own, where moto in process sees nothing.
+The server has the same tables and buckets as moto in process (`mock_aws`), which sees nothing of
+clients that are not botocore's.
 """
 
 import logging
@@ -17,8 +17,8 @@ from moto.server import ThreadedMotoServer
 
 
 @contextmanager
-def dynamodb_server() -> Iterator[str]:
-    """The server's URL, for ``AWS_ENDPOINT_URL_DYNAMODB``."""
+def moto_server() -> Iterator[str]:
+    """The server's URL."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # not a line for each request
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()

@@ -1,0 +1,54 @@
+"""Every way through the state machine's definition: each task gives each of its answers, and fails
+for good in each way. What later states do with that is interpreted, so a path that is missing on
+some way raises MissingPath."""
+
+import copy
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tests.support.state_machine import Execution, Visit
+from tests.support.task_answers import Answers
+
+ERRORS = ("Runtime.HandlerError", "States.Timeout")
+
+
+def every_way(
+    answers: Answers, given: Mapping[str, Any], machine: dict[str, Any] | None = None
+) -> list[Visit]:
+    """Each visit of a state that can happen, once. `given` is the execution's input."""
+    plan = json.dumps(list(answers["item"].values())).encode()
+
+    def no_plan(bucket: str, key: str) -> bytes:
+        raise FileNotFoundError(f"{bucket}/{key}")
+
+    visits: dict[str, Visit] = {}
+    seen: set[str] = set()
+    for read in (lambda bucket, key: plan, no_plan):
+        waiting = [Execution(given, read, machine=machine, stops_at_services=True)]
+        while waiting:
+            execution = waiting.pop()
+            for one in (execution, *execution.all_children):
+                visits |= {json.dumps(visit): visit for visit in one.visits}
+            place = json.dumps([(one.state, one.data) for one in execution.due] + [read is no_plan])
+            if execution.due and place not in seen:
+                seen.add(place)
+                for outcome in _outcomes(execution.due[0], answers):
+                    other = copy.deepcopy(execution)
+                    _apply(outcome, other.due[0])
+                    waiting.append(other)
+    return list(visits.values())
+
+
+def _outcomes(task: Execution, answers: Answers) -> list[Any]:
+    """What may become of the task: an answer, or the name of an error."""
+    if task.is_waiting:
+        return [None]
+    return [*answers.get(task.handler, {"": {}}).values(), *ERRORS]
+
+
+def _apply(outcome: Any, task: Execution) -> None:
+    if isinstance(outcome, str):
+        task.give_up(outcome, f"{task.state} failed")
+    else:
+        task.succeed(outcome)
