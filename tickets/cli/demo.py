@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.status import Status
 
+from ingestion.csv_files.refused_rows import parse_csv
 from tickets.cli.console import console, print_error, print_json
 from tickets.cli.ingest import renamed_note
 from tickets.cli.options import AsJson
@@ -25,7 +26,7 @@ from tickets.local.deployment import local_stack
 from tickets.local.prerequisites import check_prerequisites
 from tickets.runs.executions import Execution, Outcome
 from tickets.runs.ingest import local_file, start_load
-from tickets.runs.refused_rows import download, parse_refused_rows
+from tickets.runs.refused_rows import download
 from tickets.runs.stack import Stack
 from tickets.sample import write_sample
 
@@ -117,7 +118,7 @@ def _print_refused_rows(out: Console, path: Path, outcome: Outcome) -> None:
     total = (outcome.rows_refused or 0) + (outcome.rows_superseded or 0)
     shown = f"first {_SHOWN_ROWS} of {total:,}" if total > _SHOWN_ROWS else f"{total:,}"
     with path.open(encoding="utf-8", newline="") as file:
-        rows = list(islice(parse_refused_rows(file), _SHOWN_ROWS))
+        rows = list(islice(parse_csv(file), _SHOWN_ROWS))
     out.print(f"\nRows that are not in the table ({shown}):\n")
     out.print(refused_rows_table(rows))
 

@@ -1,21 +1,17 @@
 """Reads the file of a load's refused and superseded rows, which are not in the table."""
 
-import csv
-import io
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import botocore.exceptions
 
-from ingestion.csv_files.refused_rows import RefusedRow
+from ingestion.csv_files.refused_rows import RefusedRow, csv_lines
+from ingestion.s3 import refused_rows
 from tickets.errors import CommandError
 from tickets.runs.executions import Execution
 from tickets.runs.history import OVERTAKEN
 from tickets.runs.stack import Stack
-
-_MAX_FIELD_CHARACTERS = 1 << 24  # the csv module's own limit is 131,072
 
 
 def refused_rows_uri(execution: Execution) -> str | None:
@@ -37,31 +33,36 @@ def why_none(execution: Execution) -> str:
 
 
 def read_refused_rows(stack: Stack, uri: str) -> Iterator[RefusedRow]:
-    """Streams the rows of the file at `s3://bucket/key`."""
-    with closing(_open(stack, uri)) as body:
-        yield from parse_refused_rows(io.TextIOWrapper(body, encoding="utf-8", newline=""))
-
-
-def parse_refused_rows(lines: Iterable[str]) -> Iterator[RefusedRow]:
-    """Parses a file of refused rows that was opened with `newline=""`."""
-    csv.field_size_limit(_MAX_FIELD_CHARACTERS)
-    for row in csv.DictReader(lines):
-        yield RefusedRow(int(row["line"]), row["column"], row["reason"], row["raw"])
+    """Streams the rows that the file, or the manifest of several files, at `s3://bucket/key`
+    lists."""
+    with _expiry_explained(uri):
+        yield from refused_rows.read_refused_rows(stack.client("s3"), uri)
 
 
 def download(stack: Stack, uri: str, path: Path) -> int:
-    """Saves the object at `s3://bucket/key` as a file; returns its size in bytes."""
-    size = 0
-    with closing(_open(stack, uri)) as body, path.open("wb") as file:
-        while block := body.read(1 << 20):
-            size += file.write(block)
-    return size
+    """Saves the object at `s3://bucket/key` as a file; of a manifest, all rows that it lists.
+    Returns the file's size in bytes."""
+    if uri.endswith(refused_rows.MANIFEST_NAME):
+        blocks = csv_lines(read_refused_rows(stack, uri))
+    else:
+        blocks = _blocks(stack, uri)
+    with path.open("wb") as file:
+        return sum(file.write(block) for block in blocks)
 
 
-def _open(stack: Stack, uri: str) -> Any:
+def _blocks(stack: Stack, uri: str) -> Iterator[bytes]:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
+    with (
+        _expiry_explained(uri),
+        closing(stack.client("s3").get_object(Bucket=bucket, Key=key)["Body"]) as body,
+    ):
+        yield from body.iter_chunks(1 << 20)
+
+
+@contextmanager
+def _expiry_explained(uri: str) -> Iterator[None]:
     try:
-        return stack.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
+        yield
     except botocore.exceptions.ClientError as error:
         if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
             raise

@@ -10,6 +10,7 @@ MAX_RAW_BYTES = 2000
 """Bytes of a row's text that are kept."""
 
 _LINES_AT_A_TIME = 500
+_MAX_FIELD_CHARACTERS = 1 << 24  # the csv module's own limit is 131,072
 
 HEADER = ("line", "column", "reason", "raw")
 
@@ -48,3 +49,10 @@ def _sanitized(row: RefusedRow) -> RefusedRow:
     if row.raw.startswith(("=", "+", "-", "@", "\t", "\r")):
         return row._replace(raw=f"'{row.raw}")
     return row
+
+
+def parse_csv(lines: Iterable[str]) -> Iterator[RefusedRow]:
+    """The rows of such a file that was opened with ``newline=""``, apostrophes included."""
+    csv.field_size_limit(_MAX_FIELD_CHARACTERS)
+    for row in csv.DictReader(lines):
+        yield RefusedRow(int(row["line"]), row["column"], row["reason"], row["raw"])

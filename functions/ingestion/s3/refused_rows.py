@@ -13,15 +13,19 @@ import json
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ingestion.csv_files.refused_rows import RefusedRow
+from ingestion.csv_files.refused_rows import RefusedRow, parse_csv
+from ingestion.s3.streams import file_object
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MAX_PART_BYTES = 4 * 1024 * 1024
 """A part ends with the row that makes it at least as large as this."""
+
+_BLOCK_SIZE = 64 * 1024
 
 _PARTS_AHEAD = 16
 """Parts that are fetched before they are needed: 64 MiB of memory."""
@@ -183,6 +187,51 @@ def _read_chunk(
         yield from read_parts(client, bucket, series.keys()[1:], chunk.lines_before)
 
     yield from heapq.merge(*map(rows, first_parts, chunk.series))
+
+
+MANIFEST_NAME = "refused-rows.json"
+
+
+def write_manifest(
+    client: "S3Client",
+    bucket: str,
+    key: str,
+    chunks: Iterable[ChunkRows],
+    rows: int,
+    first_rows: str,
+) -> None:
+    """Write where all of a load's ``rows`` rows are: JSON with the parts of each chunk, and the
+    address of a CSV file with the first ones."""
+    manifest = {
+        "rows": rows,
+        "first_rows": first_rows,
+        "chunks": [
+            {**chunk._asdict(), "series": [series._asdict() for series in chunk.series]}
+            for chunk in chunks
+        ],
+    }
+    client.put_object(
+        Bucket=bucket, Key=key, Body=json.dumps(manifest).encode(), ContentType="application/json"
+    )
+
+
+def read_refused_rows(client: "S3Client", url: str) -> Iterator[RefusedRow]:
+    """All rows that the CSV file or the manifest at ``s3://bucket/key`` lists, in the order of
+    their lines. In the CSV file, texts like formulas have an apostrophe before them."""
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    body: Any = client.get_object(Bucket=bucket, Key=key)["Body"]
+    with closing(body):
+        if key.endswith(MANIFEST_NAME):
+            yield from read_chunks(
+                client, bucket, map(_chunk_rows, json.loads(body.read())["chunks"])
+            )
+        else:
+            blocks = file_object(body.iter_chunks(_BLOCK_SIZE))
+            yield from parse_csv(io.TextIOWrapper(blocks, encoding="utf-8", newline=""))
+
+
+def _chunk_rows(chunk: dict[str, Any]) -> ChunkRows:
+    return ChunkRows(**{**chunk, "series": [Series(**series) for series in chunk["series"]]})
 
 
 def _rows(body: bytes, line_offset: int) -> Iterator[RefusedRow]:

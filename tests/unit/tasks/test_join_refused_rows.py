@@ -9,8 +9,8 @@ import pytest
 
 from ingestion.csv_files.refused_rows import RefusedRow
 from ingestion.errors import AccountingError
-from ingestion.s3.refused_rows import ChunkRows, PartWriter, Series
-from ingestion.tasks.join_refused_rows import join_refused_rows, read_refused_rows
+from ingestion.s3.refused_rows import ChunkRows, PartWriter, Series, read_refused_rows
+from ingestion.tasks.join_refused_rows import join_refused_rows
 from tests.support.stack_in_memory import WORK, BucketsInMemory
 
 REFUSED = [RefusedRow(line, "quantity", "bad_quantity", f"T{line},é\n😀") for line in (2, 5, 9)]
