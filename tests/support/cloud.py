@@ -20,8 +20,12 @@ from moto import mock_aws
 from moto.backends import get_backend
 from moto.s3.models import s3_backends
 
+from ingestion.csv_files.refused_rows import RefusedRow
 from ingestion.generation import generation
+from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.versions import Turns
+from ingestion.s3.refused_rows import read_rows
+from ingestion.tasks.accounting import chunk_series
 from tests.support.load_assertions import assert_loaded
 from tests.support.load_records import LoadRecords
 from tests.support.moto_server import create_table
@@ -250,6 +254,14 @@ class Cloud(LoadRecords):
         return self.call("take_turn", payload_of("take_turn", state))["turn"]
 
     # --- What is there
+
+    def listed_rows(self, state: Mapping[str, Any], index: int = 0) -> list[RefusedRow]:
+        """The rows of a chunk that are not in the table; lines count from the chunk's start."""
+        load_id, generation = state["load_id"], state["plan"]["generation"]
+        progress = Chunks(self.dynamodb, self.ledger_table).chunk(load_id, generation, index)
+        assert progress
+        series = chunk_series(load_id, generation, progress)
+        return list(read_rows(self.s3, self.work, series))
 
     def read(self, bucket: str, key: str) -> bytes:
         return bytes(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
