@@ -88,20 +88,11 @@ def run(cloud, event: str):
 
 
 def run_execution(cloud, request):
-    """The tasks in the order of the state machine, without its retries and dead letters; the
-    machine itself is run in tests/e2e."""
-    verdict = cloud.validate(request)
-    if verdict["verdict"] != "accepted":
-        loaded = verdict["verdict"] == "already_loaded"
-        ends_in = "Already Loaded" if loaded else "Load Failed"
-        return {"ends_in": ends_in, "summary": verdict["summary"]}
-    state, chunks = cloud.plan(request)
-    if chunks and cloud.take_turn(state) == "overtaken":
-        return {"ends_in": "Overtaken"}
-    for chunk in chunks:
-        cloud.write(state, chunk)
-    result = cloud.reconcile(state)
-    return {"ends_in": "Loaded" if result["complete"] else "Load Failed", "result": result}
+    execution = cloud.run(request, "by-hand")
+    if "result" in execution.data:
+        return {"ends_in": execution.ended_in, "result": execution.data["result"]}
+    summary = {"summary": execution.data["summary"]}
+    return {"ends_in": execution.ended_in} | (summary if execution.ended_in != "Overtaken" else {})
 
 
 def refused_rows(cloud, answer):

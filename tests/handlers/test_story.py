@@ -92,9 +92,9 @@ def test_an_execution_that_began_before_an_update_of_the_stack_is_not_failed_by_
 
 
 def test_a_load_that_fails_says_so(cloud, capsys):
-    cloud.load(cloud.put(HEADER + GOOD % 1 + BAD))
+    cloud.load(cloud.put(HEADER + GOOD % 1 + BAD * 2))
     record, _ = metrics(capsys.readouterr().out)
-    assert (record["Outcome"], record["RowsRead"], record["RowsRefused"]) == ("Failed", [2], [1])
+    assert (record["Outcome"], record["RowsRead"], record["RowsRefused"]) == ("Failed", [3], [2])
 
 
 def test_a_load_that_is_overtaken_says_so(cloud, capsys):

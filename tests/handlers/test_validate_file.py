@@ -137,7 +137,8 @@ def test_in_a_bucket_without_versions_an_overwritten_object_is_refused(cloud):
 
 
 def test_in_a_bucket_without_versions_nothing_else_is_read_after_the_verdict(cloud):
-    state = cloud.validate(cloud.put(HEADER + ROW, bucket=cloud.unversioned))
+    several_chunks = HEADER + ROW * 20
+    state = cloud.validate(cloud.put(several_chunks, bucket=cloud.unversioned))
     cloud.put(HEADER + OTHER_ROW, bucket=cloud.unversioned)
     with pytest.raises(ObjectChanged):
         cloud.call("split_file", {name: state[name] for name in ("load_id", "file")})
