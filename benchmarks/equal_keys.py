@@ -83,10 +83,9 @@ def generate(folder: Path, digests: int, repeated: float) -> list[ChunkProgress]
     before: array[int] = array("Q")
     for index in range(-(-digests // ROWS_OF_A_CHUNK)):
         size = min(ROWS_OF_A_CHUNK, digests - index * ROWS_OF_A_CHUNK)
-        values = array("Q", random.randbytes(8 * size))
-        if before:
-            shared = int(size * repeated)
-            values[:shared] = before[:shared]
+        values = array("Q", [value >> 2 for value in array("Q", random.randbytes(8 * size))])
+        shared = int(size * repeated) if before else 0
+        values[:shared] = array("Q", random.sample(before, shared))
         values = array("Q", sorted(set(values)))
         path = folder / digests_key(LOAD, GENERATION, index)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -139,8 +138,9 @@ def main() -> int:
     share = dollars(found) / (total * ROW_DOLLARS)
     print(
         f"{total:,} digests of {len(chunks):,} chunks, {found.suspects:,} suspects: "
-        f"{found.seconds:.0f} s, {found.cpu_seconds:.0f} s of CPU, at most {found.peak_mib:.0f} MiB, "
-        f"{found.gets:,} GETs of {found.bytes_read / found.gets / 1000:,.0f} kB, {found.puts:,} PUTs"
+        f"{found.seconds:.0f} s, {found.cpu_seconds:.0f} s of CPU, {found.peak_mib:.0f} MiB, "
+        f"{found.gets:,} GETs of {found.bytes_read / found.gets / 1000:,.0f} kB, "
+        f"{found.puts:,} PUTs"
     )
     print(f"At AWS's prices ${dollars(found):.4f}, {share:.4%} of what writing the rows costs.")
     return 0
