@@ -16,9 +16,10 @@ from xxhash import xxh3_64_intdigest
 
 from ingestion.csv_files.item_json import EncodedKey
 
-DIGEST_BITS = 64
+DIGEST_BITS = 62
+"""Of an array's 64: with so many, they are also the bits of a finite floating-point number."""
 RUN_DIGESTS = 2**20
-"""Digests that are sorted at a time: 40 MB as Python's integers."""
+"""Digests that are sorted at a time: 32 MB as Python's floating-point numbers."""
 
 Digest = Callable[[Iterable[EncodedKey]], list[int]]
 """Gives the digests of keys, in their order."""
@@ -34,7 +35,7 @@ def key_digest(secret: str) -> Digest:
     join = b"\0".join  # no value of an EncodedKey has a NUL, so different keys join differently
 
     def digests(keys: Iterable[EncodedKey]) -> list[int]:
-        return [xxh3_64_intdigest(prefix + join(key)) for key in keys]
+        return [xxh3_64_intdigest(prefix + join(key)) >> 2 for key in keys]
 
     return digests
 
@@ -63,7 +64,7 @@ class KeyDigests:
         self._recent.extend(self._digest(keys))
         # As many again stay in the file's order, for `keep`.
         while len(self._recent) >= 2 * RUN_DIGESTS:
-            self._runs.append(array("Q", sorted(self._recent[:RUN_DIGESTS])))
+            self._runs.append(_integers(_sorted(self._recent[:RUN_DIGESTS])))
             del self._recent[:RUN_DIGESTS]
 
     def keep(self, count: int) -> None:
@@ -79,21 +80,24 @@ class KeyDigests:
 
     def ranges(self) -> Iterator[DigestRange]:
         """All digests, by ranges of values, in ascending order."""
-        runs = [*self._runs, array("Q", sorted(self._recent))]
+        recent = _sorted(self._recent)
+        if not self._runs and not self._forgotten:
+            yield _digest_range(recent)
+            return
+        runs = [*self._runs, _integers(recent)]
         parts = len(self) // RUN_DIGESTS + 1
         starts = [0] * len(runs)
         forgotten_before = 0
         for part in range(1, parts + 1):
             edge = (part << DIGEST_BITS) // parts
             ends = [bisect_left(run, edge) for run in runs]
-            values: list[int] = []
+            values: array[int] = array("Q")
             for run, start, end in zip(runs, starts, ends, strict=True):
                 values += run[start:end]
-            if len(runs) > 1:
-                values.sort()  # merges the runs
             starts = ends
             forgotten = bisect_left(self._forgotten, edge)
-            yield _digest_range(_without(values, self._forgotten[forgotten_before:forgotten]))
+            values = _without(values, self._forgotten[forgotten_before:forgotten])
+            yield _digest_range(_sorted(values))
             forgotten_before = forgotten
 
     def repeated(self) -> "array[int]":
@@ -104,12 +108,25 @@ class KeyDigests:
         return found
 
 
-def _without(values: list[int], forgotten: "array[int]") -> list[int]:
+def _sorted(digests: "array[int]") -> list[float]:
+    """The digests ascending, as the floating-point numbers that have their bits. These are in the
+    same order (IEEE 754), and a list of them is sorted in half the time."""
+    values = array("d", digests.tobytes()).tolist()
+    values.sort()
+    return values
+
+
+def _integers(values: Iterable[float]) -> "array[int]":
+    """The digests whose bits the numbers have."""
+    return array("Q", array("d", values).tobytes())
+
+
+def _without(values: "array[int]", forgotten: "array[int]") -> "array[int]":
     """The values less one for each that is forgotten."""
     if not forgotten:
         return values
     left = Counter(forgotten)
-    kept = []
+    kept: array[int] = array("Q")
     for value in values:
         if left.get(value):
             left[value] -= 1
@@ -118,8 +135,8 @@ def _without(values: list[int], forgotten: "array[int]") -> list[int]:
     return kept
 
 
-def _digest_range(values: list[int]) -> DigestRange:
+def _digest_range(values: list[float]) -> DigestRange:
     twice = list(compress(values, map(eq, values, islice(values, 1, None))))
     if not twice:
-        return DigestRange(array("Q", values), array("Q"))
-    return DigestRange(array("Q", dict.fromkeys(values)), array("Q", dict.fromkeys(twice)))
+        return DigestRange(_integers(values), array("Q"))
+    return DigestRange(_integers(dict.fromkeys(values)), _integers(dict.fromkeys(twice)))

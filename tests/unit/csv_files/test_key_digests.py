@@ -35,10 +35,10 @@ def found(digests: KeyDigests) -> tuple[list[int], list[int]]:
     return distinct, repeated
 
 
-def test_a_digest_has_64_bits_and_is_the_same_in_every_process() -> None:
-    """xxh3 of the secret and the values with a NUL between them. A load that goes on after an
-    update of the stack compares digests of both releases."""
-    assert DIGEST([(b"T1", b"Tea"), (b"T1",)]) == [0x0267CD154D23ABF6, 0xB7E480C801C665F9]
+def test_a_digest_is_positive_as_a_number_and_is_the_same_in_every_process() -> None:
+    """The upper 62 bits of xxh3 of the secret and the values with a NUL between them. A load that
+    goes on after an update of the stack compares digests of both releases."""
+    assert DIGEST([(b"T1", b"Tea"), (b"T1",)]) == [0x0099F3455348EAFD, 0x2DF920320071997E]
 
 
 def test_equal_keys_have_equal_digests_and_others_have_others() -> None:
@@ -57,7 +57,7 @@ def test_another_load_has_other_digests() -> None:
 
 
 @pytest.mark.parametrize("run", [2, 5, 1_000])
-@given(st.lists(st.integers(0, 2**64 - 1) | st.sampled_from([0, 7, 2**63, 2**64 - 1]), max_size=60))
+@given(st.lists(st.integers(0, 2**62 - 1) | st.sampled_from([0, 7, 2**61, 2**62 - 1]), max_size=60))
 @settings(deadline=None)
 def test_ranges_hold_all_digests_in_order_however_they_are_sorted(
     run: int, numbers: list[int]
