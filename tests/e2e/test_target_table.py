@@ -101,7 +101,7 @@ def test_a_table_replaced_during_a_load_fails_it_and_a_replay_writes_every_row(
     with stack.function_changed("WriteChunk", Environment=capped):
         upload = stack.upload("table/replaced.csv", file.body)
         arn = stack.execution_of(upload)
-        until(lambda: stack.items(file.name), "the first rows")
+        until(lambda: stack.items_of(file.name), "the first rows")
         replace_table(stack, "ticket_id", "product")
         execution = stack.ended(arn)
     assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")

@@ -5,9 +5,9 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from tests.support.moto_tables import table_ids
 
 from ingestion.ledger.loads import Loads
+from tests.support.moto_server import table_ids
 from tests.support.watched_sender import watch
 from tickets.cli.audit import _print_audit
 from tickets.cli.console import console
