@@ -202,24 +202,6 @@ def test_a_chunk_beyond_the_plan_is_a_shortfall(cloud, written):
     assert cloud.reconcile(state)["complete"] is False
 
 
-def test_a_rest_that_could_not_be_read_is_a_shortfall(cloud):
-    rest = b'T2,"Tea,B,2025-11-23T08:00:00Z,,1,\nT3,Tea,B,2025-11-23T08:00:00Z,,1,\n'
-    body = awkward_file() + rest
-    answer = cloud.load(cloud.put(body))["result"]
-    assert answer["complete"] is False
-    line = body[: -len(rest)].count(b"\n") + 1
-    last = listed(cloud, answer)[-1]
-    assert (last["line"], last["reason"]) == (str(line), "unclosed_quote")
-    assert answer["overtaken"] is False
-    assert answer["summary"] == (
-        f"A quote is never closed; nothing was read after it: it begins in line {line}, and "
-        f"{len(rest)} bytes were not read. The rows before it are written."
-    )
-    report = json.loads(cloud.read_url(answer["report"]))
-    assert report["unread"] == {"reason": "unclosed_quote", "line": line, "bytes": len(rest)}
-    assert report["rows_written"] > 30
-
-
 def test_more_rows_counted_than_listed_is_a_defect(cloud, written):
     state, _, _ = written
     entry = cloud.entry(state["load_id"], chunk_entry(0))

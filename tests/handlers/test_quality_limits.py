@@ -1,11 +1,9 @@
-"""When a load fails though all that can be written is written: too many refused rows, or a rest
-that can't be read. Ledger and report say where it began."""
+"""Quality limits: which loads fail although everything that can be written is written. Ledger and
+report say where the first error is."""
 
 import json
 
 import pytest
-
-from ingestion.csv_files.records import MAX_RECORD_BYTES
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 GOOD = "T{:04d},Tea,B1,2025-11-23T08:00:00Z,Drinks,1,Lyon\n"
@@ -98,71 +96,6 @@ def test_without_an_error_there_is_none(cloud):
     state = cloud.load(cloud.put(file_of(3, 0)))
     assert report(cloud, state["result"])["first_error"] is None
     assert cloud.entry(state["load_id"])["first_error"] is None
-
-
-# ---------------------------------------------------------------- What can't be read
-
-
-@pytest.mark.parametrize("good", [0, 1, 40])
-def test_an_unclosed_quote_is_reported_where_it_opened_whatever_share_is_allowed(
-    cloud, most_refused, good
-):
-    """It opens in the third line of its record, behind a quoted newline; 40 rows are chunks."""
-    most_refused("100")
-    rest = b'"T9\nx",Tea,"B1\n and so on,2025-11-23T08:00:00Z,,1,\n' + GOOD.format(1).encode() * 3
-    body = file_of(good, 0) + rest
-    opened = body.index(b'"B1\n')
-    state = cloud.load(cloud.put(body))
-    result = state["result"]
-    assert (result["complete"], result["overtaken"]) == (False, False)
-    assert (result["rows_written"], result["rows_refused"]) == (good, 1)
-    assert result["chunks"] == result["chunks_finished"]
-    unread = {
-        "reason": "unclosed_quote",
-        "line": body[:opened].count(b"\n") + 1,
-        "bytes": len(rest),
-    }
-    assert report(cloud, result)["unread"] == unread
-    assert cloud.entry(state["load_id"])["unread"] == unread
-    assert f"begins in line {unread['line']:,}, and {len(rest):,} bytes" in result["summary"]
-    assert len(cloud.items()) == good
-
-
-@pytest.mark.parametrize("quote", ["", '"'])
-def test_a_record_beyond_the_cap_is_reported_with_its_bytes(cloud, quote):
-    long = f"T0,{quote}{'x' * (MAX_RECORD_BYTES + 10)}".encode()
-    body = file_of(2, 0) + long
-    result = cloud.load(cloud.put(body))["result"]
-    assert result["complete"] is False
-    assert result["rows_written"] == 2
-    assert report(cloud, result)["unread"] == {
-        "reason": "record_too_long",
-        "line": 4,
-        "bytes": len(long),
-    }
-
-
-@pytest.mark.parametrize(
-    ("size", "newlines", "chunk_size"),
-    [
-        (MAX_RECORD_BYTES + 10, 0, 300),
-        (2 * MAX_RECORD_BYTES + 10, 5, 300),  # newlines in what was not read any more
-        (MAX_RECORD_BYTES + 10, 0, MAX_RECORD_BYTES + 200),  # rows behind it in the same chunk
-    ],
-)
-def test_rows_in_chunks_behind_a_record_beyond_the_cap_keep_their_lines(
-    cloud, monkeypatch, fresh_clients, size, newlines, chunk_size
-):
-    monkeypatch.setenv("CHUNK_SIZE_BYTES", str(chunk_size))
-    fresh_clients()
-    long = b'T0,"' + b"x" * size + b"\n" * newlines + b'",B1,2025-11-23T08:00:00Z,,1,\n'
-    body = HEADER + long + file_of(8, 0)[len(HEADER) :] + BAD.format(99).encode()
-    state = cloud.load(cloud.put(body))
-    assert state["plan"]["chunks"] > 1
-    listed = cloud.read_url(state["result"]["refused_rows"]).decode().splitlines()
-    numbered = [line.split(",")[0] for line in listed if ",bad_quantity," in line]
-    line = body[: body.index(b"T0099")].count(b"\n") + 1
-    assert numbered in ([str(line)], [])  # right, or not at all
 
 
 def test_too_many_refused_rows_are_a_failure_even_if_a_later_version_has_taken_over(
