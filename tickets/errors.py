@@ -11,7 +11,8 @@ TicketsError                 a message for the operator; the command prints it a
 """
 
 FAILED = 1
-"""A load failed or was not finished in time, or another reader holds some of the dead letters."""
+"""A load failed or was not finished in time, an audit found missing rows, or another reader holds
+some of the dead letters."""
 WRONG_USE = 2
 """Wrong arguments, a missing stack, missing permissions: anything that kept the command from
 working."""

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.support.load_assertions import assert_loaded, assert_same_items
-from tests.support.running_stack import RunningStack, until
-from tests.support.ticket_files import COLUMNS, Note, TicketFile
+from tests.support.running_stack import RunningStack
+from tests.support.ticket_files import COLUMNS, TicketFile
 
 TIME = "2026-03-01T12:00:00Z"
 
@@ -137,30 +137,6 @@ def test_a_failed_chunk_leaves_the_others_written_and_is_replayed(stack: Running
     assert stack.all_dead_letters(replayed["executionArn"]) == []
 
 
-@pytest.mark.usefixtures("rows_capped")
-def test_an_aborted_execution_is_reported_by_the_rule_and_replayed(stack: RunningStack) -> None:
-    file = TicketFile("aborted").rows(6000)
-    upload = stack.upload("endings/aborted.csv", file.body)
-    arn = stack.execution_of(upload)
-    load_id = arn.rsplit(":", 1)[-1]  # an upload's execution has its load's name
-    early = until(lambda: stack.chunk_entries(load_id), "the first finished chunk")
-    stack.states.stop_execution(executionArn=arn, cause="the test says so")
-    ledger = stack.ledger(load_id)
-    assert len(ledger) - 1 < ledger["load"]["plan"]["chunks"], "stopped in the middle"
-
-    assert stack.ended(arn)["status"] == "ABORTED"
-    [letter] = until(lambda: stack.dead_letters(arn), "the rule's message")
-    assert letter["detail-type"] == "Step Functions Execution Status Change"
-    assert letter["detail"]["status"] == "ABORTED"
-    assert json.loads(letter["detail"]["input"])["key"] == upload.key
-
-    report = assert_loaded(stack, stack.replay(arn), file, at_least_chunks=8)
-    assert len(report["executions"]) == 2
-    now = {entry["index"]: entry for entry in stack.chunk_entries(load_id)}
-    assert [now[entry["index"]] for entry in early] == early
-    assert len(stack.all_dead_letters(arn)) == 1
-
-
 def test_a_file_with_a_header_only_is_loaded_without_the_map(stack: RunningStack) -> None:
     file = TicketFile("header-only")
     execution = stack.load("endings/header-only.csv", file.body)
@@ -190,116 +166,6 @@ def test_a_loaded_version_is_not_loaded_again(stack: RunningStack) -> None:
     assert_same_items(stack, file)
 
 
-def test_an_empty_file_is_refused(stack: RunningStack) -> None:
-    execution = stack.load("endings/empty.csv", b"")
-    assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")
-    [letter] = until(lambda: stack.dead_letters(execution["executionArn"]), "a dead letter")
-    assert [reason["reason"] for reason in letter["reasons"]] == ["empty_file"]
-
-
-@pytest.mark.exhaustive
-def test_an_object_that_is_not_there_is_refused(stack: RunningStack) -> None:
-    given = {"bucket": stack.names.upload_bucket, "key": "endings/absent.csv"}
-    execution = stack.ended(stack.start("absent", given))
-    assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")
-    [letter] = until(lambda: stack.dead_letters(execution["executionArn"]), "a dead letter")
-    assert [reason["reason"] for reason in letter["reasons"]] == ["object_gone"]
-    assert letter["input"] == given
-
-
-def test_too_many_refused_rows_fail_a_load_whose_good_rows_are_written(
-    stack: RunningStack,
-) -> None:
-    """The template allows 5 %, and a single row in any case."""
-    file = TicketFile("too-many").rows(9)
-    file.refused(f"{{}}-b01,Soap,B1,{TIME},Home,two,Lyon", "quantity", "bad_quantity")
-    assert_loaded(stack, stack.load("endings/a-single-one.csv", file.body), file)
-    file.refused(f"{{}}-b02,Soap,B1,{TIME},Home,two,Lyon", "quantity", "bad_quantity")
-    execution = stack.load("endings/too-many.csv", file.body)
-
-    assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")
-    [letter] = stack.all_dead_letters(execution["executionArn"])
-    assert (letter["state"], letter["error"]) == ("Reconcile", "LoadIncomplete")
-    assert letter["cause"] == (
-        "2 of 11 rows are refused, more than the 5 % that are allowed; the others are written."
-    )
-    assert stack.refused_rows(letter["result"]["refused_rows"]) == file.notes
-    assert_same_items(stack, file)
-
-
-def test_rows_that_a_spreadsheet_gave_one_id_fail_a_load_with_a_sentence_about_keys(
-    stack: RunningStack,
-) -> None:
-    file = TicketFile("one-id")
-    for basket in range(99):
-        row = f"{{}}-1.23457E+12,Soap,B{basket},{TIME},Home,1,Lyon"
-        file.refused(row, "", "superseded")
-    file.raw(f"{{}}-1.23457E+12,Soap,B99,{TIME},Home,1,Lyon")
-    execution = stack.load("endings/one-id.csv", file.body)
-
-    assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")
-    [letter] = stack.all_dead_letters(execution["executionArn"])
-    assert letter["error"] == "LoadIncomplete"
-    assert "99 of 100 rows are superseded by a later row with an equal key" in letter["cause"]
-    assert stack.refused_rows(letter["result"]["refused_rows"]) == file.notes
-    assert_same_items(stack, file)
-
-
-@pytest.mark.exhaustive
-def test_a_quote_that_is_never_closed_fails_the_load_and_names_the_line(
-    stack: RunningStack,
-) -> None:
-    good = TicketFile("unclosed").rows(1200)
-    line = good.next_line
-    rest = f'unclosed-x,"Soap,B1,{TIME},Home,1,Lyon\r\n' + "unclosed-y,Soap\r\n" * 10
-    execution = stack.load("endings/unclosed.csv", good.body + rest.encode())
-
-    assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")
-    [letter] = stack.all_dead_letters(execution["executionArn"])
-    assert letter["error"] == "LoadIncomplete"
-    assert letter["cause"] == (
-        f"A quote is never closed; nothing was read after it: it begins in line {line:,}, and "
-        f"{len(rest):,} bytes were not read. The rows before it are written."
-    )
-    report = json.loads(stack.read_url(letter["result"]["report"]))
-    assert report["unread"] == {"reason": "unclosed_quote", "line": line, "bytes": len(rest)}
-    refused = stack.refused_rows(letter["result"]["refused_rows"])
-    assert refused == [Note(line, "", "unclosed_quote")]
-    assert_same_items(stack, good)
-    assert "unclosed-x" not in json.dumps(letter), "no row values in a message"
-
-
-@pytest.mark.exhaustive
-def test_rows_that_are_not_utf8_are_refused_beyond_the_head(stack: RunningStack) -> None:
-    file = TicketFile("not-utf8").rows(150, category="x" * 8000)
-    assert len(file.body) > 1024 * 1024, "the head is looked at as a whole"
-    file.refused(
-        b"not-utf8-x,Caf\xe9,B1,2026-03-01T12:00:00Z,Home,1,Lyon", "product", "not_utf8"
-    ).rows(10)
-    execution = stack.load("endings/not-utf8.csv", file.body)
-    assert_loaded(stack, execution, file, at_least_chunks=10)
-
-
-@pytest.mark.exhaustive
-@pytest.mark.parametrize(
-    ("name", "form"),
-    [
-        ("semicolon", {"delimiter": ";", "newline": "\n"}),
-        ("tab", {"delimiter": "\t"}),
-        ("pipe", {"delimiter": "|", "newline": "\n"}),
-        ("bom", {"head": "\ufeff"}),
-        ("order", {"columns": ("Store", "extra", *reversed(COLUMNS[:-1]), "Note")}),
-    ],
-)
-def test_the_form_of_the_file_does_not_matter(
-    stack: RunningStack, name: str, form: dict[str, Any]
-) -> None:
-    file = TicketFile(name, **form).rows(2000)
-    execution = stack.load(f"endings/{name}.csv", file.body)
-    report = assert_loaded(stack, execution, file, at_least_chunks=3)
-    assert report["unknown_columns"] == (["extra", "Note"] if name == "order" else [])
-
-
 def test_an_ending_that_nothing_catches_is_reported_by_the_rule(stack: RunningStack) -> None:
     # The engine does not check targets, so a definition can lose its way as no test should let it.
     def lose_the_way(definition: dict[str, Any]) -> None:
@@ -319,23 +185,6 @@ def test_an_ending_that_nothing_catches_is_reported_by_the_rule(stack: RunningSt
 
 
 @pytest.mark.exhaustive
-def test_a_failure_that_the_graph_cannot_report_is_reported_by_the_rule(
-    stack: RunningStack,
-) -> None:
-    def lose_the_queue(definition: dict[str, Any]) -> None:
-        send = definition["States"]["Send To Dead Letter Queue"]
-        send["Parameters"]["QueueUrl"] += "-which-is-not-there"
-
-    with stack.definition_changed(lose_the_queue):
-        execution = stack.load("endings/unreported.csv", b"")
-
-    assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailureNotReported")
-    assert execution["cause"] == "The file is empty; a file needs at least a header."
-    [letter] = stack.all_dead_letters(execution["executionArn"])
-    assert letter["detail"]["error"] == "LoadFailureNotReported"
-
-
-@pytest.mark.exhaustive
 def test_a_corrected_file_is_another_load(stack: RunningStack) -> None:
     key = "endings/corrected.csv"
     refused = stack.load(key, b"")
@@ -344,3 +193,21 @@ def test_a_corrected_file_is_another_load(stack: RunningStack) -> None:
     execution = stack.load(key, file.body)
     report = assert_loaded(stack, execution, file)
     assert report["executions"] == [execution["executionArn"]]
+
+
+def test_rows_that_a_spreadsheet_gave_one_id_fail_a_load_with_a_sentence_about_keys(
+    stack: RunningStack,
+) -> None:
+    file = TicketFile("one-id")
+    for basket in range(99):
+        row = f"{{}}-1.23457E+12,Soap,B{basket},{TIME},Home,1,Lyon"
+        file.refused(row, "", "superseded")
+    file.raw(f"{{}}-1.23457E+12,Soap,B99,{TIME},Home,1,Lyon")
+    execution = stack.load("endings/one-id.csv", file.body)
+
+    assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")
+    [letter] = stack.all_dead_letters(execution["executionArn"])
+    assert letter["error"] == "LoadIncomplete"
+    assert "99 of 100 rows are superseded by a later row with an equal key" in letter["cause"]
+    assert stack.refused_rows(letter["result"]["refused_rows"]) == file.notes
+    assert_same_items(stack, file)

@@ -6,33 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from ingestion.names import manual_execution_name
-from tests.support.load_assertions import assert_loaded, assert_same_items
+from tests.support.load_assertions import assert_loaded
 from tests.support.running_stack import RunningStack, until
 from tests.support.ticket_files import TicketFile
-
-
-@pytest.mark.usefixtures("rows_capped")
-def test_a_repeated_event_starts_nothing_new(stack: RunningStack) -> None:
-    file = TicketFile("repeated").rows(6000)
-    url = stack.names.upload_queue_url
-    with stack.uploads_held():
-        upload = stack.upload("uploads/repeated.csv", file.body)
-        [event] = until(lambda: stack.receive(url), "the S3 event")
-        for _ in range(3):
-            stack.sqs.send_message(QueueUrl=url, MessageBody=event)
-    arn = stack.execution_of(upload)
-    until(lambda: stack.chunk_entries(arn.rsplit(":", 1)[-1]), "the first finished chunk")
-    assert stack.describe(arn)["status"] == "RUNNING"
-    stack.sqs.send_message(QueueUrl=url, MessageBody=event)
-    execution = stack.ended(arn)
-    assert_loaded(stack, execution, file, at_least_chunks=2)
-
-    stack.sqs.send_message(QueueUrl=url, MessageBody=event)
-    until(lambda: stack.queue_is_empty(url), "an empty upload queue")
-
-    assert stack.executions(upload.key) == [arn]
-    assert_same_items(stack, file)
-    assert stack.receive(stack.names.upload_dead_letter_queue_url) == []
 
 
 def test_a_poison_message_ends_in_its_queue_and_holds_nothing_up(stack: RunningStack) -> None:
@@ -128,20 +104,3 @@ def test_an_execution_started_by_hand_needs_bucket_and_key_only(stack: RunningSt
     report = assert_loaded(stack, execution, file)
     assert report["version_id"] == upload.version_id
     assert report["uploader"] is None
-
-
-@pytest.mark.exhaustive
-def test_a_version_deleted_for_good_is_refused_and_the_other_loaded(stack: RunningStack) -> None:
-    file = TicketFile("kept").rows(30)
-    key = "uploads/deleted.csv"
-    with stack.uploads_held():
-        gone = stack.upload(key, TicketFile("gone").rows(30).body)
-        kept = stack.upload(key, file.body)
-        stack.s3.delete_object(Bucket=gone.bucket, Key=key, VersionId=gone.version_id)
-        stack.s3.delete_object(Bucket=kept.bucket, Key=key)  # no more than a marker
-    assert_loaded(stack, stack.ended(stack.execution_of(kept)), file)
-    execution = stack.ended(stack.execution_of(gone))
-    assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")
-    [letter] = until(lambda: stack.dead_letters(execution["executionArn"]), "a dead letter")
-    assert [reason["reason"] for reason in letter["reasons"]] == ["object_gone"]
-    assert stack.items_of("gone") == {}

@@ -278,6 +278,7 @@ MATRIX: dict[str, list[Kind]] = {
             "an execution is stopped in the middle of its chunks",
             ABORTED,
             cure=REPLAY,
+            quick=True,
         ),
         Kind(
             "replay_during_a_replay",

@@ -222,7 +222,7 @@ REFUSED = {
 SUCCEED = {
     *("good", "superseded", "no timestamp", "no quantity", "an empty value", "too few fields"),
     *("too many fields", "a malformed quote", "a key too long", "an item too large"),
-    *("a row not UTF-8", "a formula", "gzip"),
+    *("a row not UTF-8", "a formula", "gzip", "a record too long", "an unclosed quote"),
 }
 
 

@@ -1,7 +1,7 @@
 """Guarantees for whoever deploys the template: parameters, outputs, and that it deploys at all."""
 
 import re
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 from typing import Any
 
 import pytest
@@ -42,37 +42,6 @@ def test_every_parameter_has_a_default_within_its_bounds(name: str) -> None:
         assert re.fullmatch(parameter["AllowedPattern"], default)
 
 
-@pytest.mark.parametrize("name", ["UploadBucketName", "WorkBucketName"])
-def test_bucket_names_are_held_to_the_rules_of_s3(name: str) -> None:
-    pattern = PARAMETERS[name]["AllowedPattern"]
-    for good in ("", "abc", "my-uploads.2026", "a" * 63):
-        assert re.fullmatch(pattern, good)
-    for bad in ("ab", "Uploads", "under_score", "-uploads", "uploads-", "a" * 64, "a b c"):
-        assert not re.fullmatch(pattern, bad)
-
-
-def test_table_names_are_held_to_the_rules_of_dynamodb() -> None:
-    pattern = PARAMETERS["TableName"]["AllowedPattern"]
-    assert re.fullmatch(pattern, "My_Tickets.2026-v1")
-    for bad in ("", "ab", "a b c", "tickets/*", "a" * 256):
-        assert not re.fullmatch(pattern, bad)
-
-
-def test_the_alarm_topic_is_an_arn_of_sns_in_any_partition() -> None:
-    pattern = PARAMETERS["AlarmTopicArn"]["AllowedPattern"]
-    for good in ("", TOPIC, TOPIC.replace("aws", "aws-us-gov")):
-        assert re.fullmatch(pattern, good)
-    for bad in ("on-call", "ops@example.com", TOPIC.replace("sns", "sqs"), TOPIC + ":x"):
-        assert not re.fullmatch(pattern, bad)
-
-
-def test_own_bucket_names_are_used() -> None:
-    stack = deploy(UploadBucketName="uploads-of-mine", WorkBucketName="work-of-mine")
-    assert stack.properties("UploadBucket")["BucketName"] == "uploads-of-mine"
-    assert stack.properties("WorkBucket")["BucketName"] == "work-of-mine"
-    assert stack.outputs["UploadBucketName"]["Value"] == "uploads-of-mine"
-
-
 def test_every_parameter_changes_what_is_deployed(stack: Stack) -> None:
     other = {
         "TableName": "Purchases",
@@ -108,10 +77,6 @@ def test_a_quality_limit_is_a_percentage_with_this_default(name: str, default: i
     assert (parameter["MinValue"], parameter["Default"], parameter["MaxValue"]) == (0, default, 100)
 
 
-def test_defaults_are_for_aws() -> None:
-    assert PARAMETERS["EmbeddedEngine"]["Default"] == "false"
-
-
 # What an operator asks for: each resource by hand, so that none is forgotten.
 OUTPUTS = {
     "UploadBucketName": "UploadBucket",
@@ -137,11 +102,6 @@ def test_outputs_name_what_an_operator_asks_for(stack: Stack) -> None:
     assert values == {name: stack.ref(resource) for name, resource in OUTPUTS.items()}
 
 
-def test_outputs_say_what_they_are(stack: Stack) -> None:
-    for name, output in stack.outputs.items():
-        assert output["Description"].endswith("."), name
-
-
 def test_the_command_line_finds_every_output_that_it_needs(stack: Stack) -> None:
     assert set(REQUIRED_OUTPUTS) <= stack.outputs.keys()
 
@@ -157,26 +117,6 @@ def order(template: dict[str, Any]) -> list[str]:
 def test_no_resources_wait_for_each_other() -> None:
     template = transformed()
     assert set(order(template)) == template["Resources"].keys()
-
-
-@pytest.mark.parametrize(
-    "reference",
-    [
-        {"Ref": "UploadBucket"},
-        {"Fn::GetAtt": ["UploadBucket", "Arn"]},
-        {"Fn::Sub": "${UploadBucket.Arn}/*"},
-        {"Fn::If": ["OnAws", [{"Fn::Sub": ["${A}", {"A": {"Ref": "UploadBucket"}}]}], ""]},
-    ],
-    ids=lambda reference: next(iter(reference)),
-)
-def test_a_circle_would_be_seen(reference: dict[str, Any]) -> None:
-    """The obvious way to write the queue policy, which CloudFormation refuses."""
-    template = transformed()
-    document = template["Resources"]["UploadQueuePolicy"]["Properties"]["PolicyDocument"]
-    document["Statement"][0]["Condition"] = {"ArnEquals": {"aws:SourceArn": reference}}
-    with pytest.raises(CycleError) as caught:
-        order(template)
-    assert {"UploadBucket", "UploadQueuePolicy"} <= set(caught.value.args[1])
 
 
 @pytest.mark.parametrize("create_table", ["true", "false"])

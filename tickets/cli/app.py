@@ -31,8 +31,9 @@ app = typer.Typer(
     name="tickets",
     cls=_Group,
     help="Loads CSV files of purchase tickets from S3 into DynamoDB and accounts for every row.",
-    epilog="Exit codes: 0 success; 1 a load failed or --timeout ran out, or another process was "
-    "reading the dead-letter queues; 2 the command was used wrongly or could not do its work.",
+    epilog="Exit codes: 0 success; 1 a load failed, --timeout ran out, an audit found missing "
+    "rows, or another process was reading the dead-letter queues; 2 the command was used wrongly "
+    "or could not do its work.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

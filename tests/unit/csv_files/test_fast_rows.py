@@ -1,8 +1,10 @@
-"""Pages against the plain implementation: each record read by ``read_records`` and ``RowReader``,
-each request read back by ``json.loads``. What a row means has its own tests, in ``test_rows``."""
+"""Pages against the plain implementation: each record of a section read by ``RowReader``, each
+request read back by ``json.loads``. What a row means has its own tests, in ``test_rows``, and which
+records there are has its own, in ``test_multiline``."""
 
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import combinations, product
 from typing import Any, NamedTuple
@@ -13,9 +15,13 @@ from hypothesis import strategies as st
 
 from ingestion.csv_files import fast_rows
 from ingestion.csv_files.fast_rows import PAGE_SIZE, Page, PageReader
-from ingestion.csv_files.records import DELIMITERS, Record, WholeRecords, read_records
+from ingestion.csv_files.layout import HeaderLine
+from ingestion.csv_files.multiline import scan
+from ingestion.csv_files.records import BYTE_ORDER_MARK, DELIMITERS, Record
 from ingestion.csv_files.refused_rows import RefusedRow, refused_row
-from ingestion.csv_files.rows import COLUMNS, Key, Refusal, Row, RowReader
+from ingestion.csv_files.row_warnings import row_warnings
+from ingestion.csv_files.rows import COLUMNS, Key, NoRow, Refusal, Row, RowReader
+from ingestion.csv_files.sections import Section, read_sections
 
 KEY = ("ticket_id", "product")
 
@@ -27,35 +33,52 @@ class Header(NamedTuple):
     delimiter: bytes = b","
     key: Sequence[str] = KEY
 
-    def arguments(self) -> tuple[dict[str, int], int, bytes, Sequence[str]]:
+    @property
+    def line(self) -> bytes:
+        return self.delimiter.join((name or "remark").encode() for name in self.fields)
+
+    def arguments(self) -> tuple[dict[str, int], int, bytes, Sequence[str], HeaderLine]:
         columns = {name: at for at, name in enumerate(self.fields) if name}
-        return columns, len(self.fields), self.delimiter, self.key
+        line = HeaderLine.of(self.line)
+        return columns, len(self.fields), self.delimiter, self.key, line
 
     def reader(self) -> PageReader:
         return PageReader(*self.arguments())
 
+    def section(self, text: bytes) -> Section:
+        """A text as one section."""
+        found = scan(text, self.reader().layout, complete=True)
+        return Section(text, len(text), found.special, found.quoted)
+
+    def read(self, text: bytes) -> Page:
+        return self.reader().read(self.section(text))
+
 
 class Plain:
-    """A text as the plain implementation reads it."""
+    """A section as the plain implementation reads it."""
 
-    def __init__(self, header: Header, text: bytes) -> None:
+    def __init__(self, header: Header, section: Section) -> None:
         rows = RowReader(*header.arguments())
         self.items: list[Any] = []
         self.keys: list[Key] = []
         self.records: list[Record] = []
         self.refused: list[RefusedRow] = []
-        self.blank_lines = 0
-        for record in read_records([text], header.delimiter):
-            if not record.raw:
-                self.blank_lines += 1
-                continue
+        self.lines: Counter[str] = Counter()
+        self.warned: Counter[str] = Counter()
+        self.first: dict[str, int] = {}
+        for record in section.records():
             outcome = rows.read(record)
+            kind = outcome.value if isinstance(outcome, NoRow) else "row"
+            self.lines[kind] += record.lines
             if isinstance(outcome, Row):
                 self.items.append(outcome.item)
                 self.keys.append(outcome.key)
                 self.records.append(record)
-            else:
-                assert isinstance(outcome, Refusal)
+                texts = [value["S"] for value in outcome.item.values() if "S" in value]
+                for warning in row_warnings(outcome.key, texts):
+                    self.warned[warning] += 1
+                    self.first.setdefault(warning, record.line)
+            elif isinstance(outcome, Refusal):
                 self.refused.append(
                     refused_row(record.line, outcome.column, outcome.reason, record.raw)
                 )
@@ -82,25 +105,38 @@ def keys(page: Page) -> list[Key]:
 
 
 def check(header: Header, text: bytes) -> Page:
-    """A page must be what the plain implementation makes of its text."""
+    """The page of a text must be what the plain implementation makes of it."""
+    return check_section(header, header.section(text))
+
+
+def check_section(header: Header, section: Section) -> Page:
     reader = header.reader()
-    page, plain = reader.read(text), Plain(header, text)
+    page, plain = reader.read(section), Plain(header, section)
     assert items(page) == plain.items
     assert keys(page) == plain.keys
     # Equal keys are equal, and different ones are not, whichever way each was read.
     assert len(set(page.keys)) == len(set(plain.keys)) == len(set(zip(page.keys, plain.keys)))  # noqa: B905
     assert page.refused == plain.refused
-    assert page.blank_lines == plain.blank_lines
-    assert page.text == text
-    assert page.lines == len(io.BytesIO(text).readlines())
+    lines = Counter(
+        {
+            "row": page.row_lines,
+            "blank": page.blank_lines,
+            "repeated header": page.repeated_headers,
+        }
+    )
+    assert lines == plain.lines
+    assert page.lines == len(io.BytesIO(section.text).readlines()) + section.end_mark_lines
+    told = {kind: one for kind, one in page.warnings.items() if kind != "split_record"}
+    assert {kind: one.rows for kind, one in told.items()} == plain.warned
+    assert {kind: one.line for kind, one in told.items()} == plain.first
     assert list(reader.accepted(page)) == list(zip(plain.records, page.keys, strict=True))
     for accepted in {0, 1, len(plain.records) // 2, len(plain.records)}:
         if accepted <= len(plain.records):
             part = reader.part(page, accepted)
             end = plain.records[accepted - 1].end if accepted else 0
-            assert part.text == text[:end]
+            assert part.section.text == section.text[:end]
             assert (part.requests, part.keys) == (page.requests[:accepted], page.keys[:accepted])
-            before = part.text.count(b"\n")
+            before = part.section.text.count(b"\n")
             assert part.refused == [row for row in page.refused if row.line <= before]
     return page
 
@@ -138,7 +174,7 @@ def one_by_one(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 
 def test_a_page_of_good_rows_as_they_are() -> None:
-    page = Header().reader().read(lines(good(1), good(2, category="", store="Café 😀\u2028")))
+    page = Header().read(lines(good(1), good(2, category="", store="Café 😀\u2028")))
     assert page.requests == [
         b'{"PutRequest":{"Item":{"ticket_id":{"S":"T1"},"product":{"S":"Tea"},"basket_id":{"S":"B1"'
         b'},"timestamp":{"S":"2026-01-31T23:59:59Z"},"category":{"S":"Drinks"},"quantity":{"N":"2"}'
@@ -148,13 +184,13 @@ def test_a_page_of_good_rows_as_they_are() -> None:
         ',"store":{"S":"Café 😀\u2028"}}}}'.encode(),
     ]
     assert page.keys == [(b"T1", b"Tea"), (b"T2", b"Tea")]
-    assert (page.refused, page.blank_lines, page.lines) == ([], 0, 2)
+    assert (page.refused, page.warnings, page.lines) == ([], {}, 2)
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 def test_good_rows_are_read_by_the_page(one_by_one: list[bytes], end: bytes) -> None:
     rows = [*many(), good(1, product='"Tea, green"'), good(2, store='"a\n""b"""')]
-    page = Header().reader().read(lines(*rows, end=end))
+    page = Header().read(lines(*rows, end=end))
     assert one_by_one == []
     assert len(page.requests) == 32
 
@@ -177,7 +213,7 @@ def test_few_rows_beside_an_odd_one_are_read_one_by_one(
 ) -> None:
     """The page is halved until few are left, so a bad row does not make its page slow."""
     rows = many(999)
-    Header().reader().read(lines(*rows[:place], odd, *rows[place:]))
+    Header().read(lines(*rows[:place], odd, *rows[place:]))
     assert len(one_by_one) <= 8
     assert odd in one_by_one or not odd
 
@@ -186,7 +222,7 @@ def test_few_rows_beside_an_odd_one_are_read_one_by_one(
 def test_quotes_and_backslashes_as_data_need_no_closer_look(
     one_by_one: list[bytes], store: str
 ) -> None:
-    page = Header().reader().read(lines(*many(9), good(0, store=f"x{store}")))
+    page = Header().read(lines(*many(9), good(0, store=f"x{store}")))
     assert one_by_one == []
     item = json.loads(page.requests[-1])["PutRequest"]["Item"]
     assert item["store"] == {"S": f"x{store}"}
@@ -256,8 +292,8 @@ def test_fields_that_a_row_lacks_are_not_taken_from_another_one(short: bytes, lo
 
 def test_a_row_that_ends_with_a_delimiter_does_not_run_into_the_next_one() -> None:
     assert items(check(Header(), lines(good(1, store=""), good(2))))[0]["store"] == {"S": ""}
-    page = check(Header(), lines(good(1), b"," * 6, good(2)))
-    assert page.refused == [(2, "ticket_id", "missing_value", "," * 6)]
+    page = check(Header(), lines(good(1), b"T9" + b"," * 6, good(2)))
+    assert page.refused == [(2, "product", "missing_value", "T9,,,,,,")]
 
 
 @pytest.mark.parametrize(
@@ -372,7 +408,8 @@ def test_a_page_makes_no_batch_of_more_than_16_megabytes() -> None:
     data = lines(*[small] * 500, *[large] * 2, *[small] * 1000, large)
     blocks = [data[at : at + PAGE_SIZE] for at in range(0, len(data), PAGE_SIZE)]
     reader = Header().reader()
-    pages = [reader.read(text) for text in WholeRecords(blocks, b",")]
+    sections = read_sections(blocks, reader.layout, ends_file=True)
+    pages = [reader.read(section) for section in sections]
     assert sum(len(page.requests) for page in pages) == 1503
     largest = max(sum(sorted(map(len, page.requests))[-25:]) for page in pages)
     assert 6 * ROOM < largest < 16_000_000 / 4
@@ -432,6 +469,7 @@ TEXTS = st.sampled_from(
         *(b",", b";", b"\t", b"|", b"+5", b"-0", b"1.5", b"9" * 38, b"9" * 39, b"+" + b"9" * 38),
         *(b"2026-02-28T23:59", b"2026-02-29T23:59", b"2026-01-01 00:00:00.5+01:00", b"2026-01-01"),
         *("é".encode(), "\u2028".encode(), "😀".encode(), "\u00a0".encode(), "\ufeff".encode()),
+        *(b" a", b"a ", b" ", b"a\t", "\u00a0a".encode(), "a\u00a0".encode(), b'="0001"', b'="'),
         *(b"\xff", b"\xc3", b"\x80", b"\xed\xa0\x80", b"\xf0\x9f\x98"),
         *(b"x" * 1024, b"x" * 1025, b"x" * 2048, b"x" * 2049, b"\xc3\xa9" * 513),
     ]
@@ -476,7 +514,10 @@ def records(draw: st.DrawFn, header: Header) -> bytes:
         st.sampled_from(["good"] * 4 + ["quoted", "odd", "odd", "fields", "bytes", "blank"])
     )
     if kind == "blank":
-        return b""
+        empty = header.delimiter.join([b'""'] * len(header.fields))
+        return draw(
+            st.sampled_from([b"", header.delimiter * 3, empty, header.line, b"\f" + header.line])
+        )
     if kind == "bytes":
         alphabet = [b'"', b"\r", b"\\", b"a", b"1", b"\xff", header.delimiter, b"\n"]
         return b"".join(draw(st.lists(st.sampled_from(alphabet), max_size=12)))
@@ -490,7 +531,8 @@ def records(draw: st.DrawFn, header: Header) -> bytes:
         fields[at] = draw(st.sampled_from(QUOTINGS))(draw(TEXTS))
     if kind == "fields":
         fields = draw(st.sampled_from([fields[:-1], [*fields, b""], [*fields, b"x"], fields[1:]]))
-    return header.delimiter.join(fields)
+    mark = draw(st.sampled_from([b""] * 9 + [b"\f", BYTE_ORDER_MARK]))
+    return mark + header.delimiter.join(fields)
 
 
 @st.composite
@@ -504,14 +546,12 @@ def files(draw: st.DrawFn, most: int) -> tuple[Header, bytes]:
 
 def check_file(header: Header, data: bytes, block: int) -> None:
     """By the pages that its blocks make, as the writer gets them."""
-    texts = WholeRecords(
-        [data[at : at + block] for at in range(0, len(data), block)], header.delimiter
-    )
-    read = b""
-    for text in texts:
-        check(header, text)
-        read += text
-    assert read + texts.rest == data
+    blocks = [data[at : at + block] for at in range(0, len(data), block)]
+    size = 0
+    for section in read_sections(blocks, header.reader().layout, ends_file=True):
+        check_section(header, section)
+        size += section.size
+    assert size == len(data)
 
 
 @given(files(most=25), st.sampled_from([40, 200, 10_000]))

@@ -86,7 +86,7 @@ def test_the_last_rows_can_be_forgotten(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_row_that_the_table_refused_is_forgotten_and_its_equals_are_not() -> None:
     digests = collected([5, 1, 5, 9, 5])
     for one in (b"5", b"9"):
-        digests.forget((one,))
+        digests.forget([(one,)])
     assert (len(digests), found(digests)) == (3, ([1, 5], [5]))
-    digests.forget((b"5",))
+    digests.forget([(b"5",)])
     assert (len(digests), found(digests)) == (2, ([1, 5], []))

@@ -7,16 +7,12 @@ import io
 import json
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
-from benchmarks.ticket_file import NO_QUOTES, QUOTED, TicketFile
+from benchmarks.ticket_file import QUOTED
 from benchmarks.write_path import money, native
 from benchmarks.write_path.bench import not_exactly_once, wrong_rows
 from benchmarks.write_path.native import Behaviour, Stats, Stub, running_stub
@@ -36,19 +32,6 @@ ROW = {
 
 def stats(items: int, distinct: int, hash_: int) -> Stats:
     return Stats(1, items, distinct, hash_, 0, 0, 0, 1, 0.0)
-
-
-def test_a_file_without_quotes_has_none_and_one_with_quotes_has_5_percent() -> None:
-    def body(file: TicketFile) -> bytes:
-        return b"".join(file.blocks(0, file.size, 10_000))
-
-    assert b'"' not in body(TicketFile(100_000, NO_QUOTES))
-    quoted = body(TicketFile(100_000, QUOTED)).decode()
-    rows = list(csv.DictReader(io.StringIO(quoted, newline="")))
-    # A field needs quotes for a comma, a quote or a newline in it.
-    needing = sum(any(sign in value for sign in ',"\n') for row in rows for value in row.values())
-    assert (len(rows), needing) == (2000, 100)
-    assert len({(row["ticket_id"], row["product"]) for row in rows}) == 2000
 
 
 def test_a_sample_knows_what_any_number_of_its_tiles_holds(tmp_path: Path) -> None:
@@ -199,41 +182,3 @@ def test_the_floor_sends_every_row_once(stub: Stub, tmp_path: Path, tls: bool) -
     native.run_floor(sample.path, sample.size(1), stub.ports[tls], tls, 32)
     assert not_exactly_once(sample.expected(1), stub.stats()) is None
     assert stub.stats().most_in_flight == 32
-
-
-def test_the_floor_signs_as_botocore_does(stub: Stub, tmp_path: Path) -> None:
-    came: list[tuple[dict[str, str], bytes]] = []
-
-    class Server(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            came.append((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
-            answer = b'{"UnprocessedItems":{}}'
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    sample = Sample(tmp_path / "rows.csv", NO_QUOTES, 200_000)
-    with http.server.HTTPServer(("127.0.0.1", 0), Server) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        native.run_floor(sample.path, sample.size(1), server.server_port, False, 1)
-        server.shutdown()
-    assert len(came) == 40
-    for headers, body in (came[0], came[-1]):
-        names = ("Host", "Content-Type", "X-Amz-Target")
-        request = AWSRequest(
-            "POST",
-            f"http://{headers['Host']}/",
-            {name: headers[name] for name in names},
-            body,
-        )
-        request.context["timestamp"] = headers["X-Amz-Date"]
-        auth = SigV4Auth(Credentials("key", "secret"), "dynamodb", "us-east-1")
-        request.headers["X-Amz-Date"] = headers["X-Amz-Date"]
-        text = auth.string_to_sign(request, auth.canonical_request(request))
-        assert headers["Authorization"].endswith(f"Signature={auth.signature(text, request)}")
