@@ -193,3 +193,21 @@ def test_a_corrected_file_is_another_load(stack: RunningStack) -> None:
     execution = stack.load(key, file.body)
     report = assert_loaded(stack, execution, file)
     assert report["executions"] == [execution["executionArn"]]
+
+
+def test_rows_that_a_spreadsheet_gave_one_id_fail_a_load_with_a_sentence_about_keys(
+    stack: RunningStack,
+) -> None:
+    file = TicketFile("one-id")
+    for basket in range(99):
+        row = f"{{}}-1.23457E+12,Soap,B{basket},{TIME},Home,1,Lyon"
+        file.refused(row, "", "superseded")
+    file.raw(f"{{}}-1.23457E+12,Soap,B99,{TIME},Home,1,Lyon")
+    execution = stack.load("endings/one-id.csv", file.body)
+
+    assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")
+    [letter] = stack.all_dead_letters(execution["executionArn"])
+    assert letter["error"] == "LoadIncomplete"
+    assert "99 of 100 rows are superseded by a later row with an equal key" in letter["cause"]
+    assert stack.refused_rows(letter["result"]["refused_rows"]) == file.notes
+    assert_same_items(stack, file)

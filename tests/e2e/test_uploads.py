@@ -29,6 +29,43 @@ def test_a_poison_message_ends_in_its_queue_and_holds_nothing_up(stack: RunningS
         assert len(stack.executions(upload.key)) == 1
 
 
+def test_uploads_that_sns_and_eventbridge_announce_are_loaded_beside_a_broken_record(
+    stack: RunningStack,
+) -> None:
+    """As where several consumers share the bucket; S3's own events are taken out of the queue."""
+    by_sns, by_rule = TicketFile("by-sns").rows(20), TicketFile("by-rule").rows(20)
+    url = stack.names.upload_queue_url
+    with stack.failed_uploads_return_after(seconds=1):
+        with stack.uploads_held():
+            uploads = [
+                stack.upload("uploads/by sns.csv", by_sns.body),
+                stack.upload("uploads/by+rule.csv", by_rule.body),
+            ]
+            events: list[str] = []
+            until(lambda: events.extend(stack.receive(url)) or len(events) == 2, "S3's events")
+            [record] = json.loads(min(events, key=lambda body: "by%2Brule" in body))["Records"]
+            broken = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "uploads"}}}
+            message = json.dumps({"Records": [broken, record]})
+            wrapped = {"Type": "Notification", "TopicArn": "arn:aws:sns", "Message": message}
+            rule = {
+                "source": "aws.s3",
+                "detail-type": "Object Created",
+                "detail": {
+                    "bucket": {"name": uploads[1].bucket},
+                    "object": {"key": uploads[1].key, "version-id": uploads[1].version_id},
+                    "requester": "000000000000",
+                },
+            }
+            for body in (wrapped, rule):
+                stack.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))
+        for upload, file in zip(uploads, (by_sns, by_rule), strict=True):
+            assert_loaded(stack, stack.ended(stack.execution_of(upload)), file)
+        until(lambda: stack.queue_is_empty(url), "an empty upload queue")
+    assert stack.receive(stack.names.upload_dead_letter_queue_url) == [json.dumps(wrapped)]
+    for upload in uploads:
+        assert len(stack.executions(upload.key)) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "key"),
     [

@@ -74,6 +74,11 @@ class KeyDigests:
             raise ValueError(f"{surplus} rows are more than can be forgotten.")
         del self._recent[len(self._recent) - surplus :]
 
+    def clear(self) -> None:
+        """Forget all rows."""
+        self._runs.clear()
+        self._recent = array("Q")
+
     def forget(self, keys: Iterable[EncodedKey]) -> None:
         """Forget one row for each of these keys: the table has refused it."""
         self._forgotten = array("Q", sorted([*self._forgotten, *self._digest(keys)]))

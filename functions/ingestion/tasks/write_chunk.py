@@ -228,6 +228,7 @@ class ChunkWriter:
         distinct, repeated = write_digests(self._s3, self._work_bucket, digests, tally.keys)
         if not repeated:
             return Finished(0, 0, distinct, 0)
+        tally.keys.clear()  # their memory is needed for the keys themselves
         needed = finding_seconds(len(repeated), before.end - before.start)
         can_wait = before.next_byte < before.end
         if can_wait and self._clock() + needed > deadline:

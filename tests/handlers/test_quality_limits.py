@@ -1,5 +1,5 @@
-"""When a load fails though all that can be written is written: too many refused rows. Ledger and
-report say which was the first."""
+"""Quality limits: which loads fail although everything that can be written is written. Ledger and
+report say where the first error is."""
 
 import json
 
