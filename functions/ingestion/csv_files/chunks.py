@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from ingestion.csv_files.layout import Layout
 from ingestion.csv_files.multiline import is_plain_row
-from ingestion.csv_files.records import MAX_RECORD, without_line_end
+from ingestion.csv_files.records import MAX_RECORD_BYTES, without_line_end
 from ingestion.csv_files.sections import Section
 
-MAX_SEARCH = MAX_RECORD
+MAX_SEARCH = MAX_RECORD_BYTES
 """Bytes behind a multiple of the chunk size in which a plain row is looked for."""
 
 _FIRST_READ = 16 * 1024
@@ -73,7 +73,7 @@ class BoundaryFinder:
                 return
             line_end = text.find(b"\n", newline + 1) + 1
             line = text[newline + 1 : line_end or len(text)]
-            if not (line_end or complete or len(line) > MAX_RECORD):
+            if not (line_end or complete or len(line) > MAX_RECORD_BYTES):
                 self._text, self._offset = text[newline:], offset + newline
                 self._search_from = max(self._search_from, self._offset)
                 return

@@ -32,6 +32,8 @@ _USUAL_SIGNS = frozenset("‘’“”„–—…€£°§«»©®™²³½¼·
 
 
 def is_utf8(text: bytes) -> bool:
+    if text.isascii():  # quicker, and usual
+        return True
     try:
         text.decode()
     except UnicodeDecodeError:

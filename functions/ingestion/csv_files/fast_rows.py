@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from ingestion.csv_files.item_json import (
-    TO_ESCAPE,
     EncodedKey,
     escape,
     put_request,
@@ -19,13 +18,9 @@ from ingestion.csv_files.item_json import (
 )
 from ingestion.csv_files.key_rules import NO_RULES, KeyRules, canonical_number
 from ingestion.csv_files.layout import HeaderLine
-from ingestion.csv_files.multiline import Kind, quoted_records, split_quoted
-from ingestion.csv_files.records import (
-    BYTE_ORDER_MARK,
-    Record,
-    fields_of,
-    values_of,
-)
+from ingestion.csv_files.multiline import Kind
+from ingestion.csv_files.page_fields import FieldSplitter
+from ingestion.csv_files.records import Record
 from ingestion.csv_files.refused_rows import RefusedRow, refused_row
 from ingestion.csv_files.row_warnings import BLANKS, Warned, row_warnings
 from ingestion.csv_files.rows import (
@@ -121,12 +116,8 @@ class PageReader:
     ) -> None:
         self._rows = RowReader(columns, width, delimiter, key, header, rules)
         self.layout = self._rows.layout
-        self._delimiter = delimiter
         self._width = width
-        self._line_end = delimiter + b"\n" + delimiter
-        # What a plain text must be free of. Each LF in it ends a record, no delimiter is left in a
-        # field, and quotes and backslashes are escaped beforehand.
-        self._to_escape = TO_ESCAPE.translate(None, b'\n"\\' + delimiter)
+        self._splitter = FieldSplitter(self.layout)
         self._key = [columns[name] for name in key]
         self._key_numbers = [columns[name] for name in key if name in rules.numbers]
         self._max_bytes = [(columns[name], longest) for name, longest in rules.max_bytes.items()]
@@ -186,7 +177,9 @@ class PageReader:
         section = page.section
         text = section.text[start:end]
         step = self._width + 1
-        fields = self._fields(section, start, end)
+        # Of a longer text, an item's size may be over DynamoDB's limit.
+        short = len(text) <= MAX_ITEM_BYTES - 100
+        fields = self._splitter.split(section, start, end) if short else None
         if fields and self._has_good_numbers(fields):
             key_columns = [fields[column::step] for column in self._key]
             keys = [b"\n%b\n" % b"\n".join(column) for column in key_columns]
@@ -286,76 +279,6 @@ class PageReader:
                 if not rest:
                     return
 
-    def _fields(self, section: Section, start: int, end: int) -> list[bytes] | None:
-        """The fields of all records of a part, one after the other and as they go into JSON, behind
-        each record's an LF. None if a record has not the header's number of fields, or anything
-        else asks for a closer look."""
-        text = section.text[start:end]
-        if not text.endswith(b"\n") or len(text) > MAX_ITEM_BYTES - 100 or not _is_utf8(text):
-            return None
-        if _has_marks(text):
-            return None
-        quoted = section.quoted_between(start, end)
-        if quoted is None:
-            if values := split_quoted(text, self.layout):
-                return self._fields_all_quoted(values)
-            quoted = quoted_records(text, self.layout)
-            start = 0
-            if quoted is None:
-                return None
-        if not quoted:
-            return self._fields_without_quotes(text)
-        stretches = []  # of records without quoted fields
-        done = 0
-        for match in quoted:
-            first, last = match.span()
-            stretches.append(text[done : first - start])
-            done = last - start
-        stretches.append(text[done:])
-        plain_fields = self._fields_without_quotes(b"".join(stretches))
-        if plain_fields is None:
-            return None
-        step = self._width + 1
-        fields = []
-        done = 0
-        for stretch, match in zip(stretches, quoted, strict=False):
-            if stretch:
-                following = done + stretch.count(b"\n") * step
-                fields += plain_fields[done:following]
-                done = following
-            fields += map(escape, values_of(fields_of(match)))
-            fields.append(b"\n")
-        fields += plain_fields[done:]
-        return fields
-
-    def _fields_all_quoted(self, values: list[bytes]) -> list[bytes] | None:
-        """What ``_fields`` gives, for records that ``split_quoted`` has split."""
-        joined = b"".join(values)
-        if len(joined.translate(None, TO_ESCAPE)) < len(joined):
-            values = list(map(escape, values))
-        fields = [b"\n"] * (len(values) // self._width * (self._width + 1))
-        for column in range(self._width):
-            fields[column :: self._width + 1] = values[column :: self._width]
-        return fields
-
-    def _fields_without_quotes(self, text: bytes) -> list[bytes] | None:
-        """What ``_fields`` gives, for records without quoted fields."""
-        plain = text.replace(b"\r\n", b"\n")
-        # A quote is data, and escaped as ``escape`` would.
-        plain = plain.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-        if len(plain.translate(None, self._to_escape)) < len(plain):
-            plain = plain.replace(b"\r\n", b"\n")  # they were CR CR LF
-            if len(plain.translate(None, self._to_escape)) < len(plain):
-                return None
-        records = plain.count(b"\n")
-        fields = plain.replace(b"\n", self._line_end).split(self._delimiter)
-        fields.pop()  # what follows the last LF, nothing
-        # There is one LF for each record, and none in a value, where it would be escaped. If each
-        # is where a record of the right width has it, then all records are of that width.
-        if fields[self._width :: self._width + 1] != [b"\n"] * records:
-            return None
-        return fields
-
     def _are_good(self, fields: list[bytes], keys: list[bytes]) -> bool:
         """Whether all values are what RowReader takes. ``keys`` are the columns of the key, an LF
         before each value and behind the last one."""
@@ -431,21 +354,3 @@ def _has_longer(column: bytes, longest: int) -> bool:
 def _decoded(field: bytes) -> str:
     """The value of a field as it goes into JSON."""
     return str(json.loads(b'"%b"' % field))
-
-
-def _is_utf8(text: bytes) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _has_marks(text: bytes) -> bool:
-    """Whether a record may begin with a mark, which is dropped."""
-    return b"\f" in text or (
-        # The byte alone is rare, and looked for faster.
-        b"\xef" in text and BYTE_ORDER_MARK in text
-    )

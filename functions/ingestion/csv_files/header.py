@@ -9,7 +9,7 @@ from ingestion.csv_files.encodings import is_utf8, looks_like, utf16_without_mar
 from ingestion.csv_files.layout import MAX_COLUMNS, HeaderLine
 from ingestion.csv_files.records import (
     DELIMITERS,
-    Taken,
+    State,
     marks_end,
     take_record,
     values_of,
@@ -127,7 +127,7 @@ def _read_header(head: bytes, complete: bool) -> FileFacts | list[Reason]:
     best: tuple[int, bytes, list[str]] | None = None
     for delimiter in DELIMITERS:
         taken = take_record(line, 0, len(line), delimiter, len(line) + 1, complete=True)
-        if not isinstance(taken, Taken) or (line_end == len(head) and not complete):
+        if taken.state is not State.CLOSED or (line_end == len(head) and not complete):
             continue
         names = [value.decode(errors="replace").strip() for value in values_of(taken.fields)]
         known = len({name.lower() for name in names}.intersection(COLUMNS))

@@ -5,7 +5,7 @@ file's number of fields, each fitting its column. A *plain row* is a line that, 
 closed at its end, is valid, and has no quote in an unquoted field. A record of several lines stands
 only if
 
-(a) it is closed within MAX_RECORD bytes and before its chunk ends, and is valid;
+(a) it is closed within MAX_RECORD_BYTES and before its chunk ends, and is valid;
 (b) no line after its first is a plain row, and no line between its first and last is valid by
     itself;
 (c) it can't be two rows that a stray quote joined: no field has a line that ends as a row ends
@@ -23,16 +23,19 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
+from ingestion.csv_files.encodings import is_utf8
 from ingestion.csv_files.layout import Layout
 from ingestion.csv_files.records import (
     BYTE_ORDER_MARK,
     FORM_FEED,
     LF,
     LINE_END,
-    MAX_RECORD,
-    NotTaken,
+    MAX_RECORD_BYTES,
+    State,
     Taken,
+    closing_quote,
     fields_of,
+    take_fields,
     take_record,
     values_of,
     without_line_end,
@@ -84,12 +87,12 @@ def is_plain_row(line: bytes, layout: Layout) -> bool:
 def _read_line(line: bytes, layout: Layout) -> tuple[bool, bool]:
     """Whether a line without marks and line end is by itself a valid row, and a plain one."""
     invalid = False, False
-    if line.count(layout.delimiter) < layout.width - 1 or len(line) > MAX_RECORD:
+    if line.count(layout.delimiter) < layout.width - 1 or len(line) > MAX_RECORD_BYTES:
         return invalid
     plain = True
     if b'"' in line:
         taken = take_record(line, 0, len(line), layout.delimiter, layout.width, complete=True)
-        if not isinstance(taken, Taken):
+        if taken.state is not State.CLOSED:
             return invalid
         fields = values_of(taken.fields)
         plain = not any(b'"' in one for one in taken.fields if not one.startswith(b'"'))
@@ -97,21 +100,11 @@ def _read_line(line: bytes, layout: Layout) -> tuple[bool, bool]:
         fields = line.split(layout.delimiter)
     if not _is_valid(fields, layout) or not any(fields) or layout.is_header(line):
         return invalid
-    return (True, plain) if _is_utf8(line) else invalid
+    return (True, plain) if is_utf8(line) else invalid
 
 
 def _is_valid(fields: list[bytes], layout: Layout) -> bool:
     return len(fields) == layout.width and layout.fits(fields)
-
-
-def _is_utf8(text: bytes) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def scan(text: bytes, layout: Layout, *, complete: bool) -> Scan:
@@ -173,6 +166,9 @@ class _Search:
         self._stop = stop
         self._complete = complete
         self._layout = layout
+        self._after_stray = False
+        self._rests: dict[int, tuple[int, int]] = {}
+        """By the starts of lines, what ``_rest`` has found."""
         self._no_row_between = 0, 0
         """Two places: of the lines from the first on, that at the second is the first row."""
 
@@ -188,7 +184,10 @@ class _Search:
             if quote and text[quote - 1] not in opens_after and not self._only_marks_before(quote):
                 continue
             start = text.rfind(b"\n", 0, quote) + 1
-            match = pattern.match(text, start, min(stop, start + MAX_RECORD + 1))
+            # Behind a stray quote there are likely to be more of them. So as not to read ahead from
+            # each, what is known of the lines that follow decides whether it is worth while.
+            ahead = self._line_end(quote) if self._after_stray else start + MAX_RECORD_BYTES + 1
+            match = pattern.match(text, start, min(stop, ahead))
             if match and find(b"\n", quote, match.end() - 1) < 0:
                 self.quoted.append(match)
                 position = match.end()
@@ -197,8 +196,10 @@ class _Search:
                 one = self._judge(start, match)
             except _NeedsMore:
                 return start
-            if one.kind is Kind.ROW and match:
+            # The last record of a file may have no line end; then it is no match.
+            if one.kind is Kind.ROW and (match := match or pattern.match(text, start, one.end)):
                 self.quoted.append(match)
+            self._after_stray = one.kind is Kind.STRAY_QUOTE
             self.special.append(one)
             position = one.end
         return stop
@@ -218,9 +219,14 @@ class _Search:
     def _judge(self, start: int, match: re.Match[bytes] | None) -> Special:
         """Judge the record at ``start``, which has a quoted field. ``match`` is the pattern's."""
         line_end = self._line_end(start)
-        if not match and not self._is_open(start, line_end):
-            return Special(start, line_end, Kind.BY_ITSELF)
-        taken = Taken(match.end(), fields_of(match)) if match else self._take(start)
+        taken: Taken | None
+        if match:
+            taken = Taken(State.CLOSED, match.end(), fields_of(match))
+        else:
+            line = self._take_line(start, line_end)
+            if line.state is not State.OPEN:
+                return Special(start, line_end, Kind.BY_ITSELF)
+            taken = self._take(start, line_end, len(line.fields))
         if taken is None:
             return Special(start, line_end, Kind.STRAY_QUOTE)
         valid, stands = self._stands(start, taken)
@@ -234,35 +240,71 @@ class _Search:
     def _line_end(self, position: int) -> int:
         return self._text.find(b"\n", position, self._stop) + 1 or self._stop
 
-    def _take(self, start: int) -> Taken | None:
-        """The record, if it is closed within MAX_RECORD bytes and has as many fields as the header.
-        A delimiter at its end makes no field here."""
+    def _take_line(self, start: int, end: int) -> Taken:
+        """A line, read as if the text ended with it."""
+        line = without_line_end(self._text[start:end])
+        delimiter = self._layout.delimiter
+        return take_record(line, 0, len(line), delimiter, len(line) + 1, complete=True)
+
+    def _take(self, start: int, line_end: int, fields: int) -> Taken | None:
+        """The record that begins at ``start`` and has ``fields`` whole fields on its first line, if
+        it is closed soon enough and has as many fields as the header. A delimiter at its end makes
+        no field here."""
         text, layout = self._text, self._layout
-        limit = start + MAX_RECORD + 1
-        stop = min(self._stop, limit)
-        match = layout.pattern.match(text, start, stop)
-        if match:
-            return Taken(match.end(), fields_of(match))
-        complete = self._complete and stop == self._stop
-        taken = take_record(
-            text, start, stop, layout.delimiter, layout.width + 1, complete=complete
-        )
-        if taken is NotTaken.OPEN and not self._complete and len(text) < limit:
+        limit = start + MAX_RECORD_BYTES + 1
+        following, end = self._rest(line_end)
+        fields += following
+        if not end and fields <= layout.width and not self._complete and len(text) < limit:
             raise _NeedsMore
-        if isinstance(taken, NotTaken):
+        longest = limit if text.endswith(b"\n", start, end) else limit - 1
+        if not start < end <= longest or not layout.width <= fields <= layout.width + 1:
             return None
-        fields = taken.fields
-        if len(fields) == layout.width + 1 and not fields[-1]:
-            fields = fields[:-1]
-        longest = limit if text.endswith(b"\n", start, taken.end) else limit - 1
-        if len(fields) != layout.width or taken.end > longest:
-            return None
-        return taken
+        taken = take_record(text, start, end, layout.delimiter, fields, complete=True)
+        return taken if fields == layout.width or not taken.fields[-1] else None
+
+    def _rest(self, start: int) -> tuple[int, int]:
+        """Of a record that is open where a line starts: how many more fields it has, and where it
+        ends. The end is 0 if the text ends first, and -1 if text follows a closing quote.
+
+        This is the same for all records that are open there, so each line is read once.
+        """
+        lines = []
+        at = start
+        fields = end = 0
+        while at < self._stop and at not in self._rests:
+            line_end = self._line_end(at)
+            state, closed = self._take_line_within_quotes(at, line_end)
+            lines.append((at, closed))
+            at = line_end
+            if state is not State.OPEN:
+                end = line_end if state is State.CLOSED else -1
+                break
+        else:
+            fields, end = self._rests.get(at, (0, 0))
+        for line, closed in reversed(lines):
+            fields += closed
+            self._rests[line] = fields, end
+        return fields, end
+
+    def _take_line_within_quotes(self, start: int, end: int) -> tuple[State, int]:
+        """A line that begins within quotes: how far the record could be read, and how many fields
+        end on it."""
+        line = without_line_end(self._text[start:end])
+        quote = closing_quote(line, 0, len(line))
+        if quote < 0:
+            return State.OPEN, 0
+        if quote + 1 == len(line):
+            return State.CLOSED, 1
+        delimiter = self._layout.delimiter
+        if line[quote + 1] != delimiter[0]:
+            return State.MALFORMED, 1
+        taken = take_fields(line, quote + 2, len(line), delimiter, len(line) + 1, complete=True)
+        return taken.state, 1 + len(taken.fields)
 
     def _stands(self, start: int, taken: Taken) -> tuple[bool, bool]:
         """Whether a record of several lines is valid, and whether it stands."""
         fields = values_of(taken.fields)
-        if not _is_valid(fields, self._layout) or not _is_utf8(self._text[start : taken.end]):
+        if not _is_valid(fields, self._layout) or not is_utf8(self._text[start : taken.end]):
             return False, False
         if not self._layout.judges_line_ends or self._has_no_quoted_delimiter(start, taken):
             return True, True
@@ -326,20 +368,16 @@ class _Search:
         while at < end:
             line_end = self._line_end(at)
             valid, _ = self._read_line(at, line_end)
-            if valid or (self._is_open(at, line_end) and self._record_stands(at)):
+            if valid or self._begins_row(at, line_end):
                 self._no_row_between = start, at
                 return True
             at = line_end
         return False
 
-    def _is_open(self, start: int, end: int) -> bool:
-        """Whether a line ends within quotes."""
-        line = without_line_end(self._text[start:end])
-        taken = take_record(
-            line, 0, len(line), self._layout.delimiter, len(line) + 1, complete=True
-        )
-        return taken is NotTaken.OPEN
-
-    def _record_stands(self, start: int) -> bool:
-        taken = self._take(start)
+    def _begins_row(self, start: int, line_end: int) -> bool:
+        """Whether a row of several lines begins with a line."""
+        line = self._take_line(start, line_end)
+        if line.state is not State.OPEN:
+            return False
+        taken = self._take(start, line_end, len(line.fields))
         return taken is not None and self._stands(start, taken)[1]

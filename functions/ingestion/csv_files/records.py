@@ -19,7 +19,7 @@ LF = ord("\n")
 FORM_FEED = ord("\f")
 DELIMITERS = (b",", b";", b"\t", b"|")
 
-MAX_RECORD = 1024 * 1024
+MAX_RECORD_BYTES = 1024 * 1024
 """Bytes of the longest record, without its LF. DynamoDB's own limit for an item is 400 KB."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -45,19 +45,21 @@ class Record(NamedTuple):
         return self.raw.count(b"\n") + 1
 
 
-class Taken(NamedTuple):
-    """A whole record: where its line end ends, and its fields with the quotes around them."""
+class State(Enum):
+    """How far a record could be read."""
 
+    CLOSED = "to its end"
+    OPEN = "to the end of the text, where it is not over yet"
+    MALFORMED = "to text that follows a closing quote"
+    TOO_MANY_FIELDS = "to the end of as many fields as were asked for"
+
+
+class Taken(NamedTuple):
+    """What was read of a record: how far, and the whole fields with the quotes around them."""
+
+    state: State
     end: int
     fields: list[bytes]
-
-
-class NotTaken(Enum):
-    """Why no whole record was found."""
-
-    OPEN = "The text ends before the record does."
-    MALFORMED = "Text follows a closing quote."
-    TOO_MANY_FIELDS = "It has more fields than asked for."
 
 
 class MalformedField(NamedTuple):
@@ -102,36 +104,48 @@ def fields_of(match: re.Match[bytes]) -> list[bytes]:
 
 def take_record(
     text: bytes, start: int, stop: int, delimiter: bytes, max_fields: int, *, complete: bool
-) -> Taken | NotTaken:
+) -> Taken:
     """Read the record that begins at ``start``, wherever its line ends stand.
 
     ``text`` counts up to ``stop``; if it is ``complete``, a record may end there without line end.
     """
-    fields: list[bytes] = []
     at = marks_end(text, start)
+    return take_fields(text, at, stop, delimiter, max_fields, complete=complete)
+
+
+def take_fields(
+    text: bytes, at: int, stop: int, delimiter: bytes, max_fields: int, *, complete: bool
+) -> Taken:
+    """What ``take_record`` does, from the start of some field on."""
+    fields: list[bytes] = []
     newline = text.find(b"\n", at, stop)
     while len(fields) < max_fields:
         if at < stop and text[at] == QUOTE:
             end = closing_quote(text, at + 1, stop) + 1
             if not end or (end == stop and not complete):
-                return NotTaken.OPEN
+                return Taken(State.OPEN, stop, fields)
             fields.append(text[at:end])
             if end == stop:
-                return Taken(end, fields)
+                return Taken(State.CLOSED, end, fields)
             if text[end] != delimiter[0]:
                 line_end = LINE_END.match(text, end, stop)
-                return Taken(line_end.end(), fields) if line_end else NotTaken.MALFORMED
+                if line_end:
+                    return Taken(State.CLOSED, line_end.end(), fields)
+                return Taken(State.MALFORMED, end, fields)
             if newline < end:
                 newline = text.find(b"\n", end, stop)
         else:
             end = text.find(delimiter, at, stop if newline < 0 else newline)
             if end < 0 and newline < 0:
-                return Taken(stop, [*fields, text[at:stop]]) if complete else NotTaken.OPEN
+                if not complete:
+                    return Taken(State.OPEN, stop, fields)
+                return Taken(State.CLOSED, stop, [*fields, text[at:stop]])
             if end < 0:
-                return Taken(newline + 1, [*fields, without_line_end(text[at : newline + 1])])
+                fields.append(without_line_end(text[at : newline + 1]))
+                return Taken(State.CLOSED, newline + 1, fields)
             fields.append(text[at:end])
         at = end + 1
-    return NotTaken.TOO_MANY_FIELDS
+    return Taken(State.TOO_MANY_FIELDS, at, fields)
 
 
 def closing_quote(text: bytes, at: int, stop: int) -> int:

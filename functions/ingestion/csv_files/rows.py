@@ -34,7 +34,7 @@ REASONS = {
     "too_few_fields": "the row has fewer fields than the header",
     "too_many_fields": "the row has more fields than the header",
     "malformed_quote": "text follows a closing quote",
-    "stray_quote": "a quote opens a field that no quote closes, or one in another row does",
+    "stray_quote": "a quote opens a field that is not closed in the same row",
     "record_too_long": "the line is longer than 1 MiB",
     "not_utf8": "the row is not UTF-8",
     "value_too_long": "a value is longer than DynamoDB can store it",

@@ -1,7 +1,7 @@
 """Reads a chunk as sections: stretches of whole records, about one block long each.
 
 The records of a chunk, one after another, with the end mark of its file, are its bytes. Memory: one
-block, and up to twice MAX_RECORD where a quote has to be looked for.
+block, and up to twice MAX_RECORD_BYTES where a quote has to be looked for.
 """
 
 import re
@@ -12,7 +12,7 @@ from operator import attrgetter
 
 from ingestion.csv_files.layout import Layout
 from ingestion.csv_files.multiline import Kind, Scan, Special, scan
-from ingestion.csv_files.records import MAX_RECORD, Record, without_line_end
+from ingestion.csv_files.records import MAX_RECORD_BYTES, Record, without_line_end
 
 END_MARK = b"\x1a\x00"
 """Bytes that may follow a file's last record: Ctrl-Z, and the NULs that a file was padded with."""
@@ -33,7 +33,7 @@ class Section:
     quoted: Sequence[re.Match[bytes]] | None = None
     """See ``Scan``."""
     too_long: bool = False
-    """Whether the section is one line that is longer than MAX_RECORD."""
+    """Whether the section is one line that is longer than MAX_RECORD_BYTES."""
     end_mark_lines: int = 0
     """Lines behind the text that are the end mark."""
     line_ends_left_out: int = 0
@@ -174,20 +174,20 @@ class _Reader:
             yield Section(b"", len(mark), end_mark_lines=lines, line_ends_left_out=line_ends)
 
     def _long_line(self) -> int | None:
-        """Where the first line starts that is longer than MAX_RECORD."""
+        """Where the first line starts that is longer than MAX_RECORD_BYTES."""
         text = self._text
         at = 0
-        while len(text) - at > MAX_RECORD:
-            newline = text.rfind(b"\n", at, at + MAX_RECORD + 1)
+        while len(text) - at > MAX_RECORD_BYTES:
+            newline = text.rfind(b"\n", at, at + MAX_RECORD_BYTES + 1)
             if newline < 0:
                 return at
             at = newline + 1
         return None
 
     def _read_long_line(self) -> Iterator[Section]:
-        """Pass over the line that ``self._text`` begins with, which is longer than MAX_RECORD."""
-        head = self._text[:MAX_RECORD]
-        block, at, size = self._text, MAX_RECORD, 0
+        """Pass over the line that ``self._text`` begins with, which is too long."""
+        head = self._text[:MAX_RECORD_BYTES]
+        block, at, size = self._text, MAX_RECORD_BYTES, 0
         padding = block[at] in END_MARK  # and nothing else behind the head
         while True:
             newline = block.find(b"\n", at)
@@ -226,8 +226,8 @@ def _section(text: bytes, found: Scan) -> Section:
 
 def end_mark_start(text: bytes) -> int:
     """Where the end mark starts that the text may end with, or the text's end. An end mark of
-    several lines is recognised up to MAX_RECORD bytes."""
+    several lines is recognised up to MAX_RECORD_BYTES bytes."""
     body = len(text.rstrip(END_MARK + _LINE_ENDS))
     tail = text[body:]
     start = body + len(tail) - len(tail.lstrip(_LINE_ENDS))
-    return start if len(text) - start <= MAX_RECORD else len(text)
+    return start if len(text) - start <= MAX_RECORD_BYTES else len(text)

@@ -1,6 +1,7 @@
 """Files as they arrive: what is accepted from the head, and what is refused with which reason."""
 
 import gzip
+import hashlib
 import io
 import zipfile
 
@@ -8,6 +9,7 @@ import pytest
 
 from ingestion.csv_files import header
 from ingestion.csv_files.header import HEAD_SIZE, FileFacts, Reason
+from ingestion.csv_files.layout import HeaderLine
 from ingestion.tasks.quality_limits import QualityLimits
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store"
@@ -33,28 +35,54 @@ def refusals(head: bytes, complete: bool = True):
 
 
 def test_the_plain_file():
-    assert examine(HEADER + b"\nT1,", complete=False) == FileFacts(",", IN_ORDER, 7, 62, 1, ())
+    line = HeaderLine(61, hashlib.sha256(HEADER).hexdigest())
+    facts = FileFacts(",", IN_ORDER, 7, 62, 1, line, ())
+    assert examine(HEADER + b"\nT1,", complete=False) == facts
 
 
 @pytest.mark.parametrize(
-    ("head", "delimiter", "data_start", "lines"),
+    ("head", "delimiter", "data_start"),
     [
-        (HEADER, ",", 61, 1),
-        (HEADER + b"\r\n", ",", 63, 1),
-        (HEADER.replace(b",", b";") + b"\n", ";", 62, 1),
-        (HEADER.replace(b",", b"\t") + b"\n", "\t", 62, 1),
-        (HEADER.replace(b",", b"|") + b"\n", "|", 62, 1),
-        (b"\xef\xbb\xbf" + HEADER + b"\n", ",", 65, 1),
-        (b"Ticket_ID , PRODUCT" + HEADER[17:] + b"\n", ",", 64, 1),
-        (b'"ticket_id"' + HEADER[9:] + b"\n", ",", 64, 1),
-        (HEADER + b',"note\n(free)"\n', ",", 76, 2),
+        (HEADER, ",", 61),
+        (HEADER + b"\r\n", ",", 63),
+        (HEADER + b"\r\r\n", ",", 64),
+        (HEADER.replace(b",", b";") + b"\n", ";", 62),
+        (HEADER.replace(b",", b"\t") + b"\n", "\t", 62),
+        (HEADER.replace(b",", b"|") + b"\n", "|", 62),
+        (b"\xef\xbb\xbf" + HEADER + b"\n", ",", 65),
+        (b"\f\xef\xbb\xbf" + HEADER + b"\n", ",", 66),
+        (b'\xef\xbb\xbf"ticket_id"' + HEADER[9:] + b"\n", ",", 67),
+        (b"Ticket_ID , PRODUCT" + HEADER[17:] + b"\n", ",", 64),
+        (b'"ticket_id"' + HEADER[9:] + b"\n", ",", 64),
+        # an end mark behind the header's line belongs to that line
+        (HEADER + b"\x1a", ",", 62),
+        (HEADER + b"\x00\x00\r\n", ",", 65),
+        (HEADER + b"\n\x1a\x00\x00", ",", 62),
     ],
 )
-def test_headers_in_other_dress(head, delimiter, data_start, lines):
+def test_headers_in_other_dress(head, delimiter, data_start):
     facts = examine(head, complete=True)
     assert isinstance(facts, FileFacts), facts
-    assert (facts.delimiter, facts.data_start, facts.header_lines) == (delimiter, data_start, lines)
+    assert (facts.delimiter, facts.data_start, facts.header_lines) == (delimiter, data_start, 1)
     assert facts.columns == IN_ORDER
+
+
+def test_a_header_is_one_line():
+    assert refusals(HEADER + b',"note\n(free)"\n') == [("no_header", 1, None)]
+
+
+def test_a_header_has_at_most_2_000_columns():
+    more = b",x" * 1_993
+    assert isinstance(examine(HEADER + more, complete=True), FileFacts)
+    assert refusals(HEADER + more + b",x") == [("too_many_columns", 1, None)]
+
+
+def test_padding_at_the_end_is_no_sign_of_a_binary_file():
+    row = b"\nT1,Soap,B1,2026-03-01T12:00Z,Home,1,Lyon"
+    for complete in (False, True):
+        assert isinstance(examine(HEADER + row + b"\n" + bytes(5_000), complete), FileFacts)
+        assert isinstance(examine(HEADER + row + bytes(50) + b"\x1a\r\n", complete), FileFacts)
+        assert refusals(HEADER + row + b"\x00\nT2\x00", complete) == [("not_csv", 2, None)]
 
 
 def test_columns_in_any_order_beside_unknown_ones():

@@ -3,8 +3,9 @@
 import pytest
 
 from ingestion.csv_files.key_rules import NO_RULES, KeyRules
+from ingestion.csv_files.layout import HeaderLine
 from ingestion.csv_files.records import Record
-from ingestion.csv_files.rows import COLUMNS, REASONS, Refusal, Row, RowReader
+from ingestion.csv_files.rows import COLUMNS, REASONS, NoRow, Refusal, Row, RowReader
 
 GOOD = {
     "ticket_id": "T1",
@@ -141,11 +142,37 @@ def test_timestamps_that_are_none(text):
         (b"a;b;c;d;e;f;g;h", Refusal("", "too_many_fields")),
         (b'T1;"Tea" green;B1;2026-01-01T00:00;;1;', Refusal("product", "malformed_quote")),
         (b"T1;Tea;B1;2026-01-01T00:00;\xff;1;", Refusal("category", "not_utf8")),
-        (b";;;;;;", Refusal("ticket_id", "missing_value")),
+        (b"T1;;;;;;", Refusal("product", "missing_value")),
     ],
 )
 def test_records_that_are_no_rows(raw, refusal):
     assert read(raw) == refusal
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b";;;;;;", b";;;", b";;;;;;;;", b'""', b'"";"";;"";;;', b"\f", b'\xef\xbb\xbf"";']
+)
+def test_records_without_a_value_are_blank(raw):
+    assert read(raw) is NoRow.BLANK
+
+
+@pytest.mark.parametrize("mark", [b"\f", b"\xef\xbb\xbf", b"\f\xef\xbb\xbf\f"])
+def test_marks_at_the_start_are_dropped(mark):
+    good = ";".join(GOOD.values()).encode()
+    assert read(mark + good) == read()
+    assert read(mark + good.replace(b"T1", b'"T;1"')) == read(ticket_id='"T;1"')
+    assert read(good + mark).item["store"] == {"S": "Lyon" + mark.decode()}
+    assert read(b" " + mark + good).key[0] == " " + mark.decode() + "T1"
+
+
+def test_the_header_again_is_no_row():
+    line = ";".join(COLUMNS).encode()
+    columns = {name: at for at, name in enumerate(COLUMNS)}
+    reader = RowReader(columns, 7, b";", ("ticket_id",), HeaderLine.of(line))
+    assert reader.read(Record(line, 1, 0)) is NoRow.REPEATED_HEADER
+    assert reader.read(Record(b"\xef\xbb\xbf" + line, 1, 0)) is NoRow.REPEATED_HEADER
+    for other in (line.upper(), line + b" ", line.replace(b"store", b"stock")):
+        assert isinstance(reader.read(Record(other, 1, 0)), Refusal)
 
 
 def test_keys_end_at_dynamodbs_limits_counted_in_bytes():
@@ -206,6 +233,6 @@ def test_an_item_ends_at_400_kilobytes():
 def test_every_reason_given_is_of_the_vocabulary():
     given = {"missing_value", "bad_quantity", "bad_timestamp", "too_few_fields", "too_many_fields"}
     given |= {"malformed_quote", "not_utf8", "value_too_long", "bad_number"}  # above
-    given |= {"unclosed_quote", "record_too_long"}  # tests of records
+    given |= {"stray_quote", "record_too_long"}  # tests of sections
     given |= {"superseded", "refused_by_table"}  # tests of write_chunk
     assert given == set(REASONS)

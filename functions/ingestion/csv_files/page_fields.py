@@ -1,0 +1,95 @@
+"""Splits a page into fields as a whole, made ready to be put into JSON."""
+
+from ingestion.csv_files.encodings import is_utf8
+from ingestion.csv_files.item_json import TO_ESCAPE, escape
+from ingestion.csv_files.layout import Layout
+from ingestion.csv_files.multiline import quoted_records, split_quoted
+from ingestion.csv_files.records import BYTE_ORDER_MARK, fields_of, values_of
+from ingestion.csv_files.sections import Section
+
+
+class FieldSplitter:
+    """Splits the pages of one file."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._line_end = layout.delimiter + b"\n" + layout.delimiter
+        # What a plain text must be free of. Each LF in it ends a record, no delimiter is left in a
+        # field, and quotes and backslashes are escaped beforehand.
+        self._to_escape = TO_ESCAPE.translate(None, b'\n"\\' + layout.delimiter)
+
+    def split(self, section: Section, start: int, end: int) -> list[bytes] | None:
+        """The fields of all records of a part, one after the other and as they go into JSON, behind
+        each record's an LF. None if a record has not the header's number of fields, or anything
+        else asks for a closer look."""
+        text = section.text[start:end]
+        if not text.endswith(b"\n") or not is_utf8(text) or _has_marks(text):
+            return None
+        quoted = section.quoted_between(start, end)
+        if quoted is None:
+            if values := split_quoted(text, self._layout):
+                return self._all_quoted(values)
+            quoted = quoted_records(text, self._layout)
+            start = 0
+            if quoted is None:
+                return None
+        if not quoted:
+            return self._without_quotes(text)
+        stretches = []  # of records without quoted fields
+        done = 0
+        for match in quoted:
+            first, last = match.span()
+            stretches.append(text[done : first - start])
+            done = last - start
+        stretches.append(text[done:])
+        plain_fields = self._without_quotes(b"".join(stretches))
+        if plain_fields is None:
+            return None
+        step = self._layout.width + 1
+        fields = []
+        done = 0
+        for stretch, match in zip(stretches, quoted, strict=False):
+            if stretch:
+                following = done + stretch.count(b"\n") * step
+                fields += plain_fields[done:following]
+                done = following
+            fields += map(escape, values_of(fields_of(match)))
+            fields.append(b"\n")
+        fields += plain_fields[done:]
+        return fields
+
+    def _all_quoted(self, values: list[bytes]) -> list[bytes] | None:
+        """What ``split`` gives, for records that ``split_quoted`` has split."""
+        joined = b"".join(values)
+        if len(joined.translate(None, TO_ESCAPE)) < len(joined):
+            values = list(map(escape, values))
+        fields = [b"\n"] * (len(values) // self._layout.width * (self._layout.width + 1))
+        for column in range(self._layout.width):
+            fields[column :: self._layout.width + 1] = values[column :: self._layout.width]
+        return fields
+
+    def _without_quotes(self, text: bytes) -> list[bytes] | None:
+        """What ``split`` gives, for records without quoted fields."""
+        plain = text.replace(b"\r\n", b"\n")
+        # A quote is data, and escaped as ``escape`` would.
+        plain = plain.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+        if len(plain.translate(None, self._to_escape)) < len(plain):
+            plain = plain.replace(b"\r\n", b"\n")  # they were CR CR LF
+            if len(plain.translate(None, self._to_escape)) < len(plain):
+                return None
+        records = plain.count(b"\n")
+        fields = plain.replace(b"\n", self._line_end).split(self._layout.delimiter)
+        fields.pop()  # what follows the last LF, nothing
+        # There is one LF for each record, and none in a value, where it would be escaped. If each
+        # is where a record of the right width has it, then all records are of that width.
+        if fields[self._layout.width :: self._layout.width + 1] != [b"\n"] * records:
+            return None
+        return fields
+
+
+def _has_marks(text: bytes) -> bool:
+    """Whether a record may begin with a mark, which is dropped."""
+    return b"\f" in text or (
+        # The byte alone is rare, and looked for faster.
+        b"\xef" in text and BYTE_ORDER_MARK in text
+    )

@@ -1,0 +1,317 @@
+"""Which records of several lines stand: cases by hand, and files made up at random, which are read
+as the reference in ``tests/support`` reads them."""
+
+import os
+import time
+from collections import Counter
+from random import Random
+from typing import NamedTuple
+
+import pytest
+
+from ingestion.csv_files import multiline, records, sections
+from ingestion.csv_files.layout import Check, HeaderLine, Layout
+from ingestion.csv_files.multiline import Kind, is_plain_row, scan
+from ingestion.csv_files.rows import COLUMNS, layout_of
+from ingestion.csv_files.sections import Section, read_sections
+from tests.support.reference_records import Reference
+
+FILES = int(os.environ.get("FUZZ_FILES", "600"))
+SEED = int(os.environ.get("FUZZ_SEED", "3"))
+
+TICKETS = layout_of({name: at for at, name in enumerate(COLUMNS)}, 7, b",")
+
+
+def ticket(number: int, **changed: str) -> bytes:
+    values = {
+        "ticket_id": f"T{number}",
+        "product": "Soap",
+        "basket_id": f"B{number}",
+        "timestamp": "2026-03-01T12:00Z",
+        "category": "Home",
+        "quantity": "1",
+        "store": "Lyon",
+    }
+    return ",".join((values | changed).values()).encode() + b"\n"
+
+
+def found(text: bytes, layout: Layout = TICKETS) -> list[tuple[int, int, Kind, bool]]:
+    """Of each special record the first line, how many lines, what it is, and whether doubtful."""
+    return [
+        (
+            text.count(b"\n", 0, one.start) + 1,
+            text.count(b"\n", one.start, one.end),
+            one.kind,
+            one.doubtful,
+        )
+        for one in scan(text, layout, complete=True).special
+    ]
+
+
+def test_a_field_of_several_lines() -> None:
+    text = ticket(1) + ticket(2, product='"Soap,\n""blue"""', store='"a\n\nb"') + ticket(3)
+    assert found(text) == [(2, 4, Kind.ROW, False)]
+
+
+def test_lines_that_look_like_rows_and_are_none() -> None:
+    text = ticket(1, product='"assorted\nT9,not,a,row\n""x"", y"') + ticket(2)
+    assert found(text) == [(1, 3, Kind.ROW, False)]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ticket(1, product='"24 inch'),
+        ticket(1, store='"Lyon'),
+        ticket(1, ticket_id='"T1'),
+        ticket(1, store='"'),
+    ],
+)
+@pytest.mark.parametrize(
+    "following",
+    [b"", ticket(2) * 30, ticket(2) * 3 + ticket(3, product='"Soap, blue"') + ticket(4)],
+)
+def test_a_stray_quote_costs_its_line_only(row: bytes, following: bytes) -> None:
+    for before in (b"", ticket(9) * 3, ticket(9, store='"Lyon, North"')):
+        text = before + row + following
+        line = before.count(b"\n") + 1
+        # Where it is closed by chance, there is a valid record that has failed (b) or (c).
+        assert [one[:3] for one in found(text)] == [(line, 1, Kind.STRAY_QUOTE)]
+
+
+def test_two_stray_quotes_that_join_rows_to_a_valid_one() -> None:
+    text = ticket(2, product='"Screen 22""') + ticket(3) + ticket(4, product='Hose 3/4"')
+    assert found(text) == [(1, 1, Kind.STRAY_QUOTE, True)]
+    text = ticket(2, product='"Screen 22""') + ticket(4, product='Hose 3/4"')
+    assert found(text) == [(1, 1, Kind.STRAY_QUOTE, True)]
+
+
+def test_a_field_that_contains_a_row_is_read_as_rows() -> None:
+    text = ticket(1, store='"see:\n' + ticket(2).decode() + 'end"')
+    assert found(text) == [(1, 1, Kind.STRAY_QUOTE, True)]
+
+
+def test_a_row_of_several_lines_that_is_refused_for_a_value_is_one_row() -> None:
+    text = ticket(1) + ticket(2, product='"a\nb"', quantity="x") + ticket(3)
+    assert found(text) == [(2, 2, Kind.BY_ITSELF, False)]
+    text = ticket(2, product='"a\n' + ticket(5).decode() + 'b"', quantity="x")
+    assert found(text) == [(1, 1, Kind.STRAY_QUOTE, False)]  # of its lines one becomes a row
+
+
+def test_text_after_a_closing_quote_ends_the_record_with_its_line() -> None:
+    text = ticket(1, product='"a"b', store='"Lyon') + ticket(2) + ticket(3, store='"Bern"')
+    assert found(text) == [(1, 1, Kind.BY_ITSELF, False)]
+
+
+def test_a_source_whose_line_ends_are_not_judged() -> None:
+    layout = Layout(b",", 2, {}, judges_line_ends=False)
+    assert found(b'a,b\n"a\nc,d\n",e\n', layout) == [(2, 3, Kind.ROW, True)]
+    assert found(b'"a\nb,c\n"x"\n', layout) == [
+        (1, 1, Kind.STRAY_QUOTE, False),
+        (3, 1, Kind.BY_ITSELF, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "plain"),
+    [
+        (ticket(1), True),
+        (ticket(1, product='"Soap, ""blue"""'), True),
+        (b"\f" + ticket(1), True),
+        (b"\xef\xbb\xbf" + ticket(1), True),
+        (ticket(1, product='5" pipe'), False),
+        (ticket(1, product='"a"b'), False),
+        (ticket(1, product='"a'), False),
+        (ticket(1, quantity="x"), False),
+        (ticket(1, product=""), False),
+        (ticket(1, store="x,y"), False),
+        (
+            ticket(1, store="\udcff").replace(b"\xed\xb3\xbf", b"\xff")
+            if False
+            else ticket(1)[:-1] + b"\xff",
+            False,
+        ),
+        (ticket(1, store="x" * 2**20), False),
+        (b"\n", False),
+        (b",,,,,,\n", False),
+        (b"", False),
+    ],
+)
+def test_plain_rows(line: bytes, plain: bool) -> None:
+    assert is_plain_row(line.removesuffix(b"\n"), TICKETS) is plain
+
+
+def test_a_header_is_no_plain_row_where_it_would_be_a_valid_one() -> None:
+    layout = Layout(b",", 2, {}, HeaderLine.of(b"a,b"))
+    assert not is_plain_row(b"a,b", layout)
+    assert not is_plain_row(b"\xef\xbb\xbfa,b", layout)
+    assert is_plain_row(b"a,c", layout)
+
+
+# ---------------------------------------------------------------- as the reference reads them
+
+TOKENS = [
+    *(b'"', b'""', b",", b"\n", b"1", b"a", b"\r\n", b"\f", b'x"', b',"', b'",', b'"\n'),
+    *(b"\xef\xbb\xbf", b"\xff", b"\r\r\n", b"\r", b"\x00", b"\x1a"),
+]
+HEADER = b"h,h"
+
+
+class Made(NamedTuple):
+    """A file made up at random, and how it is to be read."""
+
+    data: bytes
+    width: int
+    max_record: int
+    judges_line_ends: bool
+    ends_file: bool
+    block_size: int
+
+
+def fits(width: int, column: int, value: bytes) -> bool:
+    if column == 0:
+        return value != b""
+    return value.isdigit() if column in (1, width - 1) else True
+
+
+def make(rng: Random) -> Made:
+    width = rng.choice([1, 2, 3, 3, 4, 5])
+    # A record may be too long, in some; in these there is no end mark.
+    max_record = rng.choice([12, 20, 40] + [2**20] * 7)
+    tokens = TOKENS if max_record > 40 else TOKENS[:-2]
+
+    def field(column: int) -> bytes:
+        texts = [b"a", b"b", b"", b"a,b", b"x\ny", b'q"q', b"1", b"1,1\n1"]
+        value = b"1" if column in (1, width - 1) else rng.choice(texts)
+        if rng.random() < 0.3 or b"," in value or b"\n" in value:
+            return b'"' + value.replace(b'"', b'""') + b'"'
+        return value
+
+    data = bytearray()
+    for _ in range(rng.randrange(1, 9)):
+        kind = rng.random()
+        if kind < 0.6:
+            data += b",".join(map(field, range(width))) + rng.choice([b"\n", b"\r\n", b"\r\r\n"])
+        elif kind < 0.7:
+            odd = [b"\n", b"," * (width - 1) + b"\n", b'""\n', HEADER + b"\n", b"\f" + HEADER]
+            data += rng.choice(odd)
+        else:
+            data += b"".join(rng.choices(tokens, k=rng.randrange(1, 9)))
+    for _ in range(rng.choice([0, 1, 1, 2, 3])):
+        at = rng.randrange(len(data) + 1)
+        if rng.random() < 0.3:
+            del data[at : at + 1]
+        else:
+            data[at:at] = rng.choice(tokens)
+    return Made(
+        bytes(data),
+        width,
+        max_record,
+        rng.random() < 0.85,
+        rng.random() < 0.7,
+        rng.choice([1, rng.randrange(1, 30), 10**6]),
+    )
+
+
+Told = tuple[int, int, str, bool]
+"""Line, lines, what is known of it without its fields, and whether it is doubtful."""
+
+
+def as_the_reference_reads(made: Made) -> list[Told]:
+    reference = Reference(
+        made.width,
+        b",",
+        lambda column, value: fits(made.width, column, value),
+        HEADER,
+        made.judges_line_ends,
+        made.max_record,
+    )
+    told = ("stray_quote", "record_too_long", "end mark")
+    return [
+        (one.line, one.lines, one.kind if one.kind in told else "", one.doubtful)
+        for one in reference.read(made.data, ends_file=made.ends_file)
+    ]
+
+
+def as_sections_tell(made: Made) -> list[Told]:
+    checks: dict[int, Check] = {
+        column: lambda value, column=column: fits(made.width, column, value)  # type: ignore[misc]  # its default
+        for column in range(made.width)
+    }
+    layout = Layout(
+        b",", made.width, checks, HeaderLine.of(HEADER), judges_line_ends=made.judges_line_ends
+    )
+    size = made.block_size
+    blocks = [made.data[at : at + size] for at in range(0, len(made.data), size)]
+    told: list[Told] = []
+    line = read = 0
+    for section in read_sections(blocks, layout, ends_file=made.ends_file):
+        told += [(line + at, *rest) for at, *rest in _records(section)]
+        line += section.line_ends
+        read += section.size
+    assert read == len(made.data)
+    return told
+
+
+def _records(section: Section) -> list[Told]:
+    doubtful = {one.start for one in section.special if one.doubtful}
+    told: list[Told] = []
+    start = line = 0
+    for record in section.records():
+        told.append((record.line, record.lines, record.problem or "", start in doubtful))
+        start = record.end
+        line = record.line + record.lines - 1
+    if section.text:
+        assert start == section.size
+    if section.end_mark_lines:
+        told.append((line + 1, section.end_mark_lines, "end mark", False))
+    return told
+
+
+@pytest.mark.timeout(3600)
+def test_records_are_those_that_the_reference_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds: Counter[str] = Counter()
+    for number in range(FILES):
+        made = make(Random(f"{SEED}-{number}"))
+        for module in (multiline, records, sections):
+            monkeypatch.setattr(module, "MAX_RECORD_BYTES", made.max_record)
+        expected = as_the_reference_reads(made)
+        assert as_sections_tell(made) == expected, f"file {number}: {made}"
+        kinds.update(kind + "+" * (lines > 1) for _, lines, kind, _ in expected)
+        kinds["doubtful"] += sum(doubtful for *_, doubtful in expected)
+    assert {"", "+", "stray_quote", "record_too_long", "end mark", "doubtful"} <= set(kinds)
+
+
+# ---------------------------------------------------------------- how long it takes
+
+
+def seconds(text: bytes, layout: Layout = TICKETS) -> float:
+    began = time.process_time()
+    for _ in read_sections([text], layout, ends_file=True):
+        pass
+    return time.process_time() - began
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ticket(1, product='"24 inch frame'),  # the next one closes it, and is malformed
+        ticket(1, store='"'),  # the next one closes it, and makes a valid record
+        ticket(1, store='"', quantity="x"),  # ... and one that is refused
+        ticket(1, product='x","y'),  # open, however the line before it ends
+    ],
+)
+def test_a_file_in_which_every_row_has_a_stray_quote_takes_time_in_proportion(row: bytes) -> None:
+    small, large = row * 1_000, row * 16_000
+    at_once = min(seconds(small) for _ in range(3))
+    assert seconds(large) < 16 * at_once * 4 + 0.5
+
+
+@pytest.mark.parametrize("width", [1, 2, 7, 2_000])
+@pytest.mark.parametrize("line", [b'x","y\n', b'","\n', b'"\n', b'x,"\n', b'"""x",""\n', b'",\n'])
+def test_neither_do_lines_of_nothing_but_stray_quotes(width: int, line: bytes) -> None:
+    """Each is open however the one before it ends, or closes what the one before it has opened."""
+    layout = Layout(b",", width, {0: bytes.isdigit})
+    small, large = line * 1_000, line * 16_000
+    at_once = min(seconds(small, layout) for _ in range(3))
+    assert seconds(large, layout) < 16 * at_once * 4 + 0.5
