@@ -169,7 +169,7 @@ MATRIX: dict[str, list[Kind]] = {
             "table_missing",
             "there is no table",
             FAILED,
-            why="5 of 5 chunks are not finished; the first is chunk 0.",
+            why="Table Tickets does not exist.",
             cure=REPLAY,
         ),
         Kind(

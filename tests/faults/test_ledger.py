@@ -11,16 +11,12 @@ from tests.faults.loads import (
     ticket_file,
 )
 from tests.faults.matrix import Kind
-from tests.support.cloud import Cloud, forget_clients
+from tests.support.cloud import Cloud, chunk_entry, forget_clients
 from tests.support.load_assertions import assert_accounted
 from tests.support.ticket_files import TicketFile
-from tests.support.wire import is_chunk_entry, lose_reply, refuse
+from tests.support.wire import is_chunk_entry, lose_reply, names, refuse
 
 PUTS_DENIED = ("PutObject", refuse("AccessDenied", 403))
-
-
-def is_of_chunk(index: int) -> bytes:
-    return f'"chunk#{index:06d}"'.encode()
 
 
 def test_ledger_write_refused_once(kind: Kind, cloud: Cloud) -> None:
@@ -73,7 +69,9 @@ def test_refused_rows_refused(kind: Kind, cloud: Cloud) -> None:
         ended = cloud.run(
             given,
             before={
-                "write_chunk": lambda: faults.enter_context(cloud.wire.fault(*PUTS_DENIED)),
+                "write_chunk": lambda: faults.enter_context(
+                    cloud.wire.fault(*PUTS_DENIED, where=lambda call: "/refused-rows/" in call.path)
+                ),
                 "reconcile": faults.close,
             },
         )
@@ -123,9 +121,9 @@ def test_chunk_entry_missing(kind: Kind, cloud: Cloud) -> None:
         [load_id] = {
             entry["load_id"]
             for entry in cloud.items(cloud.ledger_table)
-            if entry["entry"] == "chunk#000003"
+            if entry["entry"] == chunk_entry(3)
         }
-        key = {"load_id": {"S": load_id}, "entry": {"S": "chunk#000003"}}
+        key = {"load_id": {"S": load_id}, "entry": {"S": chunk_entry(3)}}
         cloud.dynamodb.delete_item(TableName=cloud.ledger_table, Key=key)
 
     ended = cloud.run(given, before={"reconcile": forget})
@@ -149,9 +147,7 @@ def test_chunk_entry_missing(kind: Kind, cloud: Cloud) -> None:
 def test_plan_expired(kind: Kind, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     file = ticket_file("expired")
     given = cloud.upload(file)
-    with cloud.wire.fault(
-        "PutItem", refuse("AccessDeniedException"), where=lambda call: is_of_chunk(2) in call.body
-    ):
+    with cloud.wire.fault("PutItem", refuse("AccessDeniedException"), where=names(chunk_entry(2))):
         ended = cloud.run(given)
     assert_ended(ended, kind)
     assert_accounted(cloud, ended.data["load_id"], file)

@@ -134,13 +134,11 @@ def test_a_chunk_overtaken_before_a_row_is_written_is_no_error(cloud, writing):
     assert cloud.entry(state["load_id"], chunk_entry(0)) is None
 
 
-def test_a_writer_holds_a_lease_for_all_its_functions_time_and_only_while_it_writes(
-    cloud, writing, monkeypatch
-):
+def test_a_writer_holds_a_lease_for_all_its_functions_time_and_only_while_it_writes(cloud, writing):
     state, chunk, _ = writing
     held = []
     watch(before=lambda _: held.append(claims(cloud).leases(url(cloud))))
-    monkeypatch.setattr(write_chunk._chunk_writer()._turns, "_now", lambda: 1_800_000_000.0)
+    cloud.now = lambda: 1_800_000_000.0
     cloud.write(state, chunk, seconds=700)
     until = 1_800_000_000 + 700 + 60
     lease = Lease(state["load_id"], 1_800_000_000, until, state["plan"]["generation"], chunk=0)

@@ -51,7 +51,7 @@ GENERATION = generation(None)
 """Of all loads here, since moto's tables have no id."""
 
 
-def chunk_entry(index):
+def chunk_entry(index: int) -> str:
     """The name of a chunk's entry in the ledger."""
     return f"chunk#{GENERATION}#{index:06d}"
 
@@ -93,8 +93,8 @@ class Cloud(LoadRecords):
         super().__init__(client("s3"), client("dynamodb"), "Tickets", "Ledger")
         self.stored_at = datetime(2025, 11, 24, 9)  # noqa: DTZ001 (moto has it without a zone)
         self.step_functions = client("stepfunctions")
-        self.calls: list[str] = []
-        """The handlers that were called, in order, the tries that failed included."""
+        self.failed_calls: list[str] = []
+        """The handlers that have raised an error, once for each time."""
         self.machine: dict[str, Any] | None = None
         """The definition of executions, if it is not the project's."""
         self.now: Callable[[], float] = time.time
@@ -208,12 +208,16 @@ class Cloud(LoadRecords):
 
     def invoke(self, handler: str, event: Mapping[str, Any], seconds: float) -> Any:
         """What a handler answers, as Step Functions gets it: by way of JSON."""
-        self.calls.append(handler)
         module = importlib.import_module(f"handlers.{handler}")
         for turns in _turns_of(module):
             turns._now = self.now
         context = SimpleNamespace(get_remaining_time_in_millis=lambda: int(seconds * 1000))
-        return json.loads(json.dumps(module.handler(json.loads(json.dumps(event)), context)))
+        try:
+            answer = module.handler(json.loads(json.dumps(event)), context)
+        except Exception:
+            self.failed_calls.append(handler)
+            raise
+        return json.loads(json.dumps(answer))
 
     def validate(self, given: Mapping[str, Any], execution: str = "by-hand") -> Any:
         arn = EXECUTIONS + execution

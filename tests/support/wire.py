@@ -246,9 +246,9 @@ def _operation(request: BaseHTTPRequestHandler) -> str:
 # ---------------------------------------------------------------- Which calls
 
 
-def names(ticket: str) -> Callable[[Call], bool]:
-    """Those that have an item of this ticket."""
-    return lambda call: f'"{ticket}"'.encode() in call.body
+def names(value: str) -> Callable[[Call], bool]:
+    """Those that have an item with this value, such as a ticket's number."""
+    return lambda call: f'"{value}"'.encode() in call.body
 
 
 def is_chunk_entry(call: Call) -> bool:
