@@ -1,8 +1,8 @@
-"""`make equal-keys`: what Settle Equal Keys costs to find digests that several chunks have.
+"""What it costs Settle Equal Keys to find the digests that several chunks have.
 
 The digests are generated and kept in a folder, where a stand-in for S3 counts the requests. The
 search is the product's own, in a process of its own, so that its peak memory can be told. What S3
-and Lambda would charge is arithmetic with the prices of `write_path/money.py`.
+and Lambda would charge is arithmetic.
 """
 
 import argparse

@@ -27,7 +27,8 @@ pytestmark = pytest.mark.timeout(300)
 
 TIMES = {
     *("started_at", "finished_at", "updated_at", "planned_at", "reconciled_at"),
-    *("rounds", "rows_per_second", "throttles"),
+    *("rounds", "rows_per_second", "throttles", "alone_since"),
+    "digest_key",  # a random one
 }
 ONE_CHUNK = "1000000"
 
@@ -49,6 +50,7 @@ def good_and_bad_rows(count):
 
 
 FILE = good_and_bad_rows(60)  # 73 rows: 60 keys, 8 superseded, 5 refused
+TWICE = FILE + good_and_bad_rows(60).removeprefix(HEADER)  # the same keys in other chunks
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def one_chunk(cloud):
     state = planned(cloud)
     assert cloud.take_turn(state) == "mine"
     [chunk] = json.loads(cloud.read(state["plan"]["bucket"], state["plan"]["key"]))
-    return {"load_id": state["load_id"], "file": state["file"], "chunk": chunk}
+    return cloud.chunk_task(state, chunk)
 
 
 def finished_chunk(cloud):
@@ -144,8 +146,8 @@ def finished_chunk(cloud):
     return event
 
 
-def written(cloud, without=()):
-    state, chunks = cloud.plan(upload(cloud, FILE))
+def written(cloud, body=FILE, without=()):
+    state, chunks = cloud.plan(upload(cloud, body))
     assert len(chunks) == 3
     assert cloud.take_turn(state) == "mine"
     for chunk in chunks:
@@ -158,13 +160,31 @@ def short(cloud):
     return written(cloud, without=[2])
 
 
+def distinct(cloud):
+    return written(cloud, HEADER + b"".join(map(row, range(55))))
+
+
+def settled(cloud):
+    event = written(cloud)
+    assert cloud.call("settle_equal_keys", event)["state"] == "settled"
+    return event
+
+
+def repeated(cloud):
+    """Chunks that were written within the time by which clocks may differ, so that rows are put
+    again."""
+    return written(cloud, TWICE)
+
+
 # ---------------------------------------------------------------- What each handler calls
 
-SAVED = ["DescribeTable", "PutObject", "PutItem"]  # is the table the same? then save the chunk
 LEASE = ["PutItem", "GetItem"]  # take it, look whether somebody has claimed the object since
+BEGUN = [*LEASE, "GetItem", "DescribeTable"]  # how far is the chunk?
+SAVED = ["DescribeTable", "PutItem", "DeleteItem"]  # is the table the same? then save the chunk
+LISTED = ["GetObject", "PutObject"]  # a part of rows that are not written
 TOTALS = {"rows_read": 73, "rows_written": 60, "rows_superseded": 8, "rows_refused": 5}
 WRITTEN = TOTALS | {"finished": True, "overtaken": False}
-THREE_CHUNKS = {"CHUNK_SIZE_BYTES": "1200"}  # no key is in two of them, each has refused rows
+THREE_CHUNKS = {"CHUNK_SIZE_BYTES": "1200"}  # one key is in two of them, each has refused rows
 
 CASES = {
     "uploads start executions": Case(
@@ -197,14 +217,17 @@ CASES = {
     "a file is planned": Case(
         "split_file",
         accepted,
-        ["UpdateItem", "GetObject", "PutObject", "UpdateItem"],
+        [
+            *["UpdateItem", "GetObject", "GetObject"],  # around both boundaries
+            *["PutObject", "UpdateItem", "UpdateItem"],  # the plan: of the generation, of the load
+        ],
         {"chunks": 3},
         THREE_CHUNKS,
     ),
     "a packed file is unpacked": Case(
         "split_file",
         packed,
-        ["UpdateItem", "GetObject", "PutObject", "PutObject", "UpdateItem"],
+        ["UpdateItem", "GetObject", "PutObject", "PutObject", "UpdateItem", "UpdateItem"],
         {"chunks": 1},
     ),
     "a large packed file is unpacked in parts": Case(
@@ -212,18 +235,21 @@ CASES = {
         packed_and_large,
         [
             *["UpdateItem", "GetObject", "CreateMultipartUpload", "UploadPart", "UploadPart"],
-            *["CompleteMultipartUpload", "PutObject", "UpdateItem"],
+            *["CompleteMultipartUpload", "PutObject", "UpdateItem", "UpdateItem"],
         ],
         {"chunks": 13},
         {"CHUNK_SIZE_BYTES": "1000000"},
     ),
     "the first version takes its turn": Case(
-        "take_turn", first_turn, ["GetItem", "PutItem", "Query"], {"turn": "mine"}
+        "take_turn",
+        first_turn,
+        ["GetItem", "PutItem", "Query", "GetItem", "PutItem"],  # since when it writes alone
+        {"turn": "mine"},
     ),
     "a later version takes its turn": Case(
         "take_turn",
         later_version,
-        ["GetItem", "ListObjectVersions", "PutItem", "Query"],
+        ["GetItem", "ListObjectVersions", "PutItem", "Query", "GetItem", "PutItem"],
         {"turn": "mine"},
     ),
     "an older version is overtaken": Case(
@@ -236,8 +262,8 @@ CASES = {
         "write_chunk",
         one_chunk,
         [
-            *["GetItem", "DescribeTable", *LEASE, "GetObject", *["BatchWriteItem"] * 3],
-            *["DeleteItem", "GetObject", *SAVED],  # a look for superseded rows
+            *[*BEGUN, "GetObject", *["BatchWriteItem"] * 3, "PutObject"],  # refused rows
+            *["PutObject", "GetObject", *LISTED, *SAVED],  # digests, and superseded rows
         ],
         WRITTEN,
         {"CHUNK_SIZE_BYTES": ONE_CHUNK},
@@ -247,13 +273,11 @@ CASES = {
         one_chunk,
         [
             # Before each batch it looks again whether somebody has claimed the object.
-            *["GetItem", "DescribeTable", *LEASE, "GetObject", "GetItem", "BatchWriteItem"],
-            *["DeleteItem", "GetObject", *SAVED],
+            *[*BEGUN, "GetObject", "GetItem", "BatchWriteItem", "PutObject", *SAVED],
             # A later round reads what is before its checkpoint once more, for the keys.
-            *["GetItem", "DescribeTable", *LEASE, "GetObject", "GetObject", "GetItem"],
-            *["BatchWriteItem", "DeleteItem", "GetObject", *SAVED],
-            *["GetItem", "DescribeTable", *LEASE, "GetObject", "GetObject", "GetItem"],
-            *["BatchWriteItem", "DeleteItem", "GetObject", *SAVED],
+            *[*BEGUN, "GetObject", "GetObject", "GetItem", "BatchWriteItem", *LISTED, *SAVED],
+            *[*BEGUN, "GetObject", "GetObject", "GetItem", "BatchWriteItem", *LISTED],
+            *["PutObject", "GetObject", *LISTED, *SAVED],
         ],
         WRITTEN,
         {"CHUNK_SIZE_BYTES": ONE_CHUNK, "BATCHES_IN_FLIGHT": "1"},
@@ -261,19 +285,52 @@ CASES = {
         rounds=3,
     ),
     "a finished chunk is answered": Case(
-        "write_chunk", finished_chunk, ["GetItem"], WRITTEN, {"CHUNK_SIZE_BYTES": ONE_CHUNK}
+        "write_chunk",
+        finished_chunk,
+        ["PutItem", "GetItem", "DeleteItem"],
+        WRITTEN,
+        {"CHUNK_SIZE_BYTES": ONE_CHUNK},
+    ),
+    "equal keys have to be settled first": Case(
+        "reconcile",
+        written,
+        ["Query", "DescribeTable", "GetItem", "GetItem"],
+        {"equal_keys": "unsettled"},
+        THREE_CHUNKS,
+    ),
+    "there are no equal keys to settle": Case(
+        "settle_equal_keys",
+        distinct,
+        [
+            *[*LEASE, "Query", "GetItem", "DescribeTable"],  # the chunks, and how far it is
+            *["GetItem", "Query", *["GetObject"] * 3],  # the claim, the leases, the digests
+            *["PutItem", "DeleteItem"],
+        ],
+        {"state": "settled", "rows_superseded": 0},
+        THREE_CHUNKS,
+    ),
+    "equal keys are settled": Case(
+        "settle_equal_keys",
+        repeated,
+        [
+            *[*LEASE, "Query", "GetItem", "DescribeTable", "GetItem", "Query"],
+            *[*["GetObject"] * 3, "PutObject"],  # the digests, and those that several chunks have
+            *["GetObject"] * 4,  # the plan, and a batch: its contents, two chunks' suspects
+            # Each chunk with what is listed of it, the last one first.
+            *["GetObject", "GetObject", "BatchWriteItem", "BatchWriteItem"],
+            *["GetObject", "GetObject", "BatchWriteItem", "PutObject"],
+            *["GetObject", "GetObject", "PutObject"],
+            *["PutObject", "PutItem", "DeleteItem"],
+        ],
+        {"state": "settled", "rows_superseded": 61, "rows_put_again": 60},
+        {"CHUNK_SIZE_BYTES": "2400"},
     ),
     "a load is reconciled": Case(
         "reconcile",
-        written,
+        settled,
         [
-            *[
-                "Query",
-                "DescribeTable",
-                "GetItem",
-                *["GetObject"] * 3,
-                "PutObject",
-            ],  # the refused rows
+            *["Query", "DescribeTable", "GetItem", "GetItem"],
+            *[*["GetObject"] * 8, "PutObject"],  # rows that are not written: 7 parts
             *["GetItem", "PutObject", "UpdateItem"],  # the report, and the ledger
         ],
         TOTALS | {"complete": True},
@@ -283,7 +340,7 @@ CASES = {
         "reconcile",
         short,
         [
-            *["Query", "DescribeTable", "GetItem", *["GetObject"] * 2, "PutObject"],
+            *["Query", "DescribeTable", "GetItem", *["GetObject"] * 4, "PutObject"],
             *["GetItem", "PutObject", "UpdateItem"],
         ],
         {"complete": False, "chunks_finished": 2},
@@ -297,6 +354,7 @@ QUICK = {
     "a later version takes its turn",
     "a chunk is written in one round",
     "a load is reconciled",
+    "equal keys are settled",
 }
 SETTINGS = (
     *("LEDGER_TABLE", "WORK_BUCKET", "DYNAMODB_TABLE"),
@@ -384,8 +442,10 @@ class Rig:
         objects = {}
         for one in self.cloud.s3.list_objects_v2(Bucket=self.cloud.work).get("Contents", []):
             body = self.cloud.read(self.cloud.work, one["Key"])
-            is_report = one["Key"].startswith("reports/")
-            objects[one["Key"]] = without_times(json.loads(body)) if is_report else body
+            key = one["Key"]
+            if key.startswith("digests/"):
+                body = len(body)  # they are made with a random key
+            objects[key] = without_times(json.loads(body)) if key.startswith("reports/") else body
         return {
             "table": {item["ticket_id"]: item for item in self.cloud.items()},
             "ledger": {
@@ -398,8 +458,10 @@ class Rig:
         }
 
 
-def without_times(values):
-    return {name: value for name, value in values.items() if name not in TIMES}
+def without_times(value):
+    if isinstance(value, dict):
+        return {name: without_times(inner) for name, inner in value.items() if name not in TIMES}
+    return value
 
 
 @pytest.fixture(scope="module")
