@@ -5,17 +5,18 @@ from functools import cache
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
 from ingestion.contracts import File
 from ingestion.ledger.loads import Loads
-from ingestion.tasks.split_file import Planner
+from ingestion.tasks.split_file import MAX_PARALLEL_READS, Planner
 from ingestion.telemetry import log_step
 
 
 @cache
 def _planner() -> Planner:
     return Planner(
-        boto3.client("s3"),
+        boto3.client("s3", config=Config(max_pool_connections=MAX_PARALLEL_READS)),
         Loads(boto3.client("dynamodb"), os.environ["LEDGER_TABLE"]),
         work_bucket=os.environ["WORK_BUCKET"],
         chunk_size=int(os.environ["CHUNK_SIZE_BYTES"]),

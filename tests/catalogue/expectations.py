@@ -28,7 +28,9 @@ ONE_CHUNK = (65_536,)
 """For kinds whose answer depends on what stands in one chunk, or that have very many rows."""
 ANY_CHUNK = (300, 65_536)
 ONE_RECORD = (1, 65_536)
-"""For kinds that are about where records end: with the first size each one is a chunk."""
+"""For kinds that are about where records end: with the first size each plain row begins a chunk."""
+LONG_RECORD = (5_000, 65_536)
+"""For kinds with a record that is longer than a chunk."""
 
 Note = tuple[int, str, str]
 """A row that is not written: the line it begins at, the column to blame, the reason."""

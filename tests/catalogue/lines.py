@@ -1,11 +1,12 @@
 """Line ends, blank lines, quotes, and records that are too long."""
 
 from tests.catalogue.expectations import (
+    HEADER,
+    LONG_RECORD,
     ONE_CHUNK,
     ONE_RECORD,
     Outcome,
     Tickets,
-    Unread,
     failed,
     kind,
     loaded,
@@ -54,9 +55,9 @@ def cr_alone_after_the_last_line(t: Tickets) -> Made:
 
 @kind(chunk_sizes=ONE_RECORD)
 def two_crs_before_the_lf(t: Tickets) -> Made:
-    """One belongs to the line end, the other is data."""
-    body = text(t.line(1) + "\r\r", t.line(2))
-    return body, loaded([t.row(1, store="Lyon\r"), *t.rows(2)])
+    """Both belong to the line end."""
+    body = text(t.line(1) + "\r\r", t.line(2, store='"Lyon"') + "\r\r", t.line(3) + "\r\r\r")
+    return body, loaded([*t.rows(1, 2), t.row(3, store="Lyon\r")])
 
 
 @kind()
@@ -72,9 +73,46 @@ def blank_lines_everywhere(t: Tickets) -> Made:
 
 @kind(chunk_sizes=ONE_RECORD)
 def lines_of_blanks_are_rows(t: Tickets) -> Made:
-    body = text(t.line(1), " ", t.line(2), "\t", t.line(3), '""')
-    notes = [(line, "", "too_few_fields") for line in (3, 5, 7)]
+    body = text(t.line(1), " ", t.line(2), "\t", t.line(3))
+    notes = [(line, "", "too_few_fields") for line in (3, 5)]
     return body, loaded(t.rows(1, 2, 3), refused=notes)
+
+
+@kind(chunk_sizes=ONE_RECORD)
+def rows_of_empty_fields_are_blank(t: Tickets) -> Made:
+    body = text(",,,,,,", t.line(1), '""', ",,", ",".join(['""'] * 7), t.line(2), ",")
+    return body, loaded(t.rows(1, 2), blank_lines=5)
+
+
+@kind(chunk_sizes=ONE_RECORD)
+def marks_at_the_start_of_rows(t: Tickets) -> Made:
+    """Of files that were joined, and of pages that were printed."""
+    body = text("\ufeff" + t.line(1), "\f" + t.line(2), "\f", "\ufeff" + HEADER, t.line(3))
+    return body, loaded(t.rows(1, 2, 3), blank_lines=1)
+
+
+@kind(chunk_sizes=ONE_RECORD)
+def headers_again(t: Tickets) -> Made:
+    body = text(HEADER, t.line(1), HEADER, HEADER, t.line(2, quantity="x"), t.line(3))
+    return body, loaded(t.rows(1, 3), refused=[(6, "quantity", "bad_quantity")])
+
+
+@kind(chunk_sizes=ONE_RECORD)
+def end_mark(t: Tickets) -> Made:
+    return text(t.line(1), t.line(2)) + b"\x1a\x00\x00\n", loaded(t.rows(1, 2))
+
+
+@kind(chunk_sizes=ONE_RECORD)
+def padding_behind_a_row_without_line_end(t: Tickets) -> Made:
+    return text(t.line(1)) + t.line(2).encode() + bytes(500), loaded(t.rows(1, 2))
+
+
+@kind(chunk_sizes=ONE_RECORD)
+def end_mark_in_the_middle(t: Tickets) -> Made:
+    """It is no end mark there."""
+    return text(t.line(1), "\x1a", t.line(2)), loaded(
+        t.rows(1, 2), refused=[(3, "", "too_few_fields")]
+    )
 
 
 @kind(chunk_sizes=ONE_RECORD)
@@ -91,13 +129,21 @@ def quoted_newlines(t: Tickets) -> Made:
 
 
 @kind(chunk_sizes=ONE_RECORD)
-def a_quoted_field_looks_like_rows(t: Tickets) -> Made:
-    inside = f"{t.line(7)}\n{t.line(8)}\n"
+def a_quoted_field_contains_a_row(t: Tickets) -> Made:
+    """It is read as rows; what is around that row is refused."""
+    body = text(t.line(1, category=f'"see\n{t.line(7)}\nend"'), t.line(2))
+    notes = [(2, "", "stray_quote"), (4, "", "too_few_fields")]
+    return body, loaded(t.rows(7, 2), refused=notes)
+
+
+@kind(chunk_sizes=ONE_RECORD)
+def a_quoted_field_contains_what_is_no_row(t: Tickets) -> Made:
+    inside = f"{t.line(7, quantity='x')}\n{t.line(8)},1\n"
     body = text(t.line(1, category=f'"{inside}"'), t.line(2))
     return body, loaded([t.row(1, category=inside), *t.rows(2)])
 
 
-@kind(chunk_sizes=ONE_RECORD)
+@kind(chunk_sizes=LONG_RECORD)
 def a_quoted_field_longer_than_a_chunk(t: Tickets) -> Made:
     inside = "All about tea, and more.\n" * 8_000
     body = text(t.line(1), t.line(2, category=f'"{inside}"'), t.line(3, store=""), t.line(4) + ",")
@@ -130,48 +176,75 @@ def text_after_a_closing_quote(t: Tickets) -> Made:
         t.line(4, store='"Ly\non""x"y"'),
         t.line(5),
     )
-    notes = [(3, "product", "malformed_quote"), (5, "store", "malformed_quote")]
+    notes = [
+        (3, "product", "malformed_quote"),
+        (5, "", "stray_quote"),
+        (6, "", "too_few_fields"),
+    ]
     return body, loaded(t.rows(1, 3, 5), refused=notes)
 
 
 @kind(chunk_sizes=ONE_RECORD)
 def text_after_a_quote_then_a_quoted_newline(t: Tickets) -> Made:
-    """The next field of a malformed row still opens its quotes."""
+    """A malformed row ends with its line."""
     body = text(t.line(1, product='"a"b', category='"x\ny"'), t.line(2), t.line(3))
-    return body, loaded(t.rows(2, 3), refused=[(2, "product", "malformed_quote")])
+    notes = [(2, "product", "malformed_quote"), (3, "", "too_few_fields")]
+    return body, loaded(t.rows(2, 3), refused=notes)
 
 
 @kind(chunk_sizes=ONE_RECORD)
-def unclosed_quote_early(t: Tickets) -> Made:
-    rest = t.line(2, product='"Tea') + "\n" + t.line(3) + "\n" + t.line(4) + "\n"
-    body = text(t.line(1)) + rest.encode()
-    unread = Unread("unclosed_quote", 3, len(rest))
-    return body, failed(t.rows(1), refused=[(3, "", "unclosed_quote")], unread=unread)
+def a_stray_quote_in_the_first_row(t: Tickets) -> Made:
+    body = text() + f"{t.line(1, product='"Tea')}\n{t.line(2)}".encode()
+    return body, loaded(t.rows(2), refused=[(2, "", "stray_quote")])
 
 
 @kind(chunk_sizes=ONE_RECORD)
-def unclosed_quote_in_the_first_row(t: Tickets) -> Made:
-    rest = t.line(1, product='"Tea') + "\n" + t.line(2)
-    unread = Unread("unclosed_quote", 2, len(rest))
-    return text() + rest.encode(), failed([], refused=[(2, "", "unclosed_quote")], unread=unread)
+def a_stray_quote_that_a_quoted_field_closes(t: Tickets) -> Made:
+    lines = [t.line(1), t.line(2, product='"24 inch'), t.line(3), t.line(4, product='"Tea, green"')]
+    rows = [*t.rows(1, 3, 5), t.row(4, product="Tea, green")]
+    return text(*lines, t.line(5)), loaded(rows, refused=[(3, "", "stray_quote")])
 
 
 @kind(chunk_sizes=ONE_RECORD)
-def unclosed_quote_late(t: Tickets) -> Made:
-    """The row begins in line 12, but the quote that is not closed opens in line 14."""
+def two_stray_quotes_that_form_a_row(t: Tickets) -> Made:
+    lines = [t.line(1, product='"Tea 22""'), t.line(2), t.line(3, product='Hose 3/4"'), t.line(4)]
+    rows = [*t.rows(2, 4), t.row(3, product='Hose 3/4"')]
+    return text(*lines), loaded(rows, refused=[(2, "", "stray_quote")])
+
+
+@kind(chunk_sizes=ONE_RECORD)
+def every_field_quoted_and_one_quote_missing(t: Tickets) -> Made:
+    lines = ['"' + t.line(number).replace(",", '","') + '"' for number in range(1, 6)]
+    lines[1] = lines[1][:-1]
+    return text(*lines), loaded(t.rows(1, 3, 4, 5), refused=[(3, "", "stray_quote")])
+
+
+@kind(chunk_sizes=ONE_RECORD)
+def a_stray_quote_in_a_row_of_several_lines(t: Tickets) -> Made:
+    """Each of its lines is refused."""
     numbers = range(1, 11)
-    rest = t.line(20, product='"a\nb\n"', category='"Drinks') + "\n\n"
-    body = text(*(t.line(number) for number in numbers)) + rest.encode()
-    unread = Unread("unclosed_quote", 14, len(rest))
-    return body, failed(t.rows(*numbers), refused=[(12, "", "unclosed_quote")], unread=unread)
+    stray = t.line(20, product='"a\nb\n"', category='"Drinks') + "\n\n"
+    body = text(*(t.line(number) for number in numbers)) + stray.encode()
+    notes = [
+        (12, "", "stray_quote"),
+        (13, "", "too_few_fields"),
+        (14, "ticket_id", "malformed_quote"),
+    ]
+    return body, loaded(t.rows(*numbers), refused=notes, blank_lines=1)
 
 
 @kind(chunk_sizes=ONE_RECORD)
-def unclosed_quote_as_the_last_byte(t: Tickets) -> Made:
-    rest = t.line(2, store='"')
-    unread = Unread("unclosed_quote", 3, len(rest))
-    body = text(t.line(1)) + rest.encode()
-    return body, failed(t.rows(1), refused=[(3, "", "unclosed_quote")], unread=unread)
+def a_stray_quote_as_the_last_byte(t: Tickets) -> Made:
+    body = text(t.line(1)) + t.line(2, store='"').encode()
+    return body, loaded(t.rows(1), refused=[(3, "", "stray_quote")])
+
+
+@kind(chunk_sizes=ONE_CHUNK)
+def a_stray_quote_megabytes_before_the_end(t: Tickets) -> Made:
+    numbers = range(2, 302)
+    body = text(t.line(1, store='"Lyon'), *(t.line(at, category="x" * 9_000) for at in numbers))
+    rows = [t.row(at, category="x" * 9_000) for at in numbers]
+    return body, loaded(rows, refused=[(2, "", "stray_quote")])
 
 
 @kind(chunk_sizes=ONE_RECORD)
@@ -180,23 +253,19 @@ def quote_closed_by_the_last_byte(t: Tickets) -> Made:
     return body, loaded([*t.rows(1), t.row(2, store="Ly\non")])
 
 
-@kind(chunk_sizes=ONE_RECORD)
-def a_record_over_a_mib(t: Tickets) -> Made:
-    rest = t.line(2, category="x" * 1024 * 1024)
-    body = text(t.line(1)) + rest.encode()
-    unread = Unread("record_too_long", 3, len(rest))
-    return body, failed(t.rows(1), refused=[(3, "", "record_too_long")], unread=unread)
+@kind(chunk_sizes=LONG_RECORD)
+def a_line_over_a_mib(t: Tickets) -> Made:
+    body = text(t.line(1)) + t.line(2, category="x" * 1024 * 1024).encode()
+    return body, loaded(t.rows(1), refused=[(3, "", "record_too_long")])
 
 
-@kind(chunk_sizes=ONE_RECORD)
-def a_quoted_record_over_a_mib_then_a_bad_row(t: Tickets) -> Made:
-    """Chunks behind it are loaded as ever, with the right line numbers: the long record has 2,000
-    lines more than one, and is longer than what is read before it is given up."""
-    rest = t.line(2, category='"' + ("x" * 1_700 + "\n") * 2_000 + '"') + "\n"
-    body = text(t.line(1)) + rest.encode() + text(t.line(3, quantity="x"), t.line(4))[62:]
-    notes = [(3, "", "record_too_long"), (2_004, "quantity", "bad_quantity")]
-    unread = Unread("record_too_long", 3, len(rest))
-    return body, failed(t.rows(1, 4), refused=notes, unread=unread)
+@kind(chunk_sizes=LONG_RECORD)
+def a_line_over_a_mib_then_a_bad_row(t: Tickets) -> Made:
+    """It is longer than what is read ahead, and costs one row."""
+    long = t.line(2, category='"' + "x, " * 1_000_000 + '"')
+    body = text(t.line(1), long, t.line(3, quantity="x"), t.line(4))
+    notes = [(3, "", "record_too_long"), (4, "quantity", "bad_quantity")]
+    return body, loaded(t.rows(1, 4), refused=notes)
 
 
 @kind(chunk_sizes=ONE_CHUNK)

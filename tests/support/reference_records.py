@@ -6,6 +6,7 @@ read a byte at a time, and everything that is asked twice is computed twice.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 from typing import NamedTuple
 
 MARKS = (b"\xef\xbb\xbf", b"\f")
@@ -245,3 +246,45 @@ def strip_marks(line: bytes) -> bytes:
     while line.startswith(MARKS):
         line = line.removeprefix(MARKS[0]).removeprefix(MARKS[1])
     return line
+
+
+def fits_ticket(column: str | None, value: bytes) -> bool:
+    """Whether a value fits a column of the built-in contract."""
+    if column in ("ticket_id", "product", "basket_id"):
+        return value != b""
+    if column == "quantity":
+        digits = value[1:] if value[:1] in (b"+", b"-") else value
+        return 1 <= len(digits) <= 38 and all(byte in b"0123456789" for byte in digits)
+    if column == "timestamp":
+        return _is_timestamp(value)
+    return True
+
+
+def _is_timestamp(value: bytes) -> bool:
+    """``YYYY-MM-DD``, ``T`` or a blank, ``hh:mm``, then perhaps ``:ss``, a fraction, an offset."""
+    shape = "".join("9" if byte in b"0123456789" else chr(byte) for byte in value)
+    day, time, rest = shape[:10], shape[10:16], shape[16:]
+    if day != "9999-99-99" or time not in ("T99:99", " 99:99"):
+        return False
+    if rest.startswith(":99"):
+        if value[17:19] > b"59":
+            return False
+        rest = rest[3:]
+        if rest.startswith("."):
+            digits = len(rest) - 1 - len(rest[1:].lstrip("9"))
+            if not 1 <= digits <= 9:
+                return False
+            rest = rest[1 + digits :]
+    if rest not in ("", "Z", "+99:99", "-99:99", "+9999", "-9999"):
+        return False
+    if len(rest) > 1:
+        offset = value[len(value) - len(rest) + 1 :].replace(b":", b"")
+        if offset[:2] > b"23" or offset[2:] > b"59":
+            return False
+    if value[11:13] > b"23" or value[14:16] > b"59":
+        return False
+    try:
+        date(int(value[:4]), int(value[5:7]), int(value[8:10]))
+    except ValueError:
+        return False
+    return True

@@ -1,7 +1,8 @@
 """docs/files.md says the truth: every example on the page, run through the loader's own code.
 
 An example is a fenced `csv` block, the file, and right behind it a fenced `text` block, what comes
-of it. In files marked `escaped` stand `\\xNN`, `\\r`, `\\t` and `{9 times x}`.
+of it. In files marked `escaped` stand `\\xNN`, `\\r`, `\\t`, `\\f` and `{9 times x}`; in any
+file may stand `{9 rows}`.
 """
 
 import csv
@@ -9,6 +10,7 @@ import inspect
 import io
 import json
 import re
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,9 +20,12 @@ from samtranslator.yaml_helper import yaml_parse
 from ingestion.csv_files import header
 from ingestion.csv_files.gzip_stream import MAX_FILE_BYTES, Unpacker
 from ingestion.csv_files.header import HEAD_SIZE, FileFacts, examine
-from ingestion.csv_files.records import MAX_RECORD_BYTES, read_records
+from ingestion.csv_files.layout import MAX_COLUMNS
+from ingestion.csv_files.records import MAX_RECORD_BYTES
 from ingestion.csv_files.refused_rows import MAX_RAW_BYTES, csv_lines, refused_row
-from ingestion.csv_files.rows import REASONS, Item, Row, RowReader
+from ingestion.csv_files.row_warnings import WARNINGS
+from ingestion.csv_files.rows import REASONS, Item, NoRow, Row, RowReader
+from ingestion.csv_files.sections import read_sections
 from ingestion.tasks import validate_file
 from ingestion.tasks.join_refused_rows import MAX_JOINED_ROWS
 from ingestion.tasks.quality_limits import QualityLimits
@@ -50,15 +55,22 @@ def examples() -> list[Any]:
         file = match["file"].encode()
         if match["escaped"]:
             file = re.sub(rb"\\x([0-9a-f]{2})", lambda byte: bytes.fromhex(byte[1].decode()), file)
-            file = file.replace(rb"\r", b"\r").replace(rb"\t", b"\t")
+            for name, byte in ((rb"\r", b"\r"), (rb"\t", b"\t"), (rb"\f", b"\f")):
+                file = file.replace(name, byte)
             file = re.sub(
                 rb"\{([0-9,]+) times (.)\}",
                 lambda run: run[2] * int(run[1].replace(b",", b"")),
                 file,
             )
+        file = re.sub(rb"\{([0-9,]+) rows\}\n", good_rows, file)
         place = f"files.md:{PAGE.count(chr(10), 0, match.start()) + 1}"
         found.append(pytest.param(file, match["outcome"], id=place))
     return found
+
+
+def good_rows(match: re.Match[bytes]) -> bytes:
+    row = "G{},Soap,B1,2026-03-01T12:00Z,Home,1,Lyon\n"
+    return "".join(map(row.format, range(int(match[1].replace(b",", b""))))).encode()
 
 
 def said(outcome: str) -> list[Said]:
@@ -93,17 +105,22 @@ def rows_happen(file: bytes, found: FileFacts) -> tuple[list[str], dict[str, Ite
     stack = StackInMemory(chunk_size=len(file) + 1)
     stack.load(file)
     delimiter = found.delimiter.encode()
-    reader = RowReader(found.columns, found.width, delimiter, KEY)
+    reader = RowReader(found.columns, found.width, delimiter, KEY, found.header)
     outcomes: dict[int, str] = {}
     items: dict[str, Item] = {}
-    for record in read_records([file[found.data_start :]], delimiter):
-        line = record.line + found.header_lines
-        row = reader.read(record) if record.raw else None
-        if row is None:
-            outcomes[line] = "blank"
-        elif isinstance(row, Row):
-            outcomes[line] = "written"
-            items[f"line {line}: written"] = row.item
+    before = found.header_lines
+    for section in read_sections([file[found.data_start :]], reader.layout, ends_file=True):
+        for record in section.records():
+            line = before + record.line
+            row = reader.read(record)
+            if isinstance(row, NoRow):
+                outcomes[line] = row.value
+            elif isinstance(row, Row):
+                outcomes[line] = "written"
+                items[f"line {line}: written"] = row.item
+        before += section.line_ends
+        for line in range(section.end_mark_lines):
+            outcomes[before - line] = "end mark"
     report = stack.report
     for line, column, reason, _ in listed_rows(stack):
         where = f", {column}" if column else ""
@@ -114,15 +131,28 @@ def rows_happen(file: bytes, found: FileFacts) -> tuple[list[str], dict[str, Ite
         stack.table.items
     )
     assert report["rows_written"] == len(items)
-    assert report["rows_read"] == len(outcomes) - list(outcomes.values()).count("blank")
-    lines = [f"line {line}: {words}" for line, words in sorted(outcomes.items())] or ["no rows"]
+    no_rows = {"blank", "repeated header", "end mark"}
+    assert report["rows_read"] == sum(words not in no_rows for words in outcomes.values())
+    lines = in_words(outcomes) or ["no rows"]
+    warnings = sorted(report["warnings"].items(), key=lambda one: one[1]["line"])
+    for kind, warned in warnings:
+        rows = "1 row" if warned["rows"] == 1 else f"{warned['rows']} rows"
+        lines.append(f"warning, line {warned['line']}: {kind}, {rows}")
     if found.unknown_columns:
         lines.append(f"not stored: {', '.join(found.unknown_columns)}")
-    if unread := report["unread"]:
-        lines.append(
-            f"unread: {unread['reason']}, line {unread['line']}, {unread['bytes']:,} bytes"
-        )
     return lines, items
+
+
+def in_words(outcomes: dict[int, str]) -> list[str]:
+    """A line for each, but one for all of many rows that are written one after another."""
+    lines = []
+    for written, run in groupby(sorted(outcomes.items()), key=lambda one: one[1] == "written"):
+        of_run = list(run)
+        if written and len(of_run) > 20:
+            lines.append(f"lines {of_run[0][0]:,} to {of_run[-1][0]:,}: written")
+        else:
+            lines += [f"line {line}: {words}" for line, words in of_run]
+    return lines
 
 
 def listed_rows(stack: StackInMemory) -> list[list[str]]:
@@ -155,6 +185,14 @@ def test_every_reason_has_its_meaning_on_the_page_and_an_example() -> None:
         assert reason in shown or reason in ("bad_number", "refused_by_table")
 
 
+def test_every_warning_has_its_meaning_on_the_page_and_an_example() -> None:
+    shown = "".join(example.values[1] for example in examples())
+    for warning, meaning in WARNINGS.items():
+        assert f"| `{warning}` | {meaning} |" in PAGE
+        # Files of tickets have columns with a form, so line ends can be checked.
+        assert warning in shown or warning == "unchecked_line_ends"
+
+
 def test_every_reason_to_refuse_a_file_is_on_the_page() -> None:
     source = inspect.getsource(header) + inspect.getsource(validate_file)
     reasons = set(re.findall(r'Reason\(\s*"(\w+)"', source)) | {"object_gone", "object_changed"}
@@ -168,6 +206,7 @@ def test_the_limits_on_the_page_are_those_of_the_code() -> None:
     for number, name in (
         (MAX_FILE_BYTES, "largest file"),
         (MAX_RECORD_BYTES, "longest record"),
+        (MAX_COLUMNS, "columns of a file"),
         (HEAD_SIZE, "what is looked at before a file is accepted"),
         (Unpacker.largest(0), "how far a gzip file may unpack"),
         (MAX_RAW_BYTES, "text of a refused row"),
@@ -193,7 +232,7 @@ def test_the_endings_on_the_page_are_those_that_the_bucket_notifies() -> None:
 def test_the_apostrophe_is_put_before_the_characters_that_the_page_names() -> None:
     for start in ("=", "+", "-", "@", "\t", "\r"):
         row = refused_row(2, "", "too_few_fields", f"{start}1".encode())
-        _, line = csv_lines([row])
-        assert line.decode().partition("too_few_fields,")[2].lstrip('"').startswith("'")
+        _, line = b"".join(csv_lines([row])).decode().split("\r\n", 1)
+        assert line.partition("too_few_fields,")[2].lstrip('"').startswith("'")
     for start in ("=", "+", "-", "@"):
         assert f"`{start}`" in PAGE

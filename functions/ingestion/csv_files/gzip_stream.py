@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 GZIP_MAGIC = b"\x1f\x8b"
 
 MAX_FILE_BYTES = 50 * 10**9
-"""Bytes of the largest file that is accepted, packed or not; one Split File must read it in 15
-minutes."""
+"""Bytes of the largest file that is accepted, packed or not. Split File must read it whole within
+15 minutes if it is compressed, or if no plain rows are found in it."""
 
 _MAX_STEP_BYTES = 1024 * 1024
 _FREE_SIZE = 64 * 1024 * 1024

@@ -268,10 +268,15 @@ class _Search:
 
         This is the same for all records that are open there, so each line is read once.
         """
+        text = self._text
         lines = []
         at = start
         fields = end = 0
-        while at < self._stop and at not in self._rests:
+        while (quote := text.find(b'"', at, self._stop)) >= 0:
+            at = text.rfind(b"\n", at, quote) + 1 or at  # the lines before have no quotes
+            if at in self._rests:
+                fields, end = self._rests[at]
+                break
             line_end = self._line_end(at)
             state, closed = self._take_line_within_quotes(at, line_end)
             lines.append((at, closed))
@@ -279,8 +284,6 @@ class _Search:
             if state is not State.OPEN:
                 end = line_end if state is State.CLOSED else -1
                 break
-        else:
-            fields, end = self._rests.get(at, (0, 0))
         for line, closed in reversed(lines):
             fields += closed
             self._rests[line] = fields, end

@@ -5,16 +5,20 @@ import os
 import time
 from collections import Counter
 from random import Random
-from typing import NamedTuple
 
 import pytest
 
 from ingestion.csv_files import multiline, records, sections
-from ingestion.csv_files.layout import Check, HeaderLine, Layout
+from ingestion.csv_files.layout import HeaderLine, Layout
 from ingestion.csv_files.multiline import Kind, is_plain_row, scan
 from ingestion.csv_files.rows import COLUMNS, layout_of
-from ingestion.csv_files.sections import Section, read_sections
-from tests.support.reference_records import Reference
+from ingestion.csv_files.sections import read_sections
+from tests.support.random_records import (
+    as_sections_tell,
+    as_the_reference_reads,
+    layout_for,
+    make,
+)
 
 FILES = int(os.environ.get("FUZZ_FILES", "600"))
 SEED = int(os.environ.get("FUZZ_SEED", "3"))
@@ -150,123 +154,6 @@ def test_a_header_is_no_plain_row_where_it_would_be_a_valid_one() -> None:
 
 # ---------------------------------------------------------------- as the reference reads them
 
-TOKENS = [
-    *(b'"', b'""', b",", b"\n", b"1", b"a", b"\r\n", b"\f", b'x"', b',"', b'",', b'"\n'),
-    *(b"\xef\xbb\xbf", b"\xff", b"\r\r\n", b"\r", b"\x00", b"\x1a"),
-]
-HEADER = b"h,h"
-
-
-class Made(NamedTuple):
-    """A file made up at random, and how it is to be read."""
-
-    data: bytes
-    width: int
-    max_record: int
-    judges_line_ends: bool
-    ends_file: bool
-    block_size: int
-
-
-def fits(width: int, column: int, value: bytes) -> bool:
-    if column == 0:
-        return value != b""
-    return value.isdigit() if column in (1, width - 1) else True
-
-
-def make(rng: Random) -> Made:
-    width = rng.choice([1, 2, 3, 3, 4, 5])
-    # A record may be too long, in some; in these there is no end mark.
-    max_record = rng.choice([12, 20, 40] + [2**20] * 7)
-    tokens = TOKENS if max_record > 40 else TOKENS[:-2]
-
-    def field(column: int) -> bytes:
-        texts = [b"a", b"b", b"", b"a,b", b"x\ny", b'q"q', b"1", b"1,1\n1"]
-        value = b"1" if column in (1, width - 1) else rng.choice(texts)
-        if rng.random() < 0.3 or b"," in value or b"\n" in value:
-            return b'"' + value.replace(b'"', b'""') + b'"'
-        return value
-
-    data = bytearray()
-    for _ in range(rng.randrange(1, 9)):
-        kind = rng.random()
-        if kind < 0.6:
-            data += b",".join(map(field, range(width))) + rng.choice([b"\n", b"\r\n", b"\r\r\n"])
-        elif kind < 0.7:
-            odd = [b"\n", b"," * (width - 1) + b"\n", b'""\n', HEADER + b"\n", b"\f" + HEADER]
-            data += rng.choice(odd)
-        else:
-            data += b"".join(rng.choices(tokens, k=rng.randrange(1, 9)))
-    for _ in range(rng.choice([0, 1, 1, 2, 3])):
-        at = rng.randrange(len(data) + 1)
-        if rng.random() < 0.3:
-            del data[at : at + 1]
-        else:
-            data[at:at] = rng.choice(tokens)
-    return Made(
-        bytes(data),
-        width,
-        max_record,
-        rng.random() < 0.85,
-        rng.random() < 0.7,
-        rng.choice([1, rng.randrange(1, 30), 10**6]),
-    )
-
-
-Told = tuple[int, int, str, bool]
-"""Line, lines, what is known of it without its fields, and whether it is doubtful."""
-
-
-def as_the_reference_reads(made: Made) -> list[Told]:
-    reference = Reference(
-        made.width,
-        b",",
-        lambda column, value: fits(made.width, column, value),
-        HEADER,
-        made.judges_line_ends,
-        made.max_record,
-    )
-    told = ("stray_quote", "record_too_long", "end mark")
-    return [
-        (one.line, one.lines, one.kind if one.kind in told else "", one.doubtful)
-        for one in reference.read(made.data, ends_file=made.ends_file)
-    ]
-
-
-def as_sections_tell(made: Made) -> list[Told]:
-    checks: dict[int, Check] = {
-        column: lambda value, column=column: fits(made.width, column, value)  # type: ignore[misc]  # its default
-        for column in range(made.width)
-    }
-    layout = Layout(
-        b",", made.width, checks, HeaderLine.of(HEADER), judges_line_ends=made.judges_line_ends
-    )
-    size = made.block_size
-    blocks = [made.data[at : at + size] for at in range(0, len(made.data), size)]
-    told: list[Told] = []
-    line = read = 0
-    for section in read_sections(blocks, layout, ends_file=made.ends_file):
-        told += [(line + at, *rest) for at, *rest in _records(section)]
-        line += section.line_ends
-        read += section.size
-    assert read == len(made.data)
-    return told
-
-
-def _records(section: Section) -> list[Told]:
-    doubtful = {one.start for one in section.special if one.doubtful}
-    told: list[Told] = []
-    start = line = 0
-    for record in section.records():
-        told.append((record.line, record.lines, record.problem or "", start in doubtful))
-        start = record.end
-        line = record.line + record.lines - 1
-    if section.text:
-        assert start == section.size
-    if section.end_mark_lines:
-        told.append((line + 1, section.end_mark_lines, "end mark", False))
-    return told
-
 
 @pytest.mark.timeout(3600)
 def test_records_are_those_that_the_reference_finds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,9 +163,14 @@ def test_records_are_those_that_the_reference_finds(monkeypatch: pytest.MonkeyPa
         for module in (multiline, records, sections):
             monkeypatch.setattr(module, "MAX_RECORD_BYTES", made.max_record)
         expected = as_the_reference_reads(made)
-        assert as_sections_tell(made) == expected, f"file {number}: {made}"
-        kinds.update(kind + "+" * (lines > 1) for _, lines, kind, _ in expected)
-        kinds["doubtful"] += sum(doubtful for *_, doubtful in expected)
+        size = made.block_size
+        blocks = [made.data[at : at + size] for at in range(0, len(made.data), size)]
+        found = list(read_sections(blocks, layout_for(made), ends_file=made.ends_file))
+        assert as_sections_tell(found) == expected, f"file {number}: {made}"
+        assert sum(section.size for section in found) == len(made.data)
+        assert sum(section.line_ends for section in found) == made.data.count(b"\n")
+        kinds.update(one.kind + "+" * (one.lines > 1) for one in expected)
+        kinds["doubtful"] += sum(one.doubtful for one in expected)
     assert {"", "+", "stray_quote", "record_too_long", "end mark", "doubtful"} <= set(kinds)
 
 
