@@ -104,8 +104,8 @@ def read_plan(text: str) -> list[Chunk]:
 
 if __name__ == "__main__":
     print(
-        "| File | Chunks | Largest chunk | Requests | Read | CPU, stub included | Time | Peak memory "
-        "|\n"
+        "| File | Chunks | Largest chunk | Requests | Read | CPU, stub included | Time | "
+        "Peak memory |\n"
         "|---|---:|---:|---:|---:|---:|---:|---:|"
     )
     for name, size in SIZES.items():

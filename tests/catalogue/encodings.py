@@ -7,6 +7,7 @@ import zipfile
 from tests.catalogue.expectations import (
     HEADER,
     ONE_CHUNK,
+    Item,
     Outcome,
     Tickets,
     kind,
@@ -27,7 +28,7 @@ def zipped(*names: str) -> bytes:
     return archive.getvalue()
 
 
-def a_mib_of_rows(t: Tickets) -> tuple[list[str], list[dict]]:
+def a_mib_of_rows(t: Tickets) -> tuple[list[str], list[Item]]:
     """Lines 2 to 101, more than 1 MiB of them, and their items."""
     numbers = range(1000, 1100)
     wide = "x" * 11_000

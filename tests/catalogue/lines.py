@@ -194,7 +194,7 @@ def text_after_a_quote_then_a_quoted_newline(t: Tickets) -> Made:
 
 @kind(chunk_sizes=ONE_RECORD)
 def a_stray_quote_in_the_first_row(t: Tickets) -> Made:
-    body = text() + f"{t.line(1, product='"Tea')}\n{t.line(2)}".encode()
+    body = text(t.line(1, product='"Tea'), t.line(2))
     return body, loaded(t.rows(2), refused=[(2, "", "stray_quote")])
 
 

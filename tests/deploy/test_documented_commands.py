@@ -11,6 +11,7 @@ import csv
 import io
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -230,12 +231,16 @@ def deploy_again(project: Project, overrides: str) -> None:
     assert "Successfully created/updated stack" in ran.output
 
 
+def is_writing_chunks(stack: "SamStack", arn: str) -> bool:
+    return "Write Chunks" in stack.states_entered(arn)
+
+
 def stop_and_replay(reader: Reader, stack: "SamStack") -> None:
     file = TicketFile("week49").rows(4000)  # ten seconds at 400 rows a second
     for command in ("tickets stop EXECUTION", "tickets stop week-49-csv-e7095db4d72ba27b"):
         upload = stack.upload("week-49.csv", file.body)
         arn = stack.execution_of(upload)
-        until(lambda arn=arn: "Write Chunks" in stack.states_entered(arn), "chunks")
+        until(partial(is_writing_chunks, stack, arn), "chunks")
         execution = arn.rpartition(":")[2]
         assert f"Stopped {execution}" in reader.run(command, execution=execution).output
         assert stack.ended(arn)["status"] == "ABORTED"

@@ -80,125 +80,90 @@ CASES = cases()
 # --- one call for each action; `arn` is the resource that the statement names
 
 
-def get_object(caller: Caller, arn: str) -> None:
-    bucket, key = _object(arn)
-    caller.root.s3.put_object(Bucket=bucket, Key=key, Body=b"x")
-    caller.role("s3").get_object(Bucket=bucket, Key=key)
+def _get_object(caller: Caller, arn: str) -> None:
+    place = _object(arn)
+    caller.root.s3.put_object(**place, Body=b"x")
+    caller.role("s3").get_object(**place)
 
 
-def get_object_version(caller: Caller, arn: str) -> None:
-    bucket, key = _object(arn)
-    version = caller.root.s3.put_object(Bucket=bucket, Key=key, Body=b"x")["VersionId"]
-    caller.role("s3").get_object(Bucket=bucket, Key=key, VersionId=version)
+def _get_object_version(caller: Caller, arn: str) -> None:
+    place = _object(arn)
+    version = caller.root.s3.put_object(**place, Body=b"x")["VersionId"]
+    caller.role("s3").get_object(**place, VersionId=version)
 
 
-def put_object(caller: Caller, arn: str) -> None:
-    bucket, key = _object(arn)
-    caller.role("s3").put_object(Bucket=bucket, Key=key, Body=b"x")
+def _abort_multipart_upload(caller: Caller, arn: str) -> None:
+    place = _object(arn)
+    upload = caller.root.s3.create_multipart_upload(**place)["UploadId"]
+    caller.role("s3").abort_multipart_upload(**place, UploadId=upload)
 
 
-def abort_multipart_upload(caller: Caller, arn: str) -> None:
-    bucket, key = _object(arn)
-    upload = caller.root.s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
-    caller.role("s3").abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
-
-
-def list_bucket(caller: Caller, arn: str) -> None:
-    caller.role("s3").list_objects_v2(Bucket=_bucket(arn), MaxKeys=1)
-
-
-def list_bucket_versions(caller: Caller, arn: str) -> None:
-    caller.role("s3").list_object_versions(Bucket=_bucket(arn), MaxKeys=1)
-
-
-def get_item(caller: Caller, arn: str) -> None:
-    caller.role("dynamodb").get_item(TableName=_table(arn), Key=_ledger_key())
-
-
-def put_item(caller: Caller, arn: str) -> None:
-    caller.role("dynamodb").put_item(TableName=_table(arn), Item=_ledger_key())
-
-
-def update_item(caller: Caller, arn: str) -> None:
-    caller.role("dynamodb").update_item(
-        TableName=_table(arn),
-        Key=_ledger_key(),
-        UpdateExpression="SET seen = :one",
-        ExpressionAttributeValues={":one": {"N": "1"}},
-    )
-
-
-def delete_item(caller: Caller, arn: str) -> None:
-    caller.role("dynamodb").delete_item(TableName=_table(arn), Key=_ledger_key())
-
-
-def query(caller: Caller, arn: str) -> None:
-    caller.role("dynamodb").query(
-        TableName=_table(arn),
-        KeyConditionExpression="load_id = :owner",
-        ExpressionAttributeValues={":owner": {"S": OWNER}},
-    )
-
-
-def describe_table(caller: Caller, arn: str) -> None:
-    caller.role("dynamodb").describe_table(TableName=_table(arn))
-
-
-def batch_write_item(caller: Caller, arn: str) -> None:
-    item = {"ticket_id": {"S": OWNER}, "product": {"S": "x"}}
-    caller.role("dynamodb").batch_write_item(
-        RequestItems={_table(arn): [{"PutRequest": {"Item": item}}]}
-    )
-
-
-def start_execution(caller: Caller, arn: str) -> None:
-    caller.role("stepfunctions").start_execution(
-        stateMachineArn=arn, input='{"bucket": "no-such-bucket", "key": "permissions"}'
-    )
-
-
-def receive_message(caller: Caller, arn: str) -> None:
-    caller.role("sqs").receive_message(QueueUrl=_queue_url(caller, arn), VisibilityTimeout=0)
-
-
-def delete_message(caller: Caller, arn: str) -> None:
+def _delete_message(caller: Caller, arn: str) -> None:
     client, url = caller.role("sqs"), _queue_url(caller, arn)
     # A receipt handle of no message: the permission is checked first, and nothing is deleted.
     with contextlib.suppress(client.exceptions.ReceiptHandleIsInvalid):
         client.delete_message(QueueUrl=url, ReceiptHandle="none")
 
 
-def get_queue_attributes(caller: Caller, arn: str) -> None:
-    caller.role("sqs").get_queue_attributes(
-        QueueUrl=_queue_url(caller, arn), AttributeNames=["QueueArn"]
-    )
+OF_LEDGER = {"load_id": {"S": OWNER}, "entry": {"S": "x"}}
+ONE = {":one": {"N": "1"}}
+OF_OWNER = {":owner": {"S": OWNER}}
+PUT = {"PutRequest": {"Item": {"ticket_id": {"S": OWNER}, "product": {"S": "x"}}}}
+NO_OBJECT = '{"bucket": "no-such-bucket", "key": "permissions"}'
 
-
-CALLS: dict[str, Callable[[Caller, str], None]] = {
-    "s3:GetObject": get_object,
-    "s3:GetObjectVersion": get_object_version,
-    "s3:PutObject": put_object,
-    "s3:AbortMultipartUpload": abort_multipart_upload,
-    "s3:ListBucket": list_bucket,
-    "s3:ListBucketVersions": list_bucket_versions,
-    "dynamodb:GetItem": get_item,
-    "dynamodb:PutItem": put_item,
-    "dynamodb:UpdateItem": update_item,
-    "dynamodb:DeleteItem": delete_item,
-    "dynamodb:Query": query,
-    "dynamodb:DescribeTable": describe_table,
-    "dynamodb:BatchWriteItem": batch_write_item,
-    "states:StartExecution": start_execution,
-    "sqs:ReceiveMessage": receive_message,
-    "sqs:DeleteMessage": delete_message,
-    "sqs:GetQueueAttributes": get_queue_attributes,
+Call = Callable[[Caller, str], object]
+CALLS: dict[str, Call] = {
+    "s3:GetObject": _get_object,
+    "s3:GetObjectVersion": _get_object_version,
+    "s3:PutObject": lambda by, arn: by.role("s3").put_object(**_object(arn), Body=b"x"),
+    "s3:AbortMultipartUpload": _abort_multipart_upload,
+    "s3:ListBucket": lambda by, arn: by.role("s3").list_objects_v2(Bucket=_bucket(arn), MaxKeys=1),
+    "s3:ListBucketVersions": lambda by, arn: by.role("s3").list_object_versions(
+        Bucket=_bucket(arn), MaxKeys=1
+    ),
+    "dynamodb:GetItem": lambda by, arn: by.role("dynamodb").get_item(
+        TableName=_table(arn), Key=OF_LEDGER
+    ),
+    "dynamodb:PutItem": lambda by, arn: by.role("dynamodb").put_item(
+        TableName=_table(arn), Item=OF_LEDGER
+    ),
+    "dynamodb:UpdateItem": lambda by, arn: by.role("dynamodb").update_item(
+        TableName=_table(arn),
+        Key=OF_LEDGER,
+        UpdateExpression="SET seen = :one",
+        ExpressionAttributeValues=ONE,
+    ),
+    "dynamodb:DeleteItem": lambda by, arn: by.role("dynamodb").delete_item(
+        TableName=_table(arn), Key=OF_LEDGER
+    ),
+    "dynamodb:Query": lambda by, arn: by.role("dynamodb").query(
+        TableName=_table(arn),
+        KeyConditionExpression="load_id = :owner",
+        ExpressionAttributeValues=OF_OWNER,
+    ),
+    "dynamodb:DescribeTable": lambda by, arn: by.role("dynamodb").describe_table(
+        TableName=_table(arn)
+    ),
+    "dynamodb:BatchWriteItem": lambda by, arn: by.role("dynamodb").batch_write_item(
+        RequestItems={_table(arn): [PUT]}
+    ),
+    "states:StartExecution": lambda by, arn: by.role("stepfunctions").start_execution(
+        stateMachineArn=arn, input=NO_OBJECT
+    ),
+    "sqs:ReceiveMessage": lambda by, arn: by.role("sqs").receive_message(
+        QueueUrl=_queue_url(by, arn), VisibilityTimeout=0
+    ),
+    "sqs:DeleteMessage": _delete_message,
+    "sqs:GetQueueAttributes": lambda by, arn: by.role("sqs").get_queue_attributes(
+        QueueUrl=_queue_url(by, arn), AttributeNames=["QueueArn"]
+    ),
 }
 
 
-def _object(arn: str) -> tuple[str, str]:
+def _object(arn: str) -> dict[str, str]:
     assert arn.endswith("/*"), f"{arn} is no prefix"
     bucket, _, prefix = arn.removeprefix("arn:aws:s3:::").removesuffix("*").partition("/")
-    return bucket, f"{prefix}permissions.txt"  # no suffix that starts a load
+    return {"Bucket": bucket, "Key": f"{prefix}permissions.txt"}  # no suffix that starts a load
 
 
 def _bucket(arn: str) -> str:
@@ -211,10 +176,6 @@ def _queue_url(caller: Caller, arn: str) -> str:
 
 def _table(arn: str) -> str:
     return arn.rpartition(":table/")[2]
-
-
-def _ledger_key() -> dict[str, Any]:
-    return {"load_id": {"S": OWNER}, "entry": {"S": "x"}}
 
 
 # --- the cases

@@ -11,12 +11,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.support.processes import listening_addresses
 from tickets import ROOT
 from tickets.local import engine
 from tickets.local.engine import Engine, EngineError, PortTaken
@@ -313,23 +314,6 @@ def test_leaving_the_block_removes_everything(
 # --- sockets and settings -----------------------------------------------------------------------
 
 
-def listening_addresses(pids: Iterable[int]) -> list[str]:
-    """The local address of each TCP socket on which one of the processes listens, in hex."""
-    sockets = set()
-    for pid in pids:
-        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-            with contextlib.suppress(OSError):
-                sockets.add(os.readlink(descriptor))
-    found = []
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        if Path(table).exists():
-            for line in Path(table).read_text().splitlines()[1:]:
-                columns = line.split()
-                if columns[3] == "0A" and f"socket:[{columns[9]}]" in sockets:
-                    found.append(columns[1])
-    return found
-
-
 def test_the_local_stack_listens_on_loopback_only_and_ignores_the_callers_settings(
     tmp_path: Path,
 ) -> None:
@@ -411,6 +395,6 @@ def test_an_engine_that_cannot_start_says_why(
 def test_a_guard_that_cannot_run_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "broken_guard.py"
     broken.write_text("import no_such_module")
-    monkeypatch.setattr(engine.engine_guard, "__file__", str(broken))
+    monkeypatch.setattr("tickets.local.engine.engine_guard.__file__", str(broken))
     with pytest.raises(EngineError, match=r"guard has ended(.|\n)*no_such_module"):
         Engine.start()

@@ -36,9 +36,10 @@ def remove(stack: RunningStack) -> None:
 
 def emptying_script() -> str:
     """The Python of the page's command that empties and deletes buckets."""
-    [script] = re.findall(
+    scripts: list[str] = re.findall(
         r"^\.venv/bin/python -c '\n(.*?)\n' ", OPERATIONS, re.MULTILINE | re.DOTALL
     )
+    [script] = scripts
     return script
 
 

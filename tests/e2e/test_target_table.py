@@ -63,8 +63,9 @@ def test_an_empty_key_of_an_index_is_left_out(stack: RunningStack) -> None:
     assert audited(stack, execution, exit_code=0)["as_loaded"] == 400
     key = {"ticket_id": {"S": "T7"}, "product": {"S": "Soap"}}
     stack.dynamodb.delete_item(TableName=stack.table, Key=key)
-    found = audited(stack, execution, exit_code=1)
-    assert (found["as_loaded"], found["missing"], found["missing_lines"]) == (399, 1, [9])
+    audit = audited(stack, execution, exit_code=1)
+    assert audit["as_loaded"] == 399
+    assert (audit["missing"], audit["missing_lines"]) == (1, [9])
 
 
 def test_an_index_of_the_wrong_type_is_refused_before_a_row_is_written(

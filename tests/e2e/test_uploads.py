@@ -41,8 +41,7 @@ def test_uploads_that_sns_and_eventbridge_announce_are_loaded_beside_a_broken_re
                 stack.upload("uploads/by sns.csv", by_sns.body),
                 stack.upload("uploads/by+rule.csv", by_rule.body),
             ]
-            events: list[str] = []
-            until(lambda: events.extend(stack.receive(url)) or len(events) == 2, "S3's events")
+            events = stack.received(url, 2)
             [record] = json.loads(min(events, key=lambda body: "by%2Brule" in body))["Records"]
             broken = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "uploads"}}}
             message = json.dumps({"Records": [broken, record]})

@@ -114,11 +114,7 @@ def test_an_older_version_delivered_after_the_newer_one_is_overtaken(stack: Runn
     key = "versions/late.csv"
     with stack.uploads_held():
         first, second = (stack.upload(key, one.body) for one in (older, newer))
-        events: list[str] = []
-        until(
-            lambda: events.extend(stack.receive(stack.names.upload_queue_url)) or len(events) == 2,
-            "both S3 events",
-        )
+        events = stack.received(stack.names.upload_queue_url, 2)
     [event] = [one for one in events if second.version_id in one]
     stack.sqs.send_message(QueueUrl=stack.names.upload_queue_url, MessageBody=event)
     loaded = stack.ended(stack.execution_of(second))

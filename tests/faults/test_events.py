@@ -15,11 +15,7 @@ from tests.support.wire import lose_reply, refuse
 
 def events_of(stack: RunningStack, uploads: list[Upload]) -> list[str]:
     """The uploads' S3 events, taken out of the queue, in the order of the uploads."""
-    events: list[str] = []
-    until(
-        lambda: events.extend(stack.receive(stack.names.upload_queue_url)) or len(events) > 1,
-        "the S3 events",
-    )
+    events = stack.received(stack.names.upload_queue_url, len(uploads))
     return [next(one for one in events if upload.version_id in one) for upload in uploads]
 
 

@@ -61,7 +61,6 @@ def test_dead_letter_queue_refuses(kind: Kind, stack: RunningStack, operator: Op
     letter = operator.dead_letter(arn)
     assert letter.error == "LoadFailureNotReported"
     assert letter.reason.startswith(execution["cause"])
-    assert not letter.from_graph
     assert_loaded(stack, operator.replayed(arn), file)
 
 

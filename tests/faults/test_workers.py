@@ -10,6 +10,7 @@ from tests.faults.loads import assert_ended
 from tests.faults.matrix import Kind
 from tests.support.cloud import Cloud
 from tests.support.load_assertions import assert_loaded
+from tests.support.processes import parent_of, process_at
 from tests.support.running_stack import RunningStack, until
 from tests.support.ticket_files import TicketFile
 from tests.support.wire import Call, Hold, Wire, is_chunk_entry, names, slowly
@@ -17,29 +18,6 @@ from tests.support.wire import Call, Hold, Wire, is_chunk_entry, names, slowly
 READS_PROC = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads /proc")
 # Half a minute of a round is kept back for its end, so this leaves it three seconds to write.
 FUNCTION_TIMEOUT_SECONDS = 33
-
-
-def process_at(port: int) -> int:
-    """The process whose end of a connection on the loopback has this port."""
-    sockets = set()
-    for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
-        local, inode = line.split()[1], line.split()[9]
-        if int(local.rpartition(":")[2], 16) == port:
-            sockets.add(f"socket:[{inode}]")
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdecimal():
-            continue
-        try:
-            if sockets & {os.readlink(one) for one in (entry / "fd").iterdir()}:
-                return int(entry.name)
-        except OSError:  # it has ended meanwhile, or closed one
-            continue
-    pytest.fail(f"nobody is at port {port}")
-
-
-def parent_of(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return int(status.partition("PPid:")[2].split()[0])
 
 
 def tries(stack: RunningStack, arn: str) -> int:
@@ -77,6 +55,7 @@ def test_worker_killed(kind: Kind, stack: RunningStack, wire: Wire) -> None:
         until(lambda: stack.items_of(file.name), "rows of the batches beside it")
         assert len(stack.items_of(file.name)) < 700, "in the middle"
         worker = process_at(fault.fired[0].peer_port)
+        assert worker is not None
         assert parent_of(worker) == stack.local.engine.pid
         os.kill(worker, signal.SIGKILL)
         ended = stack.ended(arn)

@@ -164,10 +164,11 @@ def parliament(stacks: Mapping[str, Stack]) -> list[Finding]:
     )
     if ran.returncode:
         raise GateError(f"parliament has failed:\n{ran.stderr}")
-    return [
-        Finding(one["id"], *one["policy"].split()[:2], one["detail"], one["title"])
-        for one in json.loads(ran.stdout)
-    ]
+    found = []
+    for one in json.loads(ran.stdout):
+        variant, resource = one["policy"].split()[:2]
+        found.append(Finding(one["id"], variant, resource, one["detail"], one["title"]))
+    return found
 
 
 LINTERS = {"checkov": checkov, "parliament": parliament}

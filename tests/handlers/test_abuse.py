@@ -6,6 +6,7 @@ The caps and their reasons are listed in docs/security.md, with the tests of the
 import json
 import logging
 import re
+from typing import Any, cast
 
 import pytest
 
@@ -17,7 +18,7 @@ from ingestion.ledger.chunks import ChunkProgress
 from ingestion.s3.refused_rows import PartWriter, Series
 from ingestion.tasks.accounting import Tally
 from ingestion.tasks.quality_limits import QualityLimits
-from tests.support.cloud import WORK
+from tests.support.cloud import WORK, Cloud
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 GOOD = b"T%d,Tea,B1,2025-11-23T08:00Z,,1,Lyon\n"
@@ -26,11 +27,13 @@ MIB = 1024 * 1024
 # ---------------------------------------------------------------- Refused rows
 
 
-def report(cloud, result):
+def report(cloud: Cloud, result: Any) -> Any:
     return json.loads(cloud.read_url(result["report"]))
 
 
-def test_a_chunk_of_refused_rows_is_read_to_its_end_and_listed_in_parts(cloud, monkeypatch):
+def test_a_chunk_of_refused_rows_is_read_to_its_end_and_listed_in_parts(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CHUNK_SIZE_BYTES", str(MIB))
     monkeypatch.setattr("ingestion.s3.refused_rows.MAX_PART_BYTES", 500_000)
     body = HEADER + GOOD % 1 + b"x\n" * 100_000 + GOOD % 2
@@ -46,12 +49,12 @@ def test_a_chunk_of_refused_rows_is_read_to_its_end_and_listed_in_parts(cloud, m
     assert lines[-1] == "100002,,too_few_fields,x"
 
 
-def test_a_page_keeps_no_refused_rows_while_it_waits_for_the_table():
+def test_a_page_keeps_no_refused_rows_while_it_waits_for_the_table() -> None:
     """One good row among very many bad ones: its page waits with them for the batch's answer."""
     columns = {name: at for at, name in enumerate(HEADER.decode().strip().split(","))}
     text = GOOD % 1 + b"x\n" * 30
     page = PageReader(columns, 7, b",", ("ticket_id", "product")).read(Section(text, len(text)))
-    refused = PartWriter(None, "work", Series("a-"))
+    refused = PartWriter(cast(Any, None), "work", Series("a-"))
     Tally(ChunkProgress(0, 0, 9_999, 0), key_digest("00"), refused, refused).count(page)
     assert (refused.rows, page.refused) == (30, [])
 
@@ -61,8 +64,8 @@ def test_a_page_keeps_no_refused_rows_while_it_waits_for_the_table():
 
 @pytest.mark.parametrize(("columns", "verdict"), [(2_000, "accepted"), (2_001, "refused")])
 def test_a_file_has_at_most_2000_columns_and_its_report_names_100_unknown_ones(
-    cloud, columns, verdict
-):
+    cloud: Cloud, columns: int, verdict: str
+) -> None:
     commas = b"," * (columns - 7)
     header, row = HEADER.rstrip() + commas + b"\n", (GOOD % 1).rstrip() + commas + b"\n"
     data = cloud.run(cloud.put(header + row)).data
@@ -72,9 +75,9 @@ def test_a_file_has_at_most_2000_columns_and_its_report_names_100_unknown_ones(
         assert [len(item) for item in cloud.items()] == [7]
 
 
-def test_more_columns_than_a_head_has_are_refused():
+def test_more_columns_than_a_head_has_are_refused() -> None:
     head = (HEADER.rstrip() + b"," * MIB)[:MIB]
-    [reason] = examine(head, False, QualityLimits(5).too_many_refused)
+    [reason] = cast(Any, examine(head, False, QualityLimits(5).too_many_refused))
     assert reason.reason == "no_header"
 
 
@@ -99,7 +102,9 @@ HOSTILE_KEYS = {
 
 
 @pytest.mark.parametrize("name", HOSTILE_KEYS)
-def test_a_hostile_key_makes_harmless_names_and_its_rows_are_loaded(cloud, caplog, name):
+def test_a_hostile_key_makes_harmless_names_and_its_rows_are_loaded(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture, name: Any
+) -> None:
     key = HOSTILE_KEYS[name]
     assert len(key.encode()) <= 1024  # S3 takes no longer one
     caplog.set_level(logging.INFO, "ingestion.telemetry")
@@ -127,7 +132,7 @@ def test_a_hostile_key_makes_harmless_names_and_its_rows_are_loaded(cloud, caplo
         assert "\n" not in line.getMessage()
 
 
-def event(request):
+def event(request: Any) -> dict[str, Any]:
     from urllib.parse import quote_plus
 
     stored = {"key": quote_plus(request["key"]), "size": request["size"], "eTag": request["etag"]}
@@ -155,7 +160,9 @@ HOSTILE_MESSAGES = {
 
 
 @pytest.mark.parametrize("name", HOSTILE_MESSAGES)
-def test_a_hostile_message_comes_again_alone_and_the_others_are_started(cloud, name, caplog):
+def test_a_hostile_message_comes_again_alone_and_the_others_are_started(
+    cloud: Cloud, name: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     body = HOSTILE_MESSAGES[name]
     good = event(cloud.put(HEADER + GOOD % 1))["Records"][0]
     records = [{"messageId": "bad", "body": body}, {**good, "messageId": "good"}]

@@ -3,10 +3,12 @@
 import gzip
 import re
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from ingestion.ledger.loads import Loads
+from tests.support.cloud import Cloud
 from tests.support.moto_server import table_ids
 from tests.support.watched_sender import watch
 from tickets.cli.audit import _print_audit
@@ -18,7 +20,7 @@ from tickets.runs.audit import audit_load
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 
 
-def row(at, product="Tea", quantity="1", store="Lyon"):
+def row(at: Any, product: str = "Tea", quantity: str = "1", store: str = "Lyon") -> bytes:
     return f"T{at},{product},B1,2025-11-23T08:00:00Z,,{quantity},{store}\n".encode()
 
 
@@ -36,18 +38,18 @@ CONTROL = re.compile(r"[ \n]+")
 
 
 @pytest.fixture(autouse=True)
-def one_chunk(cloud, monkeypatch):
+def one_chunk(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHUNK_SIZE_BYTES", "1000000")
 
 
-def loaded(cloud, body=FILE):
+def loaded(cloud: Cloud, body: Any = FILE) -> Any:
     """The ledger's entry of a load of the file."""
     load_id = cloud.load(cloud.put(body))["load_id"]
     return Loads(cloud.dynamodb, cloud.ledger_table).load(load_id)
 
 
-def audited(cloud, load, **options):
-    stack = SimpleNamespace(
+def audited(cloud: Cloud, load: Any, **options: Any) -> Any:
+    stack: Any = SimpleNamespace(
         name="tickets",
         table=cloud.table,
         client={"s3": cloud.s3, "dynamodb": cloud.dynamodb}.__getitem__,
@@ -55,17 +57,17 @@ def audited(cloud, load, **options):
     return audit_load(stack, load, **options)
 
 
-def counts(found):
+def counts(found: Any) -> Any:
     names = ("as_loaded", "other_values", "missing", "rows_superseded", "rows_refused")
     return tuple(getattr(found, name) for name in names)
 
 
-def delete(cloud, ticket, product="Tea"):
+def delete(cloud: Cloud, ticket: Any, product: str = "Tea") -> None:
     key = {"ticket_id": {"S": ticket}, "product": {"S": product}}
     cloud.dynamodb.delete_item(TableName=cloud.table, Key=key)
 
 
-def change(cloud, ticket, **values):
+def change(cloud: Cloud, ticket: Any, **values: Any) -> None:
     cloud.dynamodb.update_item(
         TableName=cloud.table,
         Key={"ticket_id": {"S": ticket}, "product": {"S": "Tea"}},
@@ -76,7 +78,7 @@ def change(cloud, ticket, **values):
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
-def test_a_load_that_nobody_has_touched_is_there_as_loaded(cloud, pack):
+def test_a_load_that_nobody_has_touched_is_there_as_loaded(cloud: Cloud, pack: Any) -> None:
     load = loaded(cloud, pack(FILE))
     found = audited(cloud, load)
     assert counts(found) == (22, 0, 0, 1, 1)
@@ -84,7 +86,7 @@ def test_a_load_that_nobody_has_touched_is_there_as_loaded(cloud, pack):
     assert found.rows_expected == found.rows_written_recorded == 22
 
 
-def test_items_that_are_missing_or_changed_are_counted_and_their_lines_named(cloud):
+def test_items_that_are_missing_or_changed_are_counted_and_their_lines_named(cloud: Cloud) -> None:
     load = loaded(cloud)
     delete(cloud, "T3")
     delete(cloud, "T21")
@@ -98,7 +100,7 @@ def test_items_that_are_missing_or_changed_are_counted_and_their_lines_named(clo
     assert found.other_values_lines == [7, 8, 26]
 
 
-def test_only_the_first_lines_are_named(cloud):
+def test_only_the_first_lines_are_named(cloud: Cloud) -> None:
     load = loaded(cloud, HEADER + b"".join(row(at) for at in range(300)))
     for at in range(100, 150):
         delete(cloud, f"T{at}")
@@ -115,7 +117,9 @@ def test_only_the_first_lines_are_named(cloud):
     assert "50 missing 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, ..." in text
 
 
-def test_equal_keys_are_found_wherever_they_are(cloud, monkeypatch):
+def test_equal_keys_are_found_wherever_they_are(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In many partitions, and through buffers that are written in between."""
     monkeypatch.setattr(audit, "_partitions", lambda size: 7)
     rows = [row(at % 700, quantity=str(at % 30)) for at in range(4_000)]
@@ -123,27 +127,27 @@ def test_equal_keys_are_found_wherever_they_are(cloud, monkeypatch):
     assert counts(found) == (700, 0, 0, 3_300, 0)
 
 
-def test_a_later_load_of_the_same_rows_is_told_apart(cloud):
+def test_a_later_load_of_the_same_rows_is_told_apart(cloud: Cloud) -> None:
     load = loaded(cloud, HEADER + row(1) + row(2))
     loaded(cloud, HEADER + row(2, quantity="5") + row(3))
     found = audited(cloud, load)
     assert (counts(found), found.other_values_lines) == ((1, 1, 0, 0, 0), [3])
 
 
-def test_rows_that_the_table_has_refused_are_not_expected(cloud):
+def test_rows_that_the_table_has_refused_are_not_expected(cloud: Cloud) -> None:
     watch(refused=b'"Bad"')
     body = HEADER + row(1) + row(2) + row(2, "Bad") + row(3)
     found = audited(cloud, loaded(cloud, body))
     assert counts(found) == (3, 0, 0, 0, 1)
 
 
-def test_numeric_keys_and_keys_of_indexes(cloud):
+def test_numeric_keys_and_keys_of_indexes(cloud: Cloud) -> None:
     cloud.replace_table("quantity", types={"quantity": "N"}, indexes={"by_category": ["category"]})
     body = HEADER + row(1, quantity="007") + row(2, quantity="8") + row(3, quantity="+7")
     assert counts(audited(cloud, loaded(cloud, body))) == (2, 0, 0, 1, 0)
 
 
-def test_an_index_that_was_added_later_makes_no_difference(cloud):
+def test_an_index_that_was_added_later_makes_no_difference(cloud: Cloud) -> None:
     load = loaded(cloud, HEADER + row(1))
     [item] = cloud.items()
     assert item["category"] == ""
@@ -166,7 +170,7 @@ def test_an_index_that_was_added_later_makes_no_difference(cloud):
     assert counts(audited(cloud, load)) == (1, 0, 0, 0, 0)
 
 
-def test_a_table_that_was_created_again_is_said_to_be_another(cloud):
+def test_a_table_that_was_created_again_is_said_to_be_another(cloud: Cloud) -> None:
     with table_ids():
         load = loaded(cloud)
         assert not audited(cloud, load).table_replaced
@@ -175,7 +179,7 @@ def test_a_table_that_was_created_again_is_said_to_be_another(cloud):
     assert (found.table_replaced, found.missing) == (True, 22)
 
 
-def test_without_the_object_or_the_table_there_is_nothing_to_compare(cloud):
+def test_without_the_object_or_the_table_there_is_nothing_to_compare(cloud: Cloud) -> None:
     load = loaded(cloud)
     cloud.s3.delete_object(Bucket=load["bucket"], Key=load["key"], VersionId=load["version_id"])
     with pytest.raises(CommandError, match="does not exist"):

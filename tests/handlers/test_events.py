@@ -5,9 +5,11 @@ import hashlib
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support.cloud import Cloud
 from tools import definition
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -27,11 +29,11 @@ def name(path: Path) -> str:
     return path.relative_to(EVENTS).as_posix()
 
 
-def read(event: str):
+def read(event: str) -> Any:
     return json.loads((EVENTS / event).read_text(encoding="utf-8"))
 
 
-def task_states():
+def task_states() -> Any:
     states = definition.load()["States"]
     inner = states["Write Chunks"]["ItemProcessor"]["States"]
     return {folder: (states | inner)[state] for folder, state in TASKS.items()}
@@ -44,23 +46,23 @@ ALL = sorted(name(path) for path in FILES if not path.name.endswith(EXPECTED))
 OF_TASKS = [event for event in ALL if event.split("/")[0] in TASKS]
 
 
-def test_no_event_is_without_an_expected_file_and_no_expected_file_without_an_event():
+def test_no_event_is_without_an_expected_file_and_no_expected_file_without_an_event() -> None:
     expected = sorted(name(path) for path in FILES if path.name.endswith(EXPECTED))
     assert [event.removesuffix(".json") + EXPECTED for event in ALL] == expected
 
 
-def test_each_function_and_the_state_machine_has_a_folder_with_events():
+def test_each_function_and_the_state_machine_has_a_folder_with_events() -> None:
     assert {event.split("/")[0] for event in ALL} == FOLDERS
 
 
-def test_no_object_is_without_a_file_and_no_file_without_an_object():
+def test_no_object_is_without_a_file_and_no_file_without_an_object() -> None:
     listed = [one["file"] for one in read("objects/objects.json")]
     files = {path.name for path in (EVENTS / "objects").iterdir()} - {"objects.json"}
     assert sorted(listed) == sorted(files)
 
 
 @pytest.mark.parametrize("event", ALL)
-def test_the_answer_is_the_expected_one(event, stocked):
+def test_the_answer_is_the_expected_one(event: Any, stocked: Cloud) -> None:
     expected = read(event.removesuffix(".json") + EXPECTED)
     for earlier in expected.pop("given", []):
         run(stocked, earlier)
@@ -75,11 +77,11 @@ def test_the_answer_is_the_expected_one(event, stocked):
     assert got == expected
 
 
-def by_values(item):
+def by_values(item: Any) -> list[Any]:
     return [str(value) for _, value in sorted(item.items())]
 
 
-def run(cloud, event: str):
+def run(cloud: Cloud, event: str) -> Any:
     """Send one event to where its folder says."""
     folder = event.split("/")[0]
     if folder == "execution":
@@ -87,7 +89,7 @@ def run(cloud, event: str):
     return {"answer": cloud.call(folder, read(event))}
 
 
-def run_execution(cloud, request):
+def run_execution(cloud: Cloud, request: Any) -> Any:
     execution = cloud.run(request, "by-hand")
     if "result" in execution.data:
         return {"ends_in": execution.ended_in, "result": execution.data["result"]}
@@ -95,20 +97,20 @@ def run_execution(cloud, request):
     return {"ends_in": execution.ended_in} | (summary if execution.ended_in != "Overtaken" else {})
 
 
-def refused_rows(cloud, answer):
+def refused_rows(cloud: Cloud, answer: Any) -> list[Any]:
     """The joined file of refused rows, as any reader of CSV sees it."""
     text = cloud.read_url(answer["refused_rows"]).decode()
     return list(csv.reader(io.StringIO(text, newline="")))
 
 
 @pytest.mark.parametrize("event", OF_TASKS)
-def test_an_event_of_a_task_has_the_fields_that_its_state_sends(event):
+def test_an_event_of_a_task_has_the_fields_that_its_state_sends(event: Any) -> None:
     payload = task_states()[event.split("/")[0]]["Parameters"]["Payload"]
     assert {field.removesuffix(".$") for field in payload} == read(event).keys()
 
 
 @pytest.mark.parametrize("event", OF_TASKS)
-def test_an_answer_has_every_field_that_its_state_selects(event):
+def test_an_answer_has_every_field_that_its_state_selects(event: Any) -> None:
     """The expected answer; that the handler gives it is tested above."""
     answer = read(event.removesuffix(".json") + EXPECTED)["answer"]
     for path in task_states()[event.split("/")[0]]["ResultSelector"].values():
@@ -116,13 +118,13 @@ def test_an_answer_has_every_field_that_its_state_selects(event):
 
 
 @pytest.mark.parametrize("event", [event for event in ALL if event.startswith("start_")])
-def test_a_queue_message_is_whole_as_sqs_delivers_it(event):
+def test_a_queue_message_is_whole_as_sqs_delivers_it(event: Any) -> None:
     for record in read(event)["Records"]:
         assert record["md5OfBody"] == hashlib.md5(record["body"].encode()).hexdigest()  # noqa: S324 - as AWS
         assert record["eventSource"] == "aws:sqs"
 
 
-def test_the_events_tell_the_truth_about_the_objects():
+def test_the_events_tell_the_truth_about_the_objects() -> None:
     """ETag and size are those of the files, so that an event can be sent after its object."""
     objects = {}
     for one in read("objects/objects.json"):

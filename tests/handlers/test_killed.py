@@ -9,7 +9,7 @@ below, so that no test passes because nothing was there to kill.
 import gzip
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 
 from ingestion.ledger.versions import LEASE_MARGIN_SECONDS
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
-from tests.support.cloud import EVENTS, OF_THE_EXECUTION, empty_again, forget_clients
+from tests.support.cloud import EVENTS, OF_THE_EXECUTION, Cloud, empty_again, forget_clients
 from tests.support.handler_process import HandlerProcess
 from tests.support.one_key import HEADER, KEY
 from tests.support.state_machine import EXECUTIONS
@@ -33,11 +33,11 @@ TIMES = {
 ONE_CHUNK = "1000000"
 
 
-def row(at, product="Tea", quantity=None):
+def row(at: Any, product: str = "Tea", quantity: Any = None) -> bytes:
     return f"T{at:03d},{product},B1,2025-11-23T08:00:00Z,Drinks,{quantity or at},Lyon\n".encode()
 
 
-def good_and_bad_rows(count):
+def good_and_bad_rows(count: Any) -> Any:
     """Every seventh key comes twice, every eleventh row is bad."""
     rows = b""
     for at in range(count):
@@ -71,82 +71,82 @@ class Case:
 # ---------------------------------------------------------------- What is due
 
 
-def two_uploads(cloud):
+def two_uploads(cloud: Cloud) -> Any:
     text = (EVENTS / "start_execution" / "broken_record_between_good_ones.json").read_text()
     event = json.loads(text)
     del event["Records"][1]
     return event
 
 
-def upload(cloud, body, version="v1"):
+def upload(cloud: Cloud, body: Any, version: str = "v1") -> Any:
     return cloud.put(body, KEY, version_id=version)
 
 
-def to_validate(request):
+def to_validate(request: Any) -> dict[str, Any]:
     return {"execution_arn": EXECUTIONS + "first", "input": request}
 
 
-def good_file(cloud):
+def good_file(cloud: Cloud) -> Any:
     return to_validate(upload(cloud, FILE))
 
 
-def bad_file(cloud):
+def bad_file(cloud: Cloud) -> Any:
     return to_validate(upload(cloud, b"ticket_id,product\n"))
 
 
-def same_bytes_again(cloud):
+def same_bytes_again(cloud: Cloud) -> Any:
     cloud.load(upload(cloud, FILE))
     return to_validate(upload(cloud, FILE, "v2"))
 
 
-def accepted(cloud, body=FILE, version="v1"):
+def accepted(cloud: Cloud, body: Any = FILE, version: str = "v1") -> Any:
     state = cloud.validate(upload(cloud, body, version))
     return {name: state[name] for name in ("load_id", "file")}
 
 
-def packed(cloud):
+def packed(cloud: Cloud) -> Any:
     return accepted(cloud, gzip.compress(FILE, mtime=0))
 
 
-def packed_and_large(cloud):
+def packed_and_large(cloud: Cloud) -> Any:
     """Unpacked it has 13 MB, of which the SDK makes two parts."""
     return accepted(cloud, gzip.compress(HEADER + b"".join(map(row, range(1000))) * 250, mtime=0))
 
 
-def planned(cloud, *arguments):
+def planned(cloud: Cloud, *arguments: Any) -> dict[str, Any]:
     state = accepted(cloud, *arguments)
     return {**state, "plan": cloud.call("split_file", state)}
 
 
-def first_turn(cloud):
+def first_turn(cloud: Cloud) -> Any:
     return planned(cloud)
 
 
-def later_version(cloud):
+def later_version(cloud: Cloud) -> Any:
     assert cloud.take_turn(planned(cloud)) == "mine"
     return planned(cloud, HEADER + row(1), "v2")
 
 
-def overtaken(cloud):
+def overtaken(cloud: Cloud) -> Any:
     state = planned(cloud)
     assert cloud.take_turn(planned(cloud, HEADER + row(1), "v2")) == "mine"
     return state
 
 
-def one_chunk(cloud):
+def one_chunk(cloud: Cloud) -> dict[str, Any]:
     state = planned(cloud)
     assert cloud.take_turn(state) == "mine"
     [chunk] = json.loads(cloud.read(state["plan"]["bucket"], state["plan"]["key"]))
     return cloud.chunk_task(state, chunk)
 
 
-def finished_chunk(cloud):
+def finished_chunk(cloud: Cloud) -> Any:
     event = one_chunk(cloud)
     cloud.call("write_chunk", event)
     return event
 
 
-def written(cloud, body=FILE, without=()):
+def written(cloud: Cloud, body: Any = FILE, without: Any = ()) -> Any:
     state, chunks = cloud.plan(upload(cloud, body))
     assert len(chunks) == 3
     assert cloud.take_turn(state) == "mine"
@@ -156,21 +156,21 @@ def written(cloud, body=FILE, without=()):
     return {name: state[name] for name in ("load_id", "file", "plan")}
 
 
-def short(cloud):
+def short(cloud: Cloud) -> Any:
     return written(cloud, without=[2])
 
 
-def distinct(cloud):
+def distinct(cloud: Cloud) -> Any:
     return written(cloud, HEADER + b"".join(map(row, range(55))))
 
 
-def settled(cloud):
+def settled(cloud: Cloud) -> Any:
     event = written(cloud)
     assert cloud.call("settle_equal_keys", event)["state"] == "settled"
     return event
 
 
-def repeated(cloud):
+def repeated(cloud: Cloud) -> Any:
     """Chunks that were written within the time by which clocks may differ, so that rows are put
     again."""
     return written(cloud, TWICE)
@@ -367,7 +367,7 @@ SETTINGS = (
 
 
 @pytest.fixture(scope="module")
-def processes():
+def processes() -> Iterator[Any]:
     """The process that forks, started once: its import of boto3 takes a second."""
     process = HandlerProcess(
         {
@@ -385,7 +385,9 @@ class Rig:
 
     seconds = 900.0  # that a function has, unless the case says otherwise
 
-    def __init__(self, case, wire, processes, monkeypatch):
+    def __init__(
+        self, case: Any, wire: Any, processes: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         self.case, self.wire, self._processes = case, wire, processes
         for name, value in case.environment.items():
             monkeypatch.setenv(name, value)
@@ -397,15 +399,15 @@ class Rig:
         }
         self.event = case.prepare(self.cloud)
 
-    def call(self, handler, event, **options):
+    def call(self, handler: Any, event: Any, **options: Any) -> Any:
         options = {"environment": self._environment, "seconds": self.seconds, **options}
         event = OF_THE_EXECUTION | event if "load_id" in event else event
         return self._processes.call(handler, event, **options)
 
-    def call_once(self):
+    def call_once(self) -> Any:
         return self.call(self.case.handler, self.event, **self.case.options)
 
-    def finish(self):
+    def finish(self) -> Any:
         """Call the handler until it has finished, as the state machine does; its last answer,
         apart from times."""
         self.wire.expect()
@@ -415,10 +417,10 @@ class Rig:
                 return without_times(answer)
         raise AssertionError("it does not finish")
 
-    def kill_at(self, number, landed):
+    def kill_at(self, number: Any, landed: Any) -> None:
         """Call the handler, and kill it at its call ``number``, counted over all rounds. Whatever
         else it has under way has landed, or never will."""
-        killed = []
+        killed: list[str] = []
 
         def action(call: Call) -> Reply:
             if killed:
@@ -432,16 +434,16 @@ class Rig:
             raise ConnectionError
 
         self.wire.expect(action)
-        answers = []
+        answers: list[Any] = []
         while None not in answers and len(answers) < self.case.rounds:
             answers.append(self.call_once())
         assert answers[-1] is None, f"it made only {self.wire.operations}"
 
-    def left(self):
+    def left(self) -> dict[str, Any]:
         """All that can be seen afterwards, apart from times and from the leases of the dead."""
         objects = {}
         for one in self.cloud.s3.list_objects_v2(Bucket=self.cloud.work).get("Contents", []):
-            body = self.cloud.read(self.cloud.work, one["Key"])
+            body: Any = self.cloud.read(self.cloud.work, one["Key"])
             key = one["Key"]
             if key.startswith("digests/"):
                 body = len(body)  # they are made with a random key
@@ -458,23 +460,23 @@ class Rig:
         }
 
 
-def without_times(value):
+def without_times(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: without_times(inner) for name, inner in value.items() if name not in TIMES}
     return value
 
 
 @pytest.fixture(scope="module")
-def wire(moto_url):
+def wire(moto_url: str) -> Iterator[Any]:
     with Wire.before(moto_url) as wire:
         yield wire
 
 
 @pytest.fixture
-def rig(cloud, wire, processes, monkeypatch):
+def rig(cloud: Cloud, wire: Wire, processes: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes a case due, each time on an empty cloud."""
 
-    def make(name):
+    def make(name: Any) -> Any:
         return Rig(CASES[name], wire, processes, monkeypatch)
 
     return make
@@ -484,11 +486,11 @@ UNDISTURBED: dict[str, Any] = {}
 
 
 @pytest.fixture
-def undisturbed(rig):
+def undisturbed(rig: Any) -> Any:
     """What a case answers and leaves if nothing happens: every run starts from the same objects,
     versions and names, so it is found out once."""
 
-    def find_out(name):
+    def find_out(name: Any) -> Any:
         if name not in UNDISTURBED:
             due = rig(name)
             answer = due.finish()
@@ -499,7 +501,7 @@ def undisturbed(rig):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_undisturbed_it_makes_these_calls(rig, name):
+def test_undisturbed_it_makes_these_calls(rig: Any, name: Any) -> None:
     due = rig(name)
     answer = due.finish()
     assert sorted(due.wire.operations) == sorted(due.case.calls)
@@ -510,7 +512,7 @@ def test_undisturbed_it_makes_these_calls(rig, name):
     "name",
     [pytest.param(name, marks=() if name in QUICK else pytest.mark.exhaustive) for name in CASES],
 )
-def test_called_twice(rig, undisturbed, name):
+def test_called_twice(rig: Any, undisturbed: Any, name: Any) -> None:
     answer, left = undisturbed(name)
     due = rig(name)
     assert [due.finish(), due.finish()] == [answer] * 2
@@ -527,7 +529,9 @@ def test_called_twice(rig, undisturbed, name):
         for is_quick in [landed and name in QUICK]
     ],
 )
-def test_killed_at_a_call_and_called_again(rig, undisturbed, name, number, landed):
+def test_killed_at_a_call_and_called_again(
+    rig: Any, undisturbed: Any, name: Any, number: Any, landed: Any
+) -> None:
     answer, left = undisturbed(name)
     due = rig(name)
     due.kill_at(number, landed)
@@ -535,7 +539,7 @@ def test_killed_at_a_call_and_called_again(rig, undisturbed, name, number, lande
     assert due.left() == left
 
 
-def test_behind_a_killed_writer_all_others_wait_until_its_lease_has_run_out(rig):
+def test_behind_a_killed_writer_all_others_wait_until_its_lease_has_run_out(rig: Any) -> None:
     """The killed one's last batch may be on its way until then."""
     due = rig("a chunk is written in one round")
     own = {name: due.event[name] for name in ("load_id", "file")}
@@ -544,7 +548,7 @@ def test_behind_a_killed_writer_all_others_wait_until_its_lease_has_run_out(rig)
     due.wire.expect()
     lease = due.seconds + LEASE_MARGIN_SECONDS
 
-    def turn(load, after=0.0):
+    def turn(load: Any, after: float = 0.0) -> Any:
         return due.call("take_turn", load, later=after)["turn"]
 
     for load in (own, later):  # a replay, and a later version

@@ -4,16 +4,17 @@ import csv
 import io
 import json
 import random
+from typing import Any
 
 import pytest
 
 from ingestion.errors import AccountingError
-from tests.support.cloud import chunk_entry
+from tests.support.cloud import Cloud, chunk_entry
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 
 
-def awkward_file(rows=60):
+def awkward_file(rows: int = 60) -> bytes:
     """Products over several lines, blank lines, repeated keys, and every fourth row bad."""
     rng = random.Random(1)
     text = io.StringIO(newline="")
@@ -29,7 +30,7 @@ def awkward_file(rows=60):
 
 
 @pytest.fixture
-def written(cloud):
+def written(cloud: Cloud) -> Any:
     """A load with all its chunks written: ``(state, chunks, body)``."""
     body = awkward_file()
     state, chunks = cloud.plan(cloud.put(body))
@@ -39,7 +40,7 @@ def written(cloud):
     return state, chunks, body
 
 
-def forget(cloud, state, index):
+def forget(cloud: Cloud, state: Any, index: Any) -> None:
     """As if chunk ``index`` had never been written."""
     cloud.dynamodb.delete_item(
         TableName=cloud.ledger_table,
@@ -47,19 +48,19 @@ def forget(cloud, state, index):
     )
 
 
-def listed(cloud, answer):
+def listed(cloud: Cloud, answer: Any) -> list[Any]:
     text = cloud.read_url(answer["refused_rows"]).decode()
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-def assert_lines_are_the_files(rows, body):
+def assert_lines_are_the_files(rows: Any, body: Any) -> None:
     lines = body.decode().split("\n")
     for row in rows:
         first_line = row["raw"].split("\n")[0]
         assert lines[int(row["line"]) - 1] == first_line, row
 
 
-def test_totals_equal_an_independent_count(cloud, written):
+def test_totals_equal_an_independent_count(cloud: Cloud, written: Any) -> None:
     state, chunks, body = written
     answer = cloud.reconcile(state)
     rows = list(csv.DictReader(io.StringIO(body.decode(), newline="")))
@@ -72,7 +73,9 @@ def test_totals_equal_an_independent_count(cloud, written):
     assert answer["summary"].startswith("60 rows read: ")
 
 
-def test_refused_rows_have_the_files_lines_across_chunks_and_quoted_newlines(cloud, written):
+def test_refused_rows_have_the_files_lines_across_chunks_and_quoted_newlines(
+    cloud: Cloud, written: Any
+) -> None:
     state, _, body = written
     answer = cloud.reconcile(state)
     rows = listed(cloud, answer)
@@ -83,7 +86,7 @@ def test_refused_rows_have_the_files_lines_across_chunks_and_quoted_newlines(clo
     assert numbers == sorted(numbers)
 
 
-def test_the_report_says_what_was_loaded_and_by_whom(cloud, written):
+def test_the_report_says_what_was_loaded_and_by_whom(cloud: Cloud, written: Any) -> None:
     state, _, _ = written
     answer = cloud.reconcile(state)
     report = json.loads(cloud.read_url(answer["report"]))
@@ -97,7 +100,7 @@ def test_the_report_says_what_was_loaded_and_by_whom(cloud, written):
     assert report["equal_keys"] == "settled"
 
 
-def test_the_ledger_is_closed_with_the_totals(cloud, written):
+def test_the_ledger_is_closed_with_the_totals(cloud: Cloud, written: Any) -> None:
     state, _, _ = written
     answer = cloud.reconcile(state)
     entry = cloud.entry(state["load_id"])
@@ -107,7 +110,7 @@ def test_the_ledger_is_closed_with_the_totals(cloud, written):
         assert entry[name] == answer[name], name
 
 
-def test_a_second_call_answers_the_same(cloud, written):
+def test_a_second_call_answers_the_same(cloud: Cloud, written: Any) -> None:
     state, _, _ = written
     answer = cloud.reconcile(state)
     first = cloud.read_url(answer["refused_rows"])
@@ -115,14 +118,16 @@ def test_a_second_call_answers_the_same(cloud, written):
     assert cloud.read_url(answer["refused_rows"]) == first
 
 
-def test_no_bad_rows_no_file_of_them(cloud):
+def test_no_bad_rows_no_file_of_them(cloud: Cloud) -> None:
     answer = cloud.load(cloud.put(HEADER + b"T1,Tea,B,2025-11-23T08:00:00Z,,1,\n"))["result"]
     assert (answer["complete"], answer["refused_rows"]) == (True, None)
     assert answer["summary"] == "1 rows read: 1 written, 0 superseded, 0 refused."
 
 
 @pytest.mark.parametrize("index", [0, 2, -1])
-def test_a_missing_chunk_is_named_and_the_load_has_failed(cloud, written, index):
+def test_a_missing_chunk_is_named_and_the_load_has_failed(
+    cloud: Cloud, written: Any, index: int
+) -> None:
     state, chunks, body = written
     missing = chunks[index]["index"]
     forget(cloud, state, missing)
@@ -136,7 +141,7 @@ def test_a_missing_chunk_is_named_and_the_load_has_failed(cloud, written, index)
         assert_lines_are_the_files(listed(cloud, answer), body)
 
 
-def test_the_missing_chunk_written_later_completes_the_load(cloud, written):
+def test_the_missing_chunk_written_later_completes_the_load(cloud: Cloud, written: Any) -> None:
     state, chunks, body = written
     whole = cloud.reconcile(state)
     forget(cloud, state, 1)
@@ -146,7 +151,7 @@ def test_the_missing_chunk_written_later_completes_the_load(cloud, written):
     assert_lines_are_the_files(listed(cloud, whole), body)
 
 
-def test_an_unfinished_chunk_is_missing(cloud, written):
+def test_an_unfinished_chunk_is_missing(cloud: Cloud, written: Any) -> None:
     state, _, _ = written
     cloud.dynamodb.update_item(
         TableName=cloud.ledger_table,
@@ -159,7 +164,7 @@ def test_an_unfinished_chunk_is_missing(cloud, written):
     assert answer["summary"].endswith("the first is chunk 1.")
 
 
-def test_rows_that_do_not_add_up_are_a_shortfall(cloud, written):
+def test_rows_that_do_not_add_up_are_a_shortfall(cloud: Cloud, written: Any) -> None:
     state, chunks, _ = written
     rows_read = cloud.entry(state["load_id"], chunk_entry(2))["rows_read"]
     cloud.change_entry(state["load_id"], chunk_entry(2), rows_read=rows_read + 1)
@@ -170,7 +175,7 @@ def test_rows_that_do_not_add_up_are_a_shortfall(cloud, written):
 
 
 @pytest.mark.parametrize("change", ["start", "end", "next_byte"])
-def test_chunks_that_do_not_tile_are_a_shortfall(cloud, written, change):
+def test_chunks_that_do_not_tile_are_a_shortfall(cloud: Cloud, written: Any, change: str) -> None:
     state, chunks, _ = written
     value = {"start": chunks[1]["start"], "end": chunks[1]["end"], "next_byte": chunks[1]["end"]}
     cloud.change_entry(state["load_id"], chunk_entry(1), **{change: value[change] - 1})
@@ -179,7 +184,7 @@ def test_chunks_that_do_not_tile_are_a_shortfall(cloud, written, change):
     assert answer["summary"].startswith("Chunk ")
 
 
-def test_a_plan_that_ends_before_the_file_is_a_shortfall(cloud, written):
+def test_a_plan_that_ends_before_the_file_is_a_shortfall(cloud: Cloud, written: Any) -> None:
     state, chunks, body = written
     last = chunks[-1]
     forget(cloud, state, last["index"])
@@ -189,7 +194,7 @@ def test_a_plan_that_ends_before_the_file_is_a_shortfall(cloud, written):
     assert answer["summary"] == f"The chunks end at byte {last['start']:,} of {len(body):,}."
 
 
-def test_a_chunk_beyond_the_plan_is_a_shortfall(cloud, written):
+def test_a_chunk_beyond_the_plan_is_a_shortfall(cloud: Cloud, written: Any) -> None:
     state, _, _ = written
     cloud.dynamodb.put_item(
         TableName=cloud.ledger_table,
@@ -202,7 +207,7 @@ def test_a_chunk_beyond_the_plan_is_a_shortfall(cloud, written):
     assert cloud.reconcile(state)["complete"] is False
 
 
-def test_more_rows_counted_than_listed_is_a_defect(cloud, written):
+def test_more_rows_counted_than_listed_is_a_defect(cloud: Cloud, written: Any) -> None:
     state, _, _ = written
     entry = cloud.entry(state["load_id"], chunk_entry(0))
     cloud.change_entry(
@@ -216,7 +221,7 @@ def test_more_rows_counted_than_listed_is_a_defect(cloud, written):
     assert cloud.entry(state["load_id"])["status"] != "SUCCEEDED"
 
 
-def test_rows_counted_as_refused_and_nowhere_listed_are_a_defect(cloud):
+def test_rows_counted_as_refused_and_nowhere_listed_are_a_defect(cloud: Cloud) -> None:
     """Not one chunk has a part, so there is nothing to join; the row is lost all the same."""
     state = cloud.load(cloud.put(HEADER + b"T1,Tea,B,2025-11-23T08:00:00Z,,1,\n"))
     cloud.change_entry(state["load_id"], chunk_entry(0), rows_refused=1, rows_written=0)

@@ -3,15 +3,18 @@
 import csv
 import io
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from handlers import split_file
+from tests.support.cloud import Cloud
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 
 
-def awkward_file(rows=60):
+def awkward_file(rows: int = 60) -> bytes:
     """Every third product has newlines within quotes, some longer than a chunk."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -21,18 +24,18 @@ def awkward_file(rows=60):
     return HEADER + text.getvalue().encode()
 
 
-def task(state):
+def task(state: Any) -> Any:
     return {name: state[name] for name in ("load_id", "file")}
 
 
-def test_the_plan_tiles_the_data_part_and_cuts_at_records_only(cloud):
+def test_the_plan_tiles_the_data_part_and_cuts_at_records_only(cloud: Cloud) -> None:
     body = awkward_file()
     state, chunks = cloud.plan(cloud.put(body))
     assert len(chunks) == state["plan"]["chunks"] > 3
     assert [chunk["index"] for chunk in chunks] == list(range(len(chunks)))
     assert chunks[0]["start"] == len(HEADER)
     assert chunks[-1]["end"] == len(body)
-    rows = []
+    rows: list[list[str]] = []
     for chunk, following in zip(chunks, [*chunks[1:], None], strict=True):
         assert following is None or chunk["end"] == following["start"]
         part = body[chunk["start"] : chunk["end"]].decode()
@@ -41,7 +44,7 @@ def test_the_plan_tiles_the_data_part_and_cuts_at_records_only(cloud):
     assert rows == whole
 
 
-def test_the_chunks_name_the_pinned_object(cloud):
+def test_the_chunks_name_the_pinned_object(cloud: Cloud) -> None:
     request = cloud.put(awkward_file())
     _, chunks = cloud.plan(request)
     for chunk in chunks:
@@ -52,12 +55,14 @@ def test_the_chunks_name_the_pinned_object(cloud):
         )
 
 
-def test_a_header_without_rows_has_a_plan_without_chunks(cloud):
+def test_a_header_without_rows_has_a_plan_without_chunks(cloud: Cloud) -> None:
     state, chunks = cloud.plan(cloud.put(HEADER))
     assert (chunks, state["plan"]["chunks"]) == ([], 0)
 
 
-def test_another_chunk_size_holds_for_other_loads_only(cloud, monkeypatch, fresh_clients):
+def test_another_chunk_size_holds_for_other_loads_only(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, fresh_clients: Callable[[], None]
+) -> None:
     first, first_chunks = cloud.plan(cloud.put(awkward_file()))
     monkeypatch.setenv("CHUNK_SIZE_BYTES", "2000")
     fresh_clients()
@@ -67,7 +72,9 @@ def test_another_chunk_size_holds_for_other_loads_only(cloud, monkeypatch, fresh
     assert len(chunks) < len(first_chunks)
 
 
-def test_a_plan_that_expired_is_made_again_the_same(cloud, monkeypatch, fresh_clients):
+def test_a_plan_that_expired_is_made_again_the_same(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, fresh_clients: Callable[[], None]
+) -> None:
     state, chunks = cloud.plan(cloud.put(awkward_file()))
     cloud.s3.delete_object(Bucket=cloud.work, Key=state["plan"]["key"])
     monkeypatch.setenv("CHUNK_SIZE_BYTES", "2000")
@@ -76,7 +83,7 @@ def test_a_plan_that_expired_is_made_again_the_same(cloud, monkeypatch, fresh_cl
     assert json.loads(cloud.read(cloud.work, state["plan"]["key"])) == chunks
 
 
-def test_a_second_call_does_not_read_the_file_again(cloud):
+def test_a_second_call_does_not_read_the_file_again(cloud: Cloud) -> None:
     state, _ = cloud.plan(cloud.put(awkward_file()))
     reads = []
     split_file._planner()._s3.meta.events.register(
@@ -86,7 +93,7 @@ def test_a_second_call_does_not_read_the_file_again(cloud):
     assert reads == []
 
 
-def test_a_plan_written_but_not_recorded_is_written_again(cloud):
+def test_a_plan_written_but_not_recorded_is_written_again(cloud: Cloud) -> None:
     """The task was killed between the two."""
     state, _ = cloud.plan(cloud.put(awkward_file()))
     cloud.dynamodb.update_item(
@@ -100,13 +107,15 @@ def test_a_plan_written_but_not_recorded_is_written_again(cloud):
 
 
 @pytest.mark.parametrize("most", [3, 5])
-def test_chunks_grow_with_the_file_rather_than_become_too_many(cloud, monkeypatch, most):
+def test_chunks_grow_with_the_file_rather_than_become_too_many(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
     monkeypatch.setattr("ingestion.tasks.split_file.MAX_CHUNKS", most)
     _, chunks = cloud.plan(cloud.put(awkward_file()))
     assert 1 < len(chunks) <= most
 
 
-def test_a_plan_costs_one_ranged_read_per_boundary(cloud):
+def test_a_plan_costs_one_ranged_read_per_boundary(cloud: Cloud) -> None:
     reads = []
     split_file._planner()._s3.meta.events.register(
         "before-call.s3.GetObject", lambda params, **_: reads.append(params["headers"]["Range"])
@@ -116,7 +125,7 @@ def test_a_plan_costs_one_ranged_read_per_boundary(cloud):
     assert len([one for one in reads if not one.startswith("bytes=0-")]) == len(body) // 300
 
 
-def test_the_ledger_knows_the_plan(cloud):
+def test_the_ledger_knows_the_plan(cloud: Cloud) -> None:
     state, chunks = cloud.plan(cloud.put(awkward_file()))
     entry = cloud.entry(state["load_id"])
     assert entry["plan"] == state["plan"]

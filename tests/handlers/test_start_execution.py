@@ -2,39 +2,41 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from handlers import start_execution
+from tests.support.cloud import Cloud
 
 EVENTS = Path(__file__).parents[2] / "events" / "start_execution"
 
 
 @pytest.fixture
-def two_uploads():
+def two_uploads() -> Any:
     """Two messages, each with an upload."""
     event = json.loads((EVENTS / "broken_record_between_good_ones.json").read_text())
     del event["Records"][1]
     return event
 
 
-def names(cloud):
+def names(cloud: Cloud) -> list[Any]:
     return [one["name"] for one in cloud.executions()]
 
 
-def failures(answer):
+def failures(answer: Any) -> list[Any]:
     return [one["itemIdentifier"] for one in answer["batchItemFailures"]]
 
 
-def change_upload(message, change):
+def change_upload(message: Any, change: Any) -> None:
     """Apply ``change`` to the first S3 record in a queue message."""
     body = json.loads(message["body"])
     change(body["Records"][0])
     message["body"] = json.dumps(body)
 
 
-def test_a_second_delivery_is_a_success_and_starts_nothing(cloud, two_uploads):
+def test_a_second_delivery_is_a_success_and_starts_nothing(cloud: Cloud, two_uploads: Any) -> None:
     assert failures(cloud.call("start_execution", two_uploads)) == []
     started = cloud.executions()
     assert failures(cloud.call("start_execution", two_uploads)) == []
@@ -42,7 +44,9 @@ def test_a_second_delivery_is_a_success_and_starts_nothing(cloud, two_uploads):
     assert len(started) == 2
 
 
-def test_a_delivery_after_the_execution_has_ended_is_a_success_too(cloud, two_uploads):
+def test_a_delivery_after_the_execution_has_ended_is_a_success_too(
+    cloud: Cloud, two_uploads: Any
+) -> None:
     cloud.call("start_execution", two_uploads)
     for one in cloud.step_functions.list_executions(stateMachineArn=cloud.state_machine_arn)[
         "executions"
@@ -56,12 +60,12 @@ def test_a_delivery_after_the_execution_has_ended_is_a_success_too(cloud, two_up
     assert len(cloud.executions()) == 2
 
 
-def test_nothing_of_the_delivery_is_in_the_execution(cloud, two_uploads):
+def test_nothing_of_the_delivery_is_in_the_execution(cloud: Cloud, two_uploads: Any) -> None:
     """Otherwise a second delivery would have another name, or another input under the same."""
     cloud.call("start_execution", two_uploads)
     started = cloud.executions()
 
-    def deliver_again(record):
+    def deliver_again(record: Any) -> None:
         record["eventTime"] = "2025-11-24T10:11:12.000Z"
         record["responseElements"]["x-amz-request-id"] = "0000000000000000"
         record["s3"]["object"]["sequencer"] = "00FFFFFFFFFFFFFFFF"
@@ -86,12 +90,12 @@ def test_nothing_of_the_delivery_is_in_the_execution(cloud, two_uploads):
     ids=["throttled", "denied", "unreachable"],
 )
 def test_an_upload_that_can_not_be_started_comes_again_alone(
-    cloud, two_uploads, monkeypatch, error
-):
+    cloud: Cloud, two_uploads: Any, monkeypatch: pytest.MonkeyPatch, error: Any
+) -> None:
     client = start_execution._step_functions()
     start = client.start_execution
 
-    def start_all_but_tickets(**arguments):
+    def start_all_but_tickets(**arguments: Any) -> Any:
         if "tickets-csv" in arguments["name"]:
             raise error
         return start(**arguments)
@@ -102,7 +106,9 @@ def test_an_upload_that_can_not_be_started_comes_again_alone(
     assert [name.rsplit("-", 1)[0] for name in names(cloud)] == ["store-12-header-only-csv"]
 
 
-def test_one_broken_record_stops_none_of_its_message_and_the_message_fails(cloud, two_uploads):
+def test_one_broken_record_stops_none_of_its_message_and_the_message_fails(
+    cloud: Cloud, two_uploads: Any
+) -> None:
     """The good ones come again with their message, and are started already by then."""
     first, second = two_uploads["Records"]
     good = [json.loads(one["body"])["Records"][0] for one in (first, second)]
@@ -115,8 +121,8 @@ def test_one_broken_record_stops_none_of_its_message_and_the_message_fails(cloud
 
 
 def test_an_upload_that_can_not_be_started_stops_none_of_its_message(
-    cloud, two_uploads, monkeypatch
-):
+    cloud: Cloud, two_uploads: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = two_uploads["Records"]
     good = [json.loads(one["body"])["Records"][0] for one in (first, second)]
     first["body"] = json.dumps({"Records": good})
@@ -124,7 +130,7 @@ def test_an_upload_that_can_not_be_started_stops_none_of_its_message(
     client = start_execution._step_functions()
     start = client.start_execution
 
-    def start_all_but_tickets(**arguments):
+    def start_all_but_tickets(**arguments: Any) -> Any:
         if "tickets-csv" in arguments["name"]:
             raise EndpointConnectionError(endpoint_url="https://states.us-east-1.amazonaws.com")
         return start(**arguments)
@@ -134,7 +140,7 @@ def test_an_upload_that_can_not_be_started_stops_none_of_its_message(
     assert [name.rsplit("-", 1)[0] for name in names(cloud)] == ["store-12-header-only-csv"]
 
 
-def test_one_upload_that_s3_sns_and_eventbridge_announce_is_one_execution(cloud):
+def test_one_upload_that_s3_sns_and_eventbridge_announce_is_one_execution(cloud: Cloud) -> None:
     """EventBridge names another uploader, so the execution's input would differ."""
     for event in ("s3_put", "from_sns", "from_eventbridge"):
         request = json.loads((EVENTS / f"{event}.json").read_text())
@@ -143,7 +149,7 @@ def test_one_upload_that_s3_sns_and_eventbridge_announce_is_one_execution(cloud)
     assert len(names(cloud)) == 1
 
 
-def test_two_versions_of_one_key_are_two_executions(cloud, two_uploads):
+def test_two_versions_of_one_key_are_two_executions(cloud: Cloud, two_uploads: Any) -> None:
     two_uploads["Records"][1] = json.loads(json.dumps(two_uploads["Records"][0]))
     change_upload(
         two_uploads["Records"][1],
@@ -153,7 +159,7 @@ def test_two_versions_of_one_key_are_two_executions(cloud, two_uploads):
     assert len(set(names(cloud))) == 2
 
 
-def test_in_a_bucket_without_versions_the_sequencer_tells_uploads_apart(cloud):
+def test_in_a_bucket_without_versions_the_sequencer_tells_uploads_apart(cloud: Cloud) -> None:
     event = json.loads((EVENTS / "unversioned_bucket.json").read_text())
     cloud.call("start_execution", event)
     change_upload(

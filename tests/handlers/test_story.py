@@ -3,11 +3,14 @@
 import ast
 import json
 import logging
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ingestion import telemetry
+from tests.support.cloud import Cloud
 from tests.support.states import all_states
 from tools import definition
 
@@ -17,19 +20,26 @@ GOOD = b"marked-T%d,marked-tea,marked-B,2026-01-01T10:00,marked-drinks,2,marked-
 BAD = b"marked-X,marked-tea,marked-B,marked-never,marked-drinks,2,marked-S\n"
 
 
-def metrics(printed):
+def metrics(printed: Any) -> Any:
     """The one record in embedded metric format that was printed: (record, its directive)."""
     [record] = [json.loads(line) for line in printed.splitlines() if '"_aws"' in line]
     [directive] = record["_aws"]["CloudWatchMetrics"]
     return record, directive
 
 
-def values(record, directive):
+def records(caplog: pytest.LogCaptureFixture) -> list[Any]:
+    """The log's records, which have the fields of a step as attributes."""
+    return list(caplog.records)
+
+
+def values(record: Any, directive: Any) -> Any:
     # The format gives each metric as a list of its values.
     return {one["Name"]: record[one["Name"]] for one in directive["Metrics"]}
 
 
-def test_a_load_that_succeeds_measures_itself_once(cloud, capsys):
+def test_a_load_that_succeeds_measures_itself_once(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
     body = HEADER + GOOD % 1 + GOOD % 1 + GOOD % 2 + BAD
     cloud.load(cloud.put(body))
     record, directive = metrics(capsys.readouterr().out)
@@ -49,7 +59,7 @@ def test_a_load_that_succeeds_measures_itself_once(cloud, capsys):
     }
 
 
-def test_a_metric_has_its_unit(cloud, capsys):
+def test_a_metric_has_its_unit(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     cloud.load(cloud.put(HEADER + GOOD % 1))
     _, directive = metrics(capsys.readouterr().out)
     units = {one["Name"]: one["Unit"] for one in directive["Metrics"]}
@@ -57,11 +67,13 @@ def test_a_metric_has_its_unit(cloud, capsys):
     assert set(units.values()) == {"Count"}
 
 
-def test_the_duration_is_that_of_the_execution(cloud, capsys, monkeypatch):
-    class Clock(telemetry.datetime):
+def test_the_duration_is_that_of_the_execution(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock(datetime):
         @classmethod
-        def now(cls, zone):
-            return cls(2025, 11, 24, 9, 1, 5, 118_000, zone)
+        def now(cls, tz: Any = None) -> Any:
+            return cls(2025, 11, 24, 9, 1, 5, 118_000, tz)
 
     monkeypatch.setattr(telemetry, "datetime", Clock)
     cloud.load(cloud.put(HEADER + GOOD % 1))  # started at 9:00:05.118, see conftest.py
@@ -70,8 +82,8 @@ def test_the_duration_is_that_of_the_execution(cloud, capsys, monkeypatch):
 
 
 def test_an_execution_that_began_before_an_update_of_the_stack_is_not_failed_by_its_story(
-    cloud, capsys, caplog
-):
+    cloud: Cloud, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     """Its definition is the old one, which says neither its name nor when it began; its functions
     are the new ones."""
     caplog.set_level(logging.INFO, "ingestion.telemetry")
@@ -88,16 +100,16 @@ def test_an_execution_that_began_before_an_update_of_the_stack_is_not_failed_by_
     record, directive = metrics(capsys.readouterr().out)
     assert record["RowsWritten"] == [1]
     assert "Duration" not in values(record, directive)
-    assert {one.load_id for one in caplog.records} == {state["load_id"]}
+    assert {one.load_id for one in records(caplog)} == {state["load_id"]}
 
 
-def test_a_load_that_fails_says_so(cloud, capsys):
+def test_a_load_that_fails_says_so(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     cloud.load(cloud.put(HEADER + GOOD % 1 + BAD * 2))
     record, _ = metrics(capsys.readouterr().out)
     assert (record["Outcome"], record["RowsRead"], record["RowsRefused"]) == ("Failed", [3], [2])
 
 
-def test_a_load_that_is_overtaken_says_so(cloud, capsys):
+def test_a_load_that_is_overtaken_says_so(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     older, chunks = cloud.plan(cloud.put(HEADER + GOOD % 1))
     newer, _ = cloud.plan(cloud.put(HEADER + GOOD % 2))
     assert cloud.take_turn(older) == cloud.take_turn(newer) == "mine"
@@ -107,10 +119,12 @@ def test_a_load_that_is_overtaken_says_so(cloud, capsys):
     assert record["Outcome"] == "Overtaken"
 
 
-def test_every_step_tells_its_execution_and_its_load_in_one_line(cloud, caplog):
+def test_every_step_tells_its_execution_and_its_load_in_one_line(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "ingestion.telemetry")
     state = cloud.load(cloud.put(HEADER + GOOD % 1))
-    lines = [one for one in caplog.records if one.name == "ingestion.telemetry"]
+    lines = [one for one in records(caplog) if one.name == "ingestion.telemetry"]
     assert [one.message for one in lines] == [
         "Validate File",
         "Split File",
@@ -127,25 +141,29 @@ def test_every_step_tells_its_execution_and_its_load_in_one_line(cloud, caplog):
     assert (reconciled.outcome, reconciled.RowsRead, reconciled.RowsWritten) == ("Succeeded", 1, 1)
 
 
-def test_an_upload_tells_which_execution_it_started(cloud, caplog):
+def test_an_upload_tells_which_execution_it_started(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "ingestion.telemetry")
     path = Path(__file__).parents[2] / "events" / "start_execution" / "s3_put.json"
     event = json.loads(path.read_text(encoding="utf-8"))
     cloud.call("start_execution", event)
-    [line] = [one for one in caplog.records if one.name == "ingestion.telemetry"]
+    [line] = [one for one in records(caplog) if one.name == "ingestion.telemetry"]
     [started] = cloud.executions()
     assert (line.message, line.execution) == ("Start Execution", started["name"])
     assert line.message_id == event["Records"][0]["messageId"]
 
 
-def test_a_refused_file_tells_its_verdict(cloud, caplog):
+def test_a_refused_file_tells_its_verdict(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "ingestion.telemetry")
     cloud.validate(cloud.put(b"marked,columns\n"))
-    [line] = [one for one in caplog.records if one.name == "ingestion.telemetry"]
+    [line] = [one for one in records(caplog) if one.name == "ingestion.telemetry"]
     assert line.verdict == "refused"
 
 
-def test_nothing_that_is_told_holds_a_rows_value(cloud, caplog, capsys):
+def test_nothing_that_is_told_holds_a_rows_value(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
     """At every level and of every logger, botocore's aside: a function logs from INFO on."""
     caplog.set_level(logging.INFO)
     cloud.load(cloud.put(HEADER + GOOD % 1 + GOOD % 1 + BAD))
@@ -156,7 +174,7 @@ def test_nothing_that_is_told_holds_a_rows_value(cloud, caplog, capsys):
     assert "marked" not in printed.out + printed.err + "".join(told)
 
 
-def importing(name):
+def importing(name: Any) -> Any:
     """Files of functions/ that import a package."""
     found = set()
     for path in FUNCTIONS.rglob("*.py"):
@@ -168,24 +186,24 @@ def importing(name):
     return found
 
 
-def test_powertools_is_imported_where_metrics_are_sent_and_nowhere_else():
+def test_powertools_is_imported_where_metrics_are_sent_and_nowhere_else() -> None:
     """It costs every cold start that imports it some 50 ms."""
     assert importing("aws_lambda_powertools") == {"ingestion/metrics.py"}
 
 
-def pins(path, comment="#"):
+def pins(path: Any, comment: str = "#") -> Any:
     lines = (Path(__file__).parents[2] / path).read_text(encoding="utf-8").splitlines()
     pinned = (line.split(comment)[0].split(";")[0].strip() for line in lines)
     return {line for line in pinned if "==" in line}
 
 
-def test_lambda_gets_exactly_what_the_tests_run_with():
+def test_lambda_gets_exactly_what_the_tests_run_with() -> None:
     assert pins("functions/requirements.txt")
     assert pins("functions/requirements.txt") <= pins("requirements/runtime.lock")
 
 
 @pytest.mark.parametrize("handler", ["split_file", "take_turn", "reconcile"])
-def test_every_fact_of_a_line_has_a_name_that_logging_leaves_free(handler):
+def test_every_fact_of_a_line_has_a_name_that_logging_leaves_free(handler: str) -> None:
     """`extra` with a name of LogRecord's own raises KeyError, at INFO only."""
     taken = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
     tree = ast.parse((FUNCTIONS / "handlers" / f"{handler}.py").read_text(encoding="utf-8"))

@@ -1,8 +1,12 @@
 """The table that is really there: checked before a load, the same one all through it."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 from ingestion.errors import TableMismatch, TableRefusesEveryRow
+from tests.support.cloud import Cloud
 from tests.support.moto_server import table_ids
 from tests.support.watched_sender import watch
 
@@ -11,34 +15,34 @@ REPLACED = "The table was replaced while the load was running"
 
 
 @pytest.fixture(autouse=True)
-def ids():
+def ids() -> Iterator[Any]:
     with table_ids():
         yield
 
 
-def row(at, product="Tea", category="Drinks", quantity="1"):
+def row(at: Any, product: str = "Tea", category: str = "Drinks", quantity: str = "1") -> bytes:
     return f"{at},{product},B1,2025-11-23T08:00:00Z,{category},{quantity},Lyon\n".encode()
 
 
-def file_of(*rows):
+def file_of(*rows: Any) -> bytes:
     return HEADER + b"".join(rows)
 
 
-def table_id(cloud):
+def table_id(cloud: Cloud) -> Any:
     return cloud.dynamodb.describe_table(TableName=cloud.table)["Table"]["TableId"]
 
 
-def chunk_entry(cloud, state, chunk):
+def chunk_entry(cloud: Cloud, state: Any, chunk: Any) -> Any:
     name = f"chunk#{state['plan']['generation']}#{chunk['index']:06d}"
     return cloud.entry(state["load_id"], name)
 
 
-def refused(cloud, state, chunk):
+def refused(cloud: Cloud, state: Any, chunk: Any) -> list[Any]:
     """The listed rows of a chunk as ``(line in the chunk, column, reason, raw)``."""
     return [tuple(row) for row in cloud.listed_rows(state, chunk["index"])]
 
 
-def planned(cloud, body, monkeypatch):
+def planned(cloud: Cloud, body: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The state of a load of one chunk, and that chunk."""
     monkeypatch.setenv("CHUNK_SIZE_BYTES", "1000000")
     state, [chunk] = cloud.plan(cloud.put(body))
@@ -75,8 +79,8 @@ def planned(cloud, body, monkeypatch):
     ],
 )
 def test_a_table_that_does_not_fit_is_refused_before_anything_is_written(
-    cloud, key, options, reason, detail
-):
+    cloud: Cloud, key: Any, options: dict[str, Any], reason: Any, detail: str
+) -> None:
     cloud.replace_table(*key, **options)
     answer = cloud.validate(cloud.put(file_of(row(1))))
     assert (answer["verdict"], answer["file"]) == ("refused", None)
@@ -86,27 +90,27 @@ def test_a_table_that_does_not_fit_is_refused_before_anything_is_written(
     assert (entry["status"], entry["summary"]) == ("FAILED", detail)
 
 
-def test_a_missing_table_is_refused(cloud):
+def test_a_missing_table_is_refused(cloud: Cloud) -> None:
     cloud.dynamodb.delete_table(TableName=cloud.table)
     answer = cloud.validate(cloud.put(file_of(row(1))))
     assert answer["verdict"] == "refused"
     assert answer["summary"] == "Table Tickets does not exist."
 
 
-def test_what_is_wrong_with_the_file_is_told_as_well(cloud):
+def test_what_is_wrong_with_the_file_is_told_as_well(cloud: Cloud) -> None:
     cloud.dynamodb.delete_table(TableName=cloud.table)
     answer = cloud.validate(cloud.put(b""))
     assert [one["reason"] for one in answer["reasons"]] == ["empty_file", "table_missing"]
 
 
-def test_an_accepted_file_carries_the_id_of_its_table(cloud):
+def test_an_accepted_file_carries_the_id_of_its_table(cloud: Cloud) -> None:
     answer = cloud.validate(cloud.put(file_of(row(1))))
     assert answer["file"]["table_id"] == table_id(cloud)
     assert cloud.entry(answer["load_id"])["table_id"] == table_id(cloud)
 
 
 @pytest.mark.parametrize("again", ["the same version", "the same bytes"])
-def test_a_file_is_already_loaded_only_in_the_same_table(cloud, again):
+def test_a_file_is_already_loaded_only_in_the_same_table(cloud: Cloud, again: str) -> None:
     request = cloud.put(file_of(row(1)))
     cloud.load(request)
     if again == "the same bytes":
@@ -120,20 +124,22 @@ def test_a_file_is_already_loaded_only_in_the_same_table(cloud, again):
 # ---------------------------------------------------------------- while it is loaded
 
 
-def recreate(cloud):
+def recreate(cloud: Cloud) -> None:
     cloud.replace_table()
 
 
-def delete(cloud):
+def delete(cloud: Cloud) -> None:
     cloud.dynamodb.delete_table(TableName=cloud.table)
 
 
-def recreate_with_another_key(cloud):
+def recreate_with_another_key(cloud: Cloud) -> None:
     cloud.replace_table("order_id")
 
 
 @pytest.mark.parametrize("happens", [recreate, delete, recreate_with_another_key])
-def test_a_table_replaced_before_a_chunk_is_not_written_to(cloud, monkeypatch, happens):
+def test_a_table_replaced_before_a_chunk_is_not_written_to(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, happens: Any
+) -> None:
     state, chunk = planned(cloud, file_of(row(1)), monkeypatch)
     happens(cloud)
     answer = cloud.write(state, chunk)
@@ -143,7 +149,9 @@ def test_a_table_replaced_before_a_chunk_is_not_written_to(cloud, monkeypatch, h
         assert cloud.items() == []
 
 
-def test_a_table_replaced_while_a_chunk_is_written_leaves_no_progress(cloud, monkeypatch):
+def test_a_table_replaced_while_a_chunk_is_written_leaves_no_progress(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state, chunk = planned(cloud, file_of(*[row(at) for at in range(60)]), monkeypatch)
     watch(before=lambda batch: cloud.replace_table() if batch == 2 else None)
     answer = cloud.write(state, chunk)
@@ -153,8 +161,8 @@ def test_a_table_replaced_while_a_chunk_is_written_leaves_no_progress(cloud, mon
 
 @pytest.mark.parametrize("happens", [recreate, delete])
 def test_a_load_whose_table_was_replaced_fails_though_all_chunks_are_finished(
-    cloud, monkeypatch, happens
-):
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, happens: Any
+) -> None:
     state, chunk = planned(cloud, file_of(row(1)), monkeypatch)
     assert cloud.write(state, chunk)["finished"]
     happens(cloud)
@@ -164,7 +172,9 @@ def test_a_load_whose_table_was_replaced_fails_though_all_chunks_are_finished(
     assert cloud.entry(state["load_id"])["status"] == "FAILED"
 
 
-def test_an_execution_that_began_before_an_update_does_not_know_its_table(cloud, monkeypatch):
+def test_an_execution_that_began_before_an_update_does_not_know_its_table(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state, chunk = planned(cloud, file_of(row(1)), monkeypatch)
     del state["file"]["table_id"]
     cloud.replace_table()
@@ -181,7 +191,9 @@ def test_an_execution_that_began_before_an_update_does_not_know_its_table(cloud,
         (recreate_with_another_key, "Tickets has the key attribute order_id"),
     ],
 )
-def test_such_an_execution_fails_with_what_is_wrong(cloud, monkeypatch, happens, why):
+def test_such_an_execution_fails_with_what_is_wrong(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, happens: Any, why: str
+) -> None:
     """Its definition knows no answer for that, so it is an error."""
     state, chunk = planned(cloud, file_of(row(1)), monkeypatch)
     del state["file"]["table_id"]
@@ -193,7 +205,9 @@ def test_such_an_execution_fails_with_what_is_wrong(cloud, monkeypatch, happens,
 # ---------------------------------------------------------------- numbers as keys, and indexes
 
 
-def test_numeric_keys_are_compared_as_numbers(cloud, monkeypatch):
+def test_numeric_keys_are_compared_as_numbers(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cloud.replace_table("ticket_id", types={"ticket_id": "N"})
     rows = [row("7", quantity="1"), row("008"), row("007", quantity="2"), row("T9"), row("7.50")]
     state, chunk = planned(cloud, file_of(*rows), monkeypatch)
@@ -210,7 +224,9 @@ def test_numeric_keys_are_compared_as_numbers(cloud, monkeypatch):
     assert (answer["rows_written"], answer["rows_refused"]) == (3, 1)
 
 
-def test_an_empty_key_of_an_index_is_left_out(cloud, monkeypatch):
+def test_an_empty_key_of_an_index_is_left_out(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cloud.replace_table(
         "ticket_id", indexes={"by_category": ["category", "ticket_id"], "by_till": ["till"]}
     )
@@ -226,7 +242,9 @@ def test_an_empty_key_of_an_index_is_left_out(cloud, monkeypatch):
 # ---------------------------------------------------------------- rows that the table refuses
 
 
-def test_rows_that_the_table_refuses_are_listed_and_all_others_written(cloud, monkeypatch):
+def test_rows_that_the_table_refuses_are_listed_and_all_others_written(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = [row(at, product="Bad" if at in (3, 40, 41) else "Tea") for at in range(60)]
     rows[10] = b"\n"
     state, chunk = planned(cloud, file_of(*rows), monkeypatch)
@@ -243,7 +261,9 @@ def test_rows_that_the_table_refuses_are_listed_and_all_others_written(cloud, mo
     assert b"refused_by_table" in cloud.read_url(result["refused_rows"])
 
 
-def test_a_row_that_the_table_refuses_supersedes_nothing(cloud, monkeypatch):
+def test_a_row_that_the_table_refuses_supersedes_nothing(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither the one in the same batch nor the one in an earlier batch."""
     cloud.replace_table("ticket_id")
     rows = [row(at) for at in range(60)]
@@ -263,7 +283,9 @@ def test_a_row_that_the_table_refuses_supersedes_nothing(cloud, monkeypatch):
     assert len(products) == 57
 
 
-def test_a_table_that_refuses_every_row_fails_the_chunk(cloud, monkeypatch):
+def test_a_table_that_refuses_every_row_fails_the_chunk(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state, chunk = planned(cloud, file_of(*[row(at) for at in range(60)]), monkeypatch)
     watch(refused=b'"Tea"')
     with pytest.raises(TableRefusesEveryRow, match="Tickets refuses every row as invalid"):
@@ -271,7 +293,9 @@ def test_a_table_that_refuses_every_row_fails_the_chunk(cloud, monkeypatch):
     assert chunk_entry(cloud, state, chunk) is None
 
 
-def test_rows_of_another_chunk_that_were_accepted_are_remembered(cloud, monkeypatch):
+def test_rows_of_another_chunk_that_were_accepted_are_remembered(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CHUNK_SIZE_BYTES", "1500")
     rows = [row(at, "Tea" if at < 40 else "Bad") for at in range(60)]
     state, [first, *others] = cloud.plan(cloud.put(file_of(*rows)))

@@ -1,17 +1,19 @@
 """validate_file: each verdict, and that what was judged is what will be read."""
 
 import json
+from typing import Any
 
 import pytest
 
 from ingestion.errors import ObjectChanged
+from tests.support.cloud import Cloud
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 ROW = b"T1,Tea,B1,2025-11-23T08:00:00Z,Drinks,1,Lyon\n"
 OTHER_ROW = b"T2,Tea,B2,2025-11-23T08:00:00Z,Drinks,1,Lyon\n"
 
 
-def reasons(answer):
+def reasons(answer: Any) -> list[Any]:
     return [(one["reason"], one["line"], one["column"]) for one in answer["reasons"]]
 
 
@@ -45,7 +47,9 @@ def reasons(answer):
         "repeated column",
     ],
 )
-def test_a_bad_file_is_refused_with_its_reasons(cloud, body, expected):
+def test_a_bad_file_is_refused_with_its_reasons(
+    cloud: Cloud, body: Any, expected: list[Any]
+) -> None:
     answer = cloud.validate(cloud.put(body))
     assert answer["verdict"] == "refused"
     assert reasons(answer) == expected
@@ -59,8 +63,8 @@ def test_a_bad_file_is_refused_with_its_reasons(cloud, body, expected):
 
 @pytest.mark.parametrize(("largest", "verdict"), [(107, "accepted"), (106, "refused")])
 def test_the_largest_file_is_accepted_and_a_larger_one_refused(
-    cloud, monkeypatch, largest, verdict
-):
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, largest: int, verdict: str
+) -> None:
     monkeypatch.setattr("ingestion.tasks.validate_file.MAX_FILE_BYTES", largest)
     answer = cloud.validate(cloud.put(HEADER + ROW))
     assert answer["verdict"] == verdict
@@ -69,20 +73,20 @@ def test_the_largest_file_is_accepted_and_a_larger_one_refused(
         assert "split it into files of at most 106" in answer["summary"]
 
 
-def test_no_value_of_the_file_is_in_a_refusal(cloud):
+def test_no_value_of_the_file_is_in_a_refusal(cloud: Cloud) -> None:
     secret = b"4111111111111111"
     for body in (secret + b"," + ROW, HEADER + secret + b"\x00", HEADER + secret + b"\xff\n" * 9):
         assert secret.decode() not in json.dumps(cloud.validate(cloud.put(body)))
 
 
-def test_a_missing_object_is_refused_and_leaves_no_entry(cloud):
+def test_a_missing_object_is_refused_and_leaves_no_entry(cloud: Cloud) -> None:
     answer = cloud.validate({"bucket": cloud.uploads, "key": "store-12/nothing.csv"})
     assert (answer["verdict"], reasons(answer)) == ("refused", [("object_gone", None, None)])
     assert (answer["load_id"], answer["file"]) == (None, None)
     assert cloud.items(cloud.ledger_table) == []
 
 
-def test_a_version_deleted_for_good_is_refused(cloud):
+def test_a_version_deleted_for_good_is_refused(cloud: Cloud) -> None:
     request = cloud.put(HEADER + ROW)
     cloud.put(HEADER + OTHER_ROW)
     cloud.s3.delete_object(
@@ -91,7 +95,7 @@ def test_a_version_deleted_for_good_is_refused(cloud):
     assert reasons(cloud.validate(request)) == [("object_gone", None, None)]
 
 
-def test_a_delete_marker_is_no_object(cloud):
+def test_a_delete_marker_is_no_object(cloud: Cloud) -> None:
     request = cloud.put(HEADER + ROW)
     marker = cloud.s3.delete_object(Bucket=request["bucket"], Key=request["key"])["VersionId"]
     assert reasons(cloud.validate(request | {"version_id": marker})) == [
@@ -99,7 +103,7 @@ def test_a_delete_marker_is_no_object(cloud):
     ]
 
 
-def test_a_later_overwrite_or_deletion_does_not_disturb_the_load_of_a_version(cloud):
+def test_a_later_overwrite_or_deletion_does_not_disturb_the_load_of_a_version(cloud: Cloud) -> None:
     request = cloud.put(HEADER + ROW)
     cloud.put(HEADER + OTHER_ROW)
     cloud.s3.delete_object(Bucket=request["bucket"], Key=request["key"])
@@ -109,7 +113,7 @@ def test_a_later_overwrite_or_deletion_does_not_disturb_the_load_of_a_version(cl
     assert [item["ticket_id"] for item in cloud.items()] == ["T1"]
 
 
-def test_started_by_hand_it_pins_the_newest_version(cloud):
+def test_started_by_hand_it_pins_the_newest_version(cloud: Cloud) -> None:
     cloud.put(HEADER + ROW)
     newest = cloud.put(HEADER + OTHER_ROW)
     state, chunks = cloud.plan({"bucket": newest["bucket"], "key": newest["key"]})
@@ -121,13 +125,13 @@ def test_started_by_hand_it_pins_the_newest_version(cloud):
     assert [item["ticket_id"] for item in cloud.items()] == ["T2"]
 
 
-def test_an_upload_and_a_start_by_hand_are_the_same_load(cloud):
+def test_an_upload_and_a_start_by_hand_are_the_same_load(cloud: Cloud) -> None:
     request = cloud.put(HEADER + ROW)
     by_hand = {"bucket": request["bucket"], "key": request["key"]}
     assert cloud.validate(request) == cloud.validate(by_hand)
 
 
-def test_in_a_bucket_without_versions_an_overwritten_object_is_refused(cloud):
+def test_in_a_bucket_without_versions_an_overwritten_object_is_refused(cloud: Cloud) -> None:
     request = cloud.put(HEADER + ROW, bucket=cloud.unversioned)
     assert request["version_id"] is None
     assert cloud.validate(request)["verdict"] == "accepted"
@@ -136,7 +140,7 @@ def test_in_a_bucket_without_versions_an_overwritten_object_is_refused(cloud):
     assert (answer["verdict"], reasons(answer)) == ("refused", [("object_changed", None, None)])
 
 
-def test_in_a_bucket_without_versions_nothing_else_is_read_after_the_verdict(cloud):
+def test_in_a_bucket_without_versions_nothing_else_is_read_after_the_verdict(cloud: Cloud) -> None:
     several_chunks = HEADER + ROW * 20
     state = cloud.validate(cloud.put(several_chunks, bucket=cloud.unversioned))
     cloud.put(HEADER + OTHER_ROW, bucket=cloud.unversioned)
@@ -144,7 +148,7 @@ def test_in_a_bucket_without_versions_nothing_else_is_read_after_the_verdict(clo
         cloud.call("split_file", {name: state[name] for name in ("load_id", "file")})
 
 
-def test_a_loaded_version_is_not_loaded_again_and_another_one_is(cloud):
+def test_a_loaded_version_is_not_loaded_again_and_another_one_is(cloud: Cloud) -> None:
     request = cloud.put(HEADER + ROW)
     cloud.load(request)
     again = cloud.validate(request, "again")
@@ -153,7 +157,7 @@ def test_a_loaded_version_is_not_loaded_again_and_another_one_is(cloud):
     assert cloud.validate(cloud.put(HEADER + OTHER_ROW))["verdict"] == "accepted"
 
 
-def test_a_failed_load_may_be_tried_again(cloud):
+def test_a_failed_load_may_be_tried_again(cloud: Cloud) -> None:
     request = cloud.put(HEADER + ROW)
     state, _ = cloud.plan(request)
     assert not cloud.reconcile(state)["complete"]  # no chunk was written
@@ -164,7 +168,7 @@ def test_a_failed_load_may_be_tried_again(cloud):
     assert "finished_at" not in entry
 
 
-def test_a_second_call_answers_the_same_and_keeps_one_entry(cloud):
+def test_a_second_call_answers_the_same_and_keeps_one_entry(cloud: Cloud) -> None:
     request = cloud.put(HEADER + ROW)
     first = cloud.validate(request, "one")
     assert cloud.validate(request, "one") == first
@@ -174,7 +178,7 @@ def test_a_second_call_answers_the_same_and_keeps_one_entry(cloud):
     assert len(cloud.items(cloud.ledger_table)) == 1
 
 
-def test_the_ledger_says_who_uploaded_what(cloud):
+def test_the_ledger_says_who_uploaded_what(cloud: Cloud) -> None:
     request = cloud.put(HEADER.replace(b"store", b"store,till") + ROW)
     entry = cloud.entry(cloud.validate(request)["load_id"])
     for name in ("bucket", "key", "version_id", "etag", "size", "uploader"):
@@ -182,14 +186,14 @@ def test_the_ledger_says_who_uploaded_what(cloud):
     assert entry["unknown_columns"] == ["till"]
 
 
-def test_a_start_by_hand_does_not_make_the_ledger_forget_the_uploader(cloud):
+def test_a_start_by_hand_does_not_make_the_ledger_forget_the_uploader(cloud: Cloud) -> None:
     request = cloud.put(HEADER + ROW)
     load_id = cloud.validate(request)["load_id"]
     cloud.validate({"bucket": request["bucket"], "key": request["key"]}, "by-hand")
     assert cloud.entry(load_id)["uploader"] == request["uploader"]
 
 
-def test_a_split_file_that_was_called_alone_does_not_block_the_load(cloud):
+def test_a_split_file_that_was_called_alone_does_not_block_the_load(cloud: Cloud) -> None:
     """An operator may send events/split_file to a stack before any execution has run."""
     request = cloud.put(HEADER + ROW)
     state = cloud.validate(request)

@@ -11,13 +11,15 @@ import json
 import logging
 import os
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
-from tests.support.cloud import on_a_wire
+from tests.support.cloud import Cloud, on_a_wire
 from tests.support.state_machine import Failure, run
-from tests.support.wire import lose_reply, refuse, reply_with
+from tests.support.wire import Wire, lose_reply, refuse, reply_with
 
 # In every value of every row, as text or as a number; in no name of ours.
 MARK = "Zq7x"
@@ -29,7 +31,7 @@ TIME = "2026-03-07T07:17:37.070717073Z"
 MARKS = (MARK, str(NUMBER), TIME)
 
 
-def row(number=1, **changes):
+def row(number: int = 1, **changes: Any) -> bytes:
     values = {
         "ticket_id": f"{MARK}T{number}",
         "product": f"{MARK} tea",
@@ -85,19 +87,19 @@ FILES = {
 class Story:
     """Runs a file through the state machine, and keeps all that is said on the way."""
 
-    cloud: object
-    caplog: object
-    capfd: object
+    cloud: Cloud
+    caplog: pytest.LogCaptureFixture
+    capfd: pytest.CaptureFixture[str]
     told: dict[str, str] = field(default_factory=dict)
     """By where it was."""
     status: str = ""
     seconds: float = 900
     """That each call of a handler has."""
 
-    def tell(self, where, text):
+    def tell(self, where: Any, text: Any) -> None:
         self.told[f"{len(self.told)}: {where}"] = text if isinstance(text, str) else repr(text)
 
-    def call(self, handler, event):
+    def call(self, handler: Any, event: Any) -> Any:
         """The answer, or None after an error. An error is told as Lambda tells it: its text and its
         trace, with what it was raised from, in the log and as the execution's cause."""
         self.tell(f"what {handler} is given", event)
@@ -110,7 +112,7 @@ class Story:
         self.tell(f"what {handler} answers", answer)
         return answer
 
-    def run(self, request):
+    def run(self, request: Any) -> None:
         self.call("start_execution", event_of(request))
         for started in self.cloud.executions():
             self.tell("the execution's input", started)
@@ -121,20 +123,20 @@ class Story:
             self.tell("what the execution sends", message)
         assert execution.events, "each load that ends tells it"
 
-    def _step(self, task):
+    def _step(self, task: Any) -> Any:
         answer = self.call(task.handler, task.event)
         if answer is None:
             raise Failure("Runtime.HandlerError")
         return answer
 
-    def search(self):
+    def search(self) -> None:
         """Fail if a row's value is told anywhere."""
         self._look_around()
         for where, text in self.told.items():
             for mark in MARKS:
                 assert mark not in text, f"A row's value is told outside, in {where}: {text[:2000]}"
 
-    def _look_around(self):
+    def _look_around(self) -> None:
         for record in self.caplog.records:
             self.tell("the log", f"{vars(record)}{self.caplog.handler.format(record)}")
         printed = self.capfd.readouterr()
@@ -148,11 +150,11 @@ class Story:
                     self.tell(f"the object {key}", self.cloud.read(bucket, key).decode("latin-1"))
 
 
-def keys(s3, bucket):
+def keys(s3: Any, bucket: Any) -> list[Any]:
     return [one["Key"] for one in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
 
 
-def event_of(request):
+def event_of(request: Any) -> dict[str, Any]:
     stored = {"key": request["key"], "size": request["size"], "eTag": request["etag"]}
     record = {
         "eventName": "ObjectCreated:Put",
@@ -165,7 +167,9 @@ def event_of(request):
 
 
 @pytest.fixture
-def telling(cloud, caplog, capfd):
+def telling(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> Any:
     # Everything of ours; of libraries what a function would log, from INFO on.
     caplog.set_level(logging.INFO)
     for name in ("ingestion", "handlers"):
@@ -174,13 +178,13 @@ def telling(cloud, caplog, capfd):
 
 
 @pytest.fixture
-def story(telling):
+def story(telling: Any) -> Iterator[Any]:
     """It is searched once the test is over."""
     yield telling
     telling.search()
 
 
-def everything_inside(cloud):
+def everything_inside(cloud: Cloud) -> Any:
     """What the places hold in which values belong."""
     inside = str(cloud.items())
     for key in keys(cloud.s3, cloud.work):
@@ -189,7 +193,7 @@ def everything_inside(cloud):
     return inside
 
 
-def one_of_each(names, quick):
+def one_of_each(names: Any, quick: Any) -> list[Any]:
     assert quick <= names.keys()
     exhaustive = pytest.mark.exhaustive
     return [name if name in quick else pytest.param(name, marks=exhaustive) for name in names]
@@ -204,7 +208,9 @@ QUICK_FILES = {
 
 
 @pytest.mark.parametrize("name", one_of_each(FILES, QUICK_FILES))
-def test_no_value_of_a_file_is_told(story, cloud, monkeypatch, name):
+def test_no_value_of_a_file_is_told(
+    story: Any, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, name: Any
+) -> None:
     monkeypatch.setenv("CHUNK_SIZE_BYTES", "65536")
     story.run(cloud.put(FILES[name], key=f"files/{list(FILES).index(name)}.csv"))
     assert story.status == ("SUCCEEDED" if name in SUCCEED else "FAILED")
@@ -229,19 +235,19 @@ SUCCEED = {
 # ---------------------------------------------------------------- Failures on the way
 
 
-def quoting(status, code):
+def quoting(status: Any, code: Any) -> Any:
     """An answer that quotes what it was sent, as DynamoDB does with a value that it refuses."""
     return lambda call: refuse(
         code, status, f"Supplied AttributeValue is not valid: {call.body.decode()}"
     )(call)
 
 
-def a_proxys_page(call):
+def a_proxys_page(call: Any) -> Any:
     """Some gateways show what they were asked for."""
     return reply_with(b"<html>502 Bad Gateway " + call.body + b"</html>", 502, "text/html")
 
 
-def unprocessed(call):
+def unprocessed(call: Any) -> Any:
     """Nothing is ever taken."""
     return reply_with(json.dumps({"UnprocessedItems": call.json["RequestItems"]}))
 
@@ -261,13 +267,15 @@ QUICK_FAILURES = {"ValidationException", "an error nobody knows", "a proxy's pag
 
 
 @pytest.fixture
-def wire(cloud, moto_url):
+def wire(cloud: Cloud, moto_url: str) -> Iterator[Any]:
     with on_a_wire(cloud, moto_url) as wire:
         yield wire
 
 
 @pytest.mark.parametrize("name", one_of_each(FAILURES, QUICK_FAILURES))
-def test_no_value_is_told_by_a_failure(story, cloud, wire, name, monkeypatch):
+def test_no_value_is_told_by_a_failure(
+    story: Any, cloud: Cloud, wire: Wire, name: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # A round ends soon, even if nothing is ever acknowledged.
     monkeypatch.setattr("ingestion.tasks.write_chunk.CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr("ingestion.dynamodb.responses._MAX_PAUSE_SECONDS", 0.01)
@@ -278,7 +286,7 @@ def test_no_value_is_told_by_a_failure(story, cloud, wire, name, monkeypatch):
     assert any("what write_chunk raises" in where for where in story.told)
 
 
-def test_no_value_is_told_when_a_file_changes_under_the_load(story, cloud):
+def test_no_value_is_told_when_a_file_changes_under_the_load(story: Any, cloud: Cloud) -> None:
     """An unversioned bucket's object is overwritten after it was split."""
     request = cloud.put(HEAD + GOOD, bucket=cloud.unversioned)
     state, chunks = cloud.plan(request)
@@ -289,7 +297,7 @@ def test_no_value_is_told_when_a_file_changes_under_the_load(story, cloud):
     )
 
 
-def test_no_value_is_told_by_a_message_that_is_no_event(story, cloud):
+def test_no_value_is_told_by_a_message_that_is_no_event(story: Any, cloud: Cloud) -> None:
     body = json.dumps({"Records": [{"eventName": f"ObjectCreated:{MARK}", "s3": MARK}]})
     for text in (body, MARK, f'["{MARK}"]', f'{{"Records": "{MARK}"}}'):
         event = {"Records": [{"messageId": "1", "body": text}]}
@@ -311,7 +319,7 @@ def test_no_value_is_told_by_a_message_that_is_no_event(story, cloud):
         ("plans/a.json", "the object plans/a.json"),
     ],
 )
-def test_a_value_that_is_told_is_found(telling, cloud, place, where):
+def test_a_value_that_is_told_is_found(telling: Any, cloud: Cloud, place: Any, where: Any) -> None:
     """Written here to each of the places that are searched."""
     if place == "log":
         logging.getLogger("ingestion.telemetry").info("a row: %s", f"{MARK}T1")

@@ -2,14 +2,16 @@
 
 import csv
 import io
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from ingestion.errors import AccountingError, NoProgress
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
-from tests.support.cloud import chunk_entry
+from tests.support.cloud import Cloud, chunk_entry
 from tests.support.watched_sender import unwatch, watch
 
 COLUMNS = ["ticket_id", "product", "basket_id", "timestamp", "category", "quantity", "store"]
@@ -18,13 +20,13 @@ ROUND = 60.0  # seconds of a round in which batches may be sent
 
 
 @pytest.fixture
-def cloud(cloud, monkeypatch):
+def cloud(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Files of one chunk, so that a test is about the chunk."""
     monkeypatch.setenv("CHUNK_SIZE_BYTES", ONE_CHUNK)
     return cloud
 
 
-def row(at, product=None, quantity="1", **changed):
+def row(at: Any, product: Any = None, quantity: str = "1", **changed: Any) -> Any:
     values = {
         "ticket_id": f"T{at}",
         "product": f' Café "{at}",\nà emporter ' if product is None else product,
@@ -37,7 +39,7 @@ def row(at, product=None, quantity="1", **changed):
     return values | changed
 
 
-def file_of(rows):
+def file_of(rows: Any) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\r\n")
     writer.writeheader()
@@ -45,7 +47,7 @@ def file_of(rows):
     return text.getvalue().encode()
 
 
-def parsed(body, key=("ticket_id", "product")):
+def parsed(body: Any, key: Any = ("ticket_id", "product")) -> Any:
     """The items of a file of good rows as the csv module reads it; of equal keys the last."""
     items = {}
     for values in csv.DictReader(io.StringIO(body.decode(), newline="")):
@@ -54,35 +56,35 @@ def parsed(body, key=("ticket_id", "product")):
     return items
 
 
-def loaded(cloud, table="Tickets", key=("ticket_id", "product")):
+def loaded(cloud: Cloud, table: str = "Tickets", key: Any = ("ticket_id", "product")) -> Any:
     return {tuple(item[name] for name in key): item for item in cloud.items(table)}
 
 
-def plan(cloud, body):
+def plan(cloud: Cloud, body: Any) -> Any:
     state, chunks = cloud.plan(cloud.put(body))
     assert len(chunks) == 1
     return state, chunks[0]
 
 
-def write(cloud, state, chunk, **options):
+def write(cloud: Cloud, state: Any, chunk: Any, **options: Any) -> Any:
     """The chunk's entry in the ledger, and over it what the handler answers."""
     answer = cloud.write(state, chunk, **options)
     entry = cloud.entry(state["load_id"], chunk_entry(chunk["index"])) | answer
     return entry | {"listed": cloud.listed_rows(state, chunk["index"])}
 
 
-def refused(answer):
+def refused(answer: Any) -> list[Any]:
     """The listed rows of a chunk as ``(line in the chunk, column, reason)``, by line."""
     return [(row.line, row.column, row.reason) for row in answer["listed"]]
 
 
-def counts(answer):
+def counts(answer: Any) -> Any:
     names = ("rows_read", "rows_written", "rows_superseded", "rows_refused")
     return tuple(answer[name] for name in names)
 
 
 @pytest.mark.parametrize("rows", [1, 25, 26, 110])
-def test_the_table_equals_an_independent_parse(cloud, rows):
+def test_the_table_equals_an_independent_parse(cloud: Cloud, rows: int) -> None:
     body = file_of(row(at, quantity=str(at - 3)) for at in range(rows))
     answer = write(cloud, *plan(cloud, body))
     assert loaded(cloud) == parsed(body)
@@ -90,7 +92,7 @@ def test_the_table_equals_an_independent_parse(cloud, rows):
     assert (answer["finished"], answer["listed"]) == (True, [])
 
 
-def test_bad_rows_are_listed_with_line_column_reason_and_text(cloud):
+def test_bad_rows_are_listed_with_line_column_reason_and_text(cloud: Cloud) -> None:
     good, bad = row(1, "Tea"), row(2, "", store="Düsseldorf")
     body = file_of([good, bad, row(3, "Two\nlines"), row(4, "Tea", "1.5")]) + b"a,b\r\n\r\n"
     answer = write(cloud, *plan(cloud, body))
@@ -105,7 +107,7 @@ def test_bad_rows_are_listed_with_line_column_reason_and_text(cloud):
     assert {key[0] for key in loaded(cloud)} == {"T1", "T3"}
 
 
-def test_the_ledger_has_the_chunks_entry_as_answered(cloud):
+def test_the_ledger_has_the_chunks_entry_as_answered(cloud: Cloud) -> None:
     state, chunk = plan(cloud, file_of([row(1), row(2, "")]))
     answer = write(cloud, state, chunk)
     entry = cloud.entry(state["load_id"], chunk_entry(0))
@@ -120,7 +122,7 @@ def test_the_ledger_has_the_chunks_entry_as_answered(cloud):
     )
 
 
-def test_a_finished_chunk_is_answered_without_writing(cloud):
+def test_a_finished_chunk_is_answered_without_writing(cloud: Cloud) -> None:
     state, chunk = plan(cloud, file_of(row(at) for at in range(30)))
     watched = watch()
     answer = write(cloud, state, chunk)
@@ -129,7 +131,7 @@ def test_a_finished_chunk_is_answered_without_writing(cloud):
     assert watched.batches == 2
 
 
-def test_a_finished_chunk_is_answered_even_if_the_object_is_gone(cloud):
+def test_a_finished_chunk_is_answered_even_if_the_object_is_gone(cloud: Cloud) -> None:
     state, chunk = plan(cloud, file_of([row(1)]))
     answer = write(cloud, state, chunk)
     file = state["file"]
@@ -137,14 +139,14 @@ def test_a_finished_chunk_is_answered_even_if_the_object_is_gone(cloud):
     assert write(cloud, state, chunk) == answer
 
 
-def test_a_chunk_with_another_range_than_recorded_is_a_defect(cloud):
+def test_a_chunk_with_another_range_than_recorded_is_a_defect(cloud: Cloud) -> None:
     state, chunk = plan(cloud, file_of([row(1)]))
     cloud.write(state, chunk)
     with pytest.raises(AccountingError, match=r"Chunk 0 .* another byte range"):
         cloud.write(state, chunk | {"end": chunk["end"] - 1})
 
 
-def test_of_equal_keys_the_last_row_wins_within_and_across_batches(cloud):
+def test_of_equal_keys_the_last_row_wins_within_and_across_batches(cloud: Cloud) -> None:
     repeated = {0: "1", 3: "2", 30: "3", 60: "4"}
     rows = [
         row(0, "Tea", quantity=repeated[at]) if at in repeated else row(at, "Tea")
@@ -161,7 +163,9 @@ def test_of_equal_keys_the_last_row_wins_within_and_across_batches(cloud):
     ]
 
 
-def test_a_table_keyed_by_ticket_id_alone(cloud, monkeypatch, fresh_clients):
+def test_a_table_keyed_by_ticket_id_alone(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, fresh_clients: Callable[[], None]
+) -> None:
     cloud.create_table("OldTickets", "ticket_id")
     monkeypatch.setenv("DYNAMODB_TABLE", "OldTickets")
     fresh_clients()
@@ -172,14 +176,16 @@ def test_a_table_keyed_by_ticket_id_alone(cloud, monkeypatch, fresh_clients):
     assert loaded(cloud) == {}
 
 
-def test_without_a_table_name_it_is_tickets(cloud, monkeypatch, fresh_clients):
+def test_without_a_table_name_it_is_tickets(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, fresh_clients: Callable[[], None]
+) -> None:
     monkeypatch.delenv("DYNAMODB_TABLE")
     fresh_clients()
     cloud.write(*plan(cloud, file_of([row(1)])))
     assert len(cloud.items("Tickets")) == 1
 
 
-def checkpoint_file():
+def checkpoint_file() -> Any:
     """Repeated keys and bad rows before, at and behind every checkpoint."""
     rows = []
     for at in range(200):
@@ -190,7 +196,9 @@ def checkpoint_file():
 
 
 @pytest.mark.parametrize("page_size", [100, 700, 4000, 128 * 1024])
-def test_in_rounds_as_in_one_go(cloud, monkeypatch, page_size):
+def test_in_rounds_as_in_one_go(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, page_size: int
+) -> None:
     monkeypatch.setattr("ingestion.tasks.chunk_rows.PAGE_SIZE", page_size)
     body = checkpoint_file()
     state, chunk = plan(cloud, body)
@@ -204,7 +212,7 @@ def test_in_rounds_as_in_one_go(cloud, monkeypatch, page_size):
         )
     state, chunk = plan(cloud, body)  # another version of the object, so another load
     watch(batch_takes=ROUND / 2)
-    rounds = []
+    rounds: list[Any] = []
     while not rounds or not rounds[-1]["finished"]:
         rounds.append(write(cloud, state, chunk, seconds=CHECKPOINT_SECONDS + ROUND))
         assert sum(counts(rounds[-1])[1:]) == rounds[-1]["rows_read"]
@@ -216,7 +224,7 @@ def test_in_rounds_as_in_one_go(cloud, monkeypatch, page_size):
     assert counts(rounds[-1]) == counts(whole)
 
 
-def test_a_checkpoint_stands_at_a_record_and_counts_only_what_is_in_the_table(cloud):
+def test_a_checkpoint_stands_at_a_record_and_counts_only_what_is_in_the_table(cloud: Cloud) -> None:
     body = file_of(row(at) for at in range(100))
     state, chunk = plan(cloud, body)
     watch(batch_takes=ROUND / 2 + 1)
@@ -231,7 +239,7 @@ def test_a_checkpoint_stands_at_a_record_and_counts_only_what_is_in_the_table(cl
     assert (entry["finished"], entry["next_byte"]) == (False, answer["next_byte"])
 
 
-def test_a_round_without_time_for_a_row_is_an_error_that_a_retry_cures(cloud):
+def test_a_round_without_time_for_a_row_is_an_error_that_a_retry_cures(cloud: Cloud) -> None:
     state, chunk = plan(cloud, file_of([row(1)]))
     with pytest.raises(NoProgress):
         cloud.write(state, chunk, seconds=CHECKPOINT_SECONDS - 1)
@@ -239,7 +247,7 @@ def test_a_round_without_time_for_a_row_is_an_error_that_a_retry_cures(cloud):
     assert cloud.write(state, chunk)["finished"]
 
 
-def test_a_table_that_takes_nothing_is_an_error_that_a_retry_cures(cloud):
+def test_a_table_that_takes_nothing_is_an_error_that_a_retry_cures(cloud: Cloud) -> None:
     state, chunk = plan(cloud, file_of([row(1)]))
     watch(answer=(400, b'{"__type":"x#ProvisionedThroughputExceededException"}'))
     with pytest.raises(NoProgress):
@@ -248,7 +256,7 @@ def test_a_table_that_takes_nothing_is_an_error_that_a_retry_cures(cloud):
     assert cloud.write(state, chunk)["rows_written"] == 1
 
 
-def test_a_batch_denied_fails_the_task_and_leaves_no_entry(cloud):
+def test_a_batch_denied_fails_the_task_and_leaves_no_entry(cloud: Cloud) -> None:
     state, chunk = plan(cloud, file_of([row(1)]))
     watch(answer=(400, b'{"__type":"x#AccessDeniedException","Message":"User: role may not"}'))
     with pytest.raises(ClientError, match=r"AccessDeniedException.*BatchWriteItem.*role may not"):
@@ -256,14 +264,14 @@ def test_a_batch_denied_fails_the_task_and_leaves_no_entry(cloud):
     assert cloud.entry(state["load_id"], chunk_entry(0)) is None
 
 
-def test_a_quote_that_nothing_closes_costs_one_row(cloud):
+def test_a_quote_that_nothing_closes_costs_one_row(cloud: Cloud) -> None:
     rest = b'T2,"Tea,B1,2025-11-23T08:00:00Z,,1,\r\nT3,Tea,B1,2025-11-23T08:00:00Z,,1,\r\n'
     answer = write(cloud, *plan(cloud, file_of([row(1, "Tea")]) + rest))
     assert counts(answer) == (3, 2, 0, 1)
     assert refused(answer) == [(2, "", "stray_quote")]
 
 
-def test_a_line_that_is_too_long_costs_one_row(cloud):
+def test_a_line_that_is_too_long_costs_one_row(cloud: Cloud) -> None:
     rest = b'T2,"' + b"x" * 2**20 + b'",B1,2025-11-23T08:00:00Z,,1,\r\n'
     rest += b"T3,Tea,B1,2025-11-23T08:00:00Z,,1,\r\n"
     answer = write(cloud, *plan(cloud, file_of([row(1, "Tea")]) + rest))

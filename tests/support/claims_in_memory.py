@@ -5,9 +5,11 @@ test_claims.py runs the same cases against it and against `ingestion.ledger.clai
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from ingestion.ledger.claims import Claim, Lease
+
+Answer = TypeVar("Answer")
 
 
 class ClaimsInMemory:
@@ -57,6 +59,6 @@ class ClaimsInMemory:
         self.writers.pop((object_url, lease_id), None)
         self._answer(None)
 
-    def _answer(self, answer: Any) -> Any:
+    def _answer(self, answer: Answer) -> Answer:
         self.after(answer)
         return answer

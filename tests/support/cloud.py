@@ -87,7 +87,7 @@ class Cloud(LoadRecords):
     def __init__(self) -> None:
         def client(service: str) -> Any:
             # Not the endpoints of the handlers, which are in the environment.
-            config = Config(ignore_configured_endpoint_urls=True)
+            config = Config(ignore_configured_endpoint_urls=True)  # type: ignore[call-arg] # not in stubs
             return _session().client(service, config=config)  # type: ignore[call-overload]
 
         super().__init__(client("s3"), client("dynamodb"), "Tickets", "Ledger")
@@ -129,9 +129,10 @@ class Cloud(LoadRecords):
         that it starts."""
         answer = self.s3.put_object(Bucket=bucket, Key=key, Body=body)
         self.stored_at += timedelta(seconds=1)
-        s3_backends[ACCOUNT]["aws"].get_object(bucket, key).last_modified = self.stored_at
+        stored: Any = s3_backends[ACCOUNT]["aws"].get_object(bucket, key)
+        stored.last_modified = self.stored_at
         if version_id:  # moto invents one, and the events have theirs
-            s3_backends[ACCOUNT]["aws"].get_object(bucket, key)._version_id = version_id
+            stored._version_id = version_id
         return {
             "bucket": bucket,
             "key": key,
@@ -203,7 +204,7 @@ class Cloud(LoadRecords):
         self, handler: str, event: Mapping[str, Any], seconds: float = FUNCTION_SECONDS
     ) -> Any:
         """What a handler answers to an event, which may lack what the context adds."""
-        event = OF_THE_EXECUTION | event if "load_id" in event else event
+        event = {**OF_THE_EXECUTION, **event} if "load_id" in event else event
         return self.invoke(handler, event, seconds)
 
     def invoke(self, handler: str, event: Mapping[str, Any], seconds: float) -> Any:
@@ -274,8 +275,8 @@ class Cloud(LoadRecords):
         """All items of a table, their values plain (numbers as Decimal)."""
         return list(self._scan(table))
 
-    def entry(self, load_id: str, entry: str = "load") -> dict[str, Any] | None:
-        """One entry of the ledger."""
+    def entry(self, load_id: str, entry: str = "load") -> Any:
+        """One entry of the ledger, or None."""
         return self.ledger(load_id).get(entry)
 
     def change_entry(self, load_id: str, entry: str, **numbers: float) -> None:

@@ -37,7 +37,8 @@ Template = dict[str, Any]
 
 @cache
 def _source() -> Template:
-    return yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
+    template: Template = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
+    return template
 
 
 def source() -> Template:
@@ -55,7 +56,8 @@ def _transformed() -> Template:
             resource["Properties"]["DefinitionUri"] = {"Bucket": "packages", "Key": "ingest.json"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_DEFAULT_REGION", REGION)  # the transform tells the partition from it
-        return transform(template, {}, SimpleNamespace(load=dict))
+        made: Template = transform(template, {}, SimpleNamespace(load=dict))
+        return made
 
 
 def transformed() -> Template:
@@ -72,7 +74,8 @@ class Stack:
     resolver: "Resolver"
 
     def properties(self, name: str) -> dict[str, Any]:
-        return self.resources[name]["Properties"]
+        properties: dict[str, Any] = self.resources[name]["Properties"]
+        return properties
 
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
         """Properties of every resource of the type, by logical id."""

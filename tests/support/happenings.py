@@ -25,7 +25,7 @@ class Once:
     """Tells the one call that something is to happen to: the ``number``-th of its operation, or of
     all if no operation is named."""
 
-    def __init__(self, at):
+    def __init__(self, at: Any) -> None:
         self._operation, self._number = at
         self._calls = 0
         self.fired = False
@@ -42,7 +42,7 @@ class Fault(Once):
     """Something goes wrong with a call. After a crash nothing lands any more: from outside it makes
     no difference that the handler lives on to be told so."""
 
-    def __init__(self, kind, at, loads):
+    def __init__(self, kind: Any, at: Any, loads: Any) -> None:
         super().__init__(at)
         self.kind, self._loads = kind, loads
 
@@ -68,10 +68,10 @@ class Fault(Once):
 class Within(Once):
     """Something happens after a call has been carried out and before it is answered."""
 
-    def __init__(self, at, loads, outer):
+    def __init__(self, at: Any, loads: Any, outer: Any) -> None:
         super().__init__(at)
         self._loads, self._outer = loads, outer
-        self.broken = None
+        self.broken: BaseException | None = None
 
     def __call__(self, call: Call) -> Reply:
         answer = call.forward()
@@ -82,18 +82,18 @@ class Within(Once):
                 self.broken = error
         return answer
 
-    def _happen(self):
+    def _happen(self) -> None:
         raise NotImplementedError
 
 
 class Twin(Within):
     """Another call for the same chunk, with all the time it needs."""
 
-    def __init__(self, at, loads, outer):
+    def __init__(self, at: Any, loads: Any, outer: Any) -> None:
         super().__init__(at, loads, outer)
         self._event = outer.event
 
-    def _happen(self):
+    def _happen(self) -> None:
         self._loads.stack.seen["twin"] += 1
         self._loads.stack.call("write_chunk", self._event)
         self._loads.chunks_only_get_on_and_count_right()
@@ -102,15 +102,15 @@ class Twin(Within):
 class Meanwhile(Within):
     """Others make steps."""
 
-    def __init__(self, at, other, turns, loads, key, outer):
+    def __init__(self, at: Any, other: Any, turns: Any, loads: Any, key: Any, outer: Any) -> None:
         super().__init__(at, loads, outer)
         self._other, self._turns, self._key = other, turns, key
 
-    def _happen(self):
+    def _happen(self) -> None:
         for _ in range(self._turns):
             self._make_a_step()
 
-    def _make_a_step(self):
+    def _make_a_step(self) -> None:
         """One of the same object's, if there are any: those can get into each other's way."""
         loads = self._loads
         others = [one for one in loads.due() if self._may_overlap(one[1])]
@@ -118,7 +118,7 @@ class Meanwhile(Within):
         if others:
             loads.step_within(*loads._pick(rivals or others, self._other))
 
-    def _may_overlap(self, task):
+    def _may_overlap(self, task: Any) -> Any:
         """A task is not called twice at a time: Step Functions makes one call."""
         if task is self._outer:
             return False

@@ -8,7 +8,7 @@ same answers) is not followed again, since actors know nothing but what they hav
 
 import threading
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 WAIT_SECONDS = 10
 
@@ -93,7 +93,10 @@ class World:
         """Called when nothing more can happen."""
 
 
-def explore(make: Callable[[], World]) -> Iterator[tuple[World, list[str]]]:
+AWorld = TypeVar("AWorld", bound=World)
+
+
+def explore(make: Callable[[], AWorld]) -> Iterator[tuple[AWorld, list[str]]]:
     """Every order; gives each world in which nothing more can happen, and how it came to that.
 
     An exception of an actor ends it, with the order in a note.
@@ -102,7 +105,7 @@ def explore(make: Callable[[], World]) -> Iterator[tuple[World, list[str]]]:
     waiting: list[list[int]] = [[]]
     while waiting:
         prefix = waiting.pop()
-        world, order = make(), []
+        world, order = make(), list[str]()
         try:
             while choices := world.choices():
                 if len(order) >= len(prefix):

@@ -58,7 +58,7 @@ class Content:
     @cached_property
     def chunks(self) -> list[list[Made]]:
         rng = random.Random(self.seed)
-        chunks = []
+        chunks: list[list[Made]] = []
         for first in range(0, self.rows, CHUNK_ROWS):
             chunks.append([])
             for at in range(first, min(first + CHUNK_ROWS, self.rows)):

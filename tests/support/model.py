@@ -49,14 +49,14 @@ class Version:
     deleted: bool = False
 
     @property
-    def id(self):
+    def id(self) -> Any:
         return self.request["version_id"]
 
     @property
-    def key(self):
+    def key(self) -> Any:
         return self.request["key"]
 
-    def event(self):
+    def event(self) -> dict[str, Any]:
         told = {
             "versionId": self.id,
             "key": self.key,
@@ -73,7 +73,7 @@ class Version:
 
 
 class Loads(RuleBasedStateMachine):
-    def __init__(self, stack):
+    def __init__(self, stack: Any) -> None:
         super().__init__()
         self.stack = stack
         stack.empty()
@@ -95,20 +95,20 @@ class Loads(RuleBasedStateMachine):
         bad=st.sampled_from([0.1, 0.0, 0.7]),
         is_delivered=st.booleans(),
     )
-    def upload(self, key, rows, seed, bad, is_delivered):
-        self._upload(Content(key, self._new_name(), rows, seed, bad), is_delivered)
+    def upload(self, key: Any, rows: Any, seed: Any, bad: Any, is_delivered: Any) -> None:
+        self._upload(Content(key, self._next_name(), rows, seed, bad), is_delivered)
 
     @precondition(lambda self: self.versions)
     @rule(which=INDEX, is_delivered=st.booleans())
-    def overwrite(self, which, is_delivered):
+    def overwrite(self, which: Any, is_delivered: Any) -> None:
         """With other rows, many of which have the same keys."""
         old = self._pick(self.versions, which).content
-        content = Content(old.key, self._new_name(), max(old.rows, 40), old.seed + 1)
+        content = Content(old.key, self._next_name(), max(old.rows, 40), old.seed + 1)
         self._upload(content, is_delivered)
 
     @precondition(lambda self: self.versions)
     @rule(which=INDEX, what=st.sampled_from(DISTURBANCES))
-    def disturb(self, which, what):
+    def disturb(self, which: Any, what: Any) -> None:
         version = self._pick(self.versions, which)
         place = {"Bucket": version.request["bucket"], "Key": version.key}
         self.stack.seen[what] += 1
@@ -116,7 +116,7 @@ class Loads(RuleBasedStateMachine):
             self._upload(version.content, True)
         elif what == "bad file":
             header = HEADER.replace(b"quantity", b"amount")
-            self._upload(Content(version.key, self._new_name(), 3, 0, header=header), True)
+            self._upload(Content(version.key, self._next_name(), 3, 0, header=header), True)
         elif what in ("by hand", "forced"):
             told = {name: version.request[name] for name in ("bucket", "key", "version_id")}
             name = f"by-hand-{len(self.executions)}"
@@ -128,10 +128,10 @@ class Loads(RuleBasedStateMachine):
             version.deleted = True
             self.stack.cloud.s3.delete_object(**place, VersionId=version.id)
 
-    def _new_name(self):
+    def _next_name(self) -> str:
         return f"s{len(self.versions):03d}"
 
-    def _upload(self, content, is_delivered):
+    def _upload(self, content: Any, is_delivered: Any) -> None:
         request = self.stack.cloud.put(content.body, content.key)
         self.versions.append(Version(content, request))
         if is_delivered:
@@ -141,12 +141,12 @@ class Loads(RuleBasedStateMachine):
 
     @precondition(lambda self: self.versions)
     @rule(which=INDEX, fault=st.sampled_from(["", *FAULTS]))
-    def deliver(self, which, fault):
+    def deliver(self, which: Any, fault: Any) -> None:
         """Events come in any order, and some of them again."""
         on_the_wire = Fault(fault, ("", 1), self) if fault else carry_out
         self._deliver(self._pick(self.versions, which), on_the_wire)
 
-    def _deliver(self, version, on_the_wire=carry_out):
+    def _deliver(self, version: Any, on_the_wire: Any = carry_out) -> None:
         answer = self._call("start_execution", version.event(), on_the_wire)
         if not isinstance(answer, Exception) and not answer["batchItemFailures"]:
             version.delivered = True
@@ -155,12 +155,12 @@ class Loads(RuleBasedStateMachine):
             if started["name"] not in self.executions:
                 self._start(started["name"], started["input"])
 
-    def _start(self, name, given):
+    def _start(self, name: Any, given: Any) -> None:
         self.executions[name] = self.stack.cloud.start(given, name)
 
     # --- Tasks
 
-    def due(self):
+    def due(self) -> list[Any]:
         """Every execution, or child of its Map, that can make a step."""
         return [
             (execution, task) for execution in self.executions.values() for task in execution.due
@@ -168,12 +168,12 @@ class Loads(RuleBasedStateMachine):
 
     @precondition(lambda self: self.due())
     @rule(turns=st.lists(INDEX, min_size=1, max_size=5))
-    def step(self, turns):
+    def step(self, turns: Any) -> None:
         for which in turns:
             if self.due():
                 self._step(*self._pick(self.due(), which))
 
-    def _bring_to_writing(self, which):
+    def bring_to_writing(self, which: int) -> tuple[Execution, Execution] | None:
         """An execution and a chunk that it is about to write, or None if it does not come to it."""
         execution, _ = self._pick(self.due(), which)
         for _ in range(3):
@@ -184,13 +184,13 @@ class Loads(RuleBasedStateMachine):
 
     @precondition(lambda self: self.due())
     @rule(which=INDEX, fault=FAULT, at=ANY_CALL, gives_up=st.booleans())
-    def step_with_a_fault(self, which, fault, at, gives_up):
+    def step_with_a_fault(self, which: Any, fault: Any, at: Any, gives_up: Any) -> None:
         execution, task = self._pick(self.due(), which)
         self._step(execution, task, Fault(fault, at, self), gives_up=gives_up)
 
     @precondition(lambda self: len(self.due()) > 1)
     @rule(which=INDEX, at=ANY_CALL, other=INDEX, turns=st.integers(1, 3))
-    def step_while_others_make_steps(self, which, at, other, turns):
+    def step_while_others_make_steps(self, which: Any, at: Any, other: Any, turns: Any) -> None:
         """Between a call and its answer."""
         execution, task = self._pick(self.due(), which)
         key = execution.given["key"]
@@ -204,26 +204,26 @@ class Loads(RuleBasedStateMachine):
         tick=st.sampled_from([0.0, 12.0]),
         gives_up=st.booleans(),
     )
-    def write_with_a_fault(self, which, fault, at, tick, gives_up):
+    def write_with_a_fault(self, which: Any, fault: Any, at: Any, tick: Any, gives_up: Any) -> None:
         """Or with little time, or both."""
-        if writing := self._bring_to_writing(which):
+        if writing := self.bring_to_writing(which):
             on_the_wire = Fault(fault, at, self) if fault else carry_out
-            self._step(*writing, on_the_wire, tick, gives_up)
+            self._step(*writing, on_the_wire, tick=tick, gives_up=gives_up)
 
     @precondition(lambda self: len(self.due()) > 1)
     @rule(which=INDEX, at=CALL_OF_A_WRITER, other=INDEX, turns=st.integers(1, 6))
-    def write_while_others_make_steps(self, which, at, other, turns):
-        if writing := self._bring_to_writing(which):
+    def write_while_others_make_steps(self, which: Any, at: Any, other: Any, turns: Any) -> None:
+        if writing := self.bring_to_writing(which):
             execution, task = writing
             key = execution.given["key"]
             self._step(execution, task, Meanwhile(at, other, turns, self, key, task))
 
     @precondition(lambda self: self.due())
     @rule(which=INDEX, tick=st.sampled_from([12.0, 0.0]))
-    def write_a_chunk_twice_at_a_time(self, which, tick):
+    def write_a_chunk_twice_at_a_time(self, which: Any, tick: Any) -> None:
         """The function of a stopped execution goes on beside its replay's. (With equal keys in the
         chunk the earlier row may stay then.)"""
-        if writing := self._bring_to_writing(which):
+        if writing := self.bring_to_writing(which):
             execution, task = writing
             load = self.stack.ledger()[task.event["load_id"]]["load"]
             if self._content_of(load).is_distinct:
@@ -232,27 +232,27 @@ class Loads(RuleBasedStateMachine):
 
     @precondition(lambda self: self.failed())
     @rule(which=INDEX)
-    def replay(self, which):
+    def replay(self, which: Any) -> None:
         self._replay(self._pick(self.failed(), which))
 
     @rule(seconds=st.sampled_from([30.0, 500.0, FOR_EVER]))
-    def let_time_pass(self, seconds):
+    def let_time_pass(self, seconds: Any) -> None:
         self._land_late_batches()
         self.stack.now += seconds
 
     @precondition(lambda self: self.late)
     @rule()
-    def a_late_batch_lands(self):
+    def a_late_batch_lands(self) -> None:
         self._land_late_batches()
 
-    def failed(self):
+    def failed(self) -> list[Any]:
         return [
             one
             for one in self.executions.values()
             if one.status == "FAILED" and one.name not in self.replayed
         ]
 
-    def _replay(self, execution):
+    def _replay(self, execution: Any) -> Any:
         """As `tickets replay` does: a new execution with the same input."""
         self.replayed.add(execution.name)
         original = execution.name.partition("-r")[0]
@@ -260,7 +260,14 @@ class Loads(RuleBasedStateMachine):
         self._start(f"{original}-r{number}", execution.given)
         return self.executions[f"{original}-r{number}"]
 
-    def _step(self, execution, task, on_the_wire=carry_out, tick=0.0, gives_up=False):
+    def _step(
+        self,
+        execution: Any,
+        task: Any,
+        on_the_wire: Any = carry_out,
+        tick: float = 0.0,
+        gives_up: bool = False,
+    ) -> None:
         if task.is_waiting:
             task.succeed()
             return
@@ -277,7 +284,7 @@ class Loads(RuleBasedStateMachine):
         else:
             self._answered(task, answer)
 
-    def _answered(self, task, answer):
+    def _answered(self, task: Any, answer: Any) -> None:
         seen = self.stack.seen
         if task.handler == "take_turn":
             seen[f"take_turn {answer['turn']}"] += 1
@@ -286,7 +293,7 @@ class Loads(RuleBasedStateMachine):
             seen["checkpoint"] += not answer["finished"] and not answer["overtaken"]
         task.succeed(answer)
 
-    def step_within(self, execution, task):
+    def step_within(self, execution: Any, task: Any) -> None:
         """A step while another call is under way."""
         if task.is_waiting:
             task.succeed()
@@ -302,7 +309,7 @@ class Loads(RuleBasedStateMachine):
             self.stack.seen[f"{task.handler} within another call"] += 1
             self._answered(task, answer)
 
-    def _begin(self, task):
+    def _begin(self, task: Any) -> Any:
         event = task.event
         self.loading = event.get("load_id", "")
         if self.loading:
@@ -311,7 +318,9 @@ class Loads(RuleBasedStateMachine):
             self._land_late_batches(self.loading)
         return event
 
-    def _call(self, handler, event, on_the_wire=carry_out, tick=0.0):
+    def _call(
+        self, handler: Any, event: Any, on_the_wire: Any = carry_out, tick: float = 0.0
+    ) -> Any:
         """The handler's answer, or its exception."""
         self.stack.wire.expect(on_the_wire)
         try:
@@ -324,11 +333,11 @@ class Loads(RuleBasedStateMachine):
             raise broken
         return answer
 
-    def _is_gone(self, event):
+    def _is_gone(self, event: Any) -> bool:
         version_id = event.get("file", event).get("version_id")
         return any(one.deleted for one in self.versions if one.id == version_id)
 
-    def _land_late_batches(self, load_id=None):
+    def _land_late_batches(self, load_id: Any = None) -> None:
         for late in list(self.late):
             if load_id in (None, late.load_id):
                 self.late.remove(late)
@@ -336,13 +345,13 @@ class Loads(RuleBasedStateMachine):
                 late.land()
 
     @staticmethod
-    def _pick(some, which):
+    def _pick(some: Any, which: Any) -> Any:
         return some[-1 - which % len(some)]
 
     # --- What holds at any time
 
     @invariant()
-    def chunks_only_get_on_and_count_right(self):
+    def chunks_only_get_on_and_count_right(self) -> None:
         """A chunk's entry never goes back, and counts exactly the rows that it says are done."""
         for load_id, entries in self.stack.ledger().items():
             for name, entry in entries.items():
@@ -351,11 +360,11 @@ class Loads(RuleBasedStateMachine):
                     self._check_chunk(content, entry, self.progress.get((load_id, name)))
                     self.progress[load_id, name] = entry["next_byte"], entry["finished"]
 
-    def _content_of(self, load):
+    def _content_of(self, load: Any) -> Any:
         [version] = [one for one in self.versions if one.id == load["version_id"]]
         return version.content
 
-    def _check_chunk(self, content, entry, before):
+    def _check_chunk(self, content: Any, entry: Any, before: Any) -> None:
         index, rows = int(entry["index"]), int(entry["rows_read"])
         size = len(content.chunks[index])
         start = len(HEADER) + index * CHUNK_SIZE
@@ -370,7 +379,7 @@ class Loads(RuleBasedStateMachine):
 
     # --- What holds in the end
 
-    def teardown(self):
+    def teardown(self) -> None:
         self.run_to_the_end()
         self.chunks_only_get_on_and_count_right()
         entries = self.stack.ledger()
@@ -382,7 +391,7 @@ class Loads(RuleBasedStateMachine):
             for version in versions:
                 self._check_loads(version, versions, entries)
 
-    def run_to_the_end(self):
+    def run_to_the_end(self) -> None:
         """Nothing goes wrong any more: all events are delivered, everything runs to its end, and
         what has failed is replayed, once."""
         for version in self.versions:
@@ -396,7 +405,7 @@ class Loads(RuleBasedStateMachine):
         for execution in healed:
             assert execution.status == "SUCCEEDED" or self._may_fail(execution)
 
-    def _run(self):
+    def _run(self) -> None:
         for _ in range(200):
             due = self.due()
             if not due:
@@ -409,13 +418,13 @@ class Loads(RuleBasedStateMachine):
                     self._step(execution, task)
         raise AssertionError("it does not come to an end")
 
-    def _may_fail(self, execution):
+    def _may_fail(self, execution: Any) -> Any:
         """Whether its input can't be loaded, whatever is done."""
         version_id = execution.given["version_id"]
         [version] = [one for one in self.versions if one.id == version_id]
         return version.deleted or version.content.is_refused or too_bad(version.content)
 
-    def _check_ending(self, execution):
+    def _check_ending(self, execution: Any) -> None:
         """Each failure has been reported once, and nothing else has; without values of rows."""
         self.stack.seen[execution.ended_in] += 1
         told = [letter["execution_arn"] for letter in execution.dead_letters]
@@ -427,7 +436,7 @@ class Loads(RuleBasedStateMachine):
         assert kinds == announced.get(execution.ended_in, [])
         assert "2025-11-23" not in json.dumps(execution.dead_letters)
 
-    def _check_table(self, versions, entries):
+    def _check_table(self, versions: Any, entries: Any) -> None:
         key = versions[0].key if versions else ""
         table = {
             item["ticket_id"]: item
@@ -451,7 +460,7 @@ class Loads(RuleBasedStateMachine):
             else:
                 self._check_older_row(ticket, table.get(ticket), earlier, entries)
 
-    def _check_older_row(self, ticket, item, earlier, entries):
+    def _check_older_row(self, ticket: Any, item: Any, earlier: Any, entries: Any) -> None:
         """A ticket that the newest version has not: the row is that of the last version which is
         known to have written it, or of one after that, if it was overtaken while it wrote."""
         allowed = []
@@ -468,7 +477,7 @@ class Loads(RuleBasedStateMachine):
             allowed.append(None)
         assert item in allowed
 
-    def _check_loads(self, version, versions, entries):
+    def _check_loads(self, version: Any, versions: Any, entries: Any) -> None:
         """What the ledger, the report and the list of refused rows say of a version's loads."""
         content = version.content
         loads = {name: one for name, one in entries.items() if is_load_of(version, one)}
@@ -490,7 +499,7 @@ class Loads(RuleBasedStateMachine):
         if not any(one.content.writes for one in versions[index + 1 :]):
             assert final in statuses or same_bytes
 
-    def _check_totals(self, load_id, load, content):
+    def _check_totals(self, load_id: Any, load: Any, content: Any) -> None:
         totals = asdict(content.totals)
         assert {name: load[name] for name in totals} == totals
         listed = []
@@ -506,15 +515,15 @@ class Loads(RuleBasedStateMachine):
         assert report["load_id"] == load_id
 
 
-def too_bad(content):
-    return content.totals.rows_refused * 100 > content.rows * MAX_REFUSED_PERCENT
+def too_bad(content: Any) -> bool:
+    return bool(content.totals.rows_refused * 100 > content.rows * MAX_REFUSED_PERCENT)
 
 
-def is_load_of(version, entries):
+def is_load_of(version: Any, entries: Any) -> Any:
     return "load" in entries and entries["load"].get("version_id") == version.id
 
 
-def finished_chunks(version, entries):
+def finished_chunks(version: Any, entries: Any) -> Any:
     """The chunks that a load of the version has finished."""
     return {
         int(entry["index"])

@@ -24,14 +24,14 @@ class Stack:
         """What has happened in all examples, so that a test can say that it did."""
         self._under_way: list[str] = []
 
-    def empty(self):
+    def empty(self) -> None:
         self.wire.expect()
         self.cloud = empty_again()
         self.cloud.now = lambda: self.now
         self.now = time.time()
         self._under_way = []
 
-    def call(self, handler, event, tick=0.0):
+    def call(self, handler: Any, event: Any, tick: float = 0.0) -> Any:
         """A handler's answer, or its error. ``tick``: seconds that pass with each look at the clock
         of a chunk's round, which has only FEW_SECONDS then."""
         module = importlib.import_module(f"handlers.{handler}")
@@ -46,7 +46,7 @@ class Stack:
         finally:
             self._under_way.remove(handler)
 
-    def ledger(self):
+    def ledger(self) -> Any:
         """All entries, by load and by the entry's name."""
         entries: dict[str, dict[str, Any]] = {}
         for entry in self.cloud.items(self.cloud.ledger_table):

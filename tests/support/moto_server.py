@@ -43,7 +43,7 @@ def create_table(
         kinds = zip(names, ("HASH", "RANGE"), strict=False)
         return [{"AttributeName": one, "KeyType": kind} for one, kind in kinds]
 
-    attributes = dict.fromkeys([*key, *chain(*(indexes or {}).values())], "S") | (types or {})
+    attributes = dict.fromkeys([*key, *chain(*(indexes or {}).values())], "S") | dict(types or {})
     found = [
         {"IndexName": index, "KeySchema": schema(names), "Projection": {"ProjectionType": "ALL"}}
         for index, names in (indexes or {}).items()
@@ -65,7 +65,7 @@ def table_ids() -> Iterator[None]:
     was deleted and created again."""
     describe = Table.describe
 
-    def with_id(self: Table, base_key: str = "TableDescription") -> dict[str, Any]:
+    def with_id(self: Any, base_key: str = "TableDescription") -> dict[str, Any]:
         description = describe(self, base_key)
         if not hasattr(self, "table_id"):
             self.table_id = str(uuid4())

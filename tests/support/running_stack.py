@@ -152,6 +152,17 @@ class RunningStack(LoadRecords):
                 bodies.append(message["Body"])
         return bodies
 
+    def received(self, url: str, count: int) -> list[str]:
+        """The next messages of a queue, taken out of it."""
+        bodies: list[str] = []
+
+        def look() -> bool:
+            bodies.extend(self.receive(url))
+            return len(bodies) >= count
+
+        until(look, f"{count} messages in {url}")
+        return bodies
+
     def queue_is_empty(self, url: str) -> bool:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         counts = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]

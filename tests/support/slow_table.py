@@ -1,6 +1,7 @@
 """A table that is slow, throttles or breaks, for tests of what is given up and continued."""
 
 import json
+from typing import Any
 
 from ingestion.dynamodb.transport import Reply
 from tests.support.stack_in_memory import TableInMemory
@@ -13,7 +14,7 @@ class SlowTable(TableInMemory):
     """Each batch takes ``takes`` seconds. Its answers are given in turn, then all is taken: the
     answers are numbers of items left, or other answers than that."""
 
-    def __init__(self, takes: float, given: list[int | tuple[int, bytes]]) -> None:
+    def __init__(self, takes: float, given: list[Any]) -> None:
         super().__init__()
         self.now = 0.0
         self.batches_taken = 0

@@ -187,6 +187,8 @@ class Execution:
     @property
     def _state(self) -> Json:
         state: Json = self._states[self.state]
+        if state["Type"] not in _FIELDS:
+            raise NotInterpreted(f"{self.state} is a {state['Type']}.")
         known = _FIELDS[""] | _FIELDS[state["Type"]]
         if state["Type"] in ("Task", "Map"):
             known |= {"Retry", "Catch"}
@@ -217,8 +219,6 @@ class Execution:
                     cause = state.get("Cause", "")
                     self.cause = self._value(state["CausePath"]) if "CausePath" in state else cause
                     self._end("FAILED", state["Error"])
-                case kind:
-                    raise NotInterpreted(f"{self.state} is a {kind}.")
 
     def _integrated(self, state: Json, answer: Any) -> None:
         """A task has been answered: by a handler, or by another service."""

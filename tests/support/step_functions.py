@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 from tests.support.state_machine import Execution, run
 
@@ -216,8 +217,8 @@ def refused_visits() -> Visits:
 
 
 def _ok(**answer: Any) -> tuple[AWSResponse, dict[str, Any]]:
-    return AWSResponse("", 200, {}, None), answer
+    return AWSResponse("", 200, HTTPHeaders(), None), answer
 
 
 def _refused(code: str, message: str) -> tuple[AWSResponse, dict[str, Any]]:
-    return AWSResponse("", 400, {}, None), {"Error": {"Code": code, "Message": message}}
+    return AWSResponse("", 400, HTTPHeaders(), None), {"Error": {"Code": code, "Message": message}}

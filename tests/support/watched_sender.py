@@ -1,6 +1,8 @@
 """What stands between Write Chunk and its transport in a test: it counts batches, lets time pass
 with each, does something in the middle, or answers in the table's stead."""
 
+from typing import Any
+
 from handlers import write_chunk
 from ingestion.dynamodb.transport import Reply
 
@@ -11,21 +13,23 @@ class WatchedSender:
     """Installed by ``watch``. Time is its own: a batch takes ``batch_takes`` seconds, and waiting
     for an answer that does not come passes the time that is waited."""
 
-    def __init__(self, sender, batch_takes, before, answer, refused):
+    def __init__(
+        self, sender: Any, batch_takes: Any, before: Any, answer: Any, refused: Any
+    ) -> None:
         self._sender = sender
         self._batch_takes = batch_takes
         self._before = before
         self._answer = answer
         self._refused = refused
-        self._answered = []
+        self._answered: list[Reply] = []
         self.batches = 0
         self.now = 0.0
 
     @property
-    def under_way(self):
+    def under_way(self) -> Any:
         return self._sender.under_way + len(self._answered)
 
-    def send(self, tag, body):
+    def send(self, tag: Any, body: Any) -> None:
         self.batches += 1
         self._before(self.batches)
         self.now += self._batch_takes
@@ -36,7 +40,7 @@ class WatchedSender:
         else:
             self._sender.send(tag, body)
 
-    def replies(self, seconds):
+    def replies(self, seconds: Any) -> Any:
         replies, self._answered = self._answered, []
         if self._sender.under_way:
             return replies + self._sender.replies(seconds)
@@ -45,7 +49,13 @@ class WatchedSender:
         return replies
 
 
-def watch(*, batch_takes=0.0, before=lambda batch: None, answer=None, refused=None):
+def watch(
+    *,
+    batch_takes: float = 0.0,
+    before: Any = lambda batch: None,
+    answer: Any = None,
+    refused: Any = None,
+) -> Any:
     """Watch all that the handler sends from now on. ``before`` is called with the number of each
     batch before it is sent; ``answer`` (status, body) is given instead of the table's. A batch that
     contains the bytes ``refused`` is refused as invalid."""
@@ -59,6 +69,8 @@ def watch(*, batch_takes=0.0, before=lambda batch: None, answer=None, refused=No
     return watched
 
 
-def unwatch():
+def unwatch() -> None:
     writer = write_chunk._chunk_writer()
-    writer._sender = writer._sender._sender
+    watched = writer._sender
+    assert isinstance(watched, WatchedSender)
+    writer._sender = watched._sender

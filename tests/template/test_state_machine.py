@@ -122,7 +122,7 @@ def ending(status: str, machine: str = MACHINE, **detail: Any) -> dict[str, Any]
     }
 
 
-def matches(stack: Stack, event: dict[str, Any]) -> bool:
+def matches(stack: Stack, event: Any) -> bool:
     pattern = stack.properties("UncaughtEndingsRule")["EventPattern"]
     return EventPattern(json.dumps(pattern), pattern).matches_event(event)
 

@@ -35,7 +35,7 @@ def expiry(stack: Stack) -> dict[str, Any]:
 
 
 def test_what_a_load_works_with_expires_apart_from_reports_and_refused_rows() -> None:
-    values: dict[str, int] = {"PlanDays": 21, "ReportDays": 777}
+    values: dict[str, Any] = {"PlanDays": 21, "ReportDays": 777}
     assert expiry(deploy(**values)) == {prefix: values[name] for prefix, name in KEPT.items()}
 
 

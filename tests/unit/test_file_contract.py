@@ -119,14 +119,14 @@ def rows_happen(file: bytes, found: FileFacts) -> tuple[list[str], dict[str, Ite
                 outcomes[line] = "written"
                 items[f"line {line}: written"] = row.item
         before += section.line_ends
-        for line in range(section.end_mark_lines):
-            outcomes[before - line] = "end mark"
+        for at in range(section.end_mark_lines):
+            outcomes[before - at] = "end mark"
     report = stack.report
-    for line, column, reason, _ in listed_rows(stack):
+    for first_line, column, reason, _ in listed_rows(stack):
         where = f", {column}" if column else ""
         words = "superseded" if reason == "superseded" else f"refused{where}: {reason}"
-        outcomes[int(line)] = words
-        items.pop(f"line {line}: written", None)
+        outcomes[int(first_line)] = words
+        items.pop(f"line {first_line}: written", None)
     assert {tuple(item[name]["S"] for name in KEY): item for item in items.values()} == (
         stack.table.items
     )

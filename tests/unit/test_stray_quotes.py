@@ -8,6 +8,7 @@ import csv
 import io
 import os
 from collections import Counter
+from collections.abc import Generator
 from itertools import accumulate
 from random import Random
 from typing import NamedTuple
@@ -17,7 +18,7 @@ import pytest
 from ingestion.csv_files.chunks import BoundaryFinder, cut, next_multiple
 from ingestion.csv_files.records import split_fields, without_marks
 from ingestion.csv_files.rows import COLUMNS, Row, RowReader
-from ingestion.csv_files.sections import read_sections
+from ingestion.csv_files.sections import Section, read_sections
 
 FILES = int(os.environ.get("FUZZ_FILES", "300"))
 SEED = int(os.environ.get("FUZZ_SEED", "3"))
@@ -113,12 +114,11 @@ def load(data: bytes, delimiter: bytes, chunk_size: int) -> Outcome:
     finder = BoundaryFinder(0, next_multiple(0, chunk_size), chunk_size, layout)
     finder.feed(data)
     finder.finish()
-    ranges = cut(
-        0,
-        len(data),
-        finder.boundaries,
-        lambda start: (yield from read_sections([data[start:]], layout, ends_file=True)),
-    )
+
+    def sections_from(start: int) -> Generator[Section]:
+        yield from read_sections([data[start:]], layout, ends_file=True)
+
+    ranges = cut(0, len(data), finder.boundaries, sections_from)
     accepted = {}
     refused = 0
     line = 1

@@ -125,7 +125,7 @@ def empty_queues(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     times = count(int(time.time() * 1000))
     mark_sent = Message.mark_sent
 
-    def mark_sent_later(message: Message, *arguments: Any, **options: Any) -> None:
+    def mark_sent_later(message: Any, *arguments: Any, **options: Any) -> None:
         mark_sent(message, *arguments, **options)
         message.sent_timestamp = next(times)
 

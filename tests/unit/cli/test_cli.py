@@ -138,7 +138,7 @@ def test_show_knows_names_and_arns(step_functions: StepFunctions, name: str) -> 
     assert (shown["rows_read"], shown["chunks"], shown["failure"]) == (100, 2, None)
     text = tickets("show", name).stdout
     assert "Loaded: 100 rows read = 97 written + 1 superseded + 2 refused" in text
-    assert RESULT["report"] in text
+    assert str(RESULT["report"]) in text
 
 
 @pytest.mark.usefixtures("stack")

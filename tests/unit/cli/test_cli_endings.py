@@ -116,7 +116,7 @@ def test_an_aborted_load_has_the_totals_of_its_chunks(
     assert "Not loaded: ABORTED: by hand" in tickets("show", "a").stdout
     loads.note_plan("load-1", "generation", {"chunks": 2})
     for index in (0, 1):
-        counts = {"rows_read": 10, "rows_written": 9, "rows_refused": 1}
+        counts: dict[str, Any] = {"rows_read": 10, "rows_written": 9, "rows_refused": 1}
         chunk = ChunkProgress(index, 0, 9, 9, finished=True, **counts)
         chunks.save("load-1", "generation", None, chunk)
     text = tickets("show", "a").stdout

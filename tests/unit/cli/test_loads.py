@@ -97,8 +97,12 @@ def test_people_see_what_who_when_how_many_why_and_where(loads: Loads) -> None:
 
 
 def test_a_start_by_hand_has_no_uploader_and_a_bucket_may_have_no_versions(loads: Loads) -> None:
-    facts = {"bucket": "elsewhere", "object_url": "s3://elsewhere/a.csv", "version_id": None}
-    add(loads, "one", **facts, uploader=None)
+    facts: dict[str, Any] = {
+        "bucket": "elsewhere",
+        "object_url": "s3://elsewhere/a.csv",
+        "version_id": None,
+    }
+    add(loads, "one", uploader=None, **facts)
     loads.close_load("one", "OVERTAKEN", {"summary": "A later version has taken over."})
     text = tickets("loads").stdout
     assert text.startswith("s3://elsewhere/a.csv  OVERTAKEN  one\n")

@@ -28,7 +28,7 @@ def boundaries(
     for at in range(0, len(data), block_size):
         finder.feed(data[at : at + block_size])
     finder.finish()
-    return [tuple(one) for one in finder.boundaries]
+    return [(one.multiple, one.start) for one in finder.boundaries]
 
 
 def ranges(data: bytes, chunk_size: int, start: int = 0) -> list[tuple[int, int]]:

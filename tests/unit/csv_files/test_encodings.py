@@ -1,5 +1,7 @@
 """What a text that is not UTF-8 looks like, by words as files of tickets have them."""
 
+from typing import Any
+
 import pytest
 
 from ingestion.csv_files.encodings import looks_like, utf16_without_mark
@@ -33,7 +35,7 @@ KOREAN = "T1,우유,B1\nT2,사과 주스,서울"
         (GREEK, "cp1253", "Windows-1253"),
     ],
 )
-def test_an_encoding_is_told_from_a_few_words(text, codec, name):
+def test_an_encoding_is_told_from_a_few_words(text: Any, codec: Any, name: Any) -> None:
     assert looks_like(text.encode(codec)) == name
 
 
@@ -47,28 +49,28 @@ def test_an_encoding_is_told_from_a_few_words(text, codec, name):
         (KOREAN, "euc_kr"),
     ],
 )
-def test_east_asian_encodings_are_not_told_apart(text, codec):
-    assert looks_like(text.encode(codec)).startswith("an East Asian encoding")
+def test_east_asian_encodings_are_not_told_apart(text: Any, codec: str) -> None:
+    assert str(looks_like(text.encode(codec))).startswith("an East Asian encoding")
 
 
 @pytest.mark.parametrize(
     "text", [b"", b"T1,tea", b"T1,\xff\xfe\xfd\xfc\x80\x81,", b"caf\xc3,tea\xe2\x82"]
 )
-def test_what_makes_no_sense_is_not_named(text):
+def test_what_makes_no_sense_is_not_named(text: bytes) -> None:
     assert looks_like(text) is None
 
 
-def test_a_long_text_is_told_from_its_beginning():
+def test_a_long_text_is_told_from_its_beginning() -> None:
     text = ("x" * 50 + "é,").encode("cp1252") * 100_000
     assert looks_like(text) == "Windows-1252"
 
 
 @pytest.mark.parametrize("name", ["UTF-16LE", "UTF-16BE"])
-def test_utf16_is_told_by_its_nul_bytes(name):
+def test_utf16_is_told_by_its_nul_bytes(name: str) -> None:
     for text in (FRENCH, POLISH, "ticket_id,product\n"):
         assert utf16_without_mark(text.encode(name)) == name
 
 
 @pytest.mark.parametrize("text", [b"", b"ticket_id,product\n\x00\x00\x00\x00", b"\x00" * 50])
-def test_other_nul_bytes_are_not_taken_for_utf16(text):
+def test_other_nul_bytes_are_not_taken_for_utf16(text: bytes) -> None:
     assert utf16_without_mark(text) is None

@@ -30,7 +30,8 @@ def many(count: int) -> list[str]:
 def check(rows: Sequence[str], rules: KeyRules = NO_RULES, key: Sequence[str] = KEY) -> Page:
     """Read rows by the page, and each by itself; both must say the same."""
     columns = {name: at for at, name in enumerate(COLUMNS)}
-    pages, plain = (kind(columns, 7, b",", key, None, rules) for kind in (PageReader, RowReader))
+    pages = PageReader(columns, 7, b",", key, None, rules)
+    plain = RowReader(columns, 7, b",", key, None, rules)
     text = "".join(row + "\n" for row in rows).encode()
     [section] = read_sections([text], pages.layout, ends_file=True)
     page: Page = pages.read(section)
@@ -194,7 +195,9 @@ def cases(draw: st.DrawFn) -> tuple[list[str], KeyRules, Sequence[str]]:
     numbers = draw(st.frozensets(st.sampled_from(key), max_size=1))
     left_out = draw(st.frozensets(st.sampled_from(others), max_size=3))
     values = VALUES | dict.fromkeys(numbers, NUMBERS)
-    row = st.fixed_dictionaries({name: st.sampled_from(found) for name, found in values.items()})
+    row: Any = st.fixed_dictionaries(
+        {name: st.sampled_from(found) for name, found in values.items()}
+    )
     rows = draw(st.lists(row, max_size=25))
     return [good(**one) for one in rows], KeyRules(numbers, left_out, draw(limits)), key
 

@@ -4,11 +4,13 @@ import gzip
 import hashlib
 import io
 import zipfile
+from typing import Any
 
 import pytest
 
+from ingestion.contracts import Reason
 from ingestion.csv_files import header
-from ingestion.csv_files.header import HEAD_SIZE, FileFacts, Reason
+from ingestion.csv_files.header import HEAD_SIZE, FileFacts
 from ingestion.csv_files.layout import HeaderLine
 from ingestion.tasks.quality_limits import QualityLimits
 
@@ -24,17 +26,17 @@ IN_ORDER = {
 }
 
 
-def examine(head: bytes, complete: bool, max_refused_percent: float = 5):
+def examine(head: bytes, complete: bool, max_refused_percent: float = 5) -> Any:
     return header.examine(head, complete, QualityLimits(max_refused_percent).too_many_refused)
 
 
-def refusals(head: bytes, complete: bool = True):
+def refusals(head: bytes, complete: bool = True) -> list[Any]:
     reasons = examine(head, complete)
     assert isinstance(reasons, list), reasons
     return [(reason.reason, reason.line, reason.column) for reason in reasons]
 
 
-def test_the_plain_file():
+def test_the_plain_file() -> None:
     line = HeaderLine(61, hashlib.sha256(HEADER).hexdigest())
     facts = FileFacts(",", IN_ORDER, 7, 62, 1, line, ())
     assert examine(HEADER + b"\nT1,", complete=False) == facts
@@ -60,24 +62,24 @@ def test_the_plain_file():
         (HEADER + b"\n\x1a\x00\x00", ",", 62),
     ],
 )
-def test_headers_in_other_dress(head, delimiter, data_start):
+def test_headers_in_other_dress(head: Any, delimiter: str, data_start: int) -> None:
     facts = examine(head, complete=True)
     assert isinstance(facts, FileFacts), facts
     assert (facts.delimiter, facts.data_start, facts.header_lines) == (delimiter, data_start, 1)
     assert facts.columns == IN_ORDER
 
 
-def test_a_header_is_one_line():
+def test_a_header_is_one_line() -> None:
     assert refusals(HEADER + b',"note\n(free)"\n') == [("no_header", 1, None)]
 
 
-def test_a_header_has_at_most_2_000_columns():
+def test_a_header_has_at_most_2_000_columns() -> None:
     more = b",x" * 1_993
     assert isinstance(examine(HEADER + more, complete=True), FileFacts)
     assert refusals(HEADER + more + b",x") == [("too_many_columns", 1, None)]
 
 
-def test_padding_at_the_end_is_no_sign_of_a_binary_file():
+def test_padding_at_the_end_is_no_sign_of_a_binary_file() -> None:
     row = b"\nT1,Soap,B1,2026-03-01T12:00Z,Home,1,Lyon"
     for complete in (False, True):
         assert isinstance(examine(HEADER + row + b"\n" + bytes(5_000), complete), FileFacts)
@@ -85,7 +87,7 @@ def test_padding_at_the_end_is_no_sign_of_a_binary_file():
         assert refusals(HEADER + row + b"\x00\nT2\x00", complete) == [("not_csv", 2, None)]
 
 
-def test_columns_in_any_order_beside_unknown_ones():
+def test_columns_in_any_order_beside_unknown_ones() -> None:
     facts = examine(
         b"store;Zeit, lokal;quantity;category;timestamp;basket_id;product;ticket_id", complete=True
     )
@@ -102,7 +104,7 @@ def test_columns_in_any_order_beside_unknown_ones():
     assert (facts.width, facts.unknown_columns) == (8, ("Zeit, lokal",))
 
 
-def test_a_thousand_unknown_columns_do_not_burst_the_ledger():
+def test_a_thousand_unknown_columns_do_not_burst_the_ledger() -> None:
     head = HEADER + b"".join(b",%b%d" % (b"x" * 300, number) for number in range(1000))
     facts = examine(head, complete=True)
     assert isinstance(facts, FileFacts)
@@ -139,22 +141,26 @@ def zip_file() -> bytes:
         (HEADER + b",Product\n", [("repeated_column", 1, "product")]),
     ],
 )
-def test_refused_files(head, expected):
+def test_refused_files(head: Any, expected: list[Any]) -> None:
     assert refusals(head) == expected
 
 
-def rows(good: int, affected: int, row: bytes = b"T1,caf\xe9,B1,2026-01-01T00:00,,1,Lyon\n"):
+def rows(
+    good: int, affected: int, row: bytes = b"T1,caf\xe9,B1,2026-01-01T00:00,,1,Lyon\n"
+) -> bytes:
     """A head with rows of which some are not UTF-8, the first of these in line 2."""
     return HEADER + b"\n" + row * affected + b"T1,tea,B1,2026-01-01T00:00,,1,Lyon\n" * good
 
 
 @pytest.mark.parametrize(("good", "affected"), [(9, 1), (38, 2), (1, 1)])
-def test_rows_that_are_not_utf8_are_left_to_be_refused_by_themselves(good, affected):
+def test_rows_that_are_not_utf8_are_left_to_be_refused_by_themselves(
+    good: int, affected: int
+) -> None:
     assert isinstance(examine(rows(good, affected), complete=True), FileFacts)
 
 
 @pytest.mark.parametrize(("good", "affected"), [(9, 2), (37, 2), (0, 1), (0, 50)])
-def test_with_as_many_as_fail_the_load_the_file_is_refused(good, affected):
+def test_with_as_many_as_fail_the_load_the_file_is_refused(good: int, affected: int) -> None:
     [reason] = examine(rows(good, affected), complete=True)
     assert reason == Reason(
         "not_utf8",
@@ -164,7 +170,7 @@ def test_with_as_many_as_fail_the_load_the_file_is_refused(good, affected):
     )
 
 
-def test_a_large_file_is_judged_by_its_head():
+def test_a_large_file_is_judged_by_its_head() -> None:
     head = rows(100, 10)
     [reason] = examine(head + b"T1,caf", complete=False)
     assert "10 of the first 110 rows are not UTF-8" in reason.detail
@@ -173,18 +179,18 @@ def test_a_large_file_is_judged_by_its_head():
     assert isinstance(examine(rows(0, 1), complete=False), FileFacts)
 
 
-def test_a_row_of_several_lines_counts_once():
+def test_a_row_of_several_lines_counts_once() -> None:
     row = b'T1,"caf\xe9\nth\xe9\n",B1,2026-01-01T00:00,,1,Lyon\n\n'
     assert isinstance(examine(rows(9, 1, row), complete=True), FileFacts)
 
 
-def test_a_character_cut_by_the_heads_end_is_no_fault():
+def test_a_character_cut_by_the_heads_end_is_no_fault() -> None:
     head = HEADER + b"\nT1,caf\xc3"
     assert isinstance(examine(head, complete=False), FileFacts)
     assert refusals(head) == [("not_utf8", 2, None)]
 
 
-def test_utf16_without_a_mark_is_named():
+def test_utf16_without_a_mark_is_named() -> None:
     [little] = examine(HEADER.decode().encode("utf-16-le"), complete=True)
     [big] = examine(HEADER.decode().encode("utf-16-be"), complete=True)
     assert "UTF-16LE" in little.detail
@@ -193,12 +199,12 @@ def test_utf16_without_a_mark_is_named():
     assert "UTF-16" not in binary.detail
 
 
-def test_a_header_longer_than_the_head_is_refused():
+def test_a_header_longer_than_the_head_is_refused() -> None:
     head = (HEADER + b"," + b"x" * HEAD_SIZE)[:HEAD_SIZE]
     assert refusals(head, complete=False) == [("no_header", 1, None)]
 
 
-def test_each_refusal_says_what_to_do():
+def test_each_refusal_says_what_to_do() -> None:
     for head in (b"", zip_file(), HEADER[:-6], b"1,2,3\n", HEADER + b"\n\xff", b"\xff"):
         for reason in examine(head, complete=True):
             assert reason.detail.endswith(".")

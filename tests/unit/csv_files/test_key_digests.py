@@ -28,7 +28,7 @@ def collected(numbers: Iterable[int], digests: KeyDigests | None = None) -> KeyD
 
 def found(digests: KeyDigests) -> tuple[list[int], list[int]]:
     """All distinct and all repeated ones, as the ranges have them."""
-    distinct, repeated = [], []
+    distinct, repeated = list[int](), list[int]()
     for part in digests.ranges():
         distinct += part.distinct
         repeated += part.repeated

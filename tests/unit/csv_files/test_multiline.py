@@ -129,12 +129,7 @@ def test_a_source_whose_line_ends_are_not_judged() -> None:
         (ticket(1, quantity="x"), False),
         (ticket(1, product=""), False),
         (ticket(1, store="x,y"), False),
-        (
-            ticket(1, store="\udcff").replace(b"\xed\xb3\xbf", b"\xff")
-            if False
-            else ticket(1)[:-1] + b"\xff",
-            False,
-        ),
+        (ticket(1)[:-1] + b"\xff", False),
         (ticket(1, store="x" * 2**20), False),
         (b"\n", False),
         (b",,,,,,\n", False),

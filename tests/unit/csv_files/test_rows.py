@@ -1,5 +1,7 @@
 """What becomes of a record: every value of the grammar, on both sides of its edge."""
 
+from typing import Any
+
 import pytest
 
 from ingestion.csv_files.key_rules import NO_RULES, KeyRules
@@ -23,14 +25,20 @@ def read(
     key: tuple[str, ...] = ("ticket_id", "product"),
     rules: KeyRules = NO_RULES,
     **changed: str,
-):
+) -> Any:
     reader = RowReader({name: at for at, name in enumerate(COLUMNS)}, 7, b";", key, rules=rules)
     if raw is None:
         raw = ";".join((GOOD | changed)[name] for name in COLUMNS).encode()
     return reader.read(Record(raw, line=1, end=len(raw)))
 
 
-def test_a_good_row_becomes_an_item_with_its_text_as_given():
+def read_with(column: str, value: str, **options: Any) -> Any:
+    """A good row with another value in one column."""
+    changed: dict[str, Any] = {column: value}
+    return read(**options, **changed)
+
+
+def test_a_good_row_becomes_an_item_with_its_text_as_given() -> None:
     assert read() == Row(
         ("T1", "Café, crème"),
         {
@@ -45,16 +53,16 @@ def test_a_good_row_becomes_an_item_with_its_text_as_given():
     )
 
 
-def test_columns_are_found_by_their_place_in_the_header_and_unknown_ones_are_left_out():
+def test_columns_are_found_by_their_place_in_the_header_and_unknown_ones_are_left_out() -> None:
     columns = {name: 7 - at for at, name in enumerate(COLUMNS)}
     reader = RowReader(columns, 8, b",", ("ticket_id",))
-    row = reader.read(Record(b"unknown,Lyon,2,Drinks,2026-01-01T00:00,B1,Tea,T1", 1, 0))
+    row: Any = reader.read(Record(b"unknown,Lyon,2,Drinks,2026-01-01T00:00,B1,Tea,T1", 1, 0))
     assert row.key == ("T1",)
     assert row.item["store"] == {"S": "Lyon"}
     assert set(row.item) == set(COLUMNS)
 
 
-def test_text_is_kept_byte_for_byte():
+def test_text_is_kept_byte_for_byte() -> None:
     row = read(product="  Thé  vert ", category="=1+1", store="\tMünchen\u0301")
     assert row.item["product"] == {"S": "  Thé  vert "}
     assert row.item["category"] == {"S": "=1+1"}
@@ -62,20 +70,20 @@ def test_text_is_kept_byte_for_byte():
 
 
 @pytest.mark.parametrize("column", ["category", "store"])
-def test_category_and_store_may_be_empty(column):
-    assert read(**{column: ""}).item[column] == {"S": ""}
+def test_category_and_store_may_be_empty(column: str) -> None:
+    assert read_with(column, "").item[column] == {"S": ""}
 
 
 @pytest.mark.parametrize("column", ["ticket_id", "product", "basket_id", "timestamp", "quantity"])
-def test_the_others_may_not(column):
-    assert read(**{column: ""}) == Refusal(column, "missing_value")
+def test_the_others_may_not(column: str) -> None:
+    assert read_with(column, "") == Refusal(column, "missing_value")
 
 
 @pytest.mark.parametrize(
     ("text", "stored"),
     [("0", "0"), ("-3", "-3"), ("+3", "3"), ("007", "007"), ("9" * 38, "9" * 38)],
 )
-def test_quantities(text, stored):
+def test_quantities(text: str, stored: str) -> None:
     assert read(quantity=text).item["quantity"] == {"N": stored}
 
 
@@ -83,7 +91,7 @@ def test_quantities(text, stored):
     "text",
     ["two", "1.0", "1e3", "1_000", " 5 ", "5 ", "1,000", "+", "--1", "9" * 39, "٣", "５", "1\n"],
 )
-def test_quantities_that_are_none(text):
+def test_quantities_that_are_none(text: str) -> None:
     raw = ";".join((GOOD | {"quantity": f'"{text}"'})[name] for name in COLUMNS).encode()
     assert read(raw) == Refusal("quantity", "bad_quantity")
 
@@ -102,7 +110,7 @@ def test_quantities_that_are_none(text):
         "2024-02-29T12:00:00",
     ],
 )
-def test_timestamps(text):
+def test_timestamps(text: str) -> None:
     assert read(timestamp=text).item["timestamp"] == {"S": text}
 
 
@@ -130,7 +138,7 @@ def test_timestamps(text):
         "２０２６-01-31T12:00:00",
     ],
 )
-def test_timestamps_that_are_none(text):
+def test_timestamps_that_are_none(text: str) -> None:
     assert read(timestamp=text) == Refusal("timestamp", "bad_timestamp")
 
 
@@ -145,19 +153,19 @@ def test_timestamps_that_are_none(text):
         (b"T1;;;;;;", Refusal("product", "missing_value")),
     ],
 )
-def test_records_that_are_no_rows(raw, refusal):
+def test_records_that_are_no_rows(raw: bytes, refusal: Any) -> None:
     assert read(raw) == refusal
 
 
 @pytest.mark.parametrize(
     "raw", [b"", b";;;;;;", b";;;", b";;;;;;;;", b'""', b'"";"";;"";;;', b"\f", b'\xef\xbb\xbf"";']
 )
-def test_records_without_a_value_are_blank(raw):
+def test_records_without_a_value_are_blank(raw: bytes) -> None:
     assert read(raw) is NoRow.BLANK
 
 
 @pytest.mark.parametrize("mark", [b"\f", b"\xef\xbb\xbf", b"\f\xef\xbb\xbf\f"])
-def test_marks_at_the_start_are_dropped(mark):
+def test_marks_at_the_start_are_dropped(mark: bytes) -> None:
     good = ";".join(GOOD.values()).encode()
     assert read(mark + good) == read()
     assert read(mark + good.replace(b"T1", b'"T;1"')) == read(ticket_id='"T;1"')
@@ -165,7 +173,7 @@ def test_marks_at_the_start_are_dropped(mark):
     assert read(b" " + mark + good).key[0] == " " + mark.decode() + "T1"
 
 
-def test_the_header_again_is_no_row():
+def test_the_header_again_is_no_row() -> None:
     line = ";".join(COLUMNS).encode()
     columns = {name: at for at, name in enumerate(COLUMNS)}
     reader = RowReader(columns, 7, b";", ("ticket_id",), HeaderLine.of(line))
@@ -175,7 +183,7 @@ def test_the_header_again_is_no_row():
         assert isinstance(reader.read(Record(other, 1, 0)), Refusal)
 
 
-def test_keys_end_at_dynamodbs_limits_counted_in_bytes():
+def test_keys_end_at_dynamodbs_limits_counted_in_bytes() -> None:
     assert isinstance(read(ticket_id="x" * 2048, product="é" * 512), Row)
     assert read(ticket_id="x" * 2049) == Refusal("ticket_id", "value_too_long")
     assert read(product="é" * 513) == Refusal("product", "value_too_long")
@@ -184,7 +192,7 @@ def test_keys_end_at_dynamodbs_limits_counted_in_bytes():
 NUMERIC = KeyRules(numbers=frozenset({"ticket_id", "quantity"}))
 
 
-def test_numbers_of_the_key_are_stored_and_compared_in_one_way():
+def test_numbers_of_the_key_are_stored_and_compared_in_one_way() -> None:
     row = read(key=("ticket_id", "quantity"), rules=NUMERIC, ticket_id="007.50", quantity="+03")
     assert row.key == ("7.5", "3")
     assert (row.item["ticket_id"], row.item["quantity"]) == ({"N": "7.5"}, {"N": "3"})
@@ -192,36 +200,36 @@ def test_numbers_of_the_key_are_stored_and_compared_in_one_way():
 
 
 @pytest.mark.parametrize("text", ["T1", "7 ", "1" * 39, "0x7", "٣"])
-def test_a_key_that_is_no_number(text):
+def test_a_key_that_is_no_number(text: str) -> None:
     assert read(key=("ticket_id",), rules=NUMERIC, ticket_id=text) == Refusal(
         "ticket_id", "bad_number"
     )
 
 
-def test_keys_of_indexes_are_left_out_where_they_are_empty():
+def test_keys_of_indexes_are_left_out_where_they_are_empty() -> None:
     rules = KeyRules(left_out_if_empty=frozenset({"category"}))
     assert "category" not in read(rules=rules, category="").item
     assert read(rules=rules, category="", store="").item["store"] == {"S": ""}
     assert read(rules=rules).item["category"] == {"S": "Drinks"}
 
 
-def test_keys_of_indexes_end_at_their_limits():
+def test_keys_of_indexes_end_at_their_limits() -> None:
     rules = KeyRules(max_bytes={"store": 1024})
     assert isinstance(read(rules=rules, store="é" * 512), Row)
     assert read(rules=rules, store="é" * 513) == Refusal("store", "value_too_long")
 
 
 @pytest.mark.parametrize("column", ["category", "store"])
-def test_a_key_may_not_be_empty(column):
-    assert read(key=("ticket_id", column), **{column: ""}) == Refusal(column, "missing_value")
+def test_a_key_may_not_be_empty(column: str) -> None:
+    assert read_with(column, "", key=("ticket_id", column)) == Refusal(column, "missing_value")
 
 
-def test_the_limit_of_a_key_is_that_of_its_place_in_the_tables_key():
+def test_the_limit_of_a_key_is_that_of_its_place_in_the_tables_key() -> None:
     assert isinstance(read(product="x" * 1025, key=("ticket_id",)), Row)
     assert read(product="x" * 2049, key=("product",)) == Refusal("product", "value_too_long")
 
 
-def test_an_item_ends_at_400_kilobytes():
+def test_an_item_ends_at_400_kilobytes() -> None:
     # The names of the attributes count: 55 bytes. The other values of the row are 27 bytes.
     names = sum(len(name) for name in COLUMNS)
     others = sum(len(value.encode()) for name, value in GOOD.items() if name != "category")
@@ -230,7 +238,7 @@ def test_an_item_ends_at_400_kilobytes():
     assert read(category="x" * (room + 1)) == Refusal("", "value_too_long")
 
 
-def test_every_reason_given_is_of_the_vocabulary():
+def test_every_reason_given_is_of_the_vocabulary() -> None:
     given = {"missing_value", "bad_quantity", "bad_timestamp", "too_few_fields", "too_many_fields"}
     given |= {"malformed_quote", "not_utf8", "value_too_long", "bad_number"}  # above
     given |= {"stray_quote", "record_too_long"}  # tests of sections

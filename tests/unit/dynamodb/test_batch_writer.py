@@ -4,13 +4,13 @@ Time is the test's own (``scripted_table``), so no test waits.
 """
 
 from itertools import pairwise, takewhile
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestion.dynamodb import responses
 from ingestion.dynamodb.batch_writer import WritingStopped
 from ingestion.errors import TableRefusesEveryRow, TableUnreachable
 from tests.support.scripted_table import (
@@ -34,12 +34,12 @@ SECRET = "Ada Lovelace"  # a row's value
 
 
 @pytest.fixture
-def longest_pauses(monkeypatch):
+def longest_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jitter at its longest, so that pauses can be foretold."""
-    monkeypatch.setattr(responses.random, "uniform", lambda shortest, longest: longest)
+    monkeypatch.setattr("random.uniform", lambda shortest, longest: longest)
 
 
-def write(table, values, **options):
+def write(table: Any, values: Any, **options: Any) -> Any:
     """Put all and drain; the writer as it is afterwards."""
     with writer_for(table, **options) as writer:
         put_all(writer, values)
@@ -48,7 +48,7 @@ def write(table, values, **options):
     return writer
 
 
-def pauses(table):
+def pauses(table: Any) -> list[Any]:
     """The seconds between an answer and the batch that was sent behind it, for one in flight."""
     times = [call.at for call in table.calls]
     return [pytest.approx(after - before - table.takes) for before, after in pairwise(times)]
@@ -60,7 +60,7 @@ def pauses(table):
 @pytest.mark.parametrize(
     ("items", "batches"), [(0, []), (1, [1]), (25, [25]), (26, [25, 1]), (60, [25, 25, 10])]
 )
-def test_all_items_are_sent_once_in_the_batches_given(items, batches):
+def test_all_items_are_sent_once_in_the_batches_given(items: int, batches: list[Any]) -> None:
     table = ScriptedTable()
     writer = write(table, range(items))
     assert [len(call) for call in table.sent] == batches
@@ -69,7 +69,7 @@ def test_all_items_are_sent_once_in_the_batches_given(items, batches):
     assert writer.acknowledged == (items - 1 if items else None)
 
 
-def test_of_equal_keys_in_one_batch_only_the_last_is_sent():
+def test_of_equal_keys_in_one_batch_only_the_last_is_sent() -> None:
     table = ScriptedTable()
     with writer_for(table) as writer:
         put(writer, [1, 2, 3, 4], key={1: "a", 2: "b", 3: "a", 4: "a"}.get)
@@ -80,7 +80,7 @@ def test_of_equal_keys_in_one_batch_only_the_last_is_sent():
     assert writer.acknowledged == 4
 
 
-def test_a_batch_waits_until_an_earlier_one_with_an_equal_key_is_taken():
+def test_a_batch_waits_until_an_earlier_one_with_an_equal_key_is_taken() -> None:
     table = ScriptedTable(Answer(takes=30))
     with writer_for(table, in_flight=4) as writer:
         put(writer, [0, 1], key={0: "same", 1: 1}.get)
@@ -90,7 +90,7 @@ def test_a_batch_waits_until_an_earlier_one_with_an_equal_key_is_taken():
     assert table.stored["key-same"] == 2
 
 
-def test_a_batch_waits_for_every_earlier_one_that_shares_a_key():
+def test_a_batch_waits_for_every_earlier_one_that_shares_a_key() -> None:
     """The second batch in flight is the one in common, not the first."""
     table = ScriptedTable(Answer(takes=5), Answer(takes=30))
     with writer_for(table, in_flight=4) as writer:
@@ -102,8 +102,8 @@ def test_a_batch_waits_for_every_earlier_one_that_shares_a_key():
 
 
 def test_a_batch_does_not_overtake_an_earlier_one_with_an_equal_key_that_is_to_be_sent_again(
-    longest_pauses,
-):
+    longest_pauses: Any,
+) -> None:
     """Not in flight, and not in the table either: the later one would be lost behind it."""
     table = ScriptedTable(FAULT, FAULT)
     with writer_for(table, in_flight=4) as writer:
@@ -114,7 +114,7 @@ def test_a_batch_does_not_overtake_an_earlier_one_with_an_equal_key_that_is_to_b
     assert table.history["key-same"] == [1, 2]
 
 
-def test_a_batch_waits_for_items_that_were_left_unprocessed_and_have_an_equal_key():
+def test_a_batch_waits_for_items_that_were_left_unprocessed_and_have_an_equal_key() -> None:
     table = ScriptedTable(Answer(left=1))
     with writer_for(table, in_flight=4) as writer:
         put(writer, [1, 2], key={1: 1, 2: "same"}.get)
@@ -126,7 +126,7 @@ def test_a_batch_waits_for_items_that_were_left_unprocessed_and_have_an_equal_ke
 # ---------------------------------------------------------------- how many in flight
 
 
-def test_as_many_batches_are_in_flight_as_asked_for_and_no_more():
+def test_as_many_batches_are_in_flight_as_asked_for_and_no_more() -> None:
     table = ScriptedTable(takes=1)
     writer = write(table, range(9 * BATCH), in_flight=3)
     assert table.most_under_way() == 3
@@ -134,7 +134,7 @@ def test_as_many_batches_are_in_flight_as_asked_for_and_no_more():
     assert writer.acknowledged == 9 * BATCH - 1
 
 
-def test_a_throttled_table_has_fewer_batches_in_flight(longest_pauses):
+def test_a_throttled_table_has_fewer_batches_in_flight(longest_pauses: Any) -> None:
     """Throttles that go on leave one of four; the success behind them makes it two. (Three batches
     then go in twos.)"""
     table = ScriptedTable(*[THROTTLED] * 6)
@@ -148,7 +148,9 @@ def test_a_throttled_table_has_fewer_batches_in_flight(longest_pauses):
     assert writer.acknowledged == 4 * BATCH - 1
 
 
-def test_batches_throttled_together_are_sent_again_half_as_many_at_a_time(longest_pauses):
+def test_batches_throttled_together_are_sent_again_half_as_many_at_a_time(
+    longest_pauses: Any,
+) -> None:
     table = ScriptedTable(*[THROTTLED] * 8)
     writer = write(table, range(8 * BATCH), in_flight=8)
     assert [call.under_way for call in table.calls] == [
@@ -159,13 +161,13 @@ def test_batches_throttled_together_are_sent_again_half_as_many_at_a_time(longes
     assert writer.throttles == 8
 
 
-def test_after_a_throttle_the_writer_finds_back_to_all_in_flight():
+def test_after_a_throttle_the_writer_finds_back_to_all_in_flight() -> None:
     table = ScriptedTable(THROTTLED)
     write(table, range(100 * BATCH), in_flight=4)
     assert table.most_under_way(first_call=90) == 4
 
 
-def test_items_left_unprocessed_count_as_a_throttle():
+def test_items_left_unprocessed_count_as_a_throttle() -> None:
     table = ScriptedTable(Answer(left=1))
     with writer_for(table, in_flight=4) as writer:
         put_all(writer, range(BATCH))
@@ -176,13 +178,13 @@ def test_items_left_unprocessed_count_as_a_throttle():
     assert writer.throttles == 1
 
 
-def test_faults_do_not_count_as_throttles():
+def test_faults_do_not_count_as_throttles() -> None:
     table = ScriptedTable(FAULT, RESET, UNAVAILABLE)
     writer = write(table, range(20 * BATCH), in_flight=4)
     assert (writer.throttles, table.most_under_way(first_call=15)) == (0, 4)
 
 
-def test_a_batch_to_be_sent_again_keeps_its_place_in_flight(longest_pauses):
+def test_a_batch_to_be_sent_again_keeps_its_place_in_flight(longest_pauses: Any) -> None:
     """Else new batches would take it, one after the other, and the window fill up behind it."""
     table = ScriptedTable(FAULT, Answer(takes=10))
     with writer_for(table, in_flight=2) as writer:
@@ -192,7 +194,9 @@ def test_a_batch_to_be_sent_again_keeps_its_place_in_flight(longest_pauses):
     assert table.sent == [[1], [2], [1], [3]]
 
 
-def test_no_more_than_eight_times_the_batches_in_flight_are_sent_behind_one_not_acknowledged():
+def test_no_more_than_eight_times_the_batches_in_flight_are_sent_behind_one_not_acknowledged() -> (
+    None
+):
     """What the round has to send once more, if its time ends there, is bounded."""
     table = ScriptedTable(Answer(takes=500))
     with writer_for(table, in_flight=2, deadline=400) as writer:
@@ -206,7 +210,7 @@ def test_no_more_than_eight_times_the_batches_in_flight_are_sent_behind_one_not_
 # ---------------------------------------------------------------- sent again
 
 
-def test_only_what_is_left_unprocessed_is_sent_again():
+def test_only_what_is_left_unprocessed_is_sent_again() -> None:
     table = ScriptedTable(Answer(left=10), Answer(left=3))
     writer = write(table, range(25))
     assert table.sent == [list(range(25)), list(range(15, 25)), [22, 23, 24]]
@@ -214,7 +218,7 @@ def test_only_what_is_left_unprocessed_is_sent_again():
     assert writer.throttles == 2
 
 
-def test_nothing_is_acknowledged_before_what_was_left_is_written():
+def test_nothing_is_acknowledged_before_what_was_left_is_written() -> None:
     table = ScriptedTable(Answer(left=10), DENIED)
     with writer_for(table) as writer:
         put_all(writer, range(25))
@@ -233,40 +237,44 @@ def test_nothing_is_acknowledged_before_what_was_left_is_written():
         "LimitExceededException",
     ],
 )
-def test_throttling_is_retried_with_pauses_that_double_up_to_a_limit(longest_pauses, code):
+def test_throttling_is_retried_with_pauses_that_double_up_to_a_limit(
+    longest_pauses: Any, code: str
+) -> None:
     table = ScriptedTable(*[error(code)] * 12)
     writer = write(table, range(3))
     assert pauses(table) == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0, 5.0, 5.0]
     assert (writer.throttles, writer.acknowledged) == (12, 2)
 
 
-def test_throttling_never_fails_by_itself():
+def test_throttling_never_fails_by_itself() -> None:
     table = ScriptedTable(*[THROTTLED] * 2_000)
     assert write(table, range(3), deadline=1e6).throttles == 2_000
     assert len(table.calls) == 2_001
 
 
-def test_pauses_grow_while_nothing_is_taken_and_start_anew_once_something_is(longest_pauses):
+def test_pauses_grow_while_nothing_is_taken_and_start_anew_once_something_is(
+    longest_pauses: Any,
+) -> None:
     table = ScriptedTable(*[Answer(left=left) for left in (25, 25, 20, 20)])
     write(table, range(25))
     assert pauses(table) == [0.05, 0.1, 0.05, 0.1]
 
 
-def test_pauses_are_jittered_from_none_to_the_longest(monkeypatch):
+def test_pauses_are_jittered_from_none_to_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def half(shortest, longest):
+    def half(shortest: Any, longest: Any) -> Any:
         asked.append((shortest, longest))
         return longest / 2
 
-    monkeypatch.setattr(responses.random, "uniform", half)
+    monkeypatch.setattr("random.uniform", half)
     table = ScriptedTable(THROTTLED, THROTTLED)
     write(table, range(3))
     assert asked == [(0, 0.05), (0, 0.1)]
     assert pauses(table) == [0.025, 0.05]
 
 
-def test_what_is_due_first_is_sent_again_first(longest_pauses):
+def test_what_is_due_first_is_sent_again_first(longest_pauses: Any) -> None:
     table = ScriptedTable(FAULT, FAULT._replace(takes=0.08), FAULT)
     with writer_for(table, in_flight=2) as writer:
         put(writer, [1])
@@ -277,7 +285,7 @@ def test_what_is_due_first_is_sent_again_first(longest_pauses):
     assert [call.at for call in table.calls] == pytest.approx([0, 0, 0.06, 0.13, 0.17])
 
 
-def test_each_batch_has_pauses_of_its_own(longest_pauses):
+def test_each_batch_has_pauses_of_its_own(longest_pauses: Any) -> None:
     table = ScriptedTable(FAULT, FAULT, FAULT, TAKEN, TAKEN, FAULT)
     with writer_for(table) as writer:
         for value in (1, 2):
@@ -292,7 +300,7 @@ def test_each_batch_has_pauses_of_its_own(longest_pauses):
 @pytest.mark.parametrize(
     "fault", [FAULT, UNAVAILABLE, RESET, LOST], ids=["500", "503", "reset", "lost"]
 )
-def test_a_few_faults_in_a_row_are_retried_and_no_more(fault):
+def test_a_few_faults_in_a_row_are_retried_and_no_more(fault: Any) -> None:
     assert write(ScriptedTable(*[fault] * 6), range(3)).acknowledged == 2
     table = ScriptedTable(*[fault] * 99)
     with writer_for(table) as writer:
@@ -303,13 +311,13 @@ def test_a_few_faults_in_a_row_are_retried_and_no_more(fault):
 
 
 @pytest.mark.parametrize("between", [Answer(left=1), THROTTLED], ids=["some taken", "throttled"])
-def test_faults_between_which_the_table_answered_are_not_in_a_row(between):
+def test_faults_between_which_the_table_answered_are_not_in_a_row(between: Any) -> None:
     table = ScriptedTable(*[FAULT] * 6, between, *[FAULT] * 6)
     assert write(table, range(2)).acknowledged == 1
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException"])
-def test_what_no_retry_can_help_is_raised_at_once(code):
+def test_what_no_retry_can_help_is_raised_at_once(code: str) -> None:
     table = ScriptedTable(error(code))
     with writer_for(table) as writer:
         put(writer, [1])
@@ -320,14 +328,14 @@ def test_what_no_retry_can_help_is_raised_at_once(code):
     assert (len(table.calls), writer.acknowledged) == (1, None)
 
 
-def test_it_is_raised_by_a_later_put_too():
+def test_it_is_raised_by_a_later_put_too() -> None:
     table = ScriptedTable(DENIED)
     with writer_for(table) as writer, pytest.raises(ClientError):
         put_all(writer, range(3 * BATCH))
     assert len(table.calls) == 1
 
 
-def test_why_the_table_was_unreachable_is_told():
+def test_why_the_table_was_unreachable_is_told() -> None:
     for fault, why in [(UNAVAILABLE, "status 503"), (RESET, "curl 56: .*reset by peer")]:
         with writer_for(ScriptedTable(*[fault] * 7)) as writer:
             put(writer, [1])
@@ -345,7 +353,7 @@ def test_why_the_table_was_unreachable_is_told():
         Answer(status=400, body=f"no JSON: {SECRET}".encode()),
     ],
 )
-def test_no_error_holds_an_items_values(answer):
+def test_no_error_holds_an_items_values(answer: Any) -> None:
     with writer_for(ScriptedTable(*[answer] * 7)) as writer:
         put(writer, [1])
         with pytest.raises((ClientError, TableRefusesEveryRow, TableUnreachable)) as raised:
@@ -356,12 +364,12 @@ def test_no_error_holds_an_items_values(answer):
 # ---------------------------------------------------------------- rows that the table refuses
 
 
-def refused_by(writer):
+def refused_by(writer: Any) -> list[Any]:
     return list(writer.refused)
 
 
 @pytest.mark.parametrize("invalid", [[0], [24], [12], [3, 4], [0, 12, 24], range(24)])
-def test_of_a_batch_refused_as_invalid_all_rows_but_those_at_fault_are_put(invalid):
+def test_of_a_batch_refused_as_invalid_all_rows_but_those_at_fault_are_put(invalid: Any) -> None:
     table = ScriptedTable(invalid=invalid)
     writer = write(table, range(30))
     assert refused_by(writer) == list(invalid)
@@ -370,20 +378,20 @@ def test_of_a_batch_refused_as_invalid_all_rows_but_those_at_fault_are_put(inval
     assert writer.acknowledged == 29
 
 
-def test_one_row_at_fault_costs_ten_more_requests_than_none():
+def test_one_row_at_fault_costs_ten_more_requests_than_none() -> None:
     """One more for each halving and its other half: 25 rows are halved four or five times."""
     table = ScriptedTable(invalid=[7])
     write(table, range(25))
     assert len(table.calls) <= 11
 
 
-def test_every_second_row_at_fault_costs_less_than_two_requests_per_row():
+def test_every_second_row_at_fault_costs_less_than_two_requests_per_row() -> None:
     table = ScriptedTable(invalid=range(1, 25, 2))
     write(table, range(25))
     assert len(table.calls) < 50
 
 
-def test_a_refused_row_supersedes_nothing():
+def test_a_refused_row_supersedes_nothing() -> None:
     """The row before it that had its key, and had been dropped from the batch, is put instead."""
     table = ScriptedTable(invalid=[4])
     with writer_for(table) as writer:
@@ -394,7 +402,7 @@ def test_a_refused_row_supersedes_nothing():
     assert (writer.items_written, writer.items_replaced) == (2, 1)
 
 
-def test_of_rows_with_one_key_each_is_tried_until_one_is_accepted():
+def test_of_rows_with_one_key_each_is_tried_until_one_is_accepted() -> None:
     table = ScriptedTable(invalid=[1, 3, 4])
     with writer_for(table) as writer:
         put(writer, [0], key=lambda _: "other")
@@ -405,7 +413,7 @@ def test_of_rows_with_one_key_each_is_tried_until_one_is_accepted():
     assert (writer.items_written, writer.items_replaced) == (2, 1)
 
 
-def test_a_refused_row_leaves_an_equal_one_of_an_earlier_batch_in_the_table():
+def test_a_refused_row_leaves_an_equal_one_of_an_earlier_batch_in_the_table() -> None:
     table = ScriptedTable(invalid=[2])
     with writer_for(table, in_flight=4) as writer:
         put(writer, [1], key=lambda _: "same")
@@ -414,7 +422,7 @@ def test_a_refused_row_leaves_an_equal_one_of_an_earlier_batch_in_the_table():
     assert (table.stored, refused_by(writer)) == ({"key-same": 1}, [1])
 
 
-def test_a_batch_with_an_equal_key_waits_until_the_refused_one_is_narrowed_down():
+def test_a_batch_with_an_equal_key_waits_until_the_refused_one_is_narrowed_down() -> None:
     table = ScriptedTable(invalid=[1])
     with writer_for(table, in_flight=4) as writer:
         put(writer, [1, 2, 3], key={1: 1, 2: 2, 3: "same"}.get)
@@ -424,20 +432,20 @@ def test_a_batch_with_an_equal_key_waits_until_the_refused_one_is_narrowed_down(
     assert table.sent[-1] == [4]
 
 
-def test_refused_rows_have_the_numbers_of_the_order_they_were_put_in():
+def test_refused_rows_have_the_numbers_of_the_order_they_were_put_in() -> None:
     """Not of the order in which the batches were narrowed down."""
     table = ScriptedTable(Answer(takes=50), invalid=[3, 30, 31, 80])
     writer = write(table, range(100), in_flight=4)
     assert refused_by(writer) == [3, 30, 31, 80]
 
 
-def test_what_of_a_part_was_left_unprocessed_is_sent_again_and_narrowed_down():
+def test_what_of_a_part_was_left_unprocessed_is_sent_again_and_narrowed_down() -> None:
     table = ScriptedTable(TAKEN, Answer(left=2), THROTTLED, FAULT, invalid=[5])
     writer = write(table, range(8))
     assert (refused_by(writer), sorted(table.stored.values())) == ([5], [0, 1, 2, 3, 4, 6, 7])
 
 
-def test_refused_rows_count_only_once_their_batch_is_acknowledged():
+def test_refused_rows_count_only_once_their_batch_is_acknowledged() -> None:
     table = ScriptedTable(Answer(takes=90), invalid=[30])
     with writer_for(table, in_flight=2, deadline=50) as writer:
         put_all(writer, range(2 * BATCH))
@@ -448,7 +456,7 @@ def test_refused_rows_count_only_once_their_batch_is_acknowledged():
     assert (writer.acknowledged, refused_by(writer)) == (49, [30])
 
 
-def test_stop_narrows_nothing_down():
+def test_stop_narrows_nothing_down() -> None:
     table = ScriptedTable(invalid=[30])
     with writer_for(table, in_flight=2) as writer:
         put_all(writer, range(2 * BATCH))
@@ -457,7 +465,7 @@ def test_stop_narrows_nothing_down():
     assert (writer.acknowledged, refused_by(writer)) == (24, [])
 
 
-def test_narrowing_down_ends_at_the_deadline():
+def test_narrowing_down_ends_at_the_deadline() -> None:
     table = ScriptedTable(takes=1, invalid=range(1, 25))
     with writer_for(table, deadline=20) as writer:
         put_all(writer, range(25))
@@ -467,30 +475,35 @@ def test_narrowing_down_ends_at_the_deadline():
 
 
 @pytest.mark.parametrize("rows", [1, 3, 25, 200])
-def test_a_table_that_refuses_every_row_fails(rows):
+def test_a_table_that_refuses_every_row_fails(rows: int) -> None:
     table = ScriptedTable(invalid=range(rows))
     with pytest.raises(TableRefusesEveryRow, match=r"Table Tickets .*ValidationException"):
         write(table, range(rows))
     assert len(table.calls) < 2 * BATCH
 
 
-def test_it_goes_on_where_another_writer_of_the_load_was_more_successful():
+def test_it_goes_on_where_another_writer_of_the_load_was_more_successful() -> None:
     asked = []
+
+    def any_accepted() -> bool:
+        asked.append(1)
+        return True
+
     table = ScriptedTable(invalid=range(60))
-    writer = write(table, range(60), any_accepted=lambda: not asked.append(1))
+    writer = write(table, range(60), any_accepted=any_accepted)
     assert (refused_by(writer), writer.items_written) == (list(range(60)), 0)
     assert asked == [1]
 
 
-def test_nobody_is_asked_once_a_row_was_accepted():
-    def never():
+def test_nobody_is_asked_once_a_row_was_accepted() -> None:
+    def never() -> None:
         raise AssertionError
 
     table = ScriptedTable(invalid=range(1, 60))
     assert len(refused_by(write(table, range(60), any_accepted=never))) == 59
 
 
-def test_a_single_row_at_fault_at_the_start_does_not_fail():
+def test_a_single_row_at_fault_at_the_start_does_not_fail() -> None:
     table = ScriptedTable(invalid=[0])
     with writer_for(table) as writer:
         put(writer, [0])
@@ -502,7 +515,7 @@ def test_a_single_row_at_fault_at_the_start_does_not_fail():
 # ---------------------------------------------------------------- the deadline, and stopping
 
 
-def test_throttled_to_the_deadline_it_gives_up_and_never_waits_past_it():
+def test_throttled_to_the_deadline_it_gives_up_and_never_waits_past_it() -> None:
     table = ScriptedTable(*[THROTTLED] * 999)
     with writer_for(table, deadline=20.0) as writer:
         put(writer, [1])
@@ -512,7 +525,7 @@ def test_throttled_to_the_deadline_it_gives_up_and_never_waits_past_it():
     assert writer.acknowledged is None
 
 
-def test_a_batch_without_an_answer_is_waited_for_until_the_deadline_only():
+def test_a_batch_without_an_answer_is_waited_for_until_the_deadline_only() -> None:
     table = ScriptedTable(Answer(takes=30))
     with writer_for(table, deadline=20.0) as writer:
         put(writer, [1])
@@ -523,14 +536,14 @@ def test_a_batch_without_an_answer_is_waited_for_until_the_deadline_only():
     assert writer.acknowledged == 1
 
 
-def test_left_unprocessed_to_the_deadline_it_gives_up():
+def test_left_unprocessed_to_the_deadline_it_gives_up() -> None:
     table = ScriptedTable(*[Answer(left=25)] * 999)
     with writer_for(table, deadline=20.0) as writer, pytest.raises(WritingStopped):
         put_all(writer, range(3 * BATCH))
     assert (table.stored, writer.acknowledged) == ({}, None)
 
 
-def test_the_mark_stays_before_a_batch_that_is_under_way_though_later_ones_are_done():
+def test_the_mark_stays_before_a_batch_that_is_under_way_though_later_ones_are_done() -> None:
     table = ScriptedTable(Answer(takes=90))
     with writer_for(table, in_flight=2, deadline=50) as writer:
         put_all(writer, range(2 * BATCH))
@@ -542,7 +555,7 @@ def test_the_mark_stays_before_a_batch_that_is_under_way_though_later_ones_are_d
     assert (writer.acknowledged, writer.items_written) == (49, 50)
 
 
-def test_the_mark_stays_before_a_batch_that_gave_up_though_later_ones_are_in_the_table():
+def test_the_mark_stays_before_a_batch_that_gave_up_though_later_ones_are_in_the_table() -> None:
     table = ScriptedTable(TAKEN, DENIED)
     with writer_for(table, in_flight=3) as writer:
         put_all(writer, range(3 * BATCH))
@@ -551,7 +564,7 @@ def test_the_mark_stays_before_a_batch_that_gave_up_though_later_ones_are_in_the
     assert (writer.acknowledged, writer.items_written) == (24, 25)
 
 
-def test_stop_lets_what_is_in_flight_finish_and_moves_the_mark_over_it():
+def test_stop_lets_what_is_in_flight_finish_and_moves_the_mark_over_it() -> None:
     table = ScriptedTable(takes=5)
     with writer_for(table, in_flight=4) as writer:
         put_all(writer, range(2 * BATCH))
@@ -561,7 +574,7 @@ def test_stop_lets_what_is_in_flight_finish_and_moves_the_mark_over_it():
 
 
 @pytest.mark.parametrize("answer", [THROTTLED, FAULT, LOST, Answer(left=1)])
-def test_stop_sends_nothing_again(answer):
+def test_stop_sends_nothing_again(answer: Any) -> None:
     table = ScriptedTable(answer)
     with writer_for(table, in_flight=4) as writer:
         put_all(writer, range(2 * BATCH))
@@ -570,7 +583,7 @@ def test_stop_sends_nothing_again(answer):
     assert (writer.acknowledged, writer.items_written) == (None, 0)
 
 
-def test_stop_sends_nothing_again_that_was_waiting_for_it():
+def test_stop_sends_nothing_again_that_was_waiting_for_it() -> None:
     table = ScriptedTable(THROTTLED, THROTTLED, Answer(takes=60))
     with writer_for(table, in_flight=4, deadline=30) as writer:
         put_all(writer, range(4 * BATCH))
@@ -581,7 +594,7 @@ def test_stop_sends_nothing_again_that_was_waiting_for_it():
     assert len(table.calls) == sent
 
 
-def test_left_by_an_error_nothing_more_is_sent_and_nothing_is_under_way():
+def test_left_by_an_error_nothing_more_is_sent_and_nothing_is_under_way() -> None:
     table = ScriptedTable(THROTTLED, takes=30)
     with pytest.raises(RuntimeError), writer_for(table, in_flight=2) as writer:  # noqa: PT012
         put_all(writer, range(2 * BATCH))
@@ -603,11 +616,13 @@ class Puts:
     """Batches of values that share few keys. Values go up, so of two of one key the larger one is
     the later."""
 
-    def __init__(self, batches, invalid):
+    def __init__(self, batches: Any, invalid: Any) -> None:
         self.batches = []
         self.last = {}  # the value that each key has once all is written
         self.key = {}
-        self.refused = []  # of each key's values in a batch those behind the last valid one
+        self.refused: list[
+            Any
+        ] = []  # of each key's values in a batch those behind the last valid one
         value = 0
         for keys in batches:
             values = []
@@ -623,13 +638,13 @@ class Puts:
                 self.refused += takewhile(invalid.__contains__, reversed(of_key))
         self.refused.sort()
 
-    def up_to(self, mark, invalid):
+    def up_to(self, mark: Any, invalid: Any) -> Any:
         """The value that each key has at least, once the mark is acknowledged."""
         values = [value for value in range(mark + 1) if value not in invalid]
         return {f"key-{self.key[value]}": value for value in values}
 
 
-def check_any(batches, answers, in_flight, deadline, invalid):
+def check_any(batches: Any, answers: Any, in_flight: Any, deadline: Any, invalid: Any) -> None:
     puts = Puts(batches, invalid)
     table = ScriptedTable(*answers, invalid=invalid)
     others = {"any_accepted": lambda: True}
@@ -669,8 +684,8 @@ def check_any(batches, answers, in_flight, deadline, invalid):
 )
 @settings(deadline=None)
 def test_whatever_the_table_answers_the_last_value_wins_and_the_mark_is_true(
-    batches, answers, in_flight, deadline, invalid
-):
+    batches: Any, answers: Any, in_flight: Any, deadline: Any, invalid: Any
+) -> None:
     check_any(batches, answers, in_flight, deadline, invalid)
 
 
@@ -684,5 +699,7 @@ def test_whatever_the_table_answers_the_last_value_wins_and_the_mark_is_true(
     st.sets(st.integers(0, 200)),
 )
 @settings(deadline=None, max_examples=1_500)
-def test_whatever_the_table_answers_at_length(batches, answers, in_flight, deadline, invalid):
+def test_whatever_the_table_answers_at_length(
+    batches: Any, answers: Any, in_flight: Any, deadline: Any, invalid: Any
+) -> None:
     check_any(batches, answers, in_flight, deadline, invalid)

@@ -5,6 +5,7 @@ Time is the test's own.
 """
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,14 +20,14 @@ from tests.support.stack_in_memory import StackInMemory, TableInMemory
 # ---------------------------------------------------------------- batches in flight
 
 
-def test_it_begins_at_the_most_and_never_exceeds_it():
+def test_it_begins_at_the_most_and_never_exceeds_it() -> None:
     pressure = InFlightLimit(8)
     assert pressure.limit == 8
     pressure.succeeded()
     assert pressure.limit == 8
 
 
-def test_a_throttle_halves_it_down_to_one():
+def test_a_throttle_halves_it_down_to_one() -> None:
     pressure = InFlightLimit(8)
     limits = []
     for second in range(5):
@@ -35,7 +36,7 @@ def test_a_throttle_halves_it_down_to_one():
     assert limits == [4, 2, 1, 1, 1]
 
 
-def test_throttles_that_come_together_are_one_answer():
+def test_throttles_that_come_together_are_one_answer() -> None:
     pressure = InFlightLimit(8)
     for now in (10.0, 10.1, 10.24):
         pressure.throttled(now)
@@ -44,7 +45,7 @@ def test_throttles_that_come_together_are_one_answer():
     assert pressure.limit == 2
 
 
-def test_a_round_of_successes_adds_one():
+def test_a_round_of_successes_adds_one() -> None:
     pressure = InFlightLimit(8)
     pressure.throttled(0.0)
     limits = []
@@ -57,12 +58,12 @@ def test_a_round_of_successes_adds_one():
 # ---------------------------------------------------------------- rows a second
 
 
-def test_the_first_items_wait_their_time_too():
+def test_the_first_items_wait_their_time_too() -> None:
     limit = RateLimit(50, now=100.0)
     assert [limit.take(25, 100.0) for _ in range(3)] == [100.5, 101.0, 101.5]
 
 
-def test_time_that_passed_unused_is_not_made_up_for():
+def test_time_that_passed_unused_is_not_made_up_for() -> None:
     limit = RateLimit(50, now=0.0)
     assert limit.take(25, 60.0) == 60.5
     assert limit.take(25, 60.0) == 61.0
@@ -72,7 +73,9 @@ def test_time_that_passed_unused_is_not_made_up_for():
     st.floats(0.1, 10_000),
     st.lists(st.tuples(st.integers(1, 25), st.floats(0, 30)), min_size=1, max_size=60),
 )
-def test_in_no_time_from_its_start_more_items_may_go_than_the_rate_allows(rate, takes):
+def test_in_no_time_from_its_start_more_items_may_go_than_the_rate_allows(
+    rate: Any, takes: Any
+) -> None:
     limit = RateLimit(rate, now=7.0)
     now, items = 7.0, 0
     for count, passes in takes:
@@ -85,12 +88,14 @@ def test_in_no_time_from_its_start_more_items_may_go_than_the_rate_allows(rate, 
 @pytest.mark.parametrize(
     ("rate", "items"), [(0.01, 1), (0.1, 1), (0.19, 1), (0.2, 2), (1, 10), (2.5, 25), (4_000, 25)]
 )
-def test_a_batch_is_so_small_that_it_waits_no_longer_than_ten_seconds(rate, items):
+def test_a_batch_is_so_small_that_it_waits_no_longer_than_ten_seconds(
+    rate: float, items: int
+) -> None:
     with writer_for(ScriptedTable(), rate=rate) as writer:
         assert writer.batch_items == items
 
 
-def test_without_a_cap_batches_are_full():
+def test_without_a_cap_batches_are_full() -> None:
     with writer_for(ScriptedTable()) as writer:
         assert writer.batch_items == 25
 
@@ -100,13 +105,13 @@ def test_without_a_cap_batches_are_full():
     [(0, 10, 10, None), (100, 1, 10, 100), (100, 4, 10, 25), (100, 40, 10, 10), (5, 40, 10, 0.5)],
 )
 def test_a_loads_rows_a_second_are_shared_by_the_chunks_that_run_at_a_time(
-    rate, chunks, at_a_time, share
-):
+    rate: int, chunks: int, at_a_time: int, share: Any
+) -> None:
     assert share_of_rate(rate, chunks, at_a_time) == share
 
 
 @pytest.mark.parametrize("rate", [0.5, 7, 100, 4_000])
-def test_the_writer_keeps_to_its_rows_a_second(rate):
+def test_the_writer_keeps_to_its_rows_a_second(rate: float) -> None:
     table = ScriptedTable()
     items = round(min(rate * 30, 8_000))
     with writer_for(table, in_flight=4, rate=rate) as writer:
@@ -119,7 +124,7 @@ def test_the_writer_keeps_to_its_rows_a_second(rate):
         assert sent <= rate * call.at * (1 + 1e-9)
 
 
-def test_replies_are_taken_and_batches_sent_again_while_the_writer_waits_for_its_rate():
+def test_replies_are_taken_and_batches_sent_again_while_the_writer_waits_for_its_rate() -> None:
     table = ScriptedTable(THROTTLED)
     with writer_for(table, in_flight=4, rate=2) as writer:
         put(writer, [0, 1])
@@ -132,7 +137,7 @@ def test_replies_are_taken_and_batches_sent_again_while_the_writer_waits_for_its
     assert 1.0 < again.at < 1.1
 
 
-def test_a_rate_that_allows_nothing_before_the_deadline_ends_there():
+def test_a_rate_that_allows_nothing_before_the_deadline_ends_there() -> None:
     table = ScriptedTable()
     with writer_for(table, rate=0.001, deadline=60) as writer:
         with pytest.raises(WritingStopped):
@@ -140,7 +145,7 @@ def test_a_rate_that_allows_nothing_before_the_deadline_ends_there():
         assert (table.now, table.calls) == (60, [])
 
 
-def test_a_slow_table_makes_no_burst_afterwards():
+def test_a_slow_table_makes_no_burst_afterwards() -> None:
     """The batches that it held up go no faster than the others."""
     table = ScriptedTable(*[THROTTLED] * 9)
     with writer_for(table, in_flight=1, rate=50) as writer:
@@ -153,7 +158,7 @@ def test_a_slow_table_makes_no_burst_afterwards():
 
 
 @pytest.mark.parametrize("rows", [1, 3, 30, 260])
-def test_many_small_chunks_together_are_no_faster_than_the_load_may_be(rows):
+def test_many_small_chunks_together_are_no_faster_than_the_load_may_be(rows: int) -> None:
     """Eight of them at a time, and as many as there are begin at once."""
     for chunks in (1, 3, 8):
         sent = []
@@ -176,16 +181,16 @@ class TableWithAClock(TableInMemory):
     """Time passes only while somebody waits for it. It notes when it was asked, and for how many
     items."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.asked = []
+        self.asked: list[Any] = []
 
-    def send(self, tag, body):
+    def send(self, tag: Any, body: Any) -> None:
         self.asked.append((self.now, body.count(b"PutRequest")))
         super().send(tag, body)
 
-    def replies(self, seconds):
+    def replies(self, seconds: Any) -> Any:
         replies = super().replies(seconds)
         if not replies:
             self.now += seconds
@@ -202,7 +207,9 @@ class TableWithAClock(TableInMemory):
         (0.5, 1, 0.5),
     ],
 )
-def test_a_chunk_is_written_at_its_share_of_the_loads_rate(cap, at_a_time, rate):
+def test_a_chunk_is_written_at_its_share_of_the_loads_rate(
+    cap: float, at_a_time: int, rate: float
+) -> None:
     table = TableWithAClock()
     stack = StackInMemory(
         700, table=table, rows_per_second=cap, at_a_time=at_a_time, clock=lambda: table.now
@@ -219,7 +226,7 @@ def test_a_chunk_is_written_at_its_share_of_the_loads_rate(cap, at_a_time, rate)
         assert total <= rate * at * (1 + 1e-9)
 
 
-def test_without_a_cap_no_time_is_lost():
+def test_without_a_cap_no_time_is_lost() -> None:
     table = TableWithAClock()
     stack = StackInMemory(700, table=table, clock=lambda: table.now)
     row = "T1,Tea,B1,2026-01-31T00:00,,1,Lyon"

@@ -1,6 +1,7 @@
 """Bodies of BatchWriteItem: what ``json.loads`` reads in them is what was meant."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -15,14 +16,14 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))  # all that UTF-8 has
 @given(TEXT)
 @example("".join(map(chr, range(0x20))))
 @example('"\\/\b\f\n\r\t\x7f\x80\u2028\u2029\ufeff\uffff😀%s%%b{}')
-def test_an_escaped_string_stands_between_the_quotes_of_a_json_string(text):
+def test_an_escaped_string_stands_between_the_quotes_of_a_json_string(text: Any) -> None:
     escaped = escape(text.encode())
     assert json.loads(b'"' + escaped + b'"') == text
     assert all(byte >= 0x20 for byte in escaped)
 
 
 @given(st.lists(TEXT, max_size=8))
-def test_equal_strings_have_one_escaped_form_and_different_ones_have_two(texts):
+def test_equal_strings_have_one_escaped_form_and_different_ones_have_two(texts: Any) -> None:
     assert len({escape(text.encode()) for text in texts}) == len(set(texts))
 
 
@@ -37,7 +38,7 @@ def test_equal_strings_have_one_escaped_form_and_different_ones_have_two(texts):
         ("", ""),
     ],
 )
-def test_only_what_json_does_not_take_is_escaped(text, escaped):
+def test_only_what_json_does_not_take_is_escaped(text: str, escaped: str) -> None:
     assert escape(text.encode()) == escaped.encode()
 
 
@@ -48,7 +49,7 @@ NAMES = ["ticket_id", "product", "quantity", "store"]
     st.permutations([*NAMES, None, None]),
     st.lists(TEXT, min_size=6, max_size=6),
 )
-def test_a_template_takes_a_rows_fields_in_the_files_order(fields, texts):
+def test_a_template_takes_a_rows_fields_in_the_files_order(fields: Any, texts: Any) -> None:
     values = [escape(text.encode()) for text in texts]
     made = json.loads(put_request_template(fields, ("quantity",)) % tuple(values))
     item = made["PutRequest"]["Item"]
@@ -60,14 +61,14 @@ def test_a_template_takes_a_rows_fields_in_the_files_order(fields, texts):
     assert json.loads(put_request(item)) == made
 
 
-def test_the_template_of_a_row():
+def test_the_template_of_a_row() -> None:
     template = put_request_template(["product", None, "quantity"], ("quantity",))
     assert template % (b"Tea", b"left out", b"2") == (
         b'{"PutRequest":{"Item":{"product":{"S":"Tea"},"quantity":{"N":"2"}}}}'
     )
 
 
-def test_a_batch():
+def test_a_batch() -> None:
     item = {"product": {"S": 'Thé "vert"'}}
     body = batch_body("Tickets", [put_request(item), encode({"PutRequest": {"Item": {}}})])
     assert json.loads(body) == {

@@ -1,11 +1,11 @@
 """What an answer to a BatchWriteItem means, and how long to wait after it."""
 
 import json
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from ingestion.dynamodb import responses
 from ingestion.dynamodb.responses import Answer, Backoff, read_answer
 
 REQUESTS = [
@@ -14,15 +14,15 @@ REQUESTS = [
 ]
 
 
-def read(status, body):
+def read(status: Any, body: Any) -> Any:
     return read_answer(status, body, REQUESTS, "Tickets")
 
 
-def left(*requests, table="Tickets"):
+def left(*requests: Any, table: str = "Tickets") -> bytes:
     return json.dumps({"UnprocessedItems": {table: [json.loads(one) for one in requests]}}).encode()
 
 
-def failed(code, **more):
+def failed(code: Any, **more: Any) -> bytes:
     return json.dumps({"__type": code, **more}).encode()
 
 
@@ -36,19 +36,19 @@ def failed(code, **more):
         left(),
     ],
 )
-def test_taken(body):
+def test_taken(body: Any) -> None:
     answer = read(200, body)
     assert (list(answer.left), answer.throttled, answer.fault) == ([], False, False)
 
 
-def test_some_left():
+def test_some_left() -> None:
     answer = read(200, left(REQUESTS[1]))
     assert [json.loads(one) for one in answer.left] == [json.loads(REQUESTS[1])]
     assert (answer.throttled, answer.fault) == (True, False)
 
 
 @pytest.mark.parametrize("text", ["é 😀", '"\\\n\x01', "\u2028", "{}%s"])
-def test_what_is_left_is_sent_again_as_it_was(text):
+def test_what_is_left_is_sent_again_as_it_was(text: str) -> None:
     request = json.dumps({"PutRequest": {"Item": {"id": {"S": text}}}}).encode()
     [again] = read(200, left(request)).left
     assert json.loads(again) == json.loads(request)
@@ -75,7 +75,7 @@ def test_what_is_left_is_sent_again_as_it_was(text):
         (413, b"<html>Too large</html>"),
     ],
 )
-def test_faults_leave_all_that_was_sent(status, body):
+def test_faults_leave_all_that_was_sent(status: int, body: Any) -> None:
     assert read(status, body) == Answer(REQUESTS, throttled=False, fault=True)
 
 
@@ -90,7 +90,7 @@ def test_faults_leave_all_that_was_sent(status, body):
         "ReplicatedWriteConflictException",
     ],
 )
-def test_throttled(prefix, code):
+def test_throttled(prefix: str, code: str) -> None:
     answer = read(400, failed(prefix + code, message="Slow down."))
     assert answer == Answer(REQUESTS, throttled=True, fault=False)
 
@@ -99,7 +99,7 @@ def test_throttled(prefix, code):
     "code",
     ["ValidationException", "ItemCollectionSizeLimitExceededException", "SerializationException"],
 )
-def test_invalid(code):
+def test_invalid(code: str) -> None:
     answer = read(400, failed(f"a#{code}", message="'Ada' is too long"))
     assert answer == Answer(REQUESTS, invalid=code)
 
@@ -115,7 +115,9 @@ def test_invalid(code):
         (404, b"{}", "404", ""),
     ],
 )
-def test_what_no_repetition_cures_is_raised_with_its_code(status, body, code, message):
+def test_what_no_repetition_cures_is_raised_with_its_code(
+    status: int, body: Any, code: str | None, message: str
+) -> None:
     with pytest.raises(ClientError) as raised:
         read(status, body)
     error = raised.value.response
@@ -132,36 +134,36 @@ THROTTLED = Answer(REQUESTS, throttled=True)
 
 
 @pytest.fixture
-def longest_pauses(monkeypatch):
-    monkeypatch.setattr(responses.random, "uniform", lambda shortest, longest: longest)
+def longest_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda shortest, longest: longest)
 
 
-def test_pauses_double_up_to_five_seconds(longest_pauses):
+def test_pauses_double_up_to_five_seconds(longest_pauses: Any) -> None:
     backoff = Backoff()
     pauses = [backoff.pause(THROTTLED, some_taken=False) for _ in range(9)]
     assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
 
 
-def test_pauses_start_anew_once_something_was_taken(longest_pauses):
+def test_pauses_start_anew_once_something_was_taken(longest_pauses: Any) -> None:
     backoff = Backoff()
     taken = [False, False, True, False, True, True]
     pauses = [backoff.pause(THROTTLED, some_taken=one) for one in taken]
     assert pauses == [0.05, 0.1, 0.05, 0.1, 0.05, 0.05]
 
 
-def test_pauses_are_anything_from_none_to_the_longest():
+def test_pauses_are_anything_from_none_to_the_longest() -> None:
     """Full jitter: of many first pauses there are some in each tenth."""
     pauses = [Backoff().pause(THROTTLED, some_taken=False) for _ in range(1_000)]
-    assert {int(pause / 0.005) for pause in pauses} == set(range(10))
+    assert {int((pause or 0) / 0.005) for pause in pauses} == set(range(10))
 
 
-def test_it_ends_with_the_seventh_fault_in_a_row():
+def test_it_ends_with_the_seventh_fault_in_a_row() -> None:
     backoff = Backoff()
     pauses = [backoff.pause(FAULT, some_taken=False) for _ in range(7)]
     assert [pause is None for pause in pauses] == [False] * 6 + [True]
 
 
-def test_any_other_answer_between_ends_the_row():
+def test_any_other_answer_between_ends_the_row() -> None:
     backoff = Backoff()
     for _ in range(3):
         for _ in range(6):

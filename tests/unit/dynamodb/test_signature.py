@@ -1,7 +1,9 @@
 """Signatures equal botocore's own. The engine, which verifies them, is asked in tests/e2e."""
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import botocore.auth
 import pytest
@@ -20,19 +22,24 @@ NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC).timestamp()
 
 
 class Clock:
-    def __init__(self, now=NOON):
+    def __init__(self, now: Any = NOON) -> None:
         self.now = now
 
-    def __call__(self):
+    def __call__(self) -> Any:
         return self.now
 
 
-def signer(credentials=KEYS, clock=None, url="https://dynamodb.eu-central-1.amazonaws.com", **more):
+def signer(
+    credentials: Any = KEYS,
+    clock: Any = None,
+    url: str = "https://dynamodb.eu-central-1.amazonaws.com",
+    **more: Any,
+) -> Any:
     options = {"region": REGION, "service": "dynamodb", "target": TARGET} | more
     return Signer(credentials, endpoint_url=url, clock=clock or Clock(), **options)
 
 
-def by_botocore(credentials, now, url, body, region=REGION):
+def by_botocore(credentials: Any, now: Any, url: Any, body: Any, region: Any = REGION) -> Any:
     """The headers that botocore's signer leaves on the same request at the same time, and the host
     that it has signed."""
     sent = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": TARGET}
@@ -46,13 +53,15 @@ def by_botocore(credentials, now, url, body, region=REGION):
     return headers | {"host": made.headers_to_sign(request)["host"]}
 
 
-def as_dict(lines):
+def as_dict(lines: Any) -> Any:
     pairs = [line.split(": ", 1) for line in lines]
     assert len({name for name, _ in pairs}) == len(pairs)
     return dict(pairs)
 
 
-def check(made, credentials, clock, url, body, region=REGION):
+def check(
+    made: Any, credentials: Any, clock: Any, url: Any, body: Any, region: Any = REGION
+) -> None:
     assert as_dict(made.headers(body)) == by_botocore(credentials, clock.now, url, body, region)
 
 
@@ -72,13 +81,13 @@ URLS = [
 
 @pytest.mark.parametrize("url", URLS)
 @pytest.mark.parametrize("credentials", [KEYS, SESSION], ids=["keys", "session"])
-def test_every_kind_of_endpoint(url, credentials):
+def test_every_kind_of_endpoint(url: Any, credentials: Any) -> None:
     clock = Clock()
     check(signer(credentials, clock, url), credentials, clock, url, b'{"RequestItems":{}}')
 
 
 @pytest.fixture
-def in_paris(monkeypatch):
+def in_paris(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The process has a local time, which is not that of signatures."""
     with monkeypatch.context() as patch:
         patch.setenv("TZ", "Europe/Paris")
@@ -99,12 +108,12 @@ def in_paris(monkeypatch):
         datetime(2026, 3, 29, 1, 30, 0, tzinfo=UTC),  # summer time begins in Europe
     ],
 )
-def test_the_edges_of_the_clock(moment, in_paris):
+def test_the_edges_of_the_clock(moment: Any, in_paris: Any) -> None:
     clock = Clock(moment.timestamp())
     check(signer(clock=clock), KEYS, clock, URLS[0], b"{}")
 
 
-def test_one_signer_over_a_new_day_and_a_new_year():
+def test_one_signer_over_a_new_day_and_a_new_year() -> None:
     clock = Clock(datetime(2026, 12, 31, 23, 59, 58, 500_000, tzinfo=UTC).timestamp())
     made = signer(clock=clock)
     for _ in range(6):
@@ -123,7 +132,9 @@ def test_one_signer_over_a_new_day_and_a_new_year():
 )
 @example([(b"", 0)], URLS[0], "us-east-1", "secret", None)
 @example([(b"\xff\x00\r\n", 86_399), (b"{}", 86_400)], URLS[0], "us-east-1", "secret", "")
-def test_any_bodies_at_any_time(requests, url, region, secret, token):
+def test_any_bodies_at_any_time(
+    requests: Any, url: Any, region: Any, secret: Any, token: Any
+) -> None:
     """Times may go back, as a clock that is set does; the same signer makes all signatures."""
     clock, credentials = Clock(), Credentials("AKIDEXAMPLE", secret, token)
     made = signer(credentials, clock, url, region=region)
@@ -132,11 +143,11 @@ def test_any_bodies_at_any_time(requests, url, region, secret, token):
         check(made, credentials, clock, url, body, region)
 
 
-def test_credentials_are_refreshed_before_they_expire_and_the_fresh_ones_used():
+def test_credentials_are_refreshed_before_they_expire_and_the_fresh_ones_used() -> None:
     hours = iter(range(1, 10))
     now = datetime(2026, 3, 1, tzinfo=UTC)
 
-    def refresh():
+    def refresh() -> dict[str, Any]:
         hour = next(hours)
         return {
             "access_key": f"AKID-{hour}",
@@ -146,7 +157,7 @@ def test_credentials_are_refreshed_before_they_expire_and_the_fresh_ones_used():
         }
 
     credentials = RefreshableCredentials.create_from_metadata(refresh(), refresh, "test")
-    credentials._time_fetcher = lambda: now
+    credentials._time_fetcher = lambda: now  # type: ignore[attr-defined] # not in the stubs
     made = signer(credentials)
     for minutes, hour in [(0, 1), (30, 1), (61, 2), (90, 2), (140, 3)]:
         now = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(minutes=minutes)
@@ -154,7 +165,7 @@ def test_credentials_are_refreshed_before_they_expire_and_the_fresh_ones_used():
         assert as_dict(made.headers(b"{}")) == by_botocore(fresh, NOON, URLS[0], b"{}")
 
 
-def test_the_same_secret_of_another_day_is_another_key():
+def test_the_same_secret_of_another_day_is_another_key() -> None:
     """What is kept between two requests is found again only for what it was made for."""
     clock = Clock()
     made = signer(clock=clock)
@@ -169,7 +180,7 @@ def test_the_same_secret_of_another_day_is_another_key():
     )
 
 
-def test_no_secret_is_in_the_headers():
+def test_no_secret_is_in_the_headers() -> None:
     text = "\n".join(signer(SESSION).headers(b"{}"))
     assert SESSION.secret_key not in text
     assert SESSION.access_key in text

@@ -7,7 +7,10 @@ import ssl
 import struct
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
 
 import botocore.session
 import pytest
@@ -28,7 +31,7 @@ PATIENCE = 20  # seconds, for what takes milliseconds
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch, tmp_path):
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test uses the settings of whoever runs it."""
     for name in list(os.environ):
         if name.startswith("AWS_") or name.lower().endswith("_proxy"):
@@ -38,18 +41,18 @@ def _alone(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def server():
+def server() -> Iterator[Any]:
     with http_server() as server:
         yield server
 
 
-def to(url, headers=lambda body: ["x-test: yes"], ca_file=BUNDLE):
+def to(url: Any, headers: Any = lambda body: ["x-test: yes"], ca_file: Any = BUNDLE) -> Any:
     return Transport(url, headers, ca_file=str(ca_file))
 
 
-def replies_of(sender, count):
+def replies_of(sender: Any, count: Any) -> Any:
     """The next so many replies, by tag."""
-    replies = {}
+    replies: dict[object, Reply] = {}
     while len(replies) < count:
         came = sender.replies(PATIENCE)
         assert came, "no reply"
@@ -57,7 +60,7 @@ def replies_of(sender, count):
     return replies
 
 
-def ask(sender, body=b"{}"):
+def ask(sender: Any, body: bytes = b"{}") -> Any:
     """The reply to one request."""
     sender.send("one", body)
     [reply] = replies_of(sender, 1).values()
@@ -68,7 +71,7 @@ def ask(sender, body=b"{}"):
 # ---------------------------------------------------------------- what goes over the wire
 
 
-def test_a_body_goes_out_and_a_status_and_a_body_come_back(server):
+def test_a_body_goes_out_and_a_status_and_a_body_come_back(server: Any) -> None:
     sender = to(server.url)
     tag = object()
     sender.send(tag, b'{"RequestItems":{}}')
@@ -79,20 +82,20 @@ def test_a_body_goes_out_and_a_status_and_a_body_come_back(server):
     assert (request.path, request.body) == ("/", b'{"RequestItems":{}}')
 
 
-def test_any_status_is_a_reply_with_its_body(server):
+def test_any_status_is_a_reply_with_its_body(server: Any) -> None:
     for status, body in [(400, b'{"__type":"x"}'), (503, b""), (200, b"\x00\xff" * 3), (302, b"-")]:
         server.answer = lambda request, answer=(status, body): answer
         assert ask(to(server.url)) == Reply("one", status, body)
 
 
-def test_bodies_are_sent_as_they_are_whatever_bytes_they_have(server):
+def test_bodies_are_sent_as_they_are_whatever_bytes_they_have(server: Any) -> None:
     sender = to(server.url)
     for body in [b"", b"\x00", bytes(range(256)), b"x" * 1025, b"y" * 5_000_000]:
         ask(sender, body)
         assert server.requests[-1].body == body
 
 
-def test_no_body_is_announced_and_waited_for(server):
+def test_no_body_is_announced_and_waited_for(server: Any) -> None:
     """libcurl would ask with "Expect: 100-continue" from 1 MB on, and wait a second for an
     answer."""
     sender = to(server.url)
@@ -103,7 +106,7 @@ def test_no_body_is_announced_and_waited_for(server):
         assert server.requests[-1].header("content-length") == str(size)
 
 
-def test_big_answers_come_whole(server):
+def test_big_answers_come_whole(server: Any) -> None:
     answer = bytes(range(256)) * 20_000
     server.answer = lambda request: (200, answer)
     sender = to(server.url)
@@ -112,7 +115,7 @@ def test_big_answers_come_whole(server):
     assert all(reply.body == answer for reply in replies_of(sender, 4).values())
 
 
-def test_header_lines_are_sent_as_given_and_made_from_each_body(server):
+def test_header_lines_are_sent_as_given_and_made_from_each_body(server: Any) -> None:
     sender = to(server.url, lambda body: [f"x-size: {len(body)}", "content-type: text/x-own"])
     for body in (b"1", b"22", b"333"):
         ask(sender, body)
@@ -124,11 +127,11 @@ def test_header_lines_are_sent_as_given_and_made_from_each_body(server):
 # ---------------------------------------------------------------- many at a time
 
 
-def test_many_requests_are_under_way_at_once(server):
+def test_many_requests_are_under_way_at_once(server: Any) -> None:
     """The server answers none before all are there."""
     together = threading.Barrier(32)
 
-    def wait_for_all(request):
+    def wait_for_all(request: Any) -> Any:
         together.wait(PATIENCE)
         return 200, request.body
 
@@ -144,10 +147,10 @@ def test_many_requests_are_under_way_at_once(server):
     assert sender.under_way == 0
 
 
-def test_replies_come_in_the_order_of_the_answers(server):
+def test_replies_come_in_the_order_of_the_answers(server: Any) -> None:
     second_is_read = threading.Event()
 
-    def first_waits(request):
+    def first_waits(request: Any) -> Any:
         if request.body == b"first":
             assert second_is_read.wait(PATIENCE)
         return taken(request)
@@ -164,7 +167,7 @@ def test_replies_come_in_the_order_of_the_answers(server):
     assert (reply.tag, sender.under_way) == ("first", 0)
 
 
-def test_some_requests_are_begun_before_anybody_waits_for_a_reply(server):
+def test_some_requests_are_begun_before_anybody_waits_for_a_reply(server: Any) -> None:
     """So that the table has work while the next rows are read."""
     sender = to(server.url)
     for tag in range(16):
@@ -175,9 +178,9 @@ def test_some_requests_are_begun_before_anybody_waits_for_a_reply(server):
     assert set(replies_of(sender, 16)) == set(range(16))
 
 
-def test_with_nothing_under_way_waiting_passes_the_time(monkeypatch):
-    slept = []
-    monkeypatch.setattr(transport.time, "sleep", slept.append)
+def test_with_nothing_under_way_waiting_passes_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
     assert to("http://127.0.0.1:9").replies(1.5) == []
     assert slept == [1.5]
 
@@ -185,7 +188,7 @@ def test_with_nothing_under_way_waiting_passes_the_time(monkeypatch):
 # ---------------------------------------------------------------- connections
 
 
-def test_connections_are_kept_and_used_again(server):
+def test_connections_are_kept_and_used_again(server: Any) -> None:
     sender = to(server.url)
     for _ in range(5):
         for tag in range(3):
@@ -195,7 +198,7 @@ def test_connections_are_kept_and_used_again(server):
     assert server.connections <= 3
 
 
-def test_a_connection_that_the_server_closed_meanwhile_is_replaced(server):
+def test_a_connection_that_the_server_closed_meanwhile_is_replaced(server: Any) -> None:
     server.closes = True
     sender = to(server.url)
     for number in range(3):
@@ -204,10 +207,12 @@ def test_a_connection_that_the_server_closed_meanwhile_is_replaced(server):
         assert server.connections == number + 1
 
 
-def test_a_connection_that_the_server_closes_just_as_it_is_used_again_is_replaced(server):
+def test_a_connection_that_the_server_closes_just_as_it_is_used_again_is_replaced(
+    server: Any,
+) -> None:
     """Nothing of an answer has come, so libcurl itself sends the request by a new one."""
 
-    def answer_once(request):
+    def answer_once(request: Any) -> Any:
         if request.nth > 1:
             raise Hang
         return taken(request)
@@ -220,7 +225,7 @@ def test_a_connection_that_the_server_closes_just_as_it_is_used_again_is_replace
 # ---------------------------------------------------------------- no answer
 
 
-def test_a_connection_refused_is_a_reply_that_says_so():
+def test_a_connection_refused_is_a_reply_that_says_so() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))  # held, and nobody listens
         reply = ask(to(f"http://127.0.0.1:{other.getsockname()[1]}"))
@@ -228,19 +233,21 @@ def test_a_connection_refused_is_a_reply_that_says_so():
     assert reply.body.startswith(b"curl 7: ")
 
 
-def test_a_host_without_address_is_a_reply_that_says_so():
+def test_a_host_without_address_is_a_reply_that_says_so() -> None:
     reply = ask(to("http://no-such-host.invalid"))
     assert reply.status == 0
     assert reply.body.startswith(b"curl 6: ")
 
 
-def test_a_connection_that_breaks_is_a_reply_that_says_so():
+def test_a_connection_that_breaks_is_a_reply_that_says_so() -> None:
     """Reset before a word of the answer, or in the middle of it."""
     half = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"
     for words, number in [(b"", b"curl 56: "), (half, b"curl 56: "), (half, b"curl 18: ")]:
         with socket.create_server(("127.0.0.1", 0)) as listener:
 
-            def serve(listener=listener, words=words, reset=number == b"curl 56: "):
+            def serve(
+                listener: Any = listener, words: Any = words, reset: bool = number == b"curl 56: "
+            ) -> None:
                 connection, _ = listener.accept()
                 connection.recv(65536)
                 connection.sendall(words)
@@ -257,10 +264,12 @@ def test_a_connection_that_breaks_is_a_reply_that_says_so():
         assert reply.body.startswith(number)
 
 
-def test_a_server_that_does_not_answer_in_time_is_a_reply_that_says_so(server, monkeypatch):
+def test_a_server_that_does_not_answer_in_time_is_a_reply_that_says_so(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     over = threading.Event()
 
-    def hold(request):
+    def hold(request: Any) -> Any:
         over.wait(PATIENCE)
         return taken(request)
 
@@ -275,11 +284,13 @@ def test_a_server_that_does_not_answer_in_time_is_a_reply_that_says_so(server, m
     assert took < PATIENCE / 2  # of what the caller would have waited
 
 
-def test_after_any_failure_the_same_transport_goes_on(server, monkeypatch):
+def test_after_any_failure_the_same_transport_goes_on(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(transport, "_REPLY_SECONDS", 0.2)
     over = threading.Event()
 
-    def hold(request):
+    def hold(request: Any) -> None:
         over.wait(PATIENCE)
         raise Hang
 
@@ -297,7 +308,7 @@ def test_after_any_failure_the_same_transport_goes_on(server, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The file of a certificate for 127.0.0.1 that only itself vouches for, and of its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an engine of the test's own")])
@@ -330,25 +341,27 @@ def certificate(tmp_path_factory):
 
 
 @pytest.fixture
-def tls_server(certificate):
+def tls_server(certificate: Any) -> Iterator[Any]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     with http_server(context) as server:
         yield server
 
 
-def test_a_server_whose_certificate_goes_back_to_the_bundle_is_believed(tls_server, certificate):
+def test_a_server_whose_certificate_goes_back_to_the_bundle_is_believed(
+    tls_server: Any, certificate: Any
+) -> None:
     assert ask(to(tls_server.url, ca_file=certificate[0])).status == 200
 
 
-def test_another_server_is_not_asked(tls_server):
+def test_another_server_is_not_asked(tls_server: Any) -> None:
     reply = ask(to(tls_server.url))
     assert reply.status == 0
     assert reply.body.startswith(b"curl 60: ")
     assert tls_server.requests == []
 
 
-def test_a_certificate_for_another_name_is_not_believed(tls_server, certificate):
+def test_a_certificate_for_another_name_is_not_believed(tls_server: Any, certificate: Any) -> None:
     reply = ask(to(f"https://localhost:{tls_server.port}", ca_file=certificate[0]))
     assert reply.body.startswith(b"curl 60: ")
     assert tls_server.requests == []
@@ -358,23 +371,23 @@ def test_a_certificate_for_another_name_is_not_believed(tls_server, certificate)
 
 
 @pytest.fixture
-def keys(monkeypatch):
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-3")
 
 
-def for_client():
+def for_client() -> Any:
     client = botocore.session.get_session().create_client("dynamodb")
-    return dynamodb_transport(client)
+    return dynamodb_transport(cast(Any, client))
 
 
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "LocalHost"])
 @pytest.mark.usefixtures("keys")
 def test_it_sends_to_the_endpoint_of_the_environment_what_was_signed(
-    server, monkeypatch, variable, host
-):
+    server: Any, monkeypatch: pytest.MonkeyPatch, variable: str, host: str
+) -> None:
     """botocore, asked to sign what the server got, gives the signature that the server got."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
     url = f"http://{host}:{server.port}"
@@ -413,21 +426,27 @@ def test_it_sends_to_the_endpoint_of_the_environment_what_was_signed(
     ],
 )
 @pytest.mark.usefixtures("keys")
-def test_its_endpoint_is_the_clients(monkeypatch, variables, url):
+def test_its_endpoint_is_the_clients(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, Any], url: str
+) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert for_client()._url == url
 
 
 @pytest.mark.usefixtures("keys")
-def test_it_believes_the_bundle_of_the_environment(tls_server, certificate, monkeypatch):
+def test_it_believes_the_bundle_of_the_environment(
+    tls_server: Any, certificate: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", tls_server.url)
     assert ask(for_client()).status == 0
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate[0]))
     assert ask(for_client()).status == 200
 
 
-def test_the_keys_of_a_profile_are_found(server, monkeypatch, tmp_path):
+def test_the_keys_of_a_profile_are_found(
+    server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "credentials").write_text(
         "[till]\naws_access_key_id = AKIDTILL\naws_secret_access_key = secret\n"
     )
@@ -441,7 +460,7 @@ def test_the_keys_of_a_profile_are_found(server, monkeypatch, tmp_path):
     assert (access_key, region, service) == ("AKIDTILL", "eu-north-1", "dynamodb")
 
 
-def test_without_any_keys_it_says_so(monkeypatch):
+def test_without_any_keys_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-3")
     with pytest.raises(NoCredentialsError):

@@ -1,10 +1,13 @@
+from collections.abc import Iterator
+from typing import Any
+
 import boto3
 import pytest
 from moto import mock_aws
 
 
 @pytest.fixture(scope="module")
-def session():
+def session() -> Any:
     """One for all tests, because it reads the service's model. Made within moto, or its clients
     would talk to AWS."""
     with mock_aws():
@@ -12,7 +15,7 @@ def session():
 
 
 @pytest.fixture
-def dynamodb(session):
+def dynamodb(session: Any) -> Iterator[Any]:
     """A client, and an empty table `Ledger`."""
     with mock_aws():
         client = session.client("dynamodb")

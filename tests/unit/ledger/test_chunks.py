@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -39,21 +40,21 @@ DONE = replace(
 
 
 @pytest.fixture(params=["DynamoDB", "in memory"])
-def chunks(request):
+def chunks(request: Any) -> Any:
     """The stand-in of other tests does what moto's DynamoDB does."""
     if request.param == "in memory":
         return EntriesInMemory().over(Chunks)
     return Chunks(request.getfixturevalue("dynamodb"), "Ledger")
 
 
-def test_a_chunk_is_read_as_it_was_saved(chunks):
+def test_a_chunk_is_read_as_it_was_saved(chunks: Any) -> None:
     assert chunks.save(LOAD, GENERATION, None, DONE) == (DONE, True)
     read = chunks.chunk(LOAD, GENERATION, 3)
     assert read == DONE
     assert json.loads(json.dumps(read.to_json())) == DONE.to_json()  # no Decimal in it
 
 
-def test_a_call_that_read_the_entry_may_replace_it(chunks):
+def test_a_call_that_read_the_entry_may_replace_it(chunks: Any) -> None:
     chunks.save(LOAD, GENERATION, None, CHUNK)
     assert chunks.save(LOAD, GENERATION, CHUNK, DONE) == (DONE, True)
     assert chunks.chunk(LOAD, GENERATION, 3) == DONE
@@ -70,19 +71,21 @@ def test_a_call_that_read_the_entry_may_replace_it(chunks):
     ids=["it read nothing", "it read an earlier checkpoint", "finished", "finished at its place"],
 )
 def test_a_call_that_read_an_older_entry_changes_nothing_and_is_told_what_is_held(
-    chunks, held, read, late
-):
+    chunks: Any, held: Any, read: Any, late: Any
+) -> None:
     chunks.save(LOAD, GENERATION, None, held)
     assert chunks.save(LOAD, GENERATION, read, late) == (held, False)
     assert chunks.chunk(LOAD, GENERATION, 3) == held
 
 
-def test_an_entry_that_is_there_already_because_an_answer_was_lost_counts_as_saved(chunks):
+def test_an_entry_that_is_there_already_because_an_answer_was_lost_counts_as_saved(
+    chunks: Any,
+) -> None:
     chunks.save(LOAD, GENERATION, None, CHUNK)
     assert chunks.save(LOAD, GENERATION, None, CHUNK) == (CHUNK, True)
 
 
-def test_entries_of_another_generation_or_an_earlier_release_do_not_count(chunks):
+def test_entries_of_another_generation_or_an_earlier_release_do_not_count(chunks: Any) -> None:
     chunks._entries.put(LOAD, "chunk#000003", CHUNK.to_json())
     chunks.save(LOAD, "another", None, CHUNK)
     chunks.save(LOAD, "", None, CHUNK)
@@ -93,10 +96,12 @@ def test_entries_of_another_generation_or_an_earlier_release_do_not_count(chunks
     assert list(chunks.all(LOAD, "")) == [CHUNK]
 
 
-def test_another_error_than_the_condition_is_raised(dynamodb, monkeypatch):
+def test_another_error_than_the_condition_is_raised(
+    dynamodb: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     throttled = ClientError({"Error": {"Code": "ThrottlingException"}}, "PutItem")
 
-    def throttle(**_):
+    def throttle(**_: Any) -> None:
         raise throttled
 
     monkeypatch.setattr(dynamodb, "put_item", throttle)
@@ -104,14 +109,14 @@ def test_another_error_than_the_condition_is_raised(dynamodb, monkeypatch):
         Chunks(dynamodb, "Ledger").save(LOAD, GENERATION, None, CHUNK)
 
 
-def test_the_chunks_of_a_load_come_by_index_and_without_others(chunks):
+def test_the_chunks_of_a_load_come_by_index_and_without_others(chunks: Any) -> None:
     for index in (10, 9, 100, 2, 1000):
         chunks.save(LOAD, GENERATION, None, replace(CHUNK, index=index))
     chunks.save(LOAD + "-other", GENERATION, None, replace(CHUNK, index=5))
     assert [chunk.index for chunk in chunks.all(LOAD, GENERATION)] == [2, 9, 10, 100, 1000]
 
 
-def test_all_pages_of_chunks_are_read(dynamodb):
+def test_all_pages_of_chunks_are_read(dynamodb: Any) -> None:
     """A page of Query ends at 1 MB."""
     chunks = Chunks(dynamodb, "Ledger")
     rounds = [["x" * 500, "y" * 500, "z"]] * 300
@@ -126,7 +131,7 @@ def test_all_pages_of_chunks_are_read(dynamodb):
     assert [chunk.index for chunk in chunks.all(LOAD, GENERATION)] == list(range(5))
 
 
-def test_how_far_equal_keys_are_settled_is_replaced_by_who_has_read_it(chunks):
+def test_how_far_equal_keys_are_settled_is_replaced_by_who_has_read_it(chunks: Any) -> None:
     first = EqualKeys("2026-01-01T00:00:00.000Z", step=1, slabs_with_suspects=[0, 2], chunk=4)
     assert chunks.equal_keys(LOAD, GENERATION) is None
     assert chunks.save_equal_keys(LOAD, GENERATION, None, first)

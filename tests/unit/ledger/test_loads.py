@@ -1,5 +1,7 @@
 """The ledger's entries survive repeats, late deliveries and replays. On moto's DynamoDB."""
 
+from typing import Any
+
 import pytest
 
 from ingestion.ledger.loads import Loads
@@ -8,7 +10,7 @@ LOAD = "store-12-tickets-csv-ad416c914d01f952"
 
 
 @pytest.fixture
-def loads(monkeypatch, dynamodb):
+def loads(monkeypatch: pytest.MonkeyPatch, dynamodb: Any) -> Any:
     """An empty ledger whose clock goes on by a second with each entry."""
     seconds = iter(range(60))
     monkeypatch.setattr(
@@ -17,11 +19,11 @@ def loads(monkeypatch, dynamodb):
     return Loads(dynamodb, "Ledger")
 
 
-def test_nothing_is_known_of_an_unknown_load(loads):
+def test_nothing_is_known_of_an_unknown_load(loads: Any) -> None:
     assert loads.load(LOAD) is None
 
 
-def test_an_opened_load_is_running_and_has_its_facts(loads):
+def test_an_opened_load_is_running_and_has_its_facts(loads: Any) -> None:
     loads.open_load(LOAD, {"bucket": "uploads", "size": 5, "version_id": None}, "arn:1")
     assert loads.load(LOAD) == {
         "load_id": LOAD,
@@ -35,7 +37,7 @@ def test_an_opened_load_is_running_and_has_its_facts(loads):
     }
 
 
-def test_opened_again_it_keeps_its_start_its_plan_and_all_executions(loads):
+def test_opened_again_it_keeps_its_start_its_plan_and_all_executions(loads: Any) -> None:
     loads.open_load(LOAD, {}, "arn:2")
     loads.note(LOAD, {"plan": {"key": "plans/p.json", "chunks": 4}})
     loads.close_load(LOAD, "FAILED", {"summary": "no"})
@@ -50,7 +52,7 @@ def test_opened_again_it_keeps_its_start_its_plan_and_all_executions(loads):
     assert entry["plan"] == {"key": "plans/p.json", "chunks": 4}
 
 
-def test_a_closed_load_has_its_status_and_totals(loads):
+def test_a_closed_load_has_its_status_and_totals(loads: Any) -> None:
     loads.open_load(LOAD, {}, "arn:1")
     loads.close_load(LOAD, "SUCCEEDED", {"rows_read": 10, "refused_rows": None})
     entry = loads.load(LOAD)
@@ -58,7 +60,7 @@ def test_a_closed_load_has_its_status_and_totals(loads):
     assert entry["finished_at"] == "2025-11-24T09:00:01.000Z"
 
 
-def test_the_first_chunk_size_and_key_of_a_generation_hold(loads):
+def test_the_first_chunk_size_and_key_of_a_generation_hold(loads: Any) -> None:
     first = loads.fix_plan(LOAD, "g1", 300, "aa")
     assert (first["chunk_size"], first["digest_key"]) == (300, "aa")
     again = loads.fix_plan(LOAD, "g1", 500, "bb")
@@ -71,7 +73,7 @@ def test_the_first_chunk_size_and_key_of_a_generation_hold(loads):
     assert loads.fix_plan("another-load", "g1", 500, "bb")["chunk_size"] == 500
 
 
-def test_a_plan_is_its_generations_and_the_newest_one_is_the_loads(loads):
+def test_a_plan_is_its_generations_and_the_newest_one_is_the_loads(loads: Any) -> None:
     for generation in ("g1", "g2"):
         loads.note_plan(LOAD, generation, {"key": f"plans/{generation}.json", "chunks": 4})
     assert loads.fix_plan(LOAD, "g1", 1, "")["plan"] == {"key": "plans/g1.json", "chunks": 4}

@@ -4,6 +4,9 @@ The code is that of `ingestion.ledger.versions`. Only the entries are in memory,
 decides whose request comes next.
 """
 
+from collections.abc import Iterator
+from typing import Any, cast
+
 import pytest
 
 from ingestion.ledger.claims import Claim, Lease
@@ -22,17 +25,17 @@ VERSIONS = ["v1", "v2", "v3"]  # the oldest first
 class S3:
     """Lists the versions; that never changes, so it is no step."""
 
-    def get_paginator(self, name):
+    def get_paginator(self, name: Any) -> Any:
         assert name == "list_object_versions"
         return self
 
-    def paginate(self, Bucket, Prefix):
+    def paginate(self, Bucket: Any, Prefix: Any) -> Iterator[Any]:
         listed = [{"Key": "a.csv", "VersionId": one} for one in reversed(VERSIONS)]
         yield {"Versions": listed}
 
 
 class Ledger:
-    def close_load(self, load_id, status, facts):
+    def close_load(self, load_id: Any, status: Any, facts: Any) -> None:
         pass
 
 
@@ -43,24 +46,26 @@ class Loads(World):
     the lease, ends some time later.
     """
 
-    def __init__(self, *versions, tries=2, writes=2, crashes=False):
+    def __init__(
+        self, *versions: Any, tries: int = 2, writes: int = 2, crashes: bool = False
+    ) -> None:
         self.tries, self.writes, self.crashes = tries, writes, crashes
         self.claims = ClaimsInMemory()
         self.now = START
-        self.landed = []  # versions, in the order in which their writes landed
-        self.writing = set()
-        self.turns = {}
+        self.landed: list[Any] = []  # versions, in the order in which their writes landed
+        self.writing: set[Any] = set()
+        self.turns: dict[Any, Any] = {}
         self.actors = [Actor(version, self.load) for version in versions]
 
     # --- one load
 
-    def load(self, actor):
+    def load(self, actor: Any) -> None:
         claims = ClaimsInMemory(self.claims)
         claims.before, claims.after = (
             actor.give_way,
             lambda answer: actor.seen.append(known(answer)),
         )
-        turns = Turns(S3(), claims, now=lambda: self.now)
+        turns = Turns(cast(Any, S3()), cast(Any, claims), now=lambda: self.now)
         for _ in range(self.tries):
             turn = self.take_turn(turns, actor.name)
             if turn != "wait":
@@ -69,11 +74,11 @@ class Loads(World):
         if turn == "mine":
             self.write(actor, turns)
 
-    def take_turn(self, turns, version):
+    def take_turn(self, turns: Any, version: Any) -> Any:
         file = accepted_file(version_id=version)
-        return take_turn(turns, Ledger(), f"load-{version}", file)
+        return take_turn(turns, cast(Any, Ledger()), f"load-{version}", file)
 
-    def write(self, actor, turns):
+    def write(self, actor: Any, turns: Any) -> None:
         """As ChunkWriter does it: the lease, a look, and more looks between the writes."""
         with turns.lease(URL, f"load-{actor.name}", SECONDS) as lease:
             for _ in range(self.writes):
@@ -82,7 +87,7 @@ class Loads(World):
                 self.land(actor)
             self.writing.discard(actor.name)
 
-    def land(self, actor):
+    def land(self, actor: Any) -> None:
         """A write is under way for a while, and then in the table."""
         self.writing.add(actor.name)
         actor.give_way()
@@ -93,13 +98,13 @@ class Loads(World):
 
     # --- what the scheduler asks
 
-    def state(self):
+    def state(self) -> Any:
         claim = self.claims.newest_of.get(URL)
         leases = sorted(map(str, self.claims.writers.values()))
         gone = [actor.killed for actor in self.actors]
         return repr((claim, leases, self.landed, sorted(self.writing), self.now, gone))
 
-    def choices(self):
+    def choices(self) -> Any:
         found = super().choices()
         first = self.actors[0]
         if self.crashes and not (first.done or first.killed):
@@ -108,15 +113,15 @@ class Loads(World):
             found.append(("its lease runs out", self.run_out))
         return found
 
-    def run_out(self):
+    def run_out(self) -> None:
         self.now += SECONDS + LEASE_MARGIN_SECONDS + 1
         self.writing.discard(self.actors[0].name)
 
-    def finish(self):
+    def finish(self) -> None:
         """Nobody is left behind: whoever has claimed last is not kept waiting any more."""
         if self.actors[0].killed:
             self.run_out()
-        turns = Turns(S3(), self.claims, now=lambda: self.now)
+        turns = Turns(cast(Any, S3()), cast(Any, self.claims), now=lambda: self.now)
         [newest] = [
             version
             for version in VERSIONS
@@ -125,21 +130,21 @@ class Loads(World):
         assert self.take_turn(turns, newest) == "mine"
 
 
-def known(answer):
+def known(answer: Any) -> Any:
     """What an actor can tell from an answer; a lease's own name is a random one."""
     return repr(sorted(map(str, answer)) if isinstance(answer, list) else answer)
 
 
-def endings(make):
+def endings(make: Any) -> Any:
     """How it can end: who wrote in which order, and what each load's last turn was."""
     return {(*world.landed, *sorted(world.turns.items())) for world, _ in explore(make)}
 
 
-def landed(found):
+def landed(found: Any) -> Any:
     return {tuple(one for one in ending if isinstance(one, str)) for ending in found}
 
 
-def test_an_older_and_a_newer_version_never_write_at_once():
+def test_an_older_and_a_newer_version_never_write_at_once() -> None:
     """That, and that no write of the older one lands after one of the newer, is asserted by each
     write."""
     found = endings(lambda: Loads("v1", "v2", tries=3))
@@ -154,7 +159,7 @@ def test_an_older_and_a_newer_version_never_write_at_once():
     }
 
 
-def test_a_version_in_between_that_arrives_late_is_overtaken():
+def test_a_version_in_between_that_arrives_late_is_overtaken() -> None:
     found = endings(lambda: Loads("v3", "v2", tries=1))
     overtaken = {one for one in found if ("v2", "overtaken") in one}
     assert landed(overtaken) == {("v3", "v3")}
@@ -162,12 +167,12 @@ def test_a_version_in_between_that_arrives_late_is_overtaken():
 
 @pytest.mark.exhaustive
 @pytest.mark.timeout(400)
-def test_three_versions_never_write_at_once_in_whatever_order_they_come():
+def test_three_versions_never_write_at_once_in_whatever_order_they_come() -> None:
     found = endings(lambda: Loads("v2", "v3", "v1", tries=2, writes=1))
     assert {("v1", "v2", "v3"), ("v1", "v3"), ("v2", "v3"), ("v3",)} <= landed(found)
 
 
-def test_after_a_crash_the_newer_version_waits_until_the_lease_has_run_out_and_no_longer():
+def test_after_a_crash_the_newer_version_waits_until_the_lease_has_run_out_and_no_longer() -> None:
     """The crashed function may be writing until then. That the newer one gets its turn afterwards
     is asserted at the end of each order."""
     found = list(explore(lambda: Loads("v1", "v2", tries=3, crashes=True)))
@@ -178,9 +183,9 @@ def test_after_a_crash_the_newer_version_waits_until_the_lease_has_run_out_and_n
 
 
 class LookBeforeLease(Loads):
-    def write(self, actor, turns):
+    def write(self, actor: Any, turns: Any) -> None:
         unclaimed = Lease(f"load-{actor.name}", 0, 0)
-        lease = WriterLease(ClaimsInMemory(), URL, unclaimed, lambda: self.now)
+        lease = WriterLease(cast(Any, ClaimsInMemory()), URL, unclaimed, lambda: self.now)
         lease._claims = turns._claims
         if not lease.overtaken():
             with turns.lease(URL, f"load-{actor.name}", SECONDS):
@@ -189,7 +194,7 @@ class LookBeforeLease(Loads):
 
 
 class WaitBeforeClaim(Loads):
-    def take_turn(self, turns, version):
+    def take_turn(self, turns: Any, version: Any) -> Any:
         claim = Claim("uploads", "a.csv", version, f"load-{version}")
         if turns.writers(claim.object_url):
             return "wait"
@@ -197,22 +202,22 @@ class WaitBeforeClaim(Loads):
 
 
 class NoLease(Loads):
-    def write(self, actor, turns):
+    def write(self, actor: Any, turns: Any) -> None:
         self.land(actor)
         self.writing.discard(actor.name)
 
 
 @pytest.mark.parametrize("wrong", [LookBeforeLease, WaitBeforeClaim, NoLease])
-def test_the_order_of_the_steps_is_what_keeps_them_apart(wrong):
+def test_the_order_of_the_steps_is_what_keeps_them_apart(wrong: Any) -> None:
     """Lease before look, claim before wait: with either the other way round, an order is found in
     which two write at once."""
     with pytest.raises(AssertionError, match=r"write at once|, then v1"):
         endings(lambda: wrong("v1", "v2", tries=3))
 
 
-def test_a_lease_that_ends_before_its_function_does_is_found():
+def test_a_lease_that_ends_before_its_function_does_is_found() -> None:
     class TooShort(Loads):
-        def run_out(self):
+        def run_out(self) -> None:
             self.now += SECONDS + LEASE_MARGIN_SECONDS + 1  # and the function still writes
 
     with pytest.raises(AssertionError, match="write at once"):

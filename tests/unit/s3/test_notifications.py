@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any, cast
 
 import pytest
 
@@ -22,7 +23,9 @@ UPLOAD = Upload(
 NAME = re.compile(r"[0-9A-Za-z_-]{1,74}")
 
 
-def record(event="ObjectCreated:Put", key="store+12/a%2Bb+%C3%A9.csv", **stored):
+def record(
+    event: str = "ObjectCreated:Put", key: str = "store+12/a%2Bb+%C3%A9.csv", **stored: Any
+) -> dict[str, Any]:
     return {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
@@ -42,13 +45,13 @@ def record(event="ObjectCreated:Put", key="store+12/a%2Bb+%C3%A9.csv", **stored)
     }
 
 
-def read(*records):
+def read(*records: Any) -> list[Any]:
     notification = read_notification(json.dumps({"Records": records}))
     assert notification.problems == ()
     return list(notification.uploads)
 
 
-def from_sns(message, **fields):
+def from_sns(message: Any, **fields: Any) -> Any:
     """The body of an SQS message from SNS without raw message delivery."""
     return json.dumps(
         {
@@ -64,7 +67,7 @@ def from_sns(message, **fields):
     )
 
 
-def event(detail_type="Object Created", source="aws.s3", **stored):
+def event(detail_type: str = "Object Created", source: str = "aws.s3", **stored: Any) -> Any:
     """An EventBridge event, as the S3 User Guide shows it."""
     return json.dumps(
         {
@@ -96,7 +99,7 @@ def event(detail_type="Object Created", source="aws.s3", **stored):
     )
 
 
-def test_an_upload_is_read_whole():
+def test_an_upload_is_read_whole() -> None:
     assert read(record()) == [UPLOAD]
 
 
@@ -112,7 +115,7 @@ def test_an_upload_is_read_whole():
         ("%252B.csv", "%2B.csv"),
     ],
 )
-def test_keys_are_decoded_once(encoded, key):
+def test_keys_are_decoded_once(encoded: str, key: str) -> None:
     assert [upload.key for upload in read(record(key=encoded))] == [key]
 
 
@@ -121,17 +124,17 @@ def test_keys_are_decoded_once(encoded, key):
     ["Put", "Post", "Copy", "CompleteMultipartUpload"],
 )
 @pytest.mark.parametrize("prefix", ["", "s3:"])
-def test_every_way_to_create_an_object_is_an_upload(event, prefix):
+def test_every_way_to_create_an_object_is_an_upload(event: str, prefix: str) -> None:
     assert read(record(f"{prefix}ObjectCreated:{event}")) == [UPLOAD]
 
 
-def test_other_events_are_none():
+def test_other_events_are_none() -> None:
     assert read(
         record("ObjectRemoved:DeleteMarkerCreated"), record(), record("ObjectRestore:Post")
     ) == [UPLOAD]
 
 
-def test_the_test_event_and_an_empty_list_have_no_uploads():
+def test_the_test_event_and_an_empty_list_have_no_uploads() -> None:
     test_event = '{"Service": "Amazon S3", "Event": "s3:TestEvent"}'
     assert read_notification(test_event) == Notification()
     assert read_notification(from_sns(test_event)) == Notification()
@@ -139,7 +142,7 @@ def test_the_test_event_and_an_empty_list_have_no_uploads():
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_a_record_that_can_not_be_read_hides_none_of_the_others(wrapped):
+def test_a_record_that_can_not_be_read_hides_none_of_the_others(wrapped: bool) -> None:
     first, last = record(), record(key="last.csv")
     broken = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "uploads"}}}
     body = json.dumps({"Records": [first, broken, last]})
@@ -149,31 +152,31 @@ def test_a_record_that_can_not_be_read_hides_none_of_the_others(wrapped):
     assert problem.startswith("Record 2 of 3 ")
 
 
-def test_sns_wraps_a_whole_notification():
+def test_sns_wraps_a_whole_notification() -> None:
     body = json.dumps({"Records": [record(), record("ObjectRemoved:Delete"), record(key="b.csv")]})
     assert read_notification(from_sns(body)) == read_notification(body)
     assert len(read_notification(body).uploads) == 2
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_eventbridge_tells_the_same_upload_in_other_words(wrapped):
+def test_eventbridge_tells_the_same_upload_in_other_words(wrapped: bool) -> None:
     """Its key is not URL-encoded, and it names the account that uploaded."""
     body = from_sns(event()) if wrapped else event()
     assert read_notification(body) == Notification((replace(UPLOAD, uploader="123456789012"),))
     [upload] = read_notification(body).uploads
     assert upload.execution_name == read(record())[0].execution_name
-    without_version = {"version-id": None, "versionId": None}
+    without_version: dict[str, Any] = {"version-id": None, "versionId": None}
     [unversioned] = read_notification(event(**without_version)).uploads
     assert unversioned.version_id is None
     assert unversioned.execution_name == read(record(versionId=None))[0].execution_name
 
 
 @pytest.mark.parametrize("key", ["a+b.csv", "a%20b.csv", "q?versionId=x.csv", "%E9.csv"])
-def test_a_key_from_eventbridge_stays_as_it_is(key):
+def test_a_key_from_eventbridge_stays_as_it_is(key: str) -> None:
     assert [upload.key for upload in read_notification(event(key=key)).uploads] == [key]
 
 
-def test_what_else_happens_to_objects_is_passed_over():
+def test_what_else_happens_to_objects_is_passed_over() -> None:
     """As other event names of a notification are."""
     for other in ("Object Deleted", "Object Tags Added", "Object Restore Completed"):
         assert read_notification(event(other)) == Notification()
@@ -191,7 +194,7 @@ def test_what_else_happens_to_objects_is_passed_over():
         (from_sns(event(key="")), "no bucket and key"),
     ],
 )
-def test_other_messages_of_sns_and_eventbridge_are_problems(body, words):
+def test_other_messages_of_sns_and_eventbridge_are_problems(body: Any, words: str) -> None:
     notification = read_notification(body)
     assert notification.uploads == ()
     [problem] = notification.problems
@@ -200,11 +203,11 @@ def test_other_messages_of_sns_and_eventbridge_are_problems(body, words):
 
 
 @pytest.mark.parametrize("version", ["null", None])
-def test_no_version_is_none(version):
+def test_no_version_is_none(version: str | None) -> None:
     assert read(record(versionId=version)) == [replace(UPLOAD, version_id=None)]
 
 
-def test_what_an_event_may_lack_is_none():
+def test_what_an_event_may_lack_is_none() -> None:
     bare = {
         "eventName": "ObjectCreated:Put",
         "s3": {"bucket": {"name": "uploads"}, "object": {"key": "a.csv"}},
@@ -229,18 +232,18 @@ def test_what_an_event_may_lack_is_none():
         '{"Records": [{"eventName": "ObjectCreated:Put"}]}',
         '{"Records": [{"eventName": 7}]}',
         json.dumps({"Records": [record() | {"s3": {"bucket": {"name": "uploads"}}}]}),
-        json.dumps({"Records": [record(key=None)]}),
+        json.dumps({"Records": [record(key=cast(Any, None))]}),
         json.dumps({"Records": [record(key="")]}),
         "[" * 100_000,
     ],
 )
-def test_anything_else_is_unreadable(body):
+def test_anything_else_is_unreadable(body: Any) -> None:
     notification = read_notification(body)
     assert notification.uploads == ()
     assert len(notification.problems) == 1
 
 
-def test_the_input_has_all_but_the_sequencer():
+def test_the_input_has_all_but_the_sequencer() -> None:
     assert UPLOAD.execution_input == {
         "bucket": UPLOAD.bucket,
         "key": UPLOAD.key,
@@ -261,19 +264,19 @@ def test_the_input_has_all_but_the_sequencer():
         ("x" * 500 + "/tail.csv", "x" * 48 + "-tail-csv"),
     ],
 )
-def test_a_name_is_the_keys_readable_tail_and_a_hash(key, tail):
+def test_a_name_is_the_keys_readable_tail_and_a_hash(key: str, tail: str) -> None:
     name = execution_name("uploads", key, "v1")
     assert NAME.fullmatch(name)
     assert re.fullmatch(re.escape(tail) + "-[0-9a-f]{16}", name)
 
 
-def test_a_name_leaves_room_for_the_suffix_of_a_replay():
+def test_a_name_leaves_room_for_the_suffix_of_a_replay() -> None:
     name = execution_name("uploads", "x" * 1024, "v1")
     assert len(name) == 74
     assert len(f"{name}-r9999") <= 80
 
 
-def test_names_differ_by_bucket_key_and_version():
+def test_names_differ_by_bucket_key_and_version() -> None:
     names = {
         execution_name(bucket, key, version)
         for bucket in ("one", "two")
@@ -283,11 +286,13 @@ def test_names_differ_by_bucket_key_and_version():
     assert len(names) == 16
 
 
-def test_with_a_version_neither_etag_nor_sequencer_matters():
-    assert UPLOAD.execution_name == execution_name(UPLOAD.bucket, UPLOAD.key, UPLOAD.version_id)
+def test_with_a_version_neither_etag_nor_sequencer_matters() -> None:
+    assert UPLOAD.execution_name == execution_name(
+        UPLOAD.bucket, UPLOAD.key, str(UPLOAD.version_id)
+    )
 
 
-def test_without_versions_both_do():
+def test_without_versions_both_do() -> None:
     names = {
         execution_name("uploads", "a.csv", None, etag, sequencer)
         for etag in ("e1", "e2", None)
@@ -296,11 +301,11 @@ def test_without_versions_both_do():
     assert len(names) == 9
 
 
-def test_a_load_is_named_as_the_execution_of_its_upload():
-    assert UPLOAD.execution_name == load_id(UPLOAD.bucket, UPLOAD.key, UPLOAD.version_id)
+def test_a_load_is_named_as_the_execution_of_its_upload() -> None:
+    assert UPLOAD.execution_name == load_id(UPLOAD.bucket, UPLOAD.key, str(UPLOAD.version_id))
 
 
-def test_loads_of_other_contents_keys_and_buckets_have_other_names():
+def test_loads_of_other_contents_keys_and_buckets_have_other_names() -> None:
     ids = {
         load_id(bucket, key, identity)
         for bucket in ("uploads", "tills")
@@ -311,20 +316,20 @@ def test_loads_of_other_contents_keys_and_buckets_have_other_names():
 
 
 @pytest.mark.parametrize("key", ["a.csv", "x" * 500, "日本"])
-def test_a_start_by_hand_is_named_readably_and_for_its_second(key):
+def test_a_start_by_hand_is_named_readably_and_for_its_second(key: str) -> None:
     name = manual_execution_name("uploads", key, datetime(2025, 11, 24, 9, 0, 7, tzinfo=UTC))
     assert re.fullmatch(r"[0-9A-Za-z_-]+-[0-9a-f]{4}-20251124T090007Z", name)
     assert len(name) <= 80
 
 
-def test_starts_by_hand_of_two_objects_with_one_readable_name_differ():
+def test_starts_by_hand_of_two_objects_with_one_readable_name_differ() -> None:
     now = datetime(2025, 11, 24, tzinfo=UTC)
     assert manual_execution_name("uploads", "a+b.csv", now) != manual_execution_name(
         "uploads", "a-b.csv", now
     )
 
 
-def test_a_forced_load_is_another_one_for_each_execution_and_the_same_for_its_replays():
+def test_a_forced_load_is_another_one_for_each_execution_and_the_same_for_its_replays() -> None:
     load = load_id("uploads", "a.csv", "v1")
     first = forced_load_id(load, "a-csv-0a1b-20251124T090007Z")
     assert first == forced_load_id(load, "a-csv-0a1b-20251124T090007Z")

@@ -2,7 +2,9 @@
 
 import io
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import (
@@ -22,23 +24,24 @@ CONTENT = bytes(range(256)) * 40
 SOURCE = PinnedObject("uploads", "a.csv", "v1", "etag-1", len(CONTENT))
 
 
-def failure(status, code="Failed"):
+def failure(status: Any, code: str = "Failed") -> Any:
     return ClientError(
-        {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "GetObject"
+        {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item] # what is read of it
+        "GetObject",
     )
 
 
 class Raw(io.BytesIO):
     """A connection that breaks after ``whole`` bytes, as urllib3 reports it."""
 
-    def __init__(self, content, whole=None):
+    def __init__(self, content: Any, whole: Any = None) -> None:
         super().__init__(content)
         self._whole = len(content) if whole is None else whole
 
-    def read(self, amount=-1):
+    def read(self, amount: int | None = -1) -> bytes:
         if self._whole <= 0 and self.tell() < len(self.getvalue()):
             raise ProtocolError("Connection broken")
-        block = super().read(min(amount, self._whole) if amount >= 0 else self._whole)
+        block = super().read(min(amount, self._whole) if amount and amount >= 0 else self._whole)
         self._whole -= len(block)
         return block
 
@@ -47,13 +50,13 @@ class S3:
     """An S3 client. ``breaks`` gives for each request in turn after how many bytes its body
     breaks; later ones are whole. An exception in it is raised by the request itself."""
 
-    def __init__(self, *breaks, ignore_range=False):
+    def __init__(self, *breaks: Any, ignore_range: bool = False) -> None:
         self.breaks = list(breaks)
         self.ignore_range = ignore_range
-        self.requests = []
-        self.bodies = []
+        self.requests: list[dict[str, Any]] = []
+        self.bodies: list[Raw] = []
 
-    def get_object(self, **arguments):
+    def get_object(self, **arguments: Any) -> dict[str, Any]:
         self.requests.append(arguments)
         assert len(self.requests) < 50, "endless"
         whole = self.breaks.pop(0) if self.breaks else None
@@ -69,11 +72,13 @@ class S3:
         }
 
     @property
-    def ranges(self):
+    def ranges(self) -> list[Any]:
         return [request["Range"] for request in self.requests]
 
 
-def read(s3, start=0, end=SOURCE.size, source=SOURCE, block_size=1000):
+def read(
+    s3: Any, start: int = 0, end: Any = SOURCE.size, source: Any = SOURCE, block_size: int = 1000
+) -> list[Any]:
     return list(read_blocks(s3, source, start, end, block_size))
 
 
@@ -81,20 +86,20 @@ def read(s3, start=0, end=SOURCE.size, source=SOURCE, block_size=1000):
 @pytest.mark.parametrize(
     ("start", "end"), [(0, len(CONTENT)), (0, 1), (999, 1001), (3000, 3000), (5000, 9999)]
 )
-def test_a_half_open_range_is_read_in_blocks(start, end, ignore_range):
+def test_a_half_open_range_is_read_in_blocks(start: int, end: int, ignore_range: bool) -> None:
     blocks = read(S3(ignore_range=ignore_range), start, end)
     assert b"".join(blocks) == CONTENT[start:end]
     assert all(0 < len(block) <= 1000 for block in blocks)
 
 
-def test_nothing_is_asked_for_an_empty_range():
+def test_nothing_is_asked_for_an_empty_range() -> None:
     s3 = S3()
     assert read(s3, 5, 5) == []
     assert s3.requests == []
 
 
 @pytest.mark.parametrize("version", ["v1", None])
-def test_every_request_is_pinned(version):
+def test_every_request_is_pinned(version: str | None) -> None:
     s3 = S3(500)
     source = PinnedObject("uploads", "a.csv", version, "etag-1", len(CONTENT))
     read(s3, 100, 2000, source)
@@ -105,59 +110,59 @@ def test_every_request_is_pinned(version):
         assert request.get("VersionId") == version
 
 
-def test_the_range_asked_for_is_half_open():
+def test_the_range_asked_for_is_half_open() -> None:
     s3 = S3()
     read(s3, 100, 200)
     assert s3.ranges == ["bytes=100-199"]
 
 
-def test_a_broken_stream_is_continued_at_its_offset():
+def test_a_broken_stream_is_continued_at_its_offset() -> None:
     s3 = S3(2500, 700)
     assert b"".join(read(s3, 100, 9000)) == CONTENT[100:9000]
     assert s3.ranges == ["bytes=100-8999", "bytes=2600-8999", "bytes=3300-8999"]
 
 
-def test_a_broken_stream_is_continued_though_the_server_ignores_range():
+def test_a_broken_stream_is_continued_though_the_server_ignores_range() -> None:
     s3 = S3(2500, 3000, ignore_range=True)
     assert b"".join(read(s3, 100, 9000)) == CONTENT[100:9000]
     assert s3.ranges == ["bytes=100-8999", "bytes=2500-8999", "bytes=3000-8999"]
 
 
-def test_every_body_is_closed():
+def test_every_body_is_closed() -> None:
     s3 = S3(2500, ignore_range=True)
     read(s3, 100, 5000)
     assert [body.closed for body in s3.bodies] == [True, True]
 
 
-def test_a_reader_that_stops_early_closes_the_body():
+def test_a_reader_that_stops_early_closes_the_body() -> None:
     s3 = S3()
-    blocks = read_blocks(s3, SOURCE, 0, len(CONTENT), 1000)
+    blocks = read_blocks(cast(Any, s3), SOURCE, 0, len(CONTENT), 1000)
     next(blocks)
     blocks.close()
     assert s3.bodies[0].closed
 
 
-def test_it_gives_up_after_breaks_in_a_row_without_a_byte():
+def test_it_gives_up_after_breaks_in_a_row_without_a_byte() -> None:
     s3 = S3(*[0] * 49)
     with pytest.raises(ResponseStreamingError):
         read(s3)
     assert len(s3.requests) == 6
 
 
-def test_breaks_between_which_bytes_came_are_not_in_a_row():
+def test_breaks_between_which_bytes_came_are_not_in_a_row() -> None:
     s3 = S3(*[0, 0, 0, 0, 500] * 4)
     assert b"".join(read(s3)) == CONTENT
 
 
-def test_bodies_that_end_early_without_an_error_are_breaks_too():
+def test_bodies_that_end_early_without_an_error_are_breaks_too() -> None:
     """Otherwise the reader would ask for ever."""
     s3 = S3()
     original = s3.get_object
 
-    def without_length(**arguments):
-        return original(**arguments) | {"Body": StreamingBody(io.BytesIO(b""), None)}
+    def without_length(**arguments: Any) -> Any:
+        return original(**arguments) | {"Body": StreamingBody(io.BytesIO(b""), cast(Any, None))}
 
-    s3.get_object = without_length
+    s3.get_object = without_length  # type: ignore[method-assign] # for this test only
     with pytest.raises(BotoCoreError):
         read(s3)
     assert len(s3.requests) == 6
@@ -167,7 +172,7 @@ def test_bodies_that_end_early_without_an_error_are_breaks_too():
     ("status", "error"), [(412, ObjectChanged), (404, ObjectGone), (405, ObjectGone)]
 )
 @pytest.mark.parametrize("at_once", [True, False])
-def test_an_object_that_is_another_or_gone_is_told(status, error, at_once):
+def test_an_object_that_is_another_or_gone_is_told(status: int, error: Any, at_once: bool) -> None:
     s3 = S3(failure(status)) if at_once else S3(500, failure(status))
     with pytest.raises(error, match=r"uploads/a\.csv"):
         read(s3)
@@ -182,7 +187,7 @@ def test_an_object_that_is_another_or_gone_is_told(status, error, at_once):
     ],
     ids=["denied", "slow down", "unreachable"],
 )
-def test_what_the_sdk_could_not_cure_is_raised(error):
+def test_what_the_sdk_could_not_cure_is_raised(error: Any) -> None:
     s3 = S3(error)
     with pytest.raises(type(error)):
         read(s3)
@@ -194,17 +199,23 @@ class ManyRanges:
     starts there; ``broken`` bodies break once after so many bytes. The first ``together`` requests
     are answered when all of them have come."""
 
-    def __init__(self, failures=None, broken=None, together=1, ignore_range=False):
+    def __init__(
+        self,
+        failures: Any = None,
+        broken: Any = None,
+        together: int = 1,
+        ignore_range: bool = False,
+    ) -> None:
         self.failures = failures or {}
         self.broken = broken or {}
         self.ignore_range = ignore_range
-        self.requests = []
-        self.bodies = []
+        self.requests: list[dict[str, Any]] = []
+        self.bodies: list[Raw] = []
         self._together = together
         self._lock = threading.Lock()
         self._gate = threading.Barrier(together)
 
-    def get_object(self, **arguments):
+    def get_object(self, **arguments: Any) -> dict[str, Any]:
         with self._lock:
             self.requests.append(arguments)
             early = len(self.requests) <= self._together
@@ -222,16 +233,18 @@ class ManyRanges:
         }
 
 
-def read_many(s3, start=0, end=SOURCE.size, range_size=1000, ranges=4):
+def read_many(
+    s3: Any, start: int = 0, end: Any = SOURCE.size, range_size: int = 1000, ranges: int = 4
+) -> Any:
     return read_ahead(s3, SOURCE, start, end, range_size=range_size, ranges=ranges)
 
 
-def threads_left():
+def threads_left() -> list[Any]:
     return [one.name for one in threading.enumerate() if one.name.startswith("read-ahead")]
 
 
 @pytest.mark.parametrize("end", [5000, 5001, 5999, len(CONTENT)])
-def test_ranges_read_ahead_are_the_whole_in_order(end):
+def test_ranges_read_ahead_are_the_whole_in_order(end: int) -> None:
     s3 = ManyRanges()
     assert b"".join(read_many(s3, 10, end)) == CONTENT[10:end]
     assert threads_left() == []
@@ -245,7 +258,7 @@ def test_ranges_read_ahead_are_the_whole_in_order(end):
 
 
 @pytest.mark.parametrize("start", [0, 10])
-def test_a_server_that_ignores_range_is_asked_once_more_for_all_that_is_left(start):
+def test_a_server_that_ignores_range_is_asked_once_more_for_all_that_is_left(start: int) -> None:
     """MiniStack does, and would send the whole file for each range."""
     s3 = ManyRanges(ignore_range=True)
     assert b"".join(read_many(s3, start, 9000)) == CONTENT[start:9000]
@@ -255,13 +268,13 @@ def test_a_server_that_ignores_range_is_asked_once_more_for_all_that_is_left(sta
     assert all(body.closed for body in s3.bodies)
 
 
-def test_ranges_are_read_at_the_same_time():
+def test_ranges_are_read_at_the_same_time() -> None:
     """None of the first four is answered before all four are asked for."""
     assert b"".join(read_many(ManyRanges(together=4))) == CONTENT
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000])
-def test_what_fits_into_one_range_is_read_by_one_request_without_a_thread(size):
+def test_what_fits_into_one_range_is_read_by_one_request_without_a_thread(size: int) -> None:
     s3 = ManyRanges()
     blocks = []
     for block in read_many(s3, 5, 5 + size):
@@ -271,7 +284,7 @@ def test_what_fits_into_one_range_is_read_by_one_request_without_a_thread(size):
     assert len(s3.requests) == min(size, 1)
 
 
-def test_no_more_is_read_ahead_than_was_asked_for():
+def test_no_more_is_read_ahead_than_was_asked_for() -> None:
     s3 = ManyRanges()
     taken = 0
     for block in read_many(s3, ranges=3):
@@ -280,7 +293,7 @@ def test_no_more_is_read_ahead_than_was_asked_for():
     assert taken == len(CONTENT)
 
 
-def test_a_range_that_breaks_is_continued_at_its_offset():
+def test_a_range_that_breaks_is_continued_at_its_offset() -> None:
     s3 = ManyRanges(broken={0: 300, 3000: 999})
     assert b"".join(read_many(s3)) == CONTENT
     asked = [request["Range"] for request in s3.requests]
@@ -296,7 +309,9 @@ def test_a_range_that_breaks_is_continued_at_its_offset():
         ({10_000: failure(503, "SlowDown")}, ClientError),
     ],
 )
-def test_an_error_comes_in_its_turn_and_leaves_no_thread(failed, error):
+def test_an_error_comes_in_its_turn_and_leaves_no_thread(
+    failed: dict[int, Any], error: Any
+) -> None:
     s3 = ManyRanges(failures=failed, together=4)
     got = []
     with pytest.raises(error):
@@ -306,7 +321,7 @@ def test_an_error_comes_in_its_turn_and_leaves_no_thread(failed, error):
     assert all(body.closed for body in s3.bodies)
 
 
-def test_a_consumer_that_stops_early_leaves_no_thread():
+def test_a_consumer_that_stops_early_leaves_no_thread() -> None:
     s3 = ManyRanges(together=4)
     blocks = read_many(s3)
     next(blocks)
@@ -317,24 +332,24 @@ def test_a_consumer_that_stops_early_leaves_no_thread():
     assert len(s3.requests) == 4
 
 
-def test_ranges_still_being_read_are_given_up_when_an_earlier_one_fails():
+def test_ranges_still_being_read_are_given_up_when_an_earlier_one_fails() -> None:
     size = 2_000_000
     underway = threading.Event()
     served = 0
 
     class Slow:
-        def iter_chunks(self, _):
+        def iter_chunks(self, _: Any) -> Iterator[Any]:
             nonlocal served
             while served < size:
                 served += 1
                 yield b"x"
                 underway.set()
 
-        def close(self):
+        def close(self) -> None:
             pass
 
     class OneFails:
-        def get_object(self, **arguments):
+        def get_object(self, **arguments: Any) -> dict[str, Any]:
             if arguments["Range"].startswith("bytes=0-"):
                 assert underway.wait(timeout=10)
                 raise failure(404)
@@ -348,64 +363,71 @@ def test_ranges_still_being_read_are_given_up_when_an_earlier_one_fails():
 class Heads:
     """An S3 client that answers HeadObject."""
 
-    def __init__(self, answer):
+    def __init__(self, answer: Any) -> None:
         self.answer = answer
-        self.requests = []
+        self.requests: list[dict[str, Any]] = []
 
-    def head_object(self, **arguments):
+    def head_object(self, **arguments: Any) -> Any:
         self.requests.append(arguments)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
 
 
-def head(**more):
+def pinned(s3: Any, *arguments: Any) -> Any:
+    """`pin` with a client that only resembles boto3's."""
+    return pin(s3, *arguments)
+
+
+def head(**more: Any) -> Any:
     return {"ETag": '"etag-1"', "ContentLength": 7, "LastModified": STORED_AT} | more
 
 
-def test_without_a_version_the_newest_one_is_pinned():
+def test_without_a_version_the_newest_one_is_pinned() -> None:
     s3 = Heads(head(VersionId="v9"))
-    assert pin(s3, "uploads", "a.csv", None, None).pinned == PinnedObject(
+    assert pinned(s3, "uploads", "a.csv", None, None).pinned == PinnedObject(
         "uploads", "a.csv", "v9", "etag-1", 7
     )
     assert s3.requests == [{"Bucket": "uploads", "Key": "a.csv", "ChecksumMode": "ENABLED"}]
 
 
-def test_the_version_asked_for_is_pinned():
+def test_the_version_asked_for_is_pinned() -> None:
     s3 = Heads(head(VersionId="v1"))
-    assert pin(s3, "uploads", "a.csv", "v1", "etag-1").pinned.version_id == "v1"
+    assert pinned(s3, "uploads", "a.csv", "v1", "etag-1").pinned.version_id == "v1"
     assert s3.requests[0]["VersionId"] == "v1"
 
 
 @pytest.mark.parametrize("more", [{}, {"VersionId": "null"}], ids=["unversioned", "suspended"])
-def test_a_bucket_without_versions_pins_by_etag_alone(more):
-    assert pin(Heads(head(**more)), "uploads", "a.csv", None, "etag-1").pinned.version_id is None
+def test_a_bucket_without_versions_pins_by_etag_alone(more: dict[str, Any]) -> None:
+    assert pinned(Heads(head(**more)), "uploads", "a.csv", None, "etag-1").pinned.version_id is None
 
 
-def test_another_etag_than_asked_for_is_a_change():
+def test_another_etag_than_asked_for_is_a_change() -> None:
     with pytest.raises(ObjectChanged, match=r"uploads/a\.csv"):
-        pin(Heads(head()), "uploads", "a.csv", None, "etag-0")
+        pinned(Heads(head()), "uploads", "a.csv", None, "etag-0")
 
 
 @pytest.mark.parametrize("status", [404, 405])
-def test_no_object_or_a_delete_marker_is_gone(status):
+def test_no_object_or_a_delete_marker_is_gone(status: int) -> None:
     with pytest.raises(ObjectGone, match=r"uploads/a\.csv"):
-        pin(Heads(failure(status)), "uploads", "a.csv", "v1", None)
+        pinned(Heads(failure(status)), "uploads", "a.csv", "v1", None)
 
 
-def test_forbidden_is_not_gone():
+def test_forbidden_is_not_gone() -> None:
     with pytest.raises(ClientError):
-        pin(Heads(failure(403)), "uploads", "a.csv", "v1", None)
+        pinned(Heads(failure(403)), "uploads", "a.csv", "v1", None)
 
 
-def test_a_version_is_its_own_identity():
+def test_a_version_is_its_own_identity() -> None:
     answers = (head(VersionId="v1"), head(VersionId="v1", LastModified=STORED_AT + timedelta(1)))
-    states = [pin(Heads(one), "uploads", "a.csv", None, None) for one in answers]
+    states = [pinned(Heads(one), "uploads", "a.csv", None, None) for one in answers]
     assert [state.identity for state in states] == ["v1", "v1"]
 
 
 @pytest.mark.parametrize("more", [{}, {"VersionId": "null"}], ids=["unversioned", "suspended"])
-def test_without_versions_the_same_bytes_stored_again_are_another_object(more):
+def test_without_versions_the_same_bytes_stored_again_are_another_object(
+    more: dict[str, Any],
+) -> None:
     """What was loaded of it in between may be another content."""
     answers = (
         head(**more),
@@ -414,7 +436,7 @@ def test_without_versions_the_same_bytes_stored_again_are_another_object(more):
         head(**more, ETag='"etag-2"'),
     )
     first, same, later, other = (
-        pin(Heads(one), "uploads", "a.csv", None, None).identity for one in answers
+        pinned(Heads(one), "uploads", "a.csv", None, None).identity for one in answers
     )
     assert first == same
     assert len({first, later, other}) == 3
@@ -445,5 +467,7 @@ PARTS = {"ChecksumSHA256": "AAAA-2", "ChecksumType": "COMPOSITE"}
         ({"ETag": f'"{MD5}-2"', **PARTS}, None),
     ],
 )
-def test_only_what_is_the_same_for_the_same_bytes_is_a_fingerprint(answer, fingerprint):
-    assert pin(Heads(head(**answer)), "uploads", "a.csv", None, None).fingerprint == fingerprint
+def test_only_what_is_the_same_for_the_same_bytes_is_a_fingerprint(
+    answer: dict[str, Any], fingerprint: str | None
+) -> None:
+    assert pinned(Heads(head(**answer)), "uploads", "a.csv", None, None).fingerprint == fingerprint

@@ -2,6 +2,7 @@
 
 import itertools
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,6 @@ from hypothesis import strategies as st
 
 from ingestion.csv_files.key_digests import key_digest
 from ingestion.csv_files.rows import COLUMNS
-from ingestion.dynamodb import responses
 from ingestion.dynamodb.transport import Reply
 from ingestion.ledger.chunks import ChunkProgress
 from ingestion.s3.refused_rows import PartWriter, Series
@@ -51,7 +51,9 @@ def chunk(written: int, *rounds: tuple[float, float]) -> ChunkProgress:
         ([chunk(100, (0, 10)), chunk(900)], 10),  # the second is of an earlier release
     ],
 )
-def test_rows_a_second_are_those_of_the_time_in_which_a_chunk_was_written(chunks, rate):
+def test_rows_a_second_are_those_of_the_time_in_which_a_chunk_was_written(
+    chunks: list[Any], rate: int | None
+) -> None:
     assert rows_per_second(chunks) == rate
 
 
@@ -59,7 +61,7 @@ ROUND = st.tuples(st.integers(0, 60), st.integers(0, 20)).map(lambda one: (one[0
 
 
 @given(st.lists(st.tuples(st.integers(0, 10_000), st.lists(ROUND, min_size=1, max_size=3))))
-def test_the_time_is_that_of_each_second_counted_once(chunks):
+def test_the_time_is_that_of_each_second_counted_once(chunks: Any) -> None:
     made = [chunk(written, *rounds) for written, rounds in chunks]
     seconds = {
         second for _, rounds in chunks for first, last in rounds for second in range(first, last)
@@ -68,9 +70,9 @@ def test_the_time_is_that_of_each_second_counted_once(chunks):
     assert rows_per_second(made) == (round(written / len(seconds)) if seconds else None)
 
 
-def test_each_round_adds_its_throttles_and_its_times():
+def test_each_round_adds_its_throttles_and_its_times() -> None:
     digest = key_digest("00")
-    refused = PartWriter(None, "work", Series("a-"))
+    refused = PartWriter(cast(Any, None), "work", Series("a-"))
     first = Tally(ChunkProgress(0, 0, 9, 0), digest, refused, refused).progress(
         throttles=3, times=[at(0), at(5)], finished=None
     )
@@ -98,8 +100,8 @@ class ThrottlingTable(TableInMemory):
             self._refusals = 2
 
 
-def test_the_report_tells_throttles_and_rows_a_second(monkeypatch):
-    monkeypatch.setattr(responses.random, "uniform", lambda shortest, longest: 0)
+def test_the_report_tells_throttles_and_rows_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda shortest, longest: 0)
     rows = [f"T{at},Tea,B1,2026-01-31T00:00,,1,Lyon" for at in range(30)]
     stack = StackInMemory(chunk_size=400, table=ThrottlingTable())
     seconds = itertools.count(START.timestamp())

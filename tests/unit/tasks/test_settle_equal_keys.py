@@ -10,7 +10,7 @@ import csv
 import io
 import itertools
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -197,7 +197,7 @@ def good(key: int, quantity: int) -> str:
     return f"T{key},Tea,B1,2026-01-31T00:00,,{quantity},Lyon\n"
 
 
-def numbered(keys: list[int | None]) -> str:
+def numbered(keys: Sequence[int | None]) -> str:
     """Rows with these keys, each with a quantity of its own; None is a row that is refused."""
     rows = (good(key, at) if key is not None else "x,y\n" for at, key in enumerate(keys))
     return HEADER + "".join(rows)

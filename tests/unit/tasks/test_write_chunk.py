@@ -4,6 +4,7 @@ table and the refused rows are those of a plain reading of the file, and no roun
 import csv
 import io
 from array import array
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +18,6 @@ from ingestion.csv_files.item_json import escape
 from ingestion.csv_files.key_digests import key_digest
 from ingestion.csv_files.rows import COLUMNS
 from ingestion.csv_files.sections import read_sections
-from ingestion.dynamodb import responses
 from ingestion.errors import NoProgress, TableUnreachable
 from ingestion.ledger.chunks import ChunkProgress, Chunks
 from ingestion.ledger.claims import Claims
@@ -199,18 +199,20 @@ ANSWERS = st.lists(
 
 
 @pytest.fixture(autouse=True, scope="module")
-def small_pages_and_longest_pauses():
+def small_pages_and_longest_pauses() -> Iterator[Any]:
     """Pages of some batches each, so that rounds end in the middle of one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ingestion.tasks.chunk_rows.PAGE_SIZE", 3_000)
         patch.setattr("ingestion.s3.refused_rows.MAX_PART_BYTES", 200)
-        patch.setattr(responses.random, "uniform", lambda shortest, longest: longest)
+        patch.setattr("random.uniform", lambda shortest, longest: longest)
         yield
 
 
 @given(RECORDS, ANSWERS, st.sampled_from([0.5, 3, 30]), st.integers(1, 4))
 @settings(deadline=None, max_examples=60)
-def test_however_often_it_is_interrupted_no_row_is_lost(records, given_answers, takes, in_flight):
+def test_however_often_it_is_interrupted_no_row_is_lost(
+    records: Any, given_answers: Any, takes: Any, in_flight: Any
+) -> None:
     check(Rows(records), RefusingTable(takes, list(given_answers)), 5.0, in_flight)
 
 
@@ -218,11 +220,13 @@ def test_however_often_it_is_interrupted_no_row_is_lost(records, given_answers, 
 @pytest.mark.timeout(600)
 @given(RECORDS, ANSWERS, st.sampled_from([0.1, 0.5, 3, 30]), st.integers(1, 9))
 @settings(deadline=None, max_examples=2_000)
-def test_however_often_it_is_interrupted_at_length(records, given_answers, takes, in_flight):
+def test_however_often_it_is_interrupted_at_length(
+    records: Any, given_answers: Any, takes: Any, in_flight: Any
+) -> None:
     check(Rows(records), RefusingTable(takes, list(given_answers)), 5.0, in_flight)
 
 
-def test_a_chunk_of_many_rounds():
+def test_a_chunk_of_many_rounds() -> None:
     """Each round acknowledges two batches: one is in flight when the time is up, and one is sent
     behind it. Equal keys stand far apart."""
     records = [(f"T{at % 90},Tea,B1,2026-01-31T00:00,,{at},Lyon", True) for at in range(300)]
@@ -233,7 +237,7 @@ def test_a_chunk_of_many_rounds():
     assert (progress.rows_written, progress.rows_superseded, progress.rows_refused) == (90, 210, 1)
 
 
-def test_refused_rows_behind_what_is_acknowledged_are_left_to_the_next_round():
+def test_refused_rows_behind_what_is_acknowledged_are_left_to_the_next_round() -> None:
     """In each round one batch finds the table broken to the end, and pages behind it are read."""
     records = [
         ("x,y", False) if at % 5 == 4 else (f"T{at % 700},Tea,B1,2026-01-31T00:00,,{at},Lyon", True)
@@ -247,7 +251,7 @@ def test_refused_rows_behind_what_is_acknowledged_are_left_to_the_next_round():
     assert len(progress.rounds) >= 3
 
 
-def test_going_back_forgets_the_refused_rows_behind_the_place_and_no_others():
+def test_going_back_forgets_the_refused_rows_behind_the_place_and_no_others() -> None:
     """In a second round: five rows were refused in the first."""
     reader = PageReader(ACCEPTED.columns, 7, b",", ("ticket_id", "product"))
     first, second = [
@@ -284,7 +288,7 @@ def test_going_back_forgets_the_refused_rows_behind_the_place_and_no_others():
     assert (reached.rows_accepted, reached.rows_refused) == (5, 7)
 
 
-def test_a_table_that_throttles_is_given_up_in_time_for_the_checkpoint():
+def test_a_table_that_throttles_is_given_up_in_time_for_the_checkpoint() -> None:
     rows = Rows([(f"T{at},Tea,B1,2026-01-31T00:00,,1,", True) for at in range(30)])
     table = SlowTable(1, [0, *[THROTTLED] * 40])
     progress = write(rows, table, 5.0, in_flight=2)

@@ -1,0 +1,69 @@
+"""Sockets and relations of processes on this machine, read from /proc."""
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+LISTENING = "0A"
+
+
+def listening_addresses(pids: Iterable[int]) -> list[str]:
+    """The local address of each TCP socket on which one of the processes listens, as hexadecimal
+    `ADDRESS:PORT`; 127.0.0.1 is `0100007F` on little-endian machines."""
+    sockets = {one for pid in pids for one in _sockets_of(pid)}
+    return [
+        local
+        for local, state, inode in _connections()
+        if state == LISTENING and f"socket:[{inode}]" in sockets
+    ]
+
+
+def process_at(port: int) -> int | None:
+    """The process whose end of a connection on the loopback has this port."""
+    wanted = {
+        f"socket:[{inode}]"
+        for local, _, inode in _connections()
+        if int(local.rpartition(":")[2], 16) == port
+    }
+    return next((pid for pid in _pids() if wanted & _sockets_of(pid)), None)
+
+
+def parent_of(pid: int) -> int:
+    # The parent is the second field behind the command, which may hold anything.
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+def with_descendants(pid: int) -> set[int]:
+    children: dict[int, list[int]] = {}
+    for other in _pids():
+        with contextlib.suppress(OSError):  # a process that has ended meanwhile
+            children.setdefault(parent_of(other), []).append(other)
+    found, left = {pid}, [pid]
+    while left:
+        new = children.get(left.pop(), [])
+        found.update(new)
+        left += new
+    return found
+
+
+def _pids() -> Iterator[int]:
+    return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal())
+
+
+def _sockets_of(pid: int) -> set[str]:
+    found = set()
+    with contextlib.suppress(OSError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(descriptor))
+    return found
+
+
+def _connections() -> Iterator[tuple[str, str, str]]:
+    """Local address, state and inode of each TCP socket."""
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        if Path(table).exists():
+            for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:
+                columns = line.split()
+                yield columns[1], columns[3], columns[9]
