@@ -54,14 +54,19 @@ def _readable_tail(key: str, longest: int) -> str:
     return re.sub(r"[^0-9A-Za-z_]+", "-", key)[-longest:].strip("-") or "object"
 
 
+def digests_prefix(load_id: str, generation: str) -> str:
+    """What the objects with a load's digests begin with."""
+    return f"digests/{load_id}/{generation}/"
+
+
 def digests_key(load_id: str, generation: str, index: int) -> str:
     """The object with the digests of a chunk's keys."""
-    return f"digests/{load_id}/{generation}/{index:06d}"
+    return f"{digests_prefix(load_id, generation)}{index:06d}"
 
 
 def suspects_key(load_id: str, generation: str, slab: int) -> str:
     """The object with the digests of a range of values that several chunks have."""
-    return f"digests/{load_id}/{generation}/suspects/{slab:06d}"
+    return f"{digests_prefix(load_id, generation)}suspects/{slab:06d}"
 
 
 def refused_rows_prefix(load_id: str, generation: str, index: int) -> str:

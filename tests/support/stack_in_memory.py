@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from ingestion.contracts import Chunk, ChunkTask, LoadRequest
 from ingestion.dynamodb.transport import Reply
 from ingestion.ledger.chunks import Chunks
@@ -37,6 +39,8 @@ class BucketsInMemory:
         return {"ETag": '"0123456789abcdef-2"', "ContentLength": size, "VersionId": "v1"}
 
     def get_object(self, *, Bucket: str, Key: str, Range: str = "", **_: Any) -> dict[str, Any]:
+        if (Bucket, Key) not in self.objects:
+            raise ClientError({"Error": {"Code": "NoSuchKey", "Message": Key}}, "GetObject")
         body = self.objects[Bucket, Key]
         if Range:
             first, last = map(int, Range.removeprefix("bytes=").split("-"))
@@ -54,6 +58,16 @@ class BucketsInMemory:
 
     def put_object(self, *, Bucket: str, Key: str, Body: bytes, **_: Any) -> None:
         self.objects[Bucket, Key] = Body
+
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "list_objects_v2"
+
+        def paginate(*, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:
+            for bucket, key in self.objects:
+                if bucket == Bucket and key.startswith(Prefix):
+                    yield {"Contents": [{"Key": key}]}
+
+        return SimpleNamespace(paginate=paginate)
 
     def upload_fileobj(self, file: Any, bucket: str, key: str, **_: Any) -> None:
         self.objects[bucket, key] = file.read()

@@ -3,13 +3,26 @@
 import json
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
+class ObjectExpired(Exception):
+    """An object that an earlier execution left is gone. Lifecycle rules remove plans, unpacked
+    files and digests after PlanDays."""
+
+
 def read_range(client: "S3Client", bucket: str, key: str, start: int, end: int) -> bytes:
-    """A range of an object of the work bucket, or as much of it as there is."""
-    answer = client.get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-{end - 1}")
+    """A range of an object of the work bucket, or as much of it as there is. Raises
+    ObjectExpired."""
+    try:
+        answer = client.get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-{end - 1}")
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchKey":
+            raise ObjectExpired(key) from error
+        raise
     body = answer["Body"].read()
     if answer["ResponseMetadata"]["HTTPStatusCode"] != 206:  # a server may ignore the range
         return body[start:end]
@@ -19,6 +32,12 @@ def read_range(client: "S3Client", bucket: str, key: str, start: int, end: int) 
 def read_json(client: "S3Client", bucket: str, key: str) -> Any:
     """An object of the work bucket that holds JSON."""
     return json.loads(client.get_object(Bucket=bucket, Key=key)["Body"].read())
+
+
+def list_keys(client: "S3Client", bucket: str, prefix: str) -> set[str]:
+    """The keys of the work bucket that begin with ``prefix``."""
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    return {one["Key"] for page in pages for one in page.get("Contents", [])}
 
 
 def write_json(client: "S3Client", bucket: str, key: str, value: Any) -> None:

@@ -63,10 +63,19 @@ class ChunkPages:
             first = last
             lines += page.lines
 
-    def keys_without(
+    def keys(
+        self, start: int, end: int, refused_lines: SortedNumbers
+    ) -> Iterator[list[EncodedKey]]:
+        """The keys of the accepted rows of a range but those at ``refused_lines``, which are
+        counted from the range's start."""
+        lines = 0
+        for page in self.pages(start, end):
+            yield self._keys_without(page, refused_lines, lines)
+            lines += page.lines
+
+    def _keys_without(
         self, page: Page, refused_lines: SortedNumbers, lines_before: int
     ) -> list[EncodedKey]:
-        """The keys of a page's accepted rows but those at ``refused_lines``."""
         first = lines_before + 1
         if not refused_lines.any_between(first, first + page.lines):
             return page.keys

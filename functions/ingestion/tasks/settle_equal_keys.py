@@ -29,9 +29,10 @@ from ingestion.ledger.versions import LOOK_SECONDS, Turns, WriterLease
 from ingestion.ledger.writing_times import WritingTime, writing_times
 from ingestion.names import equal_keys_folder
 from ingestion.s3.digest_files import read_open_keys, write_open_keys
-from ingestion.s3.work_bucket import read_json, write_json
+from ingestion.s3.work_bucket import ObjectExpired, read_json, write_json
 from ingestion.tasks.accounting import chunk_series
 from ingestion.tasks.chunk_rows import ChunkPages
+from ingestion.tasks.digest_restoration import restore_digests
 from ingestion.tasks.equal_keys_batch import Batch, BatchSettler, Mark, Settled
 from ingestion.tasks.suspect_search import SuspectSearch
 from ingestion.tasks.target_table import TableReplaced, TargetTable
@@ -91,7 +92,12 @@ class EqualKeySettler:
             before = self._to_go_on_with(load, held)
             state, answer = before, "settled"
             if not before.settled:
-                state, answer = self._go_on(load, before)
+                try:
+                    state, answer = self._go_on(load, before)
+                except ObjectExpired:
+                    # A replay that comes after PlanDays begins again.
+                    self._restore_digests(load)
+                    state, answer = EqualKeys(before.alone_since, step=before.step), "unsettled"
             if state != held:
                 state = replace(state, step=before.step + 1)
                 if not self._chunks.save_equal_keys(load_id, plan.generation, held, state):
@@ -155,9 +161,7 @@ class EqualKeySettler:
         times: Mapping[int, WritingTime],
     ) -> tuple[EqualKeys, str]:
         settled = self._settled(state)
-        ranges = [
-            Chunk.from_json(chunk) for chunk in read_json(self._s3, load.plan.bucket, load.plan.key)
-        ]
+        pages = self._pages(load)
         digest = key_digest(load.plan.digest_key)
         folder = equal_keys_folder(load.load_id, load.plan.generation)
         writer = BatchWriter[Mark](
@@ -180,17 +184,12 @@ class EqualKeySettler:
                         if chunk is None or index <= chunk:
                             after = state.line if index == chunk else 0
                             chunk = index
-                            pages = ChunkPages(
-                                self._s3,
-                                load.file,
-                                ranges[index],
-                                load.schema,
-                                is_last=index == load.plan.chunks - 1,
-                            )
                             progress = load.chunks[index]
                             # Rows that are refused when they are read are not met again.
                             listed = chunk_series(load.load_id, load.plan.generation, progress)[1:]
-                            settler.settle_chunk(batch, number, progress, pages, listed, after)
+                            settler.settle_chunk(
+                                batch, number, progress, pages(index), listed, after
+                            )
                     settled.open_keys.clear()
                     number, chunk = number + 1, None
         except WritingStopped as stop:
@@ -205,6 +204,25 @@ class EqualKeySettler:
                 load.lease.stray_requests()
         reached = self._save_settled(folder, state, settled, number, None, 0)
         return replace(reached, settled=True), "settled"
+
+    def _restore_digests(self, load: "_Load") -> None:
+        """Write digests again that are gone, for as long as there is time."""
+        bucket, pages = self._work_bucket, self._pages(load)
+        for _ in restore_digests(self._s3, bucket, load.load_id, load.plan, load.chunks, pages):
+            if self._is_late(load):
+                break
+
+    def _pages(self, load: "_Load") -> Callable[[int], ChunkPages]:
+        """Gives the pages of a chunk, by its index."""
+        chunks = [
+            Chunk.from_json(chunk) for chunk in read_json(self._s3, load.plan.bucket, load.plan.key)
+        ]
+
+        def pages(index: int) -> ChunkPages:
+            is_last = index == load.plan.chunks - 1
+            return ChunkPages(self._s3, load.file, chunks[index], load.schema, is_last=is_last)
+
+        return pages
 
     def _settled(self, state: EqualKeys) -> Settled:
         """What earlier calls have settled."""

@@ -192,10 +192,8 @@ class ChunkWriter:
         an earlier round. Raises WritingStopped at the deadline, or Overtaken."""
         before = tally.before
         if before.rows_read > before.rows_refused:
-            lines = 0
-            for page in pages.pages(before.start, before.next_byte):
-                tally.remember(pages.keys_without(page, refused_lines, lines))
-                lines += page.lines
+            for keys in pages.keys(before.start, before.next_byte, refused_lines):
+                tally.remember(keys)
         next_look = self._clock() + LOOK_SECONDS
         for page in pages.pages(before.next_byte, before.end):
             for first in range(0, max(1, len(page.requests)), writer.batch_items):

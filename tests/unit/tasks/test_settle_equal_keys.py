@@ -391,6 +391,29 @@ def test_digests_that_the_chunk_does_not_have_are_a_defect() -> None:
         stack.settle()
 
 
+@pytest.mark.parametrize("gone", ["/000000", "/", "/suspects/"])
+@pytest.mark.parametrize("under_way", [False, True])
+def test_a_replay_after_the_digests_have_expired(gone: str, under_way: bool) -> None:
+    """The chunks stay finished in the ledger, so nothing but Settle Equal Keys can make them again.
+    """
+    keys = [at % 30 for at in range(90)]
+    with small():
+        simulation = Simulation(numbered(keys), 8 * ROW)
+        stack = simulation.stack
+        for task in simulation.tasks:
+            simulation.call(task, Call(1, 1))
+        stack.now += CALL_SECONDS
+        if under_way:
+            stack.settler._clock = itertools.count(0, 1.0).__next__
+            assert stack.settle(CHECKPOINT_SECONDS + 12) == "unsettled"
+        prefix = f"digests/{stack.load_id}/{stack.planned.generation}{gone}"
+        for bucket, key in list(stack.buckets.objects):
+            if key.startswith(prefix):
+                del stack.buckets.objects[bucket, key]
+        assert simulation.settle() >= 1
+        check(simulation, numbered(keys))
+
+
 def test_of_two_calls_at_a_time_one_records_what_it_did() -> None:
     simulation = written()
     stack = simulation.stack
