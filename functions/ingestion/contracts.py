@@ -9,7 +9,7 @@ field that it may lack has a default here, and nowhere else; unknown fields are 
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 
 class _Contract:
@@ -180,6 +180,16 @@ class ChunkTask:
             value.get("generation", ""),
             value.get("digest_key", ""),
         )
+
+
+class RefusedRow(NamedTuple):
+    """A row that is not in the table. ``line`` is counted from the chunk's start in a part, from
+    the file's in the joined file."""
+
+    line: int
+    column: str
+    reason: str
+    raw: str
 
 
 @dataclass(frozen=True)

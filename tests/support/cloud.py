@@ -20,7 +20,7 @@ from moto import mock_aws
 from moto.backends import get_backend
 from moto.s3.models import s3_backends
 
-from ingestion.csv_files.refused_rows import RefusedRow
+from ingestion.contracts import RefusedRow
 from ingestion.generation import generation
 from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.versions import Turns

@@ -23,13 +23,12 @@ ALLOWED = {
     "ingestion.s3": "ingestion.contracts ingestion.names ingestion.errors",
     "ingestion.telemetry": "ingestion.contracts",
     "ingestion.metrics": "ingestion.telemetry",
-    "tickets.cli": "tickets.runs tickets.local tickets.sample tickets.errors ingestion.csv_files",
+    "tickets.cli": "tickets.runs tickets.local tickets.sample tickets.errors "
+    "ingestion.csv_files ingestion.contracts",
     "tickets.local": "tickets.runs tickets.errors",
     "tickets.runs": "tickets.errors ingestion.csv_files ingestion.dynamodb ingestion.ledger "
-    "ingestion.s3 ingestion.tasks ingestion.names ingestion.errors",
+    "ingestion.s3 ingestion.tasks ingestion.contracts ingestion.names ingestion.errors",
 }
-# Still to be removed.
-ALLOWED["ingestion.s3"] += " ingestion.csv_files"
 
 ALLOWED_FROM_OUTSIDE = {
     "handlers": "boto3 botocore",

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from ingestion.csv_files.refused_rows import RefusedRow
+from ingestion.contracts import RefusedRow
 from tickets.cli.console import console, new_table, print_error, print_json
 from tickets.cli.options import AsJson, EndpointUrl, ExecutionName, Profile, Region, StackName
 from tickets.cli.text import size

@@ -245,7 +245,7 @@ def _equal_keys_settled(output: dict[str, Any]) -> str:
         return "the last writers have not ended"
     if answer["state"] == "overtaken":
         return "a later version has taken over"
-    superseded = f"{count(answer['rows_superseded'], 'row')} superseded"
+    superseded = f"{count(answer['rows_superseded'], 'row')} superseded by later chunks"
     return superseded if answer["state"] == "settled" else f"{superseded} so far"
 
 

@@ -9,11 +9,12 @@ from array import array
 from collections.abc import Callable, Container, Iterable, Iterator, Set
 from typing import NamedTuple
 
+from ingestion.contracts import RefusedRow
 from ingestion.csv_files.fast_rows import Page, PageReader
 from ingestion.csv_files.item_json import EncodedKey
 from ingestion.csv_files.key_digests import Digest
 from ingestion.csv_files.records import without_line_end
-from ingestion.csv_files.refused_rows import RefusedRow, refused_row
+from ingestion.csv_files.refused_rows import refused_row
 from ingestion.csv_files.sections import Section
 
 MAX_KEYS_AT_A_TIME = 750_000

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
+from ingestion.contracts import RefusedRow
 from ingestion.csv_files.item_json import (
     EncodedKey,
     escape,
@@ -21,7 +22,7 @@ from ingestion.csv_files.layout import HeaderLine
 from ingestion.csv_files.multiline import Kind
 from ingestion.csv_files.page_fields import FieldSplitter
 from ingestion.csv_files.records import Record
-from ingestion.csv_files.refused_rows import RefusedRow, refused_row
+from ingestion.csv_files.refused_rows import refused_row
 from ingestion.csv_files.row_warnings import BLANKS, Warned, row_warnings
 from ingestion.csv_files.rows import (
     MAX_ITEM_BYTES,

@@ -4,7 +4,8 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from typing import NamedTuple
+
+from ingestion.contracts import RefusedRow
 
 MAX_RAW_BYTES = 2000
 """Bytes of a row's text that are kept."""
@@ -13,15 +14,6 @@ _LINES_AT_A_TIME = 500
 _MAX_FIELD_CHARACTERS = 1 << 24  # the csv module's own limit is 131,072
 
 HEADER = ("line", "column", "reason", "raw")
-
-
-class RefusedRow(NamedTuple):
-    """``line`` is counted from the chunk's start in a part, from the file's in the joined file."""
-
-    line: int
-    column: str
-    reason: str
-    raw: str
 
 
 def refused_row(line: int, column: str, reason: str, raw: bytes) -> RefusedRow:

@@ -13,19 +13,15 @@ import json
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ingestion.csv_files.refused_rows import RefusedRow, parse_csv
-from ingestion.s3.streams import file_object
+from ingestion.contracts import RefusedRow
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MAX_PART_BYTES = 4 * 1024 * 1024
 """A part ends with the row that makes it at least as large as this."""
-
-_BLOCK_SIZE = 64 * 1024
 
 _PARTS_AHEAD = 16
 """Parts that are fetched before they are needed: 64 MiB of memory."""
@@ -215,23 +211,13 @@ def write_manifest(
     )
 
 
-def read_refused_rows(client: "S3Client", url: str) -> Iterator[RefusedRow]:
-    """All rows that the CSV file or the manifest at ``s3://bucket/key`` lists, in the order of
-    their lines. In the CSV file, texts like formulas have an apostrophe before them."""
-    bucket, _, key = url.removeprefix("s3://").partition("/")
-    body: Any = client.get_object(Bucket=bucket, Key=key)["Body"]
-    with closing(body):
-        if key.endswith(MANIFEST_NAME):
-            yield from read_chunks(
-                client, bucket, map(_chunk_rows, json.loads(body.read())["chunks"])
-            )
-        else:
-            blocks = file_object(body.iter_chunks(_BLOCK_SIZE))
-            yield from parse_csv(io.TextIOWrapper(blocks, encoding="utf-8", newline=""))
-
-
-def _chunk_rows(chunk: dict[str, Any]) -> ChunkRows:
-    return ChunkRows(**{**chunk, "series": [Series(**series) for series in chunk["series"]]})
+def read_manifest(client: "S3Client", bucket: str, key: str) -> list[ChunkRows]:
+    """Where the rows are that a manifest lists."""
+    manifest = json.loads(_get(client, bucket, key))
+    return [
+        ChunkRows(**{**chunk, "series": [Series(**series) for series in chunk["series"]]})
+        for chunk in manifest["chunks"]
+    ]
 
 
 def _rows(body: bytes, line_offset: int) -> Iterator[RefusedRow]:

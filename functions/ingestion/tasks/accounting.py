@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from ingestion.contracts import RefusedRow
 from ingestion.csv_files.fast_rows import Page
 from ingestion.csv_files.item_json import EncodedKey
 from ingestion.csv_files.key_digests import Digest, KeyDigests
-from ingestion.csv_files.refused_rows import RefusedRow
 from ingestion.csv_files.row_warnings import Warned, Warnings, merged
 from ingestion.csv_files.sections import Section
 from ingestion.errors import AccountingError

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ingestion.contracts import Chunk, File
+from ingestion.contracts import Chunk, File, RefusedRow
 from ingestion.csv_files.fast_rows import PAGE_SIZE, Page, PageReader
 from ingestion.csv_files.item_json import EncodedKey
 from ingestion.csv_files.layout import HeaderLine, Layout
-from ingestion.csv_files.refused_rows import RefusedRow, refused_row
+from ingestion.csv_files.refused_rows import refused_row
 from ingestion.csv_files.rows import layout_of
 from ingestion.csv_files.sections import Section, read_sections
 from ingestion.csv_files.sorted_numbers import SortedNumbers

@@ -9,11 +9,11 @@ from ingestion.csv_files.sorted_numbers import SortedNumbers
 from ingestion.errors import AccountingError
 from ingestion.ledger.chunks import ChunkProgress
 from ingestion.names import digests_key, digests_prefix
-from ingestion.s3.digest_files import write_digests
 from ingestion.s3.refused_rows import read_parts
 from ingestion.s3.work_bucket import list_keys
 from ingestion.tasks.accounting import chunk_series
 from ingestion.tasks.chunk_rows import ChunkPages
+from ingestion.tasks.digest_files import write_digests
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from ingestion.contracts import RefusedRow
 from ingestion.csv_files.equal_keys import KeyedRow, rows_with
 from ingestion.csv_files.item_json import EncodedKey
 from ingestion.csv_files.key_digests import Digest
-from ingestion.csv_files.refused_rows import RefusedRow
 from ingestion.csv_files.sections import Section
 from ingestion.csv_files.shared_digests import Suspects
 from ingestion.dynamodb.batch_writer import BatchWriter, WritingStopped

@@ -9,7 +9,8 @@ from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ingestion.csv_files.refused_rows import RefusedRow, csv_lines
+from ingestion.contracts import RefusedRow
+from ingestion.csv_files.refused_rows import csv_lines
 from ingestion.errors import AccountingError
 from ingestion.s3.refused_rows import MANIFEST_NAME, ChunkRows, read_chunks, write_manifest
 from ingestion.s3.streams import file_object

@@ -28,10 +28,10 @@ from ingestion.ledger.chunks import ChunkProgress, Chunks, EqualKeys
 from ingestion.ledger.versions import LOOK_SECONDS, Turns, WriterLease
 from ingestion.ledger.writing_times import WritingTime, writing_times
 from ingestion.names import equal_keys_folder
-from ingestion.s3.digest_files import read_open_keys, write_open_keys
 from ingestion.s3.work_bucket import ObjectExpired, read_json, write_json
 from ingestion.tasks.accounting import chunk_series
 from ingestion.tasks.chunk_rows import ChunkPages
+from ingestion.tasks.digest_files import read_open_keys, write_open_keys
 from ingestion.tasks.digest_restoration import restore_digests
 from ingestion.tasks.equal_keys_batch import Batch, BatchSettler, Mark, Settled
 from ingestion.tasks.suspect_search import SuspectSearch

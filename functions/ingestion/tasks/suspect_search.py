@@ -17,8 +17,8 @@ from ingestion.csv_files.shared_digests import (
 )
 from ingestion.ledger.chunks import ChunkProgress
 from ingestion.names import digests_key, suspects_key
-from ingestion.s3.digest_files import DigestSection
 from ingestion.s3.work_bucket import read_range
+from ingestion.tasks.digest_files import DigestSection
 
 if TYPE_CHECKING:
     from array import array

@@ -21,10 +21,10 @@ from ingestion.ledger.chunks import ChunkProgress, Chunks
 from ingestion.ledger.store import timestamp
 from ingestion.ledger.versions import LOOK_SECONDS, Turns, WriterLease
 from ingestion.names import digests_key
-from ingestion.s3.digest_files import write_digests
 from ingestion.s3.refused_rows import PartWriter, read_parts
 from ingestion.tasks.accounting import Finished, Place, Tally, chunk_series
 from ingestion.tasks.chunk_rows import ChunkPages
+from ingestion.tasks.digest_files import write_digests
 from ingestion.tasks.target_table import TableReplaced, TargetTable
 
 if TYPE_CHECKING:

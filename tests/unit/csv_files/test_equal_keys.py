@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingestion.contracts import RefusedRow
 from ingestion.csv_files import equal_keys
 from ingestion.csv_files.equal_keys import superseded_rows
 from ingestion.csv_files.fast_rows import PageReader
 from ingestion.csv_files.key_digests import Digest, KeyDigests, key_digest
-from ingestion.csv_files.refused_rows import RefusedRow, refused_row
+from ingestion.csv_files.refused_rows import refused_row
 from ingestion.csv_files.rows import COLUMNS
 from ingestion.csv_files.sections import Section, read_sections
 

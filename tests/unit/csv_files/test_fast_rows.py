@@ -13,12 +13,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ingestion.contracts import RefusedRow
 from ingestion.csv_files import fast_rows
 from ingestion.csv_files.fast_rows import PAGE_SIZE, Page, PageReader
 from ingestion.csv_files.layout import HeaderLine
 from ingestion.csv_files.multiline import scan
 from ingestion.csv_files.records import BYTE_ORDER_MARK, DELIMITERS, Record
-from ingestion.csv_files.refused_rows import RefusedRow, refused_row
+from ingestion.csv_files.refused_rows import refused_row
 from ingestion.csv_files.row_warnings import row_warnings
 from ingestion.csv_files.rows import COLUMNS, Key, NoRow, Refusal, Row, RowReader
 from ingestion.csv_files.sections import Section, read_sections

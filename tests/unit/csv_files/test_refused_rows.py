@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from ingestion.contracts import RefusedRow
 from ingestion.csv_files.refused_rows import (
     HEADER,
     MAX_RAW_BYTES,
-    RefusedRow,
     csv_lines,
     refused_row,
 )

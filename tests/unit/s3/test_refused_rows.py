@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestion.csv_files.refused_rows import RefusedRow
+from ingestion.contracts import RefusedRow
 from ingestion.s3.refused_rows import (
     ChunkRows,
     PartWriter,

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from ingestion.csv_files.refused_rows import RefusedRow
+from ingestion.contracts import RefusedRow
 from ingestion.errors import AccountingError
-from ingestion.s3.refused_rows import ChunkRows, PartWriter, Series, read_refused_rows
+from ingestion.s3.refused_rows import ChunkRows, PartWriter, Series
 from ingestion.tasks.join_refused_rows import join_refused_rows
 from tests.support.stack_in_memory import WORK, BucketsInMemory
+from tickets.runs.refused_rows import listed_rows
 
 REFUSED = [RefusedRow(line, "quantity", "bad_quantity", f"T{line},é\n😀") for line in (2, 5, 9)]
 SUPERSEDED = [RefusedRow(line, "", "superseded", "=1+1") for line in (1, 7)]
@@ -75,7 +76,7 @@ def test_both_forms_are_read_back(
     monkeypatch.setattr("ingestion.tasks.join_refused_rows.MAX_JOINED_ROWS", largest)
     url = join_refused_rows(buckets, WORK, "L", two_chunks(buckets), 6)
     assert url
-    rows = list(read_refused_rows(buckets, url))
+    rows = list(listed_rows(buckets, url))
     assert [row.line for row in rows] == LINES
     assert rows[1:3] == [REFUSED[0]._replace(line=3), REFUSED[1]._replace(line=6)]
 

@@ -394,8 +394,7 @@ def test_digests_that_the_chunk_does_not_have_are_a_defect() -> None:
 @pytest.mark.parametrize("gone", ["/000000", "/", "/suspects/"])
 @pytest.mark.parametrize("under_way", [False, True])
 def test_a_replay_after_the_digests_have_expired(gone: str, under_way: bool) -> None:
-    """The chunks stay finished in the ledger, so nothing but Settle Equal Keys can make them again.
-    """
+    """The chunks stay finished in the ledger, so only Settle Equal Keys can make them again."""
     keys = [at % 30 for at in range(90)]
     with small():
         simulation = Simulation(numbered(keys), 8 * ROW)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion.csv_files.key_digests import KeyDigests
-from ingestion.s3.digest_files import (
+from ingestion.tasks.digest_files import (
     DigestSection,
     read_open_keys,
     write_digests,
