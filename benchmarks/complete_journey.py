@@ -41,7 +41,7 @@ HEADER = (
 
 
 def tickets(rows: int) -> pandas.DataFrame:
-    """The first so many lines of the year (0 for all), as text."""
+    """The first ``rows`` lines of the year (0 for all), as text."""
     data = get_data(["transactions", "products"])
     lines = data["transactions"].head(rows) if rows else data["transactions"]
     lines = lines.merge(data["products"], on="product_id", how="left", validate="many_to_one")

@@ -20,7 +20,7 @@ MAX_SEARCH = MAX_RECORD_BYTES
 """Bytes behind a multiple of the chunk size in which a plain row is looked for."""
 
 _FIRST_READ = 16 * 1024
-"""Most plain rows are found in the first so many bytes."""
+"""Bytes of the first read for a boundary; they usually hold a plain row."""
 
 
 class Boundary(NamedTuple):

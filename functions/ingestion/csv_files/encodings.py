@@ -1,4 +1,4 @@
-"""Guesses the encoding of a text that is not UTF-8, for the message to whoever made the file."""
+"""Guesses the encoding of a text that is not UTF-8, for the message that refuses the file."""
 
 import re
 import unicodedata

@@ -26,7 +26,7 @@ _BYTES_PER_SECOND = 10e6
 
 
 def finding_seconds(repeated: int, size: int) -> float:
-    """Seconds that ``superseded_rows`` takes at most: so many repeated keys in ``size`` bytes."""
+    """Seconds ``superseded_rows`` takes at most for ``repeated`` digests in ``size`` bytes."""
     readings = -(-repeated // MAX_KEYS_AT_A_TIME) + 1
     return 2 + readings * size / _BYTES_PER_SECOND
 

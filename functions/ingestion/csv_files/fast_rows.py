@@ -165,14 +165,14 @@ class PageReader:
                 yield record, _encoded(outcome.key)
 
     def part(self, page: Page, accepted: int) -> Page:
-        """The page up to the last of its first so many accepted rows."""
+        """The page up to its ``accepted``-th accepted row."""
         if not accepted:
             return Page(Section(b"", 0))
         record, _ = next(islice(self.accepted(page), accepted - 1, None))
         return self.read(page.section.before(record.end))
 
     def _read_into(self, page: Page, start: int, end: int, line: int) -> None:
-        """Read a part of the page's text that begins behind so many lines."""
+        """Read a part of the page's text. It begins after ``line`` lines of the page."""
         if start == end:
             return
         section = page.section

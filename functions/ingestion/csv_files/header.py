@@ -56,8 +56,8 @@ def examine(
     """Facts of a file that begins with ``head`` (and ends with it, if ``complete``), or why it is
     refused. ``head`` is unpacked already where the object is compressed.
 
-    ``too_many_refused`` tells whether a load fails with so many of so many rows refused. A file
-    fails here already if that many rows of its head are not UTF-8.
+    ``too_many_refused(refused, rows)`` tells whether a load with these counts fails. If the rows of
+    the head that are not UTF-8 are too many by that measure, the file is refused here.
     """
     if head in (b"", codecs.BOM_UTF8):
         return [Reason("empty_file", "The file is empty; a file needs at least a header.")]

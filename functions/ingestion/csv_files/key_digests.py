@@ -17,7 +17,7 @@ from xxhash import xxh3_64_intdigest
 from ingestion.csv_files.item_json import EncodedKey
 
 DIGEST_BITS = 62
-"""Of an array's 64: with so many, they are also the bits of a finite floating-point number."""
+"""Bits of a digest. With 62 of 64 bits, a digest is also the bit pattern of a finite float."""
 RUN_DIGESTS = 2**20
 """Digests that are sorted at a time: 32 MB as Python's floating-point numbers."""
 

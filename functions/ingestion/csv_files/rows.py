@@ -40,7 +40,7 @@ REASONS = {
     "value_too_long": "a value is longer than DynamoDB can store it",
     "bad_number": "a value that is a number in the table's key is none that DynamoDB can store",
     "refused_by_table": "DynamoDB refuses the row as invalid",
-    "superseded": "a later row of the same chunk has the same key",
+    "superseded": "a later row of the file has the same key",
 }
 """The fixed vocabulary of the refused rows file."""
 

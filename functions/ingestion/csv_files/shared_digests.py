@@ -188,5 +188,5 @@ def batches(contents: Mapping[int, Iterable[GroupPlace]], limit: int) -> Iterato
 
 
 def slab_edges(slabs: int) -> list[tuple[int, int]]:
-    """The ranges of values of so many slabs of about equal size."""
+    """The half-open ranges of values that split all digests into slabs of equal width."""
     return list(pairwise((slab << DIGEST_BITS) // slabs for slab in range(slabs + 1)))

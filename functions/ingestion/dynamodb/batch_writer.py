@@ -20,13 +20,13 @@ from ingestion.dynamodb.transport import Reply
 from ingestion.errors import TableMismatch, TableRefusesEveryRow, TableUnreachable
 
 BATCH_ITEMS = 25
-"""BatchWriteItem's limit. Its other one, 16 MB, is out of reach: a batch is of one page, so of one
-item of up to 400 KB and ``pages.PAGE_SIZE`` bytes of others, and JSON makes six of a byte at most.
-"""
+"""BatchWriteItem's limit on items. Its limit of 16 MB can't be reached: a batch comes from one
+page, so it has one item of up to 400 KB and ``fast_rows.PAGE_SIZE`` bytes of others, and JSON turns
+a byte into six at most."""
 
 _MAX_UNACKNOWLEDGED = 8
-"""Times the batches in flight: so many may be sent behind one that is still to be sent again, and
-are sent once more if the deadline comes before it."""
+"""How far the writer may run ahead of an unacknowledged batch, as a multiple of the batches in
+flight. These are sent once more if the deadline comes before that batch is acknowledged."""
 _MAX_WAIT_SECONDS = 1.0  # seconds between two looks at the clock
 
 Mark = TypeVar("Mark")

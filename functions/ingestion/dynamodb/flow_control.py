@@ -44,7 +44,7 @@ class RateLimit:
         return max(1, int(self._rate * self._MAX_WAIT_SECONDS))
 
     def take(self, items: int, now: float) -> float:
-        """The time at which so many items may be sent."""
+        """The earliest time at which ``items`` more items may be sent."""
         self._next = max(self._next, now) + items / self._rate
         return self._next
 

@@ -82,7 +82,7 @@ class PartWriter:
             self._write_complete()
 
     def go_back(self, rows: int) -> None:
-        """Forget all but the first so many rows, no fewer than the series had at first."""
+        """Forget all rows but the first ``rows``, at least those the series began with."""
         if rows < self._first_rows[-1]:
             while rows < self._first_rows[-1]:
                 self._first_rows.pop()

@@ -50,8 +50,8 @@ class Reached(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A place behind a row: ``page`` begins where ``reached`` ends, and the row is the last of its
-    first so many ``accepted`` ones."""
+    """The place after an accepted row: ``page`` begins where ``reached`` ends, and the row is the
+    ``accepted``-th accepted one of the page."""
 
     reached: Reached
     page: Page

@@ -28,7 +28,7 @@ def join_refused_rows(
     """Write the CSV file, and the manifest if it does not hold all of the ``counted`` rows. Returns
     the ``s3://`` address of what lists them all, or None if there are none.
 
-    Raises AccountingError if the parts do not have so many rows.
+    Raises AccountingError if the parts have more or fewer rows.
     """
     if not counted:
         return None
