@@ -29,6 +29,7 @@ from ingestion.tasks.accounting import chunk_series
 from tests.support.load_assertions import assert_loaded
 from tests.support.load_records import LoadRecords
 from tests.support.moto_server import create_table
+from tests.support.reference_loads import check_success
 from tests.support.state_machine import EXECUTIONS, Execution, payload_of, run
 from tests.support.ticket_files import TicketFile
 from tests.support.wire import Wire
@@ -173,7 +174,10 @@ class Cloud(LoadRecords):
             deeds.pop(task.handler, lambda: None)()
             return self.invoke(task.handler, task.event, seconds)
 
-        return run(execution, call)
+        run(execution, call)
+        if execution.ended_in == "Loaded":
+            check_success(self, execution.data, may_differ=False)
+        return execution
 
     def load(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """What an execution ends with, once it has come to a result."""

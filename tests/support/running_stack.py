@@ -3,7 +3,7 @@
 import contextlib
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.deployed import as_list
 from tests.support.load_records import LoadRecords
+from tests.support.reference_loads import check_success
 from tickets.local.deployment import LocalStack
 from tickets.runs.waiting import DeadlinePassed, polls
 
@@ -49,6 +50,7 @@ class RunningStack(LoadRecords):
         self.iam = local.stack.client("iam")
         self._inputs: dict[str, dict[str, Any]] = {}
         self._dead_letters: list[dict[str, Any]] = []
+        self._checked: set[str] = set()
 
     # --- uploads and executions
 
@@ -101,7 +103,20 @@ class RunningStack(LoadRecords):
             found = self.describe(arn)
             return None if found["status"] == "RUNNING" else found
 
-        return until(look, f"the end of {arn}", seconds)
+        execution = until(look, f"the end of {arn}", seconds)
+        if execution["status"] == "SUCCEEDED" and arn not in self._checked:
+            self._checked.add(arn)
+            output = json.loads(execution["output"])
+            if output.get("result", {}).get("complete"):
+                file = output["file"]
+                check_success(self, output, may_differ=self._is_replaced(file))
+        return execution
+
+    def _is_replaced(self, file: Mapping[str, Any]) -> bool:
+        """Whether the object has another version, which may have been loaded since."""
+        versions = self.s3.list_object_versions(Bucket=file["bucket"], Prefix=file["key"])
+        keys = [one["Key"] for one in versions["Versions"]]
+        return keys.count(file["key"]) > 1
 
     def load(self, key: str, body: bytes) -> dict[str, Any]:
         """Upload, and the execution once it has ended."""

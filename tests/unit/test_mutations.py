@@ -19,13 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.reference_records import (
-    Reference,
-    cut_end_mark,
-    fits_ticket,
-    strip_line_end,
-    strip_marks,
-)
+from tests.support.reference_loads import expected_load
 from tests.support.stack_in_memory import StackInMemory
 from tickets.sample import write_sample
 
@@ -35,7 +29,6 @@ ONLY = os.environ.get("FUZZ_ONLY")
 FUZZING = "FUZZ_FILES" in os.environ
 
 LONGEST = 10.0  # seconds for one file of some 10 KB, which takes some milliseconds
-COLUMNS = ("ticket_id", "product", "basket_id", "timestamp", "category", "quantity", "store")
 EVIL = (
     b'"',
     b'""',
@@ -110,17 +103,6 @@ def unpack_plainly(packed: bytes) -> tuple[bytes, bool]:
     return bytes(data), member is None
 
 
-def reference_for(file: dict[str, Any], header: bytes) -> Reference:
-    """Reads the rows of an accepted file."""
-    names = {at: name for name, at in file["columns"].items()}
-    return Reference(
-        file["width"],
-        file["delimiter"].encode(),
-        lambda column, value: fits_ticket(names.get(column), value),
-        strip_marks(strip_line_end(cut_end_mark(header)[0])),
-    )
-
-
 def check(stack: StackInMemory, body: bytes) -> str:
     """Compare what a load has left with what the reference finds. Returns its ending."""
     packed = body.startswith(b"\x1f\x8b")
@@ -147,47 +129,34 @@ def check(stack: StackInMemory, body: bytes) -> str:
         assert edge == max(start, data.rfind(b"\n") + 1)
 
     # Every line is part of a record, and every record is one of these.
-    found = reference_for(file, data[:start]).read(data[start:edge])
-    records = {one.line + 1: one for one in found}
-    lines = Counter({"total": 1, "header": 1, "skipped": 0, "comments": 0})
-    for one in found:
-        kinds = {"blank": "blank", "header": "repeated_headers", "end mark": "end_mark"}
-        lines[kinds.get(one.kind, "rows")] += one.lines
-        lines["total"] += one.lines
+    noted = notes(stack)
+    too_long = {line: reason for line, reason in noted if reason == "value_too_long"}
+    expected = expected_load(
+        data[:edge],
+        file["columns"],
+        file["width"],
+        file["delimiter"].encode(),
+        refused_by_table=too_long,
+    )
+    lines = expected.lines
     assert Counter(report["lines"]) == lines
     assert lines["total"] == data.count(b"\n", 0, edge) + (data[:edge][-1:] != b"\n")
-    rows = {
-        line: one
-        for line, one in records.items()
-        if one.kind not in ("blank", "header", "end mark")
-    }
-    items: dict[tuple[str, str], tuple[int, dict[str, str]]] = {}
-    refused, superseded = {}, set()
-    for line, one in rows.items():
-        item = {}
-        if one.kind == "row":
-            item = {name: one.fields[file["columns"][name]].decode() for name in COLUMNS}
-        if one.kind != "row":
-            refused[line] = REASONS.get(one.kind, {one.kind})
-        elif len(item["ticket_id"].encode()) > 2048 or len(item["product"].encode()) > 1024:
-            refused[line] = {"value_too_long"}
-        else:
-            item["quantity"] = item["quantity"].removeprefix("+")
-            key = item["ticket_id"], item["product"]
-            if key in items:
-                superseded.add(items[key][0])
-            items[key] = line, item
-    noted = notes(stack)
     assert len(noted) == len({line for line, _ in noted}), "a line is listed twice"
-    assert {line for line, reason in noted if reason == "superseded"} == superseded
-    assert {line for line, reason in noted if reason != "superseded"} == set(refused)
-    assert all(reason in refused[line] for line, reason in noted if line in refused)
+    assert {line for line, reason in noted if reason == "superseded"} == expected.superseded
+    assert {line for line, reason in noted if reason != "superseded"} == set(expected.refused)
+    assert all(
+        reason in (REASONS.get(kind, {kind}) if kind != "row" else {"value_too_long"})
+        for line, kind in expected.refused.items()
+        for reason in [reason for at, reason in noted if at == line]
+    )
+    raw = data.split(b"\n")
+    assert all(len(raw[line - 1]) > 1024 for line in too_long)
     assert report["blank_lines"] == lines["blank"]
-    assert report["rows_read"] == len(rows)
-    assert report["rows_refused"] == len(refused)
-    assert report["rows_superseded"] == len(superseded)
-    assert report["rows_written"] == len(items)
-    doubtful = [line for line, one in records.items() if one.doubtful]
+    assert report["rows_read"] == expected.rows
+    assert report["rows_refused"] == len(expected.refused)
+    assert report["rows_superseded"] == len(expected.superseded)
+    assert report["rows_written"] == len(expected.items)
+    doubtful = expected.doubtful
     warned = report["warnings"].get("split_record", {"rows": 0, "line": 0})
     # A row in a record begins a chunk perhaps, and then the record is not seen as a whole.
     assert warned["rows"] <= len(doubtful)
@@ -199,10 +168,10 @@ def check(stack: StackInMemory, body: bytes) -> str:
         key: {name: value for attribute in item.items() for name, value in [told(*attribute)]}
         for key, item in stack.table.items.items()
     }
-    assert stored == {key: item for key, (_, item) in items.items()}
+    assert stored == {key: item for key, (_, item) in expected.items.items()}
     unread = report["unread"]
     assert (unread is None) == whole
-    failed = unread is not None or (len(rows) > 0 and not items)
+    failed = unread is not None or (expected.rows > 0 and not expected.items)
     assert report["status"] == ("FAILED" if failed else "SUCCEEDED")
     return "damaged" if unread else "failed" if failed else "loaded"
 

@@ -1,0 +1,173 @@
+"""What a file is to become, by the reference reading of its bytes and a dictionary of its keys.
+
+Nothing of the product is used here. `check_success` holds a load that says SUCCEEDED against it.
+"""
+
+import csv
+import gzip
+import io
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from tests.support.load_records import LoadRecords
+from tests.support.reference_records import (
+    Reference,
+    cut_end_mark,
+    fits_ticket,
+    strip_line_end,
+    strip_marks,
+)
+
+COLUMNS = ("ticket_id", "product", "basket_id", "timestamp", "category", "quantity", "store")
+BY_TABLE = {"refused_by_table", "value_too_long", "bad_number"}
+"""Reasons that are not in the file alone."""
+
+_MAX_COMPARED = 1_000
+_MAX_REFERENCE_BYTES = 300_000  # with quotes; the reference reads a byte at a time
+
+
+@dataclass
+class ExpectedLoad:
+    """What is to become of a file. Lines are the file's."""
+
+    key: Sequence[str]
+    items: dict[tuple[str, ...], tuple[int, dict[str, str]]] = field(default_factory=dict)
+    """The last row of each key, with its line."""
+    refused: dict[int, str] = field(default_factory=dict)
+    """The reference's word for why, by line."""
+    superseded: set[int] = field(default_factory=set)
+    lines: Counter[str] = field(default_factory=Counter)
+    """As the report counts them."""
+    rows: int = 0
+    doubtful: list[int] = field(default_factory=list)
+
+    def add(self, line: int, item: dict[str, str]) -> None:
+        key = tuple(item[name] for name in self.key)
+        if key in self.items:
+            self.superseded.add(self.items[key][0])
+        self.items[key] = line, item
+
+
+def expected_load(
+    data: bytes,
+    columns: Mapping[str, int],
+    width: int,
+    delimiter: bytes,
+    *,
+    key: Sequence[str] = ("ticket_id", "product"),
+    refused_by_table: Mapping[int, str] | None = None,
+) -> ExpectedLoad:
+    """What is to become of an unpacked file with a header of one line. The table's rules are not
+    known here: ``refused_by_table`` are the lines that it refuses."""
+    header, newline, body = data.partition(b"\n")
+    names = {at: name for name, at in columns.items()}
+    reference = Reference(
+        width,
+        delimiter,
+        lambda column, value: fits_ticket(names.get(column), value),
+        strip_marks(strip_line_end(cut_end_mark(header + newline)[0])),
+    )
+    load = ExpectedLoad(key, lines=Counter({"total": 1, "header": 1, "skipped": 0, "comments": 0}))
+    kinds = {"blank": "blank", "header": "repeated_headers", "end mark": "end_mark"}
+    for one in reference.read(body):
+        line = one.line + 1
+        load.lines[kinds.get(one.kind, "rows")] += one.lines
+        load.lines["total"] += one.lines
+        if one.doubtful:
+            load.doubtful.append(line)
+        if one.kind in kinds:
+            continue
+        load.rows += 1
+        if one.kind != "row" or line in (refused_by_table or {}):
+            load.refused[line] = one.kind
+            continue
+        item = {name: one.fields[columns[name]].decode() for name in COLUMNS}
+        item["quantity"] = item["quantity"].removeprefix("+")
+        load.add(line, item)
+    return load
+
+
+def check_success(records: LoadRecords, output: Mapping[str, Any], *, may_differ: bool) -> None:
+    """Compare table, report and refused rows of a load with its file.
+
+    ``output`` is that of its execution. ``may_differ`` says whether another load may have replaced
+    the items since.
+    """
+    file, result = output["file"], output["result"]
+    packed = records.s3.get_object(
+        Bucket=file["bucket"],
+        Key=file["key"],
+        **({"VersionId": file["version_id"]} if file["version_id"] else {}),
+    )["Body"].read()
+    data = gzip.decompress(packed) if packed.startswith(b"\x1f\x8b") else packed
+    listed = _listed(records, result["refused_rows"])
+    reasons = dict(listed)
+    assert len(reasons) == len(listed), "a line is listed twice"
+    assert result["rows_read"] == (
+        result["rows_written"] + result["rows_superseded"] + result["rows_refused"]
+    )
+    assert result["rows_refused"] == sum(reason != "superseded" for _, reason in listed)
+    assert result["rows_superseded"] == sum(reason == "superseded" for _, reason in listed)
+    if b'"' in data and len(data) > _MAX_REFERENCE_BYTES:
+        return
+    names = _key_of(records)
+    expected = expected_load(
+        data,
+        file["columns"],
+        file["width"],
+        file["delimiter"].encode(),
+        key=list(names),
+        refused_by_table={line: one for line, one in reasons.items() if one in BY_TABLE},
+    )
+    if "N" in names.values():
+        return  # "007" and "7" are one key then
+    assert result["rows_read"] == expected.rows
+    assert {line for line, one in listed if one == "superseded"} == expected.superseded
+    assert {line for line, one in listed if one != "superseded"} == set(expected.refused)
+    assert result["rows_written"] == len(expected.items)
+    report = json.loads(records.read_url(result["report"]))
+    assert report["status"] == "SUCCEEDED"
+    assert Counter(report["lines"]) == expected.lines
+    _compare_items(records, expected, may_differ=may_differ)
+
+
+def _listed(records: LoadRecords, url: str | None) -> list[tuple[int, str]]:
+    if url is None:
+        return []
+    if url.endswith(".json"):
+        return [(-at, "") for at in range(json.loads(records.read_url(url))["rows"])]
+    text = io.StringIO(records.read_url(url).decode(), newline="")
+    return [(int(row["line"]), row["reason"]) for row in csv.DictReader(text)]
+
+
+def _key_of(records: LoadRecords) -> dict[str, str]:
+    """The table's key attributes, with their types."""
+    table = records.dynamodb.describe_table(TableName=records.table)["Table"]
+    types = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
+    return {one["AttributeName"]: types[one["AttributeName"]] for one in table["KeySchema"]}
+
+
+def _compare_items(records: LoadRecords, expected: ExpectedLoad, *, may_differ: bool) -> None:
+    """Each item is in the table, with the values of its row; of very many, some are looked up."""
+    step = -(-len(expected.items) // _MAX_COMPARED) or 1
+    for key, (line, row) in list(expected.items.items())[::step]:
+        found = records.dynamodb.get_item(
+            TableName=records.table,
+            Key={
+                name: {"N" if name == "quantity" else "S": value}
+                for name, value in zip(expected.key, key, strict=True)
+            },
+            ConsistentRead=True,
+        ).get("Item")
+        assert found, f"the row in line {line} is not in the table"
+        if may_differ:
+            continue
+        item = {name: next(iter(value.values())) for name, value in found.items()}
+        # An attribute that is an index's key is left out where it is empty.
+        assert Decimal(item.pop("quantity")) == Decimal(row["quantity"])
+        wanted = {name: value for name, value in row.items() if name != "quantity"}
+        assert dict.fromkeys(wanted, "") | item == wanted
