@@ -62,8 +62,8 @@ def test_bad_rows_are_refused_and_everything_else_is_loaded(stack: RunningStack)
     entered = stack.states_entered(execution["executionArn"])
     assert entered == [
         "Validate File", "File Accepted?", "Split File", "Anything To Write?", "Take Turn",
-        "Whose Turn?", "Write Chunks", "Reconcile", "Everything Written?", "Announce Success",
-        "Loaded",
+        "Whose Turn?", "Write Chunks", "Reconcile", "Everything Written?", "Settle Equal Keys",
+        "Equal Keys Settled?", "Reconcile", "Everything Written?", "Announce Success", "Loaded",
     ]  # fmt: skip
 
 

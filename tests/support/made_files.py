@@ -5,7 +5,8 @@ import csv
 import io
 import random
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -40,8 +41,8 @@ class Counts:
 class Content:
     """What is uploaded under a key. ``name`` stands in each row, so an item tells where it is from.
 
-    Keys come more than once (but for every third seed), and never in two chunks: which of them
-    stays is not defined then.
+    Keys come once if the seed is a multiple of three; else more than once, in neighbouring rows or,
+    of every third seed, in any rows.
     """
 
     key: str
@@ -51,22 +52,28 @@ class Content:
     bad: float = 0.1
     header: bytes = HEADER
 
-    @property
-    def is_distinct(self) -> bool:
-        return self.seed % 3 == 0
-
     @cached_property
     def chunks(self) -> list[list[Made]]:
+        """A chunk begins with the first good row at or behind a multiple of its size."""
         rng = random.Random(self.seed)
         chunks: list[list[Made]] = []
-        for first in range(0, self.rows, CHUNK_ROWS):
-            chunks.append([])
-            for at in range(first, min(first + CHUNK_ROWS, self.rows)):
-                number = at - first if self.is_distinct else rng.randrange(CHUNK_ROWS * 2)
-                ticket = f"{self.key[0]}{first // CHUNK_ROWS}-{number:02d}"
-                quantity = "some" if rng.random() < self.bad else f"{at:04d}"
-                chunks[-1].append(self._row(ticket, at + 2, quantity))
+        edge = 0
+        for at in range(self.rows):
+            number = rng.randrange(CHUNK_ROWS * 2) if self.seed % 3 else at % CHUNK_ROWS
+            group = at // CHUNK_ROWS if self.seed % 3 != 1 else 0
+            ticket = f"{self.key[0]}{group}-{number:02d}"
+            quantity = "some" if rng.random() < self.bad else f"{at:04d}"
+            row = self._row(ticket, at + 2, quantity)
+            start = len(HEADER) + at * ROW_BYTES
+            if at == 0 or (row.item and start >= edge):
+                chunks.append([])
+                edge = (start // CHUNK_SIZE + 1) * CHUNK_SIZE
+            chunks[-1].append(row)
         return chunks
+
+    def start_of(self, index: int) -> int:
+        """The first byte of a chunk."""
+        return len(HEADER) + ROW_BYTES * sum(map(len, self.chunks[:index]))
 
     def _row(self, ticket: str, line: int, quantity: str) -> Made:
         text = "{},Tea,B1,2025-11-23T08:00Z,{},{},{}\n"
@@ -95,39 +102,28 @@ class Content:
     def writes(self) -> bool:
         return self.rows > 0 and not self.is_refused
 
-    def counts(self, index: int, rows: int) -> Counts:
-        """Of the first so many rows of a chunk."""
-        part = self.chunks[index][:rows]
-        accepted = Counter(row.ticket for row in part if row.item)
-        return Counts(
-            len(part),
-            len(accepted),
-            accepted.total() - len(accepted),
-            len(part) - accepted.total(),
-        )
+    def counts(self, index: int, rows: int, finished: bool) -> Counts:
+        """Of a chunk's first ``rows`` rows. Superseded rows are counted when it is finished."""
+        counts = _counts(self.chunks[index][:rows])
+        if finished:
+            return counts
+        accepted = counts.rows_written + counts.rows_superseded
+        return replace(counts, rows_written=accepted, rows_superseded=0)
 
     @property
     def totals(self) -> Counts:
-        each = [self.counts(index, CHUNK_ROWS) for index in range(len(self.chunks))]
-        return Counts(
-            sum(one.rows_read for one in each),
-            sum(one.rows_written for one in each),
-            sum(one.rows_superseded for one in each),
-            sum(one.rows_refused for one in each),
-        )
+        return _counts([row for chunk in self.chunks for row in chunk])
 
     @property
     def listed(self) -> list[tuple[int, str]]:
         """Line and reason of each row that is not in the table, by line."""
-        rows = []
-        for chunk in self.chunks:
-            last = {row.ticket: row.line for row in chunk if row.item}
-            for row in chunk:
-                if row.item is None:
-                    rows.append((row.line, "bad_quantity"))
-                elif last[row.ticket] != row.line:
-                    rows.append((row.line, "superseded"))
-        return rows
+        rows = [row for chunk in self.chunks for row in chunk]
+        last = {row.ticket: row.line for row in rows if row.item}
+        return [
+            (row.line, "superseded" if row.item else "bad_quantity")
+            for row in rows
+            if row.item is None or last[row.ticket] != row.line
+        ]
 
     @cached_property
     def items(self) -> dict[str, Item]:
@@ -141,3 +137,9 @@ class Content:
             rows = [row.item for row in chunk if row.item and row.ticket == ticket]
             found += rows[-1:] if index in finished else rows
         return found
+
+
+def _counts(rows: Sequence[Made]) -> Counts:
+    accepted = Counter(row.ticket for row in rows if row.item)
+    superseded = accepted.total() - len(accepted)
+    return Counts(len(rows), len(accepted), superseded, len(rows) - accepted.total())

@@ -15,7 +15,7 @@ from hypothesis.stateful import (
 )
 
 from tests.support.happenings import FAULTS, Fault, Late, Meanwhile, Twin
-from tests.support.made_files import CHUNK_SIZE, HEADER, ROW_BYTES, Content
+from tests.support.made_files import HEADER, ROW_BYTES, Content
 from tests.support.state_machine import EXECUTIONS, Execution
 from tests.support.wire import carry_out
 
@@ -35,6 +35,16 @@ CALL_OF_A_WRITER = st.sampled_from(
 )
 """The operation, and which of its calls. The first PutItem takes the lease, the second is the
 chunk's entry; the second GetItem looks at the claim."""
+
+
+CALL_OF_A_SETTLER = st.sampled_from(
+    [
+        *[("PutItem", 1), ("PutItem", 2), ("Query", 1), ("Query", 2), ("GetItem", 1)],
+        *[("GetObject", 1), ("GetObject", 4), ("PutObject", 1), ("PutObject", 2)],
+        *[("BatchWriteItem", 1), ("DescribeTable", 1), ("DeleteItem", 1)],
+    ]
+)
+"""Its own lease first, then the chunks, the leases, the digests, and at last its entry."""
 
 
 @dataclass
@@ -182,6 +192,14 @@ class Loads(RuleBasedStateMachine):
         chunks = [one for one in execution.due if one.state == "Write Chunk"]
         return (execution, chunks[-1]) if chunks else None
 
+    def bring_to_settling(self, which: int) -> Execution | None:
+        """An execution that is about to settle equal keys, or None if it does not come to it."""
+        execution, _ = self._pick(self.due(), which)
+        for _ in range(12):
+            if execution.due and execution.due[0].state != "Settle Equal Keys":
+                self._step(execution, execution.due[0])
+        return execution if execution.state == "Settle Equal Keys" else None
+
     @precondition(lambda self: self.due())
     @rule(which=INDEX, fault=FAULT, at=ANY_CALL, gives_up=st.booleans())
     def step_with_a_fault(self, which: Any, fault: Any, at: Any, gives_up: Any) -> None:
@@ -221,14 +239,32 @@ class Loads(RuleBasedStateMachine):
     @precondition(lambda self: self.due())
     @rule(which=INDEX, tick=st.sampled_from([12.0, 0.0]))
     def write_a_chunk_twice_at_a_time(self, which: Any, tick: Any) -> None:
-        """The function of a stopped execution goes on beside its replay's. (With equal keys in the
-        chunk the earlier row may stay then.)"""
+        """The function of a stopped execution goes on beside its replay's."""
         if writing := self.bring_to_writing(which):
             execution, task = writing
-            load = self.stack.ledger()[task.event["load_id"]]["load"]
-            if self._content_of(load).is_distinct:
-                twin = Twin(("BatchWriteItem", 1), self, task)
-                self._step(execution, task, twin, tick=tick)
+            self._step(execution, task, Twin(("BatchWriteItem", 1), self, task), tick=tick)
+
+    @precondition(lambda self: self.due())
+    @rule(
+        which=INDEX,
+        fault=st.sampled_from(["", *FAULTS]),
+        at=CALL_OF_A_SETTLER,
+        tick=st.sampled_from([0.0, 12.0]),
+        gives_up=st.booleans(),
+    )
+    def settle_with_a_fault(
+        self, which: Any, fault: Any, at: Any, tick: Any, gives_up: Any
+    ) -> None:
+        if execution := self.bring_to_settling(which):
+            on_the_wire = Fault(fault, at, self) if fault else carry_out
+            self._step(execution, execution, on_the_wire, tick=tick, gives_up=gives_up)
+
+    @precondition(lambda self: len(self.due()) > 1)
+    @rule(which=INDEX, at=CALL_OF_A_SETTLER, other=INDEX, turns=st.integers(1, 6))
+    def settle_while_others_make_steps(self, which: Any, at: Any, other: Any, turns: Any) -> None:
+        if execution := self.bring_to_settling(which):
+            key = execution.given["key"]
+            self._step(execution, execution, Meanwhile(at, other, turns, self, key, execution))
 
     @precondition(lambda self: self.failed())
     @rule(which=INDEX)
@@ -288,6 +324,9 @@ class Loads(RuleBasedStateMachine):
         seen = self.stack.seen
         if task.handler == "take_turn":
             seen[f"take_turn {answer['turn']}"] += 1
+        if task.handler == "settle_equal_keys":
+            seen[f"settle {answer['state']}"] += 1
+            seen["put again"] += bool(answer["rows_put_again"])
         if task.handler == "write_chunk":
             seen["overtaken while writing"] += answer["overtaken"]
             seen["checkpoint"] += not answer["finished"] and not answer["overtaken"]
@@ -367,12 +406,11 @@ class Loads(RuleBasedStateMachine):
     def _check_chunk(self, content: Any, entry: Any, before: Any) -> None:
         index, rows = int(entry["index"]), int(entry["rows_read"])
         size = len(content.chunks[index])
-        start = len(HEADER) + index * CHUNK_SIZE
+        start = content.start_of(index)
         assert (entry["start"], entry["end"]) == (start, start + size * ROW_BYTES)
         assert entry["next_byte"] == start + rows * ROW_BYTES
-        assert {name: entry[name] for name in asdict(content.counts(index, rows))} == asdict(
-            content.counts(index, rows)
-        )
+        counts = asdict(content.counts(index, rows, entry["finished"]))
+        assert {name: entry[name] for name in counts} == counts
         assert rows == size or not entry["finished"]
         if before:
             assert before <= (entry["next_byte"], entry["finished"]), "a chunk went back"

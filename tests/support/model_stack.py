@@ -11,6 +11,7 @@ from tests.support.cloud import FUNCTION_SECONDS, Cloud, empty_again, forget_cli
 from tests.support.wire import Wire
 
 FEW_SECONDS = CHECKPOINT_SECONDS + 35
+_WITH_A_CLOCK = {"write_chunk": "_chunk_writer", "settle_equal_keys": "_settler"}
 
 
 class Stack:
@@ -33,13 +34,13 @@ class Stack:
 
     def call(self, handler: Any, event: Any, tick: float = 0.0) -> Any:
         """A handler's answer, or its error. ``tick``: seconds that pass with each look at the clock
-        of a chunk's round, which has only FEW_SECONDS then."""
+        of a call, which has only FEW_SECONDS then."""
         module = importlib.import_module(f"handlers.{handler}")
         if handler in self._under_way:  # another instance of the function, with its own clients
             forget_clients_of(module)
-        if handler == "write_chunk":
+        if handler in _WITH_A_CLOCK:
             clock = itertools.count(0, tick).__next__ if tick else time.monotonic
-            module._chunk_writer()._clock = clock
+            getattr(module, _WITH_A_CLOCK[handler])()._clock = clock
         self._under_way.append(handler)
         try:
             return self.cloud.call(handler, event, FEW_SECONDS if tick else FUNCTION_SECONDS)

@@ -64,7 +64,7 @@ def examine(
     for signature, what in _SIGNATURES:
         if head.startswith(signature):
             return [Reason("not_csv", f"The file is {what}.")]
-    nul = head.find(b"\x00", 0, end_mark_start(head))
+    nul = head.find(b"\x00", 0, end_mark_start(head) or len(head))
     if nul >= 0:
         return [_why_nul_bytes(head, nul)]
     if not is_utf8(head.partition(b"\n")[0]):
