@@ -29,8 +29,9 @@ ONE_CHUNK = (65_536,)
 ANY_CHUNK = (300, 65_536)
 ONE_RECORD = (1, 65_536)
 """For kinds that are about where records end: with the first size each plain row begins a chunk."""
-LONG_RECORD = (5_000, 65_536)
-"""For kinds with a record that is longer than a chunk."""
+LONG_RECORD = (65_536, 700_000)
+"""For kinds with a record that is longer than a chunk. Smaller chunks would be looked through for a
+plain row so often that it takes minutes."""
 
 Note = tuple[int, str, str]
 """A row that is not written: the line it begins at, the column to blame, the reason."""

@@ -195,7 +195,9 @@ def checkpoint_file() -> Any:
     return file_of(rows).replace(b'"14",', b'"14",\r\n\r\n')
 
 
-@pytest.mark.parametrize("page_size", [100, 700, 4000, 128 * 1024])
+@pytest.mark.parametrize(
+    "page_size", [pytest.param(100, marks=pytest.mark.exhaustive), 700, 4000, 128 * 1024]
+)
 def test_in_rounds_as_in_one_go(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, page_size: int
 ) -> None:

@@ -185,7 +185,7 @@ class Reference:
         text = strip_marks(text)
         fields: list[bytes] = []
         raw_fields: list[bytes] = []
-        value, raw = b"", b""
+        value, raw = bytearray(), bytearray()
         state = "start"  # of a field; then plain, quoted, or closed
         at = 0
         line_end = b""
@@ -203,16 +203,16 @@ class Reference:
                 else:
                     value += byte
                 continue
-            if text[at - 1 :] in (b"\n", b"\r\n", b"\r\r\n"):
+            if len(text) - at < 3 and text[at - 1 :] in (b"\n", b"\r\n", b"\r\r\n"):
                 line_end = text[at - 1 :]
                 break
             if byte == b"\n":
                 # A record ends here although text follows: this is more than one record.
                 return Parsed("malformed", fields, raw_fields)
             if byte == self.delimiter:
-                fields.append(value)
-                raw_fields.append(raw)
-                value, raw, state = b"", b"", "start"
+                fields.append(bytes(value))
+                raw_fields.append(bytes(raw))
+                value, raw, state = bytearray(), bytearray(), "start"
             elif state == "closed":
                 return Parsed("malformed", fields, raw_fields)
             elif byte == b'"' and state == "start":
@@ -222,8 +222,8 @@ class Reference:
                 value += byte
                 raw += byte
                 state = "plain"
-        fields.append(value)
-        raw_fields.append(raw)
+        fields.append(bytes(value))
+        raw_fields.append(bytes(raw))
         assert state == "quoted" or bool(line_end) == ended
         return Parsed("open" if state == "quoted" else "closed", fields, raw_fields)
 
