@@ -9,6 +9,7 @@ last row, and the report every other row. What is expected comes from a dictiona
 import csv
 import io
 import itertools
+import os
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from tests.support.stack_in_memory import WORK, StackInMemory, TableInMemory
 
 HEADER = "ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 CALL_SECONDS = 900
+FILES = int(os.environ.get("FUZZ_FILES", "200"))
 
 
 class TimedTable(TableInMemory):
@@ -492,7 +494,8 @@ WEAK = st.sampled_from([2**64, 2**64, 16, 3, 1])
     WEAK,
     st.sampled_from([0.0, 1.0]),
 )
-@settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=FILES, suppress_health_check=list(HealthCheck))
+@pytest.mark.timeout(3600)
 def test_whatever_the_order_of_the_writes(
     keys: list[int | None], calls: list[Call], chunk_size: int, digests: int, tick: float
 ) -> None:
