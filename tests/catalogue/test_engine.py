@@ -11,8 +11,14 @@ from tests.catalogue.outcomes import outcome_of
 from tests.support.running_stack import RunningStack
 from tickets.local.deployment import local_stack
 
-# One of each ending, in `make test`.
-SAMPLE = {"unclosed_quote_late", "gzip_of_gzip", "quoted_newlines"}
+# One of each ending, in `make test`, and one stray quote.
+SAMPLE = {
+    "gzip_of_gzip",
+    "gzip_truncated",
+    "quoted_newlines",
+    "a_stray_quote_that_a_quoted_field_closes",
+}
+assert {kind.name for kind in ALL_KINDS} >= SAMPLE
 
 
 @pytest.fixture(scope="module")
