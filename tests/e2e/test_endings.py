@@ -86,6 +86,7 @@ def test_a_refused_file_is_reported_once_with_its_reasons(stack: RunningStack) -
     assert stack.ledger(letter["load_id"])["load"]["status"] == "FAILED"
 
 
+@pytest.mark.exhaustive
 def test_a_failed_chunk_leaves_the_others_written_and_is_replayed(stack: RunningStack) -> None:
     # A chunk keeps its refused rows in the work bucket: without that permission only the one with
     # a bad row fails.

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="re
 LOOPBACK = "0100007F"  # 127.0.0.1 as /proc/net/tcp writes it on little-endian machines
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("rows_capped")
 def test_a_running_load_listens_on_loopback_only(stack: RunningStack) -> None:
     file = TicketFile("network").rows(6000)

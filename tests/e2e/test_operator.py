@@ -150,6 +150,7 @@ def test_an_expired_plan_is_made_again_at_the_recorded_chunk_size(
     assert failure_of(name) is None
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("rows_capped")
 def test_a_stopped_load_is_seen_and_replayed(stack: RunningStack) -> None:
     file = TicketFile("stopped").rows(6000)
@@ -188,6 +189,7 @@ def test_a_stopped_load_is_seen_and_replayed(stack: RunningStack) -> None:
     assert [now[entry["index"]] for entry in early] == early
 
 
+@pytest.mark.exhaustive
 def test_an_upload_that_could_not_be_started_is_sent_again(stack: RunningStack) -> None:
     file = TicketFile("unstarted").rows(20)
     poison = "This is no S3 event."

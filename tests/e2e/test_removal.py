@@ -43,6 +43,7 @@ def emptying_script() -> str:
     return script
 
 
+@pytest.mark.exhaustive
 def test_what_was_loaded_outlives_the_stack_and_can_be_loaded_into_again(
     own: RunningStack,
 ) -> None:

@@ -51,6 +51,7 @@ def audited(stack: RunningStack, execution: dict[str, Any], exit_code: int) -> d
     return dict(json.loads(result.stdout))
 
 
+@pytest.mark.exhaustive
 def test_an_empty_key_of_an_index_is_left_out(stack: RunningStack) -> None:
     replace_table(stack, "ticket_id", "product", indexes={"by_category": ["category"]})
     rows = [row(f"T{at}", category="" if at == 200 else "Home") for at in range(400)]

@@ -63,6 +63,7 @@ def leases(stack: RunningStack, upload: Upload) -> list[dict[str, Any]]:
     return [one for name, one in stack.ledger(url).items() if name.startswith("writer#")]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("rows_capped")
 def test_a_newer_version_uploaded_meanwhile_overtakes_and_wins(stack: RunningStack) -> None:
     older, newer = two_versions("meanwhile", 6000)
@@ -135,6 +136,7 @@ def test_an_older_version_delivered_after_the_newer_one_is_overtaken(stack: Runn
     assert stack.all_dead_letters(late["executionArn"]) == []
 
 
+@pytest.mark.exhaustive
 def test_after_a_crash_a_newer_version_waits_for_the_lease_to_run_out(stack: RunningStack) -> None:
     file = TicketFile("crashed").rows(100)
     key = "versions/crashed.csv"

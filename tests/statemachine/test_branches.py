@@ -262,6 +262,7 @@ def test_the_dead_letter_of_a_failed_state_has_its_name_and_the_load(
 # ---------------------------------------------------------------- The engine
 
 
+@pytest.mark.exhaustive
 def test_the_engine_agrees_with_the_interpreter(
     answers: Answers, visits: list[Visit], step_functions: Any
 ) -> None:

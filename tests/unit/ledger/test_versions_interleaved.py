@@ -172,6 +172,7 @@ def test_three_versions_never_write_at_once_in_whatever_order_they_come() -> Non
     assert {("v1", "v2", "v3"), ("v1", "v3"), ("v2", "v3"), ("v3",)} <= landed(found)
 
 
+@pytest.mark.exhaustive
 def test_after_a_crash_the_newer_version_waits_until_the_lease_has_run_out_and_no_longer() -> None:
     """The crashed function may be writing until then. That the newer one gets its turn afterwards
     is asserted at the end of each order."""

@@ -460,7 +460,7 @@ def test_a_slow_table_takes_some_of_what_is_put_in_each_call() -> None:
             calls += 1
         simulation.stack.reconcile()
     assert calls > 3
-    assert slow.batches_taken > put_again(simulation) / 3 + 3
+    assert slow.batches_taken > put_again(simulation) / 3
     late = {key: item["quantity"]["N"] for key, item in slow.items.items()}
     simulation.table.content = lambda: content | late  # type: ignore[method-assign]
     check(simulation, numbered(keys))
