@@ -25,6 +25,7 @@ def session_of(description: dict[str, str]) -> boto3.Session:
     )
 
 
+@pytest.mark.exhaustive
 def test_another_process_finds_the_stack_by_its_description(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -19,6 +19,7 @@ from tests.support.running_stack import RunningStack, until
 from tests.support.ticket_files import TicketFile
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("sid", "action"),
     [

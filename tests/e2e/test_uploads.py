@@ -11,6 +11,7 @@ from tests.support.running_stack import RunningStack, until
 from tests.support.ticket_files import TicketFile
 
 
+@pytest.mark.exhaustive
 def test_a_poison_message_ends_in_its_queue_and_holds_nothing_up(stack: RunningStack) -> None:
     files = [TicketFile(f"poison{number}").rows(20) for number in range(3)]
     poison = ["This is no JSON.", json.dumps({"Records": [{"eventName": "ObjectCreated:Put"}]})]

@@ -53,7 +53,6 @@ MATRIX: dict[str, list[Kind]] = {
             "duplicate_events",
             "the S3 event of an upload is delivered three times",
             LOADED,
-            quick=True,
         ),
         Kind(
             "reordered_events",
@@ -107,7 +106,6 @@ MATRIX: dict[str, list[Kind]] = {
             FAILED,
             why="5 of 5 chunks are not finished; the first is chunk 0.",
             cure=NEW_UPLOAD,
-            quick=True,
         ),
         Kind(
             "deleted_by_a_marker",
@@ -135,7 +133,7 @@ MATRIX: dict[str, list[Kind]] = {
             cure=REPLAY,
         ),
         Kind("body_slow", "bodies of GetObject come at 10 KiB a second", LOADED),
-        Kind("slow_down", "GetObject answers 503 SlowDown, twice in a row", LOADED, quick=True),
+        Kind("slow_down", "GetObject answers 503 SlowDown, twice in a row", LOADED),
         Kind(
             "get_denied",
             "GetObject answers AccessDenied",
@@ -160,7 +158,6 @@ MATRIX: dict[str, list[Kind]] = {
             "write_reply_lost",
             "batches land in the table, and the connection breaks before the reply",
             LOADED,
-            quick=True,
         ),
         Kind(
             "server_errors", "BatchWriteItem answers 500 InternalServerError, three times", LOADED
@@ -208,7 +205,6 @@ MATRIX: dict[str, list[Kind]] = {
             FAILED,
             why="2 of 5 chunks are not finished; the first is chunk 0.",
             cure=REPLAY,
-            quick=True,
         ),
         Kind(
             "plan_refused",
@@ -250,7 +246,6 @@ MATRIX: dict[str, list[Kind]] = {
             "worker_killed",
             "the process of a Lambda worker is killed with a batch on its way",
             LOADED,
-            quick=True,
         ),
         Kind(
             "worker_timed_out",
@@ -278,7 +273,6 @@ MATRIX: dict[str, list[Kind]] = {
             "an execution is stopped in the middle of its chunks",
             ABORTED,
             cure=REPLAY,
-            quick=True,
         ),
         Kind(
             "replay_during_a_replay",
@@ -286,7 +280,6 @@ MATRIX: dict[str, list[Kind]] = {
             FAILED,
             why="chunks are not finished; the first is chunk 0.",
             cure=REPLAY,
-            quick=True,
         ),
     ],
     "engine": [

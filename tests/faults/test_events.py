@@ -33,7 +33,6 @@ def failures(answer: dict[str, object]) -> list[str]:
     return [one["itemIdentifier"] for one in found]
 
 
-@pytest.mark.exhaustive
 def test_duplicate_events(kind: Kind, stack: RunningStack) -> None:
     file = TicketFile("duplicate").rows(300)
     with stack.uploads_held():

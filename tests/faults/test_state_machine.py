@@ -64,7 +64,6 @@ def test_dead_letter_queue_refuses(kind: Kind, stack: RunningStack, operator: Op
     assert_loaded(stack, operator.replayed(arn), file)
 
 
-@pytest.mark.exhaustive
 def test_execution_aborted(kind: Kind, stack: RunningStack, wire: Wire, operator: Operator) -> None:
     file = TicketFile("stopped").rows(3000)
     hold = Hold()
@@ -84,7 +83,6 @@ def test_execution_aborted(kind: Kind, stack: RunningStack, wire: Wire, operator
     assert [now[entry["index"]] for entry in finished] == finished
 
 
-@pytest.mark.exhaustive
 def test_replay_during_a_replay(
     kind: Kind, stack: RunningStack, wire: Wire, operator: Operator
 ) -> None:

@@ -349,13 +349,14 @@ CASES = {
 }
 QUICK = {
     "uploads start executions",
-    "a later version takes its turn",
     "a chunk is written in one round",
-    "a load is reconciled",
     "equal keys are settled",
 }
-SLOW = ("a load is reconciled", "equal keys are settled")
-"""Their preparation takes seconds, so the quick tests have every sixth of their calls."""
+SLOW = ("equal keys are settled",)
+"""Its preparation takes seconds, so the quick tests have every sixth of its calls."""
+NAMES = [
+    pytest.param(name, marks=() if name in QUICK else pytest.mark.exhaustive) for name in CASES
+]
 SETTINGS = (
     *("LEDGER_TABLE", "WORK_BUCKET", "DYNAMODB_TABLE"),
     *("CHUNK_SIZE_BYTES", "BATCHES_IN_FLIGHT", "MAX_REFUSED_PERCENT"),
@@ -500,7 +501,7 @@ def undisturbed(rig: Any) -> Any:
     return find_out
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", NAMES)
 def test_undisturbed_it_makes_these_calls(rig: Any, name: Any) -> None:
     due = rig(name)
     answer = due.finish()
@@ -508,10 +509,7 @@ def test_undisturbed_it_makes_these_calls(rig: Any, name: Any) -> None:
     assert {name: answer[name] for name in due.case.answer} == due.case.answer
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=() if name in QUICK else pytest.mark.exhaustive) for name in CASES],
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_called_twice(rig: Any, undisturbed: Any, name: Any) -> None:
     answer, left = undisturbed(name)
     due = rig(name)

@@ -174,6 +174,7 @@ def test_rows_that_do_not_add_up_are_a_shortfall(cloud: Cloud, written: Any) -> 
     assert answer["chunks_finished"] == len(chunks)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("change", ["start", "end", "next_byte"])
 def test_chunks_that_do_not_tile_are_a_shortfall(cloud: Cloud, written: Any, change: str) -> None:
     state, chunks, _ = written

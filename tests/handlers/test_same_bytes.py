@@ -30,6 +30,7 @@ def test_it_makes_no_entry_of_a_load(cloud: Cloud) -> None:
     assert after == before
 
 
+@pytest.mark.exhaustive
 def test_and_again_and_again(cloud: Cloud) -> None:
     first = cloud.load(cloud.put(A))["load_id"]
     for _ in range(3):
@@ -46,6 +47,7 @@ def test_a_b_a_is_loaded_three_times(cloud: Cloud) -> None:
     assert stores(cloud) == {"T1": "Lyon", "T2": "Lyon", "T3": "Nice"}
 
 
+@pytest.mark.exhaustive
 def test_a_b_a_is_loaded_three_times_in_a_bucket_without_versions_too(cloud: Cloud) -> None:
     for body in (A, B, A):
         request = cloud.put(body, bucket=cloud.unversioned)
@@ -69,6 +71,7 @@ def test_while_the_first_is_still_being_loaded_the_same_bytes_are_loaded(cloud: 
     assert cloud.validate(cloud.put(A))["verdict"] == "accepted"
 
 
+@pytest.mark.exhaustive
 def test_another_failed_content_in_between_counts_as_in_between(cloud: Cloud) -> None:
     """Its rows may be in the table."""
     cloud.load(cloud.put(A))
@@ -172,6 +175,7 @@ def test_a_forced_execution_that_succeeded_is_not_run_a_third_time_by_its_replay
     assert cloud.validate(forced, "another")["verdict"] == "accepted"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("force", [False, None, 0, ""])
 def test_what_is_not_true_forces_nothing(cloud: Cloud, force: Any) -> None:
     request = cloud.put(A)

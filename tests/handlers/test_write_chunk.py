@@ -196,7 +196,8 @@ def checkpoint_file() -> Any:
 
 
 @pytest.mark.parametrize(
-    "page_size", [pytest.param(100, marks=pytest.mark.exhaustive), 700, 4000, 128 * 1024]
+    "page_size",
+    [*(pytest.param(size, marks=pytest.mark.exhaustive) for size in (100, 700, 128 * 1024)), 4000],
 )
 def test_in_rounds_as_in_one_go(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, page_size: int

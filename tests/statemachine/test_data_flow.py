@@ -36,6 +36,7 @@ def test_nothing_names_a_field_of_the_input(answers: Answers) -> None:
     every_way(answers, given={})
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("handler", "field"),
     [(handler, key) for handler in SELECTED for key in sorted(SELECTED[handler])],
