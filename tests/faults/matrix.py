@@ -133,7 +133,7 @@ MATRIX: dict[str, list[Kind]] = {
             cure=REPLAY,
         ),
         Kind("body_slow", "bodies of GetObject come at 10 KiB a second", LOADED),
-        Kind("slow_down", "GetObject answers 503 SlowDown, twice in a row", LOADED),
+        Kind("slow_down", "GetObject answers 503 SlowDown, twice in a row", LOADED, quick=True),
         Kind(
             "get_denied",
             "GetObject answers AccessDenied",
@@ -158,6 +158,7 @@ MATRIX: dict[str, list[Kind]] = {
             "write_reply_lost",
             "batches land in the table, and the connection breaks before the reply",
             LOADED,
+            quick=True,
         ),
         Kind(
             "server_errors", "BatchWriteItem answers 500 InternalServerError, three times", LOADED
