@@ -1,9 +1,9 @@
-"""Where a file is cut into chunks, each of which can be read as a file of its own.
+"""Decides where to cut a file into chunks, so that each can be read like a file of its own.
 
 A chunk begins at the first plain row at or after each multiple of the chunk size. No record of
-several lines contains a plain row, so such a cut changes nothing, and it can be found without
-reading what is before it. Where MAX_SEARCH bytes hold no plain row, the file is read from the
-chunk's start, and cut at the first record's end at or after the multiple.
+several lines contains a plain row, so such a cut never splits a record, and it can be found without
+reading the text before it. If MAX_SEARCH bytes hold no plain row, the file is read from the start
+of the chunk before, and cut at the first end of a record at or after the multiple.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -17,15 +17,17 @@ from ingestion.csv_files.records import MAX_RECORD_BYTES, without_line_end
 from ingestion.csv_files.sections import Section
 
 MAX_SEARCH = MAX_RECORD_BYTES
-"""Bytes behind a multiple of the chunk size in which a plain row is looked for."""
+"""Bytes after a multiple of the chunk size that are searched for a plain row."""
 
 _FIRST_READ = 16 * 1024
-"""Bytes of the first read for a boundary; they usually hold a plain row."""
+"""Bytes of the first read in search of a boundary. They usually hold a plain row."""
 
 
 class Boundary(NamedTuple):
-    """``start`` is where the chunk begins that belongs to ``multiple``, or None if that can't be
-    told without reading the file from the chunk before."""
+    """Where the chunk that belongs to ``multiple`` begins.
+
+    ``start`` is None if it can't be found without reading the file from the chunk before.
+    """
 
     multiple: int
     start: int | None
@@ -34,7 +36,7 @@ class Boundary(NamedTuple):
 class BoundaryFinder:
     """Finds boundaries in a stream that begins at ``offset`` of the file.
 
-    ``boundaries`` are those found so far, in order. The first one is that of ``multiple``.
+    ``boundaries`` are those found so far, in order, beginning with that of ``multiple``.
     """
 
     def __init__(self, offset: int, multiple: int, chunk_size: int, layout: Layout) -> None:
@@ -55,7 +57,7 @@ class BoundaryFinder:
             self._find(complete=False)
 
     def finish(self) -> None:
-        """Note that the file ends here. Behind its last plain row there is no boundary."""
+        """Note that the file ends here. There is no boundary after its last plain row."""
         self._find(complete=True)
 
     def _find(self, *, complete: bool) -> None:
@@ -90,16 +92,18 @@ class BoundaryFinder:
 
 
 def next_multiple(offset: int, chunk_size: int) -> int:
-    """The first multiple of the chunk size behind an offset."""
+    """The first multiple of the chunk size after an offset."""
     return (offset // chunk_size + 1) * chunk_size
 
 
 def find_boundary(
     read: Callable[[int, int], bytes], multiple: int, end: int, chunk_size: int, layout: Layout
 ) -> Boundary | None:
-    """The boundary of one multiple, found with a few small reads. ``read`` gives the bytes of a
-    half-open range of the file, which ends at ``end``. None if there is no boundary because the
-    file ends before."""
+    """Find the boundary of one multiple with a few small reads.
+
+    ``read`` returns the bytes of a half-open range of the file, which ends at ``end``. Returns None
+    if the file ends before a boundary.
+    """
     finder = BoundaryFinder(multiple - 1, multiple, chunk_size, layout)
     at, size = multiple - 1, _FIRST_READ
     while not finder.boundaries and at < end:
@@ -118,9 +122,9 @@ def cut(
     boundaries: Iterable[Boundary],
     sections_from: Callable[[int], Generator[Section]],
 ) -> list[tuple[int, int]]:
-    """The half-open ranges of the chunks of a file whose rows are from ``start`` to ``end``.
+    """The half-open byte ranges of a file's chunks. Its rows are in ``[start, end)``.
 
-    ``sections_from`` reads the file from the start of a chunk on, to its end.
+    ``sections_from`` reads the file from the start of a chunk to the end of the file.
     """
     starts = [start]
     unknown: list[int] = []
@@ -143,7 +147,7 @@ def cut(
 def _first_ends(
     sections: Iterable[Section], offset: int, multiples: Sequence[int]
 ) -> Iterator[int]:
-    """For each multiple, the first end of a record at or after it."""
+    """For each multiple, the first record end at or after it."""
     wanted = iter(multiples)
     multiple = next(wanted)
     for section in sections:

@@ -1,11 +1,11 @@
-"""Guesses the encoding of a text that is not UTF-8, for the message that refuses the file."""
+"""Guesses the encoding of text that is not UTF-8, to name it in the reason for the refusal."""
 
 import re
 import unicodedata
 
 _EAST_ASIAN = "an East Asian encoding such as Shift_JIS, GB18030, Big5 or EUC-KR"
 _ENCODINGS = (
-    # Where several fit equally well, the first counts.
+    # If several fit equally well, the first one wins.
     ("cp1252", "Windows-1252"),
     ("cp1250", "Windows-1250"),
     ("cp1251", "Windows-1251"),
@@ -21,18 +21,18 @@ _ENCODINGS = (
     ("euc_kr", _EAST_ASIAN),
 )
 _MIN_FITTING = 0.8
-"""Share of the bytes beyond ASCII that must make sense for an encoding to be named."""
-_MAX_SAMPLE = 20_000  # bytes that are looked at
+"""Share of the non-ASCII bytes that must make sense before an encoding is named."""
+_MAX_SAMPLE = 20_000  # bytes examined
 
 _WORD = re.compile(r"[^\W\d_]+")
 _SCRIPTS = ("LATIN", "CYRILLIC", "GREEK")
 _SIGN = re.compile(r"(?<![^\W\d_])\W|\W(?![^\W\d_])|’")
-"""A sign that does not stand within a word, or an apostrophe."""
+"""A sign that is not inside a word, or an apostrophe."""
 _USUAL_SIGNS = frozenset("‘’“”„–—…€£°§«»©®™²³½¼·¿¡ºª×\u00a0\u3000、。・（）％：")  # noqa: RUF001
 
 
 def is_utf8(text: bytes) -> bool:
-    if text.isascii():  # quicker, and usual
+    if text.isascii():  # faster, and the usual case
         return True
     try:
         text.decode()
@@ -42,7 +42,7 @@ def is_utf8(text: bytes) -> bool:
 
 
 def utf16_without_mark(text: bytes) -> str | None:
-    """``UTF-16LE`` or ``UTF-16BE`` if nearly every other byte of a text is NUL."""
+    """``UTF-16LE`` or ``UTF-16BE`` if almost every second byte of a text is NUL, else None."""
     sample = text[:_MAX_SAMPLE]
     for name, zeros, others in (
         ("UTF-16LE", sample[1::2], sample[::2]),
@@ -56,8 +56,9 @@ def utf16_without_mark(text: bytes) -> str | None:
 def looks_like(text: bytes) -> str | None:
     """The encoding in which a text that is not UTF-8 makes sense, or None.
 
-    A few words with letters beyond ASCII tell most encodings apart. Close relatives stay alike:
-    ISO-8859-1 is named Windows-1252, and so may a Turkish or Hungarian text be.
+    A few words with non-ASCII letters are enough to distinguish most encodings. Close relatives
+    can't be distinguished: ISO-8859-1 is named Windows-1252, and so may a Turkish or Hungarian
+    text be.
     """
     sample = text[:_MAX_SAMPLE]
     best_name = None
@@ -74,10 +75,10 @@ def looks_like(text: bytes) -> str | None:
 
 
 def _fitting(text: str) -> str:
-    """The words and signs that make sense where they stand.
+    """The words and signs of a text that make sense, joined.
 
-    A word has letters of one script, is in lower case, in capitals or has one at its start, and if
-    it is a Latin one, not four letters beyond ASCII in a row.
+    A word makes sense if its letters are of one script and it is in lower case, in capitals or
+    capitalised. A Latin word must not have four non-ASCII letters in a row.
     """
     fitting = [sign for sign in _SIGN.findall(text) if sign in _USUAL_SIGNS]
     for word in _WORD.findall(text):

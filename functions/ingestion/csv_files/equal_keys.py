@@ -1,8 +1,7 @@
-"""Rows with equal keys: of each key the last row in the file's order is written, the earlier ones
-are superseded.
+"""Finds rows with equal keys: the last row of each key is written, earlier ones are superseded.
 
-Digests (``key_digests``) say which rows may have equal keys. Only those are looked at here, and
-compared by their keys.
+"Last" means last in the file's order. Digests (``key_digests``) show which rows may have equal
+keys. Only those rows are read here, and their actual keys are compared.
 """
 
 from array import array
@@ -18,28 +17,28 @@ from ingestion.csv_files.refused_rows import refused_row
 from ingestion.csv_files.sections import Section
 
 MAX_KEYS_AT_A_TIME = 750_000
-"""Repeated keys whose rows are looked for in one reading of a chunk: some 300 bytes each."""
+"""Repeated keys to search for in one pass over a chunk: some 300 bytes of memory each."""
 
 
 _BYTES_PER_SECOND = 10e6
-"""Half of what a function with one vCPU reads of ordinary rows."""
+"""Half the speed at which a function with one vCPU reads ordinary rows."""
 
 
 def finding_seconds(repeated: int, size: int) -> float:
-    """Seconds ``superseded_rows`` takes at most for ``repeated`` digests in ``size`` bytes."""
+    """The most seconds ``superseded_rows`` takes for ``repeated`` digests in ``size`` bytes."""
     readings = -(-repeated // MAX_KEYS_AT_A_TIME) + 1
     return 2 + readings * size / _BYTES_PER_SECOND
 
 
 class KeyedRow(NamedTuple):
-    """An accepted row. ``line`` is counted from the start of what was read."""
+    """An accepted row. ``line`` is counted from the start of the text that was read."""
 
     line: int
     raw: bytes
     key: EncodedKey
     digest: int
     request: bytes
-    """To put its item."""
+    """The request that puts its item."""
 
     def superseded(self) -> RefusedRow:
         return refused_row(self.line, "", "superseded", self.raw)
@@ -48,8 +47,10 @@ class KeyedRow(NamedTuple):
 def rows_with(
     wanted: Set[int], sections: Iterable[Section], reader: PageReader, digest: Digest
 ) -> Iterator[KeyedRow]:
-    """The accepted rows whose keys have one of the digests ``wanted``, in the file's order.
-    ``sections`` are those of a chunk, from its start."""
+    """The accepted rows whose key has one of the digests in ``wanted``, in the file's order.
+
+    ``sections`` are those of a chunk, from its start.
+    """
     lines = 0
     for section in sections:
         page = reader.read(section)
@@ -65,7 +66,7 @@ def rows_with(
 
 
 def _places(page: Page, reader: PageReader) -> Iterator[tuple[int, bytes]]:
-    """Line and text of each accepted row of a page."""
+    """The line and the text of each accepted row of a page."""
     if len(page.keys) == page.lines:  # each line is a row
         for line, raw in enumerate(page.section.text.removesuffix(b"\n").split(b"\n"), 1):
             yield line, without_line_end(raw)
@@ -83,10 +84,10 @@ def superseded_rows(
 ) -> Iterator[RefusedRow]:
     """The rows of a chunk that a later row of the chunk supersedes, in the order of their lines.
 
-    ``repeated`` are the digests that occur more than once in it, and ``sections`` gives its
-    sections from the start. They are read once per MAX_KEYS_AT_A_TIME digests, and once more to
-    list the rows. The table has refused the rows at ``refused_lines``, so they supersede nothing.
-    Memory: those keys, and one bit per line.
+    ``repeated`` are the digests that occur more than once in the chunk. ``sections`` returns the
+    chunk's sections from its start. The chunk is read once per MAX_KEYS_AT_A_TIME digests, and once
+    more to list the rows. The table has refused the rows at ``refused_lines``, so they supersede
+    nothing. Memory: those keys, and one bit per line.
     """
     lines = _Lines()
     for first in range(0, len(repeated), MAX_KEYS_AT_A_TIME):
@@ -95,7 +96,7 @@ def superseded_rows(
         for row in rows_with(wanted, sections(), reader, digest):
             if row.line in refused_lines:
                 continue
-            key = b"\0".join(row.key)  # in less memory; no value of a key has a NUL
+            key = b"\0".join(row.key)  # takes less memory; no value of a key has a NUL
             if key in last:
                 lines.add(last[key])
             last[key] = row.line

@@ -1,8 +1,8 @@
 """Reads rows a page at a time: faster than ``ingestion.csv_files.rows``, with the same result.
 
 A page of ordinary rows is split as a whole and checked column by column. Records with quoted fields
-are taken out of it first and read one by one. A page that fails the check is halved until only the
-rows that will be refused are left; those are read one by one, which also gives their reasons.
+are taken out first and read one by one. A page that fails the check is halved until only the rows
+to refuse are left. Those are read one by one, which also yields the reasons.
 """
 
 import json
@@ -38,10 +38,10 @@ from ingestion.csv_files.rows import (
 from ingestion.csv_files.sections import Section
 
 PAGE_SIZE = 64 * 1024
-"""Bytes to read at a time: few enough to stay in the processor's cache."""
+"""Bytes to read at a time: few enough to fit into the processor's cache."""
 
 _MIN_ROWS_TO_HALVE = 8
-"""So few are read one by one rather than halved once more."""
+"""This many rows or fewer are read one by one rather than halved again."""
 
 _BLANKS = tuple(blank.encode() for blank in BLANKS)
 _NO_BREAK_SPACES = re.compile("\n\u00a0|\u00a0\n".encode())
@@ -49,7 +49,7 @@ _NO_BREAK_SPACES = re.compile("\n\u00a0|\u00a0\n".encode())
 _EXPECTED_ESCAPES = re.compile(rb'\\(?:[\\"n]|r\\n)')
 """Of quotes, backslashes and line ends."""
 
-# As in ``ingestion.csv_files.rows``, but for a plus sign, and for whole columns.
+# As in ``ingestion.csv_files.rows``, but without a plus sign, and for whole columns.
 _QUANTITIES = re.compile(rb"(?:-?[0-9]{1,38}\n)*+")
 _TIMESTAMPS = re.compile(
     rb"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]"
@@ -62,7 +62,7 @@ _CANONICAL_INTEGERS = re.compile(rb"(?:(?:-?[1-9][0-9]{0,37}|0)\n)*+")
 class Page:
     """The rows of a section. Lines are counted from the section's start.
 
-    Every line is one of a row, blank, a repeated header's, or the end mark's.
+    Every line belongs to a row, a blank record, a repeated header or the end mark.
     """
 
     __slots__ = (
@@ -80,10 +80,10 @@ class Page:
         self.section = section
         self.keys: list[EncodedKey] = []
         self.requests: list[bytes] = []
-        """To put the accepted rows' items, in the file's order, as ``keys``."""
+        """The requests that put the accepted rows' items; like ``keys``, in the file's order."""
         self.refused: list[RefusedRow] = []
         self.row_lines = 0
-        """Of accepted and of refused rows."""
+        """Lines of accepted and refused rows."""
         self.blank_lines = 0
         self.repeated_headers = 0
         self.warnings: dict[str, Warned] = {}
@@ -96,7 +96,7 @@ class Page:
         )
 
     def warn(self, kind: str, rows: int, line: int) -> None:
-        """Count rows of which the first is in ``line``. Call it in the order of lines."""
+        """Count ``rows`` rows, the first of them at ``line``. Call it in the order of lines."""
         before = self.warnings.get(kind)
         self.warnings[kind] = (
             Warned(before.rows + rows, before.line) if before else Warned(rows, line)
@@ -104,7 +104,7 @@ class Page:
 
 
 class PageReader:
-    """Reads the records of one file, by the page. The arguments are those of RowReader."""
+    """Reads the records of one file page by page. The arguments are those of RowReader."""
 
     def __init__(
         self,
@@ -122,8 +122,8 @@ class PageReader:
         self._key = [columns[name] for name in key]
         self._key_numbers = [columns[name] for name in key if name in rules.numbers]
         self._max_bytes = [(columns[name], longest) for name, longest in rules.max_bytes.items()]
-        # Those of the key are looked at together. Those of numbers and times can't be empty: what
-        # they must look like says so.
+        # The key's columns are checked together. The columns of numbers and times need no check:
+        # their patterns match no empty value.
         self._required = [
             columns[name] for name in ("ticket_id", "product", "basket_id") if name not in key
         ]
@@ -165,20 +165,20 @@ class PageReader:
                 yield record, _encoded(outcome.key)
 
     def part(self, page: Page, accepted: int) -> Page:
-        """The page up to its ``accepted``-th accepted row."""
+        """The page up to and including its ``accepted``-th accepted row."""
         if not accepted:
             return Page(Section(b"", 0))
         record, _ = next(islice(self.accepted(page), accepted - 1, None))
         return self.read(page.section.before(record.end))
 
     def _read_into(self, page: Page, start: int, end: int, line: int) -> None:
-        """Read a part of the page's text. It begins after ``line`` lines of the page."""
+        """Read a part of the page's text. ``line`` lines of the page come before it."""
         if start == end:
             return
         section = page.section
         text = section.text[start:end]
         step = self._width + 1
-        # Of a longer text, an item's size may be over DynamoDB's limit.
+        # A longer text may hold an item over DynamoDB's size limit.
         short = len(text) <= MAX_ITEM_BYTES - 100
         fields = self._splitter.split(section, start, end) if short else None
         if fields and self._has_good_numbers(fields):
@@ -203,7 +203,7 @@ class PageReader:
             self._read_into(page, middle, end, line + text.count(b"\n", 0, middle - start))
 
     def _template_for(self, row: Sequence[bytes]) -> bytes:
-        """The template without the attributes that this row leaves out."""
+        """The template for this row, without the attributes that it leaves out."""
         left_out = tuple([field for field in self._left_out_if_empty if not row[field]])
         template = self._templates_without.get(left_out)
         if template is None:
@@ -234,10 +234,10 @@ class PageReader:
 
     @staticmethod
     def _is_suspicious(text: bytes, keys: list[bytes]) -> bool:
-        """Whether there may be something to warn of. ``keys`` are as ``_are_good`` takes them."""
+        """Whether a row may need a warning. ``keys`` are as ``_are_good`` takes them."""
         if b"=" in text and b'="' in text:
             return True
-        # A single byte is looked for much faster than two, and most often is not there.
+        # Searching for one byte is much faster than for two, and it is usually absent.
         for column in keys:
             if b" " in column and (b" \n" in column or b"\n " in column):
                 return True
@@ -250,7 +250,7 @@ class PageReader:
         return False
 
     def _warn(self, page: Page, records: Iterator[Record], fields: list[bytes], line: int) -> None:
-        """Look closer at rows of which ``fields`` are the fields as they go into JSON."""
+        """Warn about the rows that need it. ``fields`` are theirs, as they go into JSON."""
         step = self._width + 1
         suspects = set()
         for key in self._key:
@@ -281,8 +281,10 @@ class PageReader:
                     return
 
     def _are_good(self, fields: list[bytes], keys: list[bytes]) -> bool:
-        """Whether all values are what RowReader takes. ``keys`` are the columns of the key, an LF
-        before each value and behind the last one."""
+        """Whether RowReader would accept all values.
+
+        ``keys`` are the columns of the key, with an LF before each value and after the last one.
+        """
         step = self._width + 1
         for column, longest in zip(keys, MAX_KEY_BYTES, strict=False):
             if b"\n\n" in column or _has_longer(column, longest):
@@ -299,15 +301,17 @@ class PageReader:
         return all(map(is_date, {time[:10] for time in timestamps}))
 
     def _has_good_numbers(self, fields: list[bytes]) -> bool:
-        """Whether the quantities and the numbers of the key are what RowReader takes. Makes those
-        of the key canonical."""
+        """Whether RowReader would accept the quantities and the key's numbers.
+
+        Makes the key's numbers canonical.
+        """
         quantities = fields[self._quantity :: self._width + 1]
         return _QUANTITIES.fullmatch(b"\n".join(quantities) + b"\n") is not None and all(
             self._make_canonical(fields, column) for column in self._key_numbers
         )
 
     def _make_canonical(self, fields: list[bytes], field: int) -> bool:
-        """Write one column's numbers in the one way. False if one of them is no number."""
+        """Make one column's numbers canonical. Returns False if one of them is no number."""
         step = self._width + 1
         column = fields[field::step]
         if not _CANONICAL_INTEGERS.fullmatch(b"\n".join(column) + b"\n"):
@@ -319,7 +323,7 @@ class PageReader:
 
     @staticmethod
     def _lines_within(page: Page, start: int, end: int) -> int:
-        """Lines of the records of a part, besides the first of each."""
+        """Lines of the records of a part, not counting the first line of each."""
         text = page.section.text
         return sum(
             text.count(b"\n", one.start, one.end - 1)
@@ -328,7 +332,7 @@ class PageReader:
 
     @staticmethod
     def _record_end(section: Section, position: int, start: int, end: int) -> int:
-        """Where a record of a part ends, at or after ``position``."""
+        """The first end of a record of a part, at or after ``position``."""
         newline = section.text.find(b"\n", position, end)
         if newline < 0:
             return end
@@ -343,7 +347,7 @@ def _encoded(key: Key) -> EncodedKey:
 
 
 def _has_longer(column: bytes, longest: int) -> bool:
-    """Whether a value is longer, in a column with an LF before each value and behind the last."""
+    """Whether a value is longer, in a column with an LF before each value and after the last."""
     at = 0
     while at + longest + 1 < len(column):
         at = column.rfind(b"\n", at + 1, at + longest + 2)
@@ -353,5 +357,5 @@ def _has_longer(column: bytes, longest: int) -> bool:
 
 
 def _decoded(field: bytes) -> str:
-    """The value of a field as it goes into JSON."""
+    """The value of a field that is given as it goes into JSON."""
     return str(json.loads(b'"%b"' % field))

@@ -1,4 +1,4 @@
-"""Unpacks gzip (RFC 1952) as a stream, in flat memory, and within bounds."""
+"""Unpacks gzip (RFC 1952) as a stream, in constant memory and up to a maximum size."""
 
 import zlib
 from collections.abc import Iterable, Iterator
@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 GZIP_MAGIC = b"\x1f\x8b"
 
 MAX_FILE_BYTES = 50 * 10**9
-"""Bytes of the largest file that is accepted, packed or not. Split File must read it whole within
-15 minutes if it is compressed, or if no plain rows are found in it."""
+"""Bytes of the largest file that is accepted, packed or not. Split File must read all of it within
+15 minutes if it is compressed or if no plain rows are found in it."""
 
 _MAX_STEP_BYTES = 1024 * 1024
 _FREE_SIZE = 64 * 1024 * 1024
@@ -15,11 +15,12 @@ _MAX_RATIO = 200
 
 
 class Unpacker:
-    """Iterates over the unpacked blocks of a stream of packed ones; several members may follow one
-    another. Data that can't be unpacked ends the iteration: ``problem`` says why, else it is None.
+    """Iterates over the unpacked blocks of a gzip stream, which may have several members.
 
-    A file may unpack to 200 times its size at most (and to 64 MiB in any case). Tickets pack some
-    10 times, gzip can pack 1,032 times: more than 200 is made to do harm, or no file of tickets.
+    Data that can't be unpacked ends the iteration. ``problem`` then says why; otherwise it is None.
+
+    A file may unpack to at most 200 times its size, and to 64 MiB in any case. Tickets compress to
+    about a tenth. gzip can reach 1,032, so a file over 200 is an attack, or no file of tickets.
     """
 
     def __init__(self, blocks: Iterable[bytes]) -> None:
@@ -30,7 +31,7 @@ class Unpacker:
 
     @staticmethod
     def largest(packed_size: int) -> int:
-        """To how many bytes a file of this size may unpack."""
+        """The most bytes that a file of ``packed_size`` bytes may unpack to."""
         return min(MAX_FILE_BYTES, max(_FREE_SIZE, packed_size * _MAX_RATIO))
 
     def __iter__(self) -> Iterator[bytes]:
@@ -64,7 +65,7 @@ class Unpacker:
 
 
 def _before_the_damage(member: "zlib._Decompress", packed: bytes) -> Iterator[bytes]:
-    """What comes of the bytes before the one that zlib refuses; with its error it tells nothing."""
+    """Unpacks the bytes before the one that zlib refuses. zlib's error comes without output."""
     while len(packed) > 1:
         half = len(packed) // 2
         trial = member.copy()

@@ -1,4 +1,4 @@
-"""What kind of file it is, told from its first bytes: facts to go on with, or reasons to refuse."""
+"""Examines the first bytes of a file: returns facts about it, or the reasons to refuse it."""
 
 import codecs
 from collections.abc import Callable, Sequence
@@ -19,9 +19,9 @@ from ingestion.csv_files.rows import COLUMNS, NoRow, RowReader
 from ingestion.csv_files.sections import end_mark_start, read_sections
 
 HEAD_SIZE = 1024 * 1024
-"""How many bytes of a file (unpacked) are looked at before it is accepted."""
+"""Bytes of a file (unpacked) that are examined before it is accepted."""
 
-_MAX_UNKNOWN_COLUMNS = 100  # named in the report; a million columns must not burst the ledger
+_MAX_UNKNOWN_COLUMNS = 100  # named in the report; a million columns would not fit into the ledger
 
 _SIGNATURES = (
     (b"PK\x03\x04", "a ZIP archive or an Excel workbook; save it as CSV (UTF-8)"),
@@ -35,29 +35,31 @@ _SIGNATURES = (
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What the writer needs to know of a file beyond its bytes."""
+    """What the writer needs to know about a file, apart from its bytes."""
 
     delimiter: str
     columns: dict[str, int]
-    """Zero-based field of each of our columns."""
+    """The zero-based field of each of our columns."""
     width: int
-    """How many fields the header has, and so every row must have."""
+    """The number of fields in the header, and so in every row."""
     data_start: int
     """Offset of the first byte after the header."""
     header_lines: int
     header: HeaderLine
-    """To recognise the header where it is repeated."""
+    """Used to recognise repeated headers."""
     unknown_columns: tuple[str, ...]
 
 
 def examine(
     head: bytes, complete: bool, too_many_refused: Callable[[int, int], bool]
 ) -> FileFacts | list[Reason]:
-    """Facts of a file that begins with ``head`` (and ends with it, if ``complete``), or why it is
-    refused. ``head`` is unpacked already where the object is compressed.
+    """Returns the facts about a file, or the reasons why it is refused.
 
-    ``too_many_refused(refused, rows)`` tells whether a load with these counts fails. If the rows of
-    the head that are not UTF-8 are too many by that measure, the file is refused here.
+    The file begins with ``head``, which is its whole text if ``complete``. If the object is
+    compressed, ``head`` is already unpacked.
+
+    ``too_many_refused(refused, rows)`` returns whether a load with these counts fails. The file is
+    refused here if that many rows of the head are not UTF-8.
     """
     if head in (b"", codecs.BOM_UTF8):
         return [Reason("empty_file", "The file is empty; a file needs at least a header.")]
@@ -90,8 +92,10 @@ def _why_nul_bytes(head: bytes, nul: int) -> Reason:
 def _why_not_utf8(
     head: bytes, complete: bool, facts: FileFacts, too_many_refused: Callable[[int, int], bool]
 ) -> Reason | None:
-    """Why the file is refused whose head has rows that are not UTF-8; None if they are so few that
-    each is refused by itself when it is read."""
+    """Why a file is refused whose head has rows that are not UTF-8.
+
+    None if there are few of them: then only these rows are refused, when they are read.
+    """
     data = head[facts.data_start :]
     if not complete:
         data = data[: data.rfind(b"\n") + 1]  # only the beginning of the last line is known

@@ -1,4 +1,4 @@
-"""JSON for BatchWriteItem, as bytes: made from a template that takes a row's fields as they are."""
+"""Makes the JSON for BatchWriteItem, as bytes, by filling a row's fields into a template."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def encode(value: Any) -> bytes:
-    """A JSON value. Every string that is valid UTF-8 comes out right."""
+    """Encode a value as JSON, in UTF-8. Strings must not have lone surrogates."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -14,11 +14,11 @@ EncodedKey = tuple[bytes, ...]
 """The values of an item's key attributes as ``escape`` gives them, partition key first."""
 
 TO_ESCAPE = bytes(range(32)) + b'"\\'
-"""The characters that JSON does not take as they are (RFC 8259, 7)."""
+"""The characters that must be escaped in JSON strings (RFC 8259, 7)."""
 
 
 def escape(value: bytes) -> bytes:
-    """A UTF-8 string as it stands between the quotes of a JSON string."""
+    """Escape a UTF-8 string for use between the quotes of a JSON string."""
     if len(value.translate(None, TO_ESCAPE)) == len(value):
         return value
     return encode(value.decode())[1:-1]
@@ -30,18 +30,17 @@ def put_request(item: Mapping[str, Any]) -> bytes:
 
 
 def put_request_template(fields: Sequence[str | None], numbers: Sequence[str]) -> bytes:
-    """A template for ``%``, which takes a row's fields in the file's order and gives what
-    ``put_request`` would, its attributes in that order. It needs fields as ``escape`` gives
-    them.
+    """A template that ``%`` fills with a row's fields, to make what ``put_request`` makes.
 
-    ``fields`` names the attribute of each field, None for one to be left out; those in ``numbers``
-    are DynamoDB's N, the others S.
+    The fields must be in the file's order, as ``escape`` returns them. The attributes have the same
+    order. ``fields`` names the attribute of each field, or has None for a field to leave out. The
+    attributes in ``numbers`` have DynamoDB's type N, the others S.
     """
     text = ""
     comma = ""
     for name in fields:
         if name is None:
-            text += "%.0b"  # takes a field and writes nothing of it
+            text += "%.0b"  # consumes a field and writes nothing
         else:
             kind = "N" if name in numbers else "S"
             text += f'{comma}"{name}":{{"{kind}":"%b"}}'

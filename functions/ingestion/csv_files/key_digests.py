@@ -1,7 +1,7 @@
-"""Digests of the rows' keys: 8 bytes each, kept sorted, so that equal keys are found without rows.
+"""Digests of the rows' keys, 8 bytes each and sorted, to find keys that may be equal.
 
-Equal keys have equal digests. The reverse need not hold, so equal digests only say which rows to
-compare; whether their keys are equal is decided by the keys themselves (``equal_keys``).
+Equal keys have equal digests, but different keys may too. So equal digests only show which rows to
+compare; ``equal_keys`` compares the keys themselves.
 """
 
 from array import array
@@ -19,17 +19,17 @@ from ingestion.csv_files.item_json import EncodedKey
 DIGEST_BITS = 62
 """Bits of a digest. With 62 of 64 bits, a digest is also the bit pattern of a finite float."""
 RUN_DIGESTS = 2**20
-"""Digests that are sorted at a time: 32 MB as Python's floating-point numbers."""
+"""Digests to sort at a time: 32 MB as Python floats."""
 
 Digest = Callable[[Iterable[EncodedKey]], list[int]]
-"""Gives the digests of keys, in their order."""
+"""Returns the digests of keys, in the order of the keys."""
 
 
 def key_digest(secret: str) -> Digest:
     """The digest function of one load. ``secret`` is the load's random key, in hexadecimal.
 
-    Without the secret nobody can make keys whose digests are equal. It stands before the key, since
-    xxh3's seed alone does not protect short inputs.
+    Without the secret, nobody can construct keys with equal digests. It is hashed before the key,
+    because xxh3's seed alone does not protect short inputs.
     """
     prefix = bytes.fromhex(secret)
     join = b"\0".join  # no value of an EncodedKey has a NUL, so different keys join differently
@@ -41,11 +41,11 @@ def key_digest(secret: str) -> Digest:
 
 
 class DigestRange(NamedTuple):
-    """The digests of one range of values, ascending."""
+    """The digests in one range of values, ascending."""
 
     distinct: "array[int]"
     repeated: "array[int]"
-    """Those of the distinct ones that occur more than once."""
+    """The distinct digests that occur more than once."""
 
 
 class KeyDigests:
@@ -54,7 +54,7 @@ class KeyDigests:
     def __init__(self, digest: Digest) -> None:
         self._digest = digest
         self._runs: list[array[int]] = []  # of RUN_DIGESTS each, sorted
-        self._recent: array[int] = array("Q")  # the rows' digests since, in the file's order
+        self._recent: array[int] = array("Q")  # of the rows after those, in the file's order
         self._forgotten: array[int] = array("Q")
 
     def __len__(self) -> int:
@@ -62,13 +62,13 @@ class KeyDigests:
 
     def add(self, keys: Iterable[EncodedKey]) -> None:
         self._recent.extend(self._digest(keys))
-        # As many again stay in the file's order, for `keep`.
+        # Another RUN_DIGESTS stay in the file's order, for `keep`.
         while len(self._recent) >= 2 * RUN_DIGESTS:
             self._runs.append(_integers(_sorted(self._recent[:RUN_DIGESTS])))
             del self._recent[:RUN_DIGESTS]
 
     def keep(self, count: int) -> None:
-        """Forget all rows but the first ``count``, at most RUN_DIGESTS of them."""
+        """Forget all rows except the first ``count``. At most RUN_DIGESTS rows can be forgotten."""
         surplus = len(self) - count
         if surplus > len(self._recent):
             raise ValueError(f"{surplus} rows are more than can be forgotten.")
@@ -80,7 +80,7 @@ class KeyDigests:
         self._recent = array("Q")
 
     def forget(self, keys: Iterable[EncodedKey]) -> None:
-        """Forget one row for each of these keys: the table has refused it."""
+        """Forget one row for each of these keys, because the table has refused it."""
         self._forgotten = array("Q", sorted([*self._forgotten, *self._digest(keys)]))
 
     def ranges(self) -> Iterator[DigestRange]:
@@ -114,20 +114,22 @@ class KeyDigests:
 
 
 def _sorted(digests: "array[int]") -> list[float]:
-    """The digests ascending, as the floating-point numbers that have their bits. These are in the
-    same order (IEEE 754), and a list of them is sorted in half the time."""
+    """The digests ascending, reinterpreted as the floats with the same bits.
+
+    The floats sort in the same order (IEEE 754), and in half the time.
+    """
     values = array("d", digests.tobytes()).tolist()
     values.sort()
     return values
 
 
 def _integers(values: Iterable[float]) -> "array[int]":
-    """The digests whose bits the numbers have."""
+    """The digests that have the same bits as the floats."""
     return array("Q", array("d", values).tobytes())
 
 
 def _without(values: "array[int]", forgotten: "array[int]") -> "array[int]":
-    """The values less one for each that is forgotten."""
+    """The values, with one occurrence removed for each forgotten one."""
     if not forgotten:
         return values
     left = Counter(forgotten)

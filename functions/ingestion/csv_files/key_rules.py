@@ -1,4 +1,4 @@
-"""What the keys of the table and of its indexes ask of a row's values."""
+"""Rules for a row's values that are keys of the table or of its indexes."""
 
 import re
 from collections.abc import Mapping
@@ -16,14 +16,14 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,
 
 @dataclass(frozen=True)
 class KeyRules:
-    """Rules for the values of key attributes, beyond those that hold for every row."""
+    """Rules for the values of key attributes, in addition to those for every row."""
 
     numbers: frozenset[str] = frozenset()
     """Attributes of the table's key that have type N. They are stored and compared as canonical
     numbers."""
     left_out_if_empty: frozenset[str] = frozenset()
-    """Attributes that are keys of indexes: DynamoDB refuses them empty, and leaves an item without
-    them out of the index."""
+    """Attributes that are keys of indexes. DynamoDB refuses empty values for them, and leaves an
+    item without them out of the index."""
     max_bytes: Mapping[str, int] = field(default_factory=dict)
     """The longest value of each text attribute that is a key of an index, in bytes of UTF-8."""
 
@@ -32,8 +32,10 @@ NO_RULES = KeyRules()
 
 
 def canonical_number(text: str) -> str | None:
-    """The one way to write a number: ``007``, ``7.0`` and ``7`` all give ``7``, ``1.5e3`` gives
-    ``1500``. None for what DynamoDB doesn't store as a number."""
+    """The canonical form of a number, or None if DynamoDB can't store the text as a number.
+
+    ``007``, ``7.0`` and ``7`` all become ``7``, and ``1.5e3`` becomes ``1500``.
+    """
     if len(text) <= MAX_NUMBER_DIGITS and text.isascii() and text.isdigit():
         return text.lstrip("0") or "0"
     if not _NUMBER.fullmatch(text):

@@ -1,4 +1,4 @@
-"""What the rows of one file look like, as far as the file alone can tell."""
+"""What the rows of one file look like: delimiter, number of fields, checks of columns."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -9,16 +9,16 @@ from hashlib import sha256
 from ingestion.csv_files.records import record_pattern
 
 Check = Callable[[bytes], bool]
-"""Tells whether a value, as UTF-8 and without its quotes, fits a column's type and constraints."""
+"""Returns whether a value (UTF-8, without quotes) fits a column's type and constraints."""
 
 MAX_COLUMNS = 2_000
-"""Fields of a row. Reading ahead for a closing quote stops after as many fields as a row has, so
-the number of fields bounds how often a line is read."""
+"""The most fields of a row. The search for a closing quote stops after the number of fields of a
+row, so this number limits how often a line is read."""
 
 
 @dataclass(frozen=True)
 class HeaderLine:
-    """Recognises a file's header where it is repeated, without keeping its text."""
+    """Recognises repetitions of a file's header without keeping its text."""
 
     size: int
     """In bytes, without the line end."""
@@ -36,10 +36,10 @@ class HeaderLine:
 class Layout:
     """The delimiter, the number of fields and the column checks of one file.
 
-    ``checks`` gives the check of each zero-based field that has one; other fields take any text.
-    ``header`` is the header's line, if the file has one. ``judges_line_ends`` says whether a record
-    of several lines must also pass the tests that need columns with a form (see ``multiline``).
-    Switch it off where no column has a form, or where the source's line ends are trusted.
+    ``checks`` maps zero-based fields to their checks; other fields take any text. ``header`` is the
+    header's line, if the file has one. ``judges_line_ends`` says whether a record of several lines
+    must also pass the tests (b) and (c) of ``multiline``, which need columns with checks. Switch it
+    off if no column has a check, or if the source's line ends are trusted.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Layout:
 
     @cached_property
     def pattern(self) -> re.Pattern[bytes]:
-        """Matches a record with the right number of fields, whose line end is in the text."""
+        """Matches a record with the right number of fields and a line end."""
         return record_pattern(self.delimiter, self.width)
 
     def fits(self, fields: Sequence[bytes], first: int = 0) -> bool:
@@ -71,5 +71,5 @@ class Layout:
         return True
 
     def is_header(self, line: bytes) -> bool:
-        """Whether the line, without marks and line end, is the header again."""
+        """Whether the line, without marks and line end, repeats the header."""
         return self._header is not None and self._header.equals(line)

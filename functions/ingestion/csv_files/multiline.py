@@ -1,21 +1,21 @@
-"""Which records of several lines stand, and which lines have a stray quote.
+"""Finds the records of several lines that stand, and the lines with a stray quote.
 
-Fields may span lines, so a quote that should not be there can join many rows. A *valid* row has the
-file's number of fields, each fitting its column. A *plain row* is a line that, read by itself, is
-closed at its end, is valid, and has no quote in an unquoted field. A record of several lines stands
-only if
+Fields may span lines, so a single stray quote can join many rows. A *valid* row has the file's
+number of fields, and each of them fits its column. A *plain row* is a line that, read on its own,
+is closed at its end, is valid, and has no quote in an unquoted field. A record of several lines
+stands only if
 
 (a) it is closed within MAX_RECORD_BYTES and before its chunk ends, and is valid;
-(b) no line after its first is a plain row, and no line between its first and last is valid by
-    itself;
+(b) no line after its first is a plain row, and no line between its first and last is valid on its
+    own;
 (c) it can't be two rows that a stray quote joined: no field has a line that ends as a row ends
     and a last line that begins as a row begins.
 
 If it does not stand, its first line is refused, and reading restarts at its second line with no
-quote open. A record that is closed and has the right number of fields, but whose values are refused
-and of whose lines none becomes a row either, remains one record.
+quote open. There is one exception: a record that is closed and has the right number of fields, but
+values that are refused, remains one record if none of its lines becomes a row either.
 
-(b) and (c) apply where ``Layout.judges_line_ends`` says so.
+(b) and (c) apply only if ``Layout.judges_line_ends`` is set.
 """
 
 import re
@@ -60,23 +60,23 @@ class Special(NamedTuple):
     end: int
     kind: Kind
     doubtful: bool = False
-    """Whether a record of several lines begins here that is valid and has failed (b) or (c), or
-    that could not be judged by them."""
+    """Whether a valid record of several lines begins here that failed (b) or (c), or to which they
+    could not be applied."""
 
 
 class Scan(NamedTuple):
-    """What stands in a text, of which ``end`` bytes could be read."""
+    """What was found in the first ``end`` bytes of a text; the rest could not be read yet."""
 
     end: int
     special: list[Special]
-    """In order. What lies between them is records of one line each."""
+    """In order. The text between them consists of records of one line each."""
     quoted: list[re.Match[bytes]] | None
-    """``Layout.pattern``'s matches for all other records with a quoted field, and for the rows of
-    several lines; in order. None if they were not looked for: all are closed on their lines."""
+    """``Layout.pattern``'s matches, in order, for all other records with a quoted field and for the
+    rows of several lines. None if they were not searched for, because all end on their lines."""
 
 
 class _NeedsMore(Exception):
-    """What follows the text decides."""
+    """The decision depends on what follows the text."""
 
 
 def is_plain_row(line: bytes, layout: Layout) -> bool:
@@ -85,7 +85,7 @@ def is_plain_row(line: bytes, layout: Layout) -> bool:
 
 
 def _read_line(line: bytes, layout: Layout) -> tuple[bool, bool]:
-    """Whether a line without marks and line end is by itself a valid row, and a plain one."""
+    """Whether a line, without marks and line end, is a valid row on its own, and a plain one."""
     invalid = False, False
     if line.count(layout.delimiter) < layout.width - 1 or len(line) > MAX_RECORD_BYTES:
         return invalid
@@ -110,8 +110,8 @@ def _is_valid(fields: list[bytes], layout: Layout) -> bool:
 def scan(text: bytes, layout: Layout, *, complete: bool) -> Scan:
     """Find the records of several lines, and the lines with a stray quote.
 
-    The text begins at a record's start. What follows its last lines may decide what they are; of a
-    ``complete`` text nothing follows, and all of it is read.
+    The text begins at a record's start. What its last lines are may depend on what follows them.
+    Nothing follows a ``complete`` text, so all of it is read.
     """
     stop = len(text) if complete else text.rfind(b"\n") + 1
     if text.find(b'"', 0, stop) < 0:
@@ -123,8 +123,8 @@ def scan(text: bytes, layout: Layout, *, complete: bool) -> Scan:
 
 
 def split_quoted(text: bytes, layout: Layout) -> list[bytes]:
-    """The fields of whole lines in which every field is quoted, all lines have the right number of
-    them, and no field has a quote or a line end. Empty if that is not so."""
+    """The fields of whole lines, if every field is quoted, every line has the right number of
+    fields, and no field contains a quote or a line end. Otherwise empty."""
     pieces = text.split(b'"')
     values, between = pieces[1::2], pieces[2::2]
     rows = text.count(b"\n")
@@ -139,8 +139,11 @@ def split_quoted(text: bytes, layout: Layout) -> list[bytes]:
 
 
 def quoted_records(text: bytes, layout: Layout) -> list[re.Match[bytes]] | None:
-    """``Layout.pattern``'s matches for all records with a quoted field, of whole records that have
-    no marks. None if one of them is malformed or has another number of fields."""
+    """``Layout.pattern``'s matches for all records with a quoted field.
+
+    The text must consist of whole records without marks. None if one of them is malformed or has
+    another number of fields.
+    """
     opens_after = layout.delimiter + b"\n"
     found = []
     position = 0
@@ -168,12 +171,12 @@ class _Search:
         self._layout = layout
         self._after_stray = False
         self._rests: dict[int, tuple[int, int]] = {}
-        """By the starts of lines, what ``_rest`` has found."""
+        """Results of ``_rest``, by the starts of lines."""
         self._no_row_between = 0, 0
-        """Two places: of the lines from the first on, that at the second is the first row."""
+        """Two positions: the first row at or after the first one is at the second one."""
 
     def run(self) -> int:
-        """Find everything. Returns up to where the text was read."""
+        """Find everything. Returns the position up to which the text was read."""
         text, stop = self._text, self._stop
         opens_after = self._layout.delimiter + b"\n"
         pattern = self._layout.pattern
@@ -184,8 +187,8 @@ class _Search:
             if quote and text[quote - 1] not in opens_after and not self._only_marks_before(quote):
                 continue
             start = text.rfind(b"\n", 0, quote) + 1
-            # Behind a stray quote there are likely to be more of them. So as not to read ahead from
-            # each, what is known of the lines that follow decides whether it is worth while.
+            # A stray quote is likely to be followed by more. To avoid reading ahead from each of
+            # them, only the line is matched here. `_judge` knows later lines from `_rest`.
             ahead = self._line_end(quote) if self._after_stray else start + MAX_RECORD_BYTES + 1
             match = pattern.match(text, start, min(stop, ahead))
             if match and find(b"\n", quote, match.end() - 1) < 0:
@@ -196,7 +199,7 @@ class _Search:
                 one = self._judge(start, match)
             except _NeedsMore:
                 return start
-            # The last record of a file may have no line end; then it is no match.
+            # The last record of a file may lack a line end, and then does not match.
             if one.kind is Kind.ROW and (match := match or pattern.match(text, start, one.end)):
                 self.quoted.append(match)
             self._after_stray = one.kind is Kind.STRAY_QUOTE
@@ -205,7 +208,7 @@ class _Search:
         return stop
 
     def _only_marks_before(self, quote: int) -> bool:
-        """Whether nothing but marks stands between the line's start and the quote."""
+        """Whether there is nothing but marks between the line's start and the quote."""
         text, at = self._text, quote
         while at and text[at - 1] in _MARK_ENDS:
             if text[at - 1] == FORM_FEED:
@@ -247,9 +250,11 @@ class _Search:
         return take_record(line, 0, len(line), delimiter, len(line) + 1, complete=True)
 
     def _take(self, start: int, line_end: int, fields: int) -> Taken | None:
-        """The record that begins at ``start`` and has ``fields`` whole fields on its first line, if
-        it is closed soon enough and has as many fields as the header. A delimiter at its end makes
-        no field here."""
+        """The record at ``start``, if it is closed within the limit and has as many fields as the
+        header, else None.
+
+        ``fields`` whole fields are on its first line. A delimiter at its end adds no field here.
+        """
         text, layout = self._text, self._layout
         limit = start + MAX_RECORD_BYTES + 1
         following, end = self._rest(line_end)
@@ -263,10 +268,10 @@ class _Search:
         return taken if fields == layout.width or not taken.fields[-1] else None
 
     def _rest(self, start: int) -> tuple[int, int]:
-        """Of a record that is open where a line starts: how many more fields it has, and where it
-        ends. The end is 0 if the text ends first, and -1 if text follows a closing quote.
+        """How many more fields a record has that is open at the start of a line, and where it ends.
 
-        This is the same for all records that are open there, so each line is read once.
+        The end is 0 if the text ends first, and -1 if text follows a closing quote. The result is
+        the same for all records that are open there, so each line is read only once.
         """
         text = self._text
         lines = []
@@ -290,8 +295,8 @@ class _Search:
         return fields, end
 
     def _take_line_within_quotes(self, start: int, end: int) -> tuple[State, int]:
-        """A line that begins within quotes: how far the record could be read, and how many fields
-        end on it."""
+        """Read a line that begins within quotes: how far the record could be read, and how many
+        fields end on the line."""
         line = without_line_end(self._text[start:end])
         quote = closing_quote(line, 0, len(line))
         if quote < 0:
@@ -315,14 +320,16 @@ class _Search:
         return True, stands
 
     def _has_no_quoted_delimiter(self, start: int, taken: Taken) -> bool:
-        """Whether (b) and (c) hold because no delimiter stands within quotes: so no line within
-        them looks like the beginning or the end of a row, and the last line has a quote that would
-        be data in a row of its own."""
+        """Whether (b) and (c) hold because there is no delimiter within quotes.
+
+        Then no line within quotes looks like the beginning or the end of a row, and the last line
+        has a quote that would be data if the line were a row.
+        """
         delimiter, width = self._layout.delimiter, self._layout.width
         return 1 < width == self._text.count(delimiter, start, taken.end) + 1
 
     def _holds_a_row(self, start: int, end: int) -> bool:
-        """What (b) forbids."""
+        """Whether (b) fails: a line of the record is a row."""
         text, layout = self._text, self._layout
         at = self._line_end(start)
         while at < end:
@@ -340,15 +347,17 @@ class _Search:
         return _read_line(line, self._layout)
 
     def _may_be_joined(self, fields: Sequence[bytes]) -> bool:
-        """What (c) forbids."""
+        """Whether (c) fails: a stray quote may have joined two rows."""
         for column, field in enumerate(fields):
             if b"\n" in field and self._field_may_be_joined(column, field[:-1]):
                 return True
         return False
 
     def _field_may_be_joined(self, column: int, field: bytes) -> bool:
-        """``field`` is a column's, from its opening quote up to its closing one. Quotes in it are
-        data here, as they are in a row that a stray quote has joined to another."""
+        """Whether two rows may meet in ``field``, which goes from its opening to its closing quote.
+
+        Quotes in it are data here, as they are in rows that a stray quote has joined.
+        """
         layout = self._layout
         if field.count(layout.delimiter, field.rindex(b"\n")) < column:  # the usual case
             return False
@@ -365,7 +374,7 @@ class _Search:
         return False
 
     def _has_row(self, start: int, end: int) -> bool:
-        """Whether one of the lines becomes a row, or begins one, when they are read again."""
+        """Whether one of the lines is a row, or begins one, when they are read again."""
         known_from, row = self._no_row_between
         at = row if known_from <= start <= row else start
         while at < end:
@@ -378,7 +387,7 @@ class _Search:
         return False
 
     def _begins_row(self, start: int, line_end: int) -> bool:
-        """Whether a row of several lines begins with a line."""
+        """Whether a row of several lines begins at ``start``."""
         line = self._take_line(start, line_end)
         if line.state is not State.OPEN:
             return False

@@ -1,4 +1,4 @@
-"""Splits a page into fields as a whole, made ready to be put into JSON."""
+"""Splits a whole page into fields at once, escaped for JSON."""
 
 from ingestion.csv_files.encodings import is_utf8
 from ingestion.csv_files.item_json import TO_ESCAPE, escape
@@ -14,14 +14,17 @@ class FieldSplitter:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._line_end = layout.delimiter + b"\n" + layout.delimiter
-        # What a plain text must be free of. Each LF in it ends a record, no delimiter is left in a
-        # field, and quotes and backslashes are escaped beforehand.
+        # Bytes that a plain text must not contain. The exceptions are harmless: each LF ends a
+        # record, no delimiter remains in a field, and quotes and backslashes are escaped before.
         self._to_escape = TO_ESCAPE.translate(None, b'\n"\\' + layout.delimiter)
 
     def split(self, section: Section, start: int, end: int) -> list[bytes] | None:
-        """The fields of all records of a part, one after the other and as they go into JSON, behind
-        each record's an LF. None if a record has not the header's number of fields, or anything
-        else asks for a closer look."""
+        """The fields of all records of a part in one list, escaped for JSON, with an LF as an extra
+        field after each record.
+
+        None if a record does not have the header's number of fields, or must be read on its own for
+        another reason.
+        """
         text = section.text[start:end]
         if not text.endswith(b"\n") or not is_utf8(text) or _has_marks(text):
             return None
@@ -59,7 +62,7 @@ class FieldSplitter:
         return fields
 
     def _all_quoted(self, values: list[bytes]) -> list[bytes] | None:
-        """What ``split`` gives, for records that ``split_quoted`` has split."""
+        """What ``split`` returns, for records that ``split_quoted`` has split."""
         joined = b"".join(values)
         if len(joined.translate(None, TO_ESCAPE)) < len(joined):
             values = list(map(escape, values))
@@ -69,9 +72,9 @@ class FieldSplitter:
         return fields
 
     def _without_quotes(self, text: bytes) -> list[bytes] | None:
-        """What ``split`` gives, for records without quoted fields."""
+        """What ``split`` returns, for records without quoted fields."""
         plain = text.replace(b"\r\n", b"\n")
-        # A quote is data, and escaped as ``escape`` would.
+        # Quotes are data here. They are escaped as ``escape`` does it.
         plain = plain.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
         if len(plain.translate(None, self._to_escape)) < len(plain):
             plain = plain.replace(b"\r\n", b"\n")  # they were CR CR LF
@@ -79,17 +82,17 @@ class FieldSplitter:
                 return None
         records = plain.count(b"\n")
         fields = plain.replace(b"\n", self._line_end).split(self._layout.delimiter)
-        fields.pop()  # what follows the last LF, nothing
-        # There is one LF for each record, and none in a value, where it would be escaped. If each
-        # is where a record of the right width has it, then all records are of that width.
+        fields.pop()  # the empty field after the last LF
+        # There is one LF per record, and none within a value. If each is where a record of the
+        # right width has it, all records have that width.
         if fields[self._layout.width :: self._layout.width + 1] != [b"\n"] * records:
             return None
         return fields
 
 
 def _has_marks(text: bytes) -> bool:
-    """Whether a record may begin with a mark, which is dropped."""
+    """Whether a record may begin with a mark, which would have to be dropped."""
     return b"\f" in text or (
-        # The byte alone is rare, and looked for faster.
+        # The first byte alone is rare, and faster to search for.
         b"\xef" in text and BYTE_ORDER_MARK in text
     )

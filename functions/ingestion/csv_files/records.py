@@ -1,13 +1,13 @@
-"""The grammar of one CSV record: RFC 4180, as real files have it.
+"""Parses single CSV records: RFC 4180, with the deviations that real files have.
 
 - A quote opens a quoted field only at the field's start; elsewhere it is data (``5" pipe``).
-- Inside quotes everything is data, line ends too; ``""`` is one quote.
+- Inside quotes everything is data, including line ends; ``""`` is one quote.
 - A line ends at LF, CR LF or CR CR LF. A lone CR is data.
 - Text after a closing quote makes its record malformed.
 - A byte order mark or a form feed at a record's start is dropped.
 
-Which records of several lines count as one record is decided in ``multiline``. The module works on
-bytes: every byte it looks for is ASCII, and in UTF-8 no byte of a longer character is.
+``multiline`` decides which records of several lines count as one record. The module works on bytes.
+This is safe: it only searches for ASCII bytes, which are never part of a longer UTF-8 character.
 """
 
 import re
@@ -28,7 +28,7 @@ LINE_END = re.compile(rb"\r{0,2}\n")
 
 
 class Record(NamedTuple):
-    """One record with its place in the text it was found in."""
+    """One record and its place in the text that it was found in."""
 
     raw: bytes
     """Without its line end."""
@@ -55,7 +55,7 @@ class State(Enum):
 
 
 class Taken(NamedTuple):
-    """What was read of a record: how far, and the whole fields with the quotes around them."""
+    """How far a record was read, and its whole fields with the quotes around them."""
 
     state: State
     end: int
@@ -69,7 +69,7 @@ class MalformedField(NamedTuple):
 
 
 def without_line_end(line: bytes) -> bytes:
-    """A line up to the line end that it may have."""
+    """A line without its line end, if it has one."""
     if not line.endswith(b"\n"):
         return line
     return line[:-1].removesuffix(b"\r").removesuffix(b"\r")
@@ -81,14 +81,16 @@ def without_marks(line: bytes) -> bytes:
 
 
 def marks_end(text: bytes, start: int = 0) -> int:
-    """Where the byte order marks and form feeds end that a record begins with."""
+    """The end of the byte order marks and form feeds at the start of a record."""
     match = _MARKS.match(text, start)
     return match.end() if match else start
 
 
 def record_pattern(delimiter: bytes, width: int) -> re.Pattern[bytes]:
-    """Matches a record of ``width`` fields that ends with a line end, as ``take_record`` reads it,
-    but for CRs before that line end, which an unquoted last field takes in."""
+    """A pattern for a record of ``width`` fields and its line end, as ``take_record`` reads it.
+
+    One thing differs: an unquoted last field includes the CRs of the line end.
+    """
     mark = re.escape(delimiter)
     field = rb'("(?:[^"]++|"")*+"|[^"\n%b][^\n%b]*+|)' % (mark, mark)
     return re.compile(rb"(?:\xef\xbb\xbf|\f)*+" + mark.join([field] * width) + rb"\r{0,2}\n")
@@ -105,9 +107,9 @@ def fields_of(match: re.Match[bytes]) -> list[bytes]:
 def take_record(
     text: bytes, start: int, stop: int, delimiter: bytes, max_fields: int, *, complete: bool
 ) -> Taken:
-    """Read the record that begins at ``start``, wherever its line ends stand.
+    """Read the record that begins at ``start``, however many lines it has.
 
-    ``text`` counts up to ``stop``; if it is ``complete``, a record may end there without line end.
+    ``text`` is read up to ``stop``. If it is ``complete``, a record may end there without line end.
     """
     at = marks_end(text, start)
     return take_fields(text, at, stop, delimiter, max_fields, complete=complete)
@@ -116,7 +118,7 @@ def take_record(
 def take_fields(
     text: bytes, at: int, stop: int, delimiter: bytes, max_fields: int, *, complete: bool
 ) -> Taken:
-    """What ``take_record`` does, from the start of some field on."""
+    """Read a record like ``take_record``, but from the start of any of its fields."""
     fields: list[bytes] = []
     newline = text.find(b"\n", at, stop)
     while len(fields) < max_fields:
@@ -149,7 +151,7 @@ def take_fields(
 
 
 def closing_quote(text: bytes, at: int, stop: int) -> int:
-    """Where the quote is that closes a field, or -1. ``at`` is behind the opening one."""
+    """The position of the quote that closes a field, or -1. ``at`` is after the opening one."""
     quote = text.find(b'"', at, stop)
     while quote >= 0 and quote + 1 < stop and text[quote + 1] == QUOTE:
         quote = text.find(b'"', quote + 2, stop)
@@ -157,12 +159,12 @@ def closing_quote(text: bytes, at: int, stop: int) -> int:
 
 
 def values_of(fields: list[bytes]) -> list[bytes]:
-    """The values of the fields that ``take_record`` gives: quotes are taken off."""
+    """The values of the fields that ``take_record`` returns, without their quotes."""
     return [one[1:-1].replace(b'""', b'"') if one.startswith(b'"') else one for one in fields]
 
 
 def split_fields(raw: bytes, delimiter: bytes) -> list[bytes] | MalformedField:
-    """The values of the fields of a record without marks and line end, quotes taken off."""
+    """The values, without quotes, of the fields of a record without marks and line end."""
     if b'"' not in raw:
         return raw.split(delimiter)
     fields = []

@@ -1,4 +1,4 @@
-"""Rows that are not written: their place, their reason, and the CSV file that lists them."""
+"""Describes rows that are not written: their line, their reason, and the CSV file listing them."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from itertools import chain, islice
 from ingestion.contracts import RefusedRow
 
 MAX_RAW_BYTES = 2000
-"""Bytes of a row's text that are kept."""
+"""The most bytes of a row's text that are kept."""
 
 _LINES_AT_A_TIME = 500
 _MAX_FIELD_CHARACTERS = 1 << 24  # the csv module's own limit is 131,072
@@ -17,7 +17,10 @@ HEADER = ("line", "column", "reason", "raw")
 
 
 def refused_row(line: int, column: str, reason: str, raw: bytes) -> RefusedRow:
-    """Bytes that are not UTF-8 are shown as ``\\xff``; a text over MAX_RAW_BYTES is cut."""
+    """Describe a refused row.
+
+    Bytes that are not UTF-8 are shown as ``\\xff``. A text over MAX_RAW_BYTES is cut.
+    """
     end = MAX_RAW_BYTES
     while end < len(raw) and 0x80 <= raw[end] < 0xC0 and end > MAX_RAW_BYTES - 4:
         end -= 1  # not within a character
@@ -25,10 +28,10 @@ def refused_row(line: int, column: str, reason: str, raw: bytes) -> RefusedRow:
 
 
 def csv_lines(rows: Iterable[RefusedRow]) -> Iterator[bytes]:
-    """The rows as a CSV file for people, made some hundred lines at a time while it is read.
+    """The rows as a CSV file for people, made a few hundred lines at a time while it is read.
 
     A text that a spreadsheet would take for a formula gets an apostrophe before it ("CSV
-    Injection", OWASP); the parts keep it as it is.
+    Injection", OWASP). The parts keep the original text.
     """
     lines = chain([HEADER], map(_sanitized, rows))
     while batch := list(islice(lines, _LINES_AT_A_TIME)):
@@ -44,7 +47,10 @@ def _sanitized(row: RefusedRow) -> RefusedRow:
 
 
 def parse_csv(lines: Iterable[str]) -> Iterator[RefusedRow]:
-    """The rows of such a file that was opened with ``newline=""``, apostrophes included."""
+    """The rows of a file that ``csv_lines`` made, apostrophes included.
+
+    Open the file with ``newline=""``.
+    """
     csv.field_size_limit(_MAX_FIELD_CHARACTERS)
     for row in csv.DictReader(lines):
         yield RefusedRow(int(row["line"]), row["column"], row["reason"], row["raw"])

@@ -1,4 +1,4 @@
-"""Rows that are stored as given although something about them is probably a mistake."""
+"""Warns about rows that are stored as given but probably contain a mistake."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ WARNINGS = {
     "blank_around_key": "a key begins or ends with a blank",
     "formula_text": 'a value is a spreadsheet\'s formula for a text, such as ="0001"',
 }
-"""What can be said of rows; the report counts the rows of each kind."""
+"""The kinds of warnings and their texts. The report counts the rows of each kind."""
 
 BLANKS = (" ", "\u00a0")
 
@@ -27,11 +27,11 @@ class Warned(NamedTuple):
 
 
 Warnings = Mapping[str, Warned]
-"""By the keys of WARNINGS."""
+"""What was warned about, by kind (a key of WARNINGS)."""
 
 
 def row_warnings(key: Sequence[str], values: Iterable[str]) -> set[str]:
-    """What can be said of a row with these values of key attributes and of all text columns."""
+    """The kinds of warnings about a row with these values of key attributes and text columns."""
     found = set()
     if any(has_control_character(value) for value in key):
         found.add("control_character_in_key")
@@ -43,12 +43,12 @@ def row_warnings(key: Sequence[str], values: Iterable[str]) -> set[str]:
 
 
 def has_control_character(value: str) -> bool:
-    """Whether a value has a control character (C0 or DEL) that is no LF or CR LF."""
+    """Whether a value has a control character (C0 or DEL) other than LF or CR LF."""
     return _CONTROL_CHARACTER.search(value.replace("\r\n", "").replace("\n", "")) is not None
 
 
 def merged(warnings: Warnings, later: Warnings, lines_before: int) -> Warnings:
-    """Both together. ``later`` counts its lines from behind ``lines_before`` lines."""
+    """Both combined. The lines in ``later`` are counted after the first ``lines_before`` lines."""
     if not later:
         return warnings
     both = dict(warnings)

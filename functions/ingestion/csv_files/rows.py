@@ -1,4 +1,4 @@
-"""What a row means: a record becomes the item of one ticket line, or a refusal with its reason."""
+"""Turns a record into the item of one ticket line, or into a refusal with its reason."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -24,8 +24,8 @@ ATTRIBUTE_TYPES: Mapping[str, tuple[str, ...]] = {
     "quantity": ("N",),
     "store": ("S", "N"),
 }
-"""DynamoDB's types of an item's attributes: the usual one first, then what a column is converted to
-if it is part of the table's key."""
+"""DynamoDB types of an item's attributes: the usual one first, then the one that a column is
+converted to if it is part of the table's key."""
 
 REASONS = {
     "missing_value": "a value that must not be empty is empty",
@@ -42,7 +42,7 @@ REASONS = {
     "refused_by_table": "DynamoDB refuses the row as invalid",
     "superseded": "a later row of the file has the same key",
 }
-"""The fixed vocabulary of the refused rows file."""
+"""The reasons that the refused rows file may name, and what they mean."""
 
 # DynamoDB's limits, in bytes of UTF-8: "Quotas in Amazon DynamoDB", Developer Guide.
 MAX_KEY_BYTES = (2048, 1024)
@@ -72,7 +72,7 @@ class Refusal(NamedTuple):
 
 
 class NoRow(Enum):
-    """A record that is no row and is not refused."""
+    """A record that is neither a row nor refused."""
 
     BLANK = "blank"
     """Every field is empty, or there is no field at all."""
@@ -88,7 +88,7 @@ def is_timestamp(value: bytes) -> bool:
     return match is not None and is_date(match[1])
 
 
-@lru_cache(maxsize=4096)  # a file has few days
+@lru_cache(maxsize=4096)  # few different days occur in a file
 def is_date(value: bytes) -> bool:
     try:
         date.fromisoformat(value.decode())
@@ -100,7 +100,7 @@ def is_date(value: bytes) -> bool:
 def layout_of(
     columns: Mapping[str, int], width: int, delimiter: bytes, header: HeaderLine | None = None
 ) -> Layout:
-    """The layout of a file with these columns, by their zero-based fields."""
+    """The layout of a file. ``columns`` maps the names of columns to zero-based fields."""
     checks: dict[int, Check] = {columns[name]: bool for name in COLUMNS if name not in MAY_BE_EMPTY}
     checks[columns["quantity"]] = is_quantity
     checks[columns["timestamp"]] = is_timestamp
@@ -110,9 +110,9 @@ def layout_of(
 class RowReader:
     """Reads the records of one file.
 
-    ``columns`` gives the zero-based field of each column, ``width`` how many fields the header has,
-    ``key`` the names of the table's key attributes, partition key first, and ``header`` the
-    header's line. ``rules`` are for the values of key attributes.
+    ``columns`` maps each column to its zero-based field. ``width`` is the header's number of
+    fields. ``key`` has the names of the table's key attributes, partition key first. ``header`` is
+    the header's line. ``rules`` apply to the values of key attributes.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class RowReader:
         self._max_bytes = [*texts_of_key, *rules.max_bytes.items()]
 
     def read(self, record: Record) -> Row | Refusal | NoRow:
-        """The row of a record."""
+        """Turn a record into a row, or return why it is none."""
         if record.problem:
             return Refusal("", record.problem)
         raw = without_marks(record.raw)
@@ -155,7 +155,7 @@ class RowReader:
             few = len(fields) < self.layout.width
             return Refusal("", "too_few_fields" if few else "too_many_fields")
         try:
-            raw.decode()  # the columns that are left out, too
+            raw.decode()  # including columns that are not stored
         except UnicodeDecodeError:
             return Refusal(self._first_not_utf8(fields), "not_utf8")
         return self._check({name: fields[at] for name, at in self._columns.items()}, len(raw))
@@ -184,7 +184,7 @@ class RowReader:
         for column, longest in self._max_bytes:
             if len(values[column]) > longest:
                 return Refusal(column, "value_too_long")
-        # Attribute names count as well; together they are shorter than 100 bytes.
+        # Attribute names count too; together they take fewer than 100 bytes.
         if raw_size > MAX_ITEM_BYTES - 100:
             size = sum(len(name) + len(value) for name, value in values.items())
             if size > MAX_ITEM_BYTES:
@@ -194,6 +194,6 @@ class RowReader:
             for column, value in values.items()
             if value or column not in self._rules.left_out_if_empty
         }
-        # DynamoDB normalises numbers; it is not said whether it takes a plus sign.
+        # DynamoDB normalises numbers, but does not document whether it accepts a plus sign.
         item["quantity"] = {"N": values["quantity"].decode().removeprefix("+")}
         return Row(tuple(values[column].decode() for column in self._key), item)

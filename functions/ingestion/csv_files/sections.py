@@ -1,7 +1,7 @@
 """Reads a chunk as sections: stretches of whole records, about one block long each.
 
-The records of a chunk, one after another, with the end mark of its file, are its bytes. Memory: one
-block, and up to twice MAX_RECORD_BYTES where a quote has to be looked for.
+The sections cover every byte of the chunk, including the file's end mark. Memory: one block, plus
+up to twice MAX_RECORD_BYTES where a closing quote must be searched for.
 """
 
 import re
@@ -15,7 +15,7 @@ from ingestion.csv_files.multiline import Kind, Scan, Special, scan
 from ingestion.csv_files.records import MAX_RECORD_BYTES, Record, without_line_end
 
 END_MARK = b"\x1a\x00"
-"""Bytes that may follow a file's last record: Ctrl-Z, and the NULs that a file was padded with."""
+"""Bytes that may follow a file's last record: Ctrl-Z, and NULs as padding."""
 
 _LINE_ENDS = b"\r\n"
 
@@ -25,9 +25,9 @@ class Section:
     """Some whole records of a chunk."""
 
     text: bytes
-    """As it is to be read: without the end mark. Only the start of a record that is too long."""
+    """The text to read, without the end mark. Of a record that is too long, only its start."""
     size: int
-    """In the chunk, in bytes."""
+    """Bytes that the section takes up in the chunk."""
     special: Sequence[Special] = ()
     """See ``Scan``."""
     quoted: Sequence[re.Match[bytes]] | None = None
@@ -35,18 +35,20 @@ class Section:
     too_long: bool = False
     """Whether the section is one line that is longer than MAX_RECORD_BYTES."""
     end_mark_lines: int = 0
-    """Lines behind the text that are the end mark."""
+    """Lines after the text that belong to the end mark."""
     line_ends_left_out: int = 0
-    """LFs that belong to the section and are not in its text."""
+    """LFs that belong to the section but are not in its text."""
 
     @property
     def line_ends(self) -> int:
-        """LFs of the section, whatever they mean."""
+        """All LFs of the section, including those in fields and in the end mark."""
         return self.text.count(b"\n") + self.line_ends_left_out
 
     def records(self, start: int = 0, end: int | None = None) -> Iterator[Record]:
-        """The records, or those of a part of the text that begins and ends at records. Lines are
-        counted from the part's start, bytes from the section's."""
+        """The records of the section, or of a part that consists of whole records.
+
+        Lines are counted from the part's start, bytes from the section's start.
+        """
         text = self.text
         if self.too_long:
             yield Record(text, 1, self.size, "record_too_long")
@@ -69,21 +71,21 @@ class Section:
                 at = one.end
 
     def special_between(self, start: int, end: int) -> Sequence[Special]:
-        """Those that begin in a part of the text."""
+        """The special ranges that begin in ``[start, end)``."""
         if not self.special:
             return ()
         first = bisect_left(self.special, start, key=attrgetter("start"))
         return self.special[first : bisect_left(self.special, end, key=attrgetter("start"))]
 
     def quoted_between(self, start: int, end: int) -> Sequence[re.Match[bytes]] | None:
-        """Those that begin in a part of the text."""
+        """The quoted records that begin in ``[start, end)``, or None as for ``quoted``."""
         if self.quoted is None or (start == 0 and end == len(self.text)):
             return self.quoted
         first = bisect_left(self.quoted, start, key=re.Match.start)
         return self.quoted[first : bisect_left(self.quoted, end, key=re.Match.start)]
 
     def before(self, position: int) -> "Section":
-        """The section up to the end of some record."""
+        """The section up to ``position``, where a record must end."""
         if position == self.size:
             return self
         return Section(
@@ -94,13 +96,15 @@ class Section:
         )
 
     def _end(self, position: int) -> int:
-        """What follows the text belongs to its last record."""
+        """Where a record ends in the section. The last one includes what follows the text."""
         return self.size if position == len(self.text) else position
 
 
 def read_sections(blocks: Iterable[bytes], layout: Layout, *, ends_file: bool) -> Iterator[Section]:
-    """Read a chunk, which begins at a record, from its blocks. ``ends_file`` says whether the
-    chunk's end is the file's, where an end mark may stand."""
+    """Read the sections of a chunk from its blocks. The chunk begins at a record.
+
+    ``ends_file`` says whether the chunk ends the file, and so may have an end mark.
+    """
     return _Reader(blocks, layout, ends_file).sections()
 
 
@@ -110,7 +114,7 @@ class _Reader:
         self._layout = layout
         self._ends_file = ends_file
         self._text = b""
-        """What has been read of the chunk and is in no section yet."""
+        """Text of the chunk that has been read but is in no section yet."""
         self._complete = False
 
     def sections(self) -> Iterator[Section]:
@@ -128,12 +132,12 @@ class _Reader:
             section = self._section(self._text, complete=False)
             if section.size:
                 yield section
-            # Twice as much each time: a text that is looked at again and again costs no more than
-            # twice its size.
+            # Twice as much each time, so that scanning the same text again costs no more than twice
+            # its size in total.
             wanted = max(1, 2 * len(self._text))
 
     def _fill(self, wanted: int) -> None:
-        """Read until ``wanted`` bytes are there, at least a block, or until the chunk ends."""
+        """Read at least one block, until there are ``wanted`` bytes or the chunk ends."""
         pieces = [self._text] if self._text else []
         size = len(self._text)
         for block in self._blocks:
@@ -146,7 +150,7 @@ class _Reader:
         self._text = pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _section(self, text: bytes, *, complete: bool) -> Section:
-        """Take a section off what has been read, of which ``text`` is the beginning."""
+        """Take a section from the text that has been read, which begins with ``text``."""
         if self._ends_file and not complete:
             text = text[: end_mark_start(text)]
         found = scan(text, self._layout, complete=complete)
@@ -154,14 +158,14 @@ class _Reader:
         return _section(text, found)
 
     def _last_sections(self) -> Iterator[Section]:
-        """Everything that is left of a chunk that has been read to its end."""
+        """The rest of a chunk that has been read to its end."""
         text = self._text
         self._text = b""
         mark_start = end_mark_start(text) if self._ends_file else len(text)
         body, mark = text[:mark_start], text[mark_start:]
         left_out = 0
         if mark and body and not body.endswith(b"\n"):
-            # It begins in the last record's line.
+            # The end mark begins on the last record's line.
             line, line_end, mark = mark.partition(b"\n")
             body += line_end
             left_out = len(line)
@@ -174,7 +178,7 @@ class _Reader:
             yield Section(b"", len(mark), end_mark_lines=lines, line_ends_left_out=line_ends)
 
     def _long_line(self) -> int | None:
-        """Where the first line starts that is longer than MAX_RECORD_BYTES."""
+        """The start of the first line that is longer than MAX_RECORD_BYTES."""
         text = self._text
         at = 0
         while len(text) - at > MAX_RECORD_BYTES:
@@ -185,10 +189,10 @@ class _Reader:
         return None
 
     def _read_long_line(self) -> Iterator[Section]:
-        """Pass over the line that ``self._text`` begins with, which is too long."""
+        """Skip the first line of ``self._text``, which is too long."""
         head = self._text[:MAX_RECORD_BYTES]
         block, at, size = self._text, MAX_RECORD_BYTES, 0
-        padding = block[at] in END_MARK  # and nothing else behind the head
+        padding = block[at] in END_MARK  # whether only padding follows the head
         while True:
             newline = block.find(b"\n", at)
             line = block[at:] if newline < 0 else block[at:newline]
@@ -225,8 +229,10 @@ def _section(text: bytes, found: Scan) -> Section:
 
 
 def end_mark_start(text: bytes) -> int:
-    """Where the end mark starts that the text may end with, or the text's end. An end mark of
-    several lines is recognised up to MAX_RECORD_BYTES bytes."""
+    """The start of the end mark at the end of a text, or the text's end if it has none.
+
+    An end mark of several lines is recognised if it has at most MAX_RECORD_BYTES bytes.
+    """
     body = len(text.rstrip(END_MARK + _LINE_ENDS))
     tail = text[body:]
     start = body + len(tail) - len(tail.lstrip(_LINE_ENDS))

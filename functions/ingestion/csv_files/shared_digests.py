@@ -1,8 +1,8 @@
-"""Finds the digests that several chunks of a file have, from the chunks' sorted digests.
+"""Finds digests that occur in several chunks of a file, from the chunks' sorted digests.
 
-The digests are looked through by ranges of values, so that memory does not grow with the file. What
-is found is grouped by the last chunk that has it: that is where the row that wins is, if the keys
-are equal.
+The digests are compared one range of values at a time, so that memory does not grow with the file.
+The digests found are grouped by the last chunk that has them: if the keys are equal, the row to
+write is in that chunk.
 """
 
 from array import array
@@ -15,18 +15,18 @@ from typing import NamedTuple
 from ingestion.csv_files.key_digests import DIGEST_BITS
 
 MAX_DIGESTS_AT_A_TIME = 2**20
-"""Digests that are compared at a time: some 100 bytes each."""
+"""Digests to compare at a time: some 100 bytes of memory each."""
 
 Slices = Mapping[int, "array[int]"]
-"""Sorted digests of one range of values, by the chunk that has them."""
+"""The sorted digests in one range of values, by chunk."""
 
 
 @dataclass
 class Suspects:
-    """Digests whose last chunk is the same: their rows may have equal keys.
+    """Digests with the same last chunk, whose rows may have equal keys.
 
-    ``others`` lists the earlier chunks of all digests, one digest after the other, and ``counts``
-    how many of them each has.
+    ``others`` lists the earlier chunks of all digests, one digest after the other. ``counts`` has
+    the number of earlier chunks of each digest.
     """
 
     digests: "array[int]" = field(default_factory=lambda: array("Q"))
@@ -46,7 +46,7 @@ class Suspects:
             at += count
 
     def part(self, start: int, end: int) -> "Suspects":
-        """The digests from position ``start`` to before ``end``."""
+        """The digests at the positions ``[start, end)``."""
         first = sum(self.counts[:start])
         last = first + sum(self.counts[start:end])
         return Suspects(self.digests[start:end], self.counts[start:end], self.others[first:last])
@@ -55,8 +55,8 @@ class Suspects:
 def find_suspects(slices: Slices, repeated: Slices, low: int, high: int) -> dict[int, Suspects]:
     """The digests in ``[low, high)`` that several chunks have, by the last of these chunks.
 
-    ``repeated`` are digests that one chunk has more than once and that are to be looked at even if
-    no other chunk has them.
+    ``repeated`` are digests that one chunk has more than once. They are included even if no other
+    chunk has them.
     """
     found: dict[int, Suspects] = {}
     total = sum(map(len, slices.values()))
@@ -97,7 +97,7 @@ def _find(slices: Slices, repeated: Slices, found: dict[int, Suspects]) -> None:
 
 
 class GroupPlace(NamedTuple):
-    """Where in the bytes the suspects of one last chunk are."""
+    """The place of one last chunk's suspects in the packed bytes."""
 
     chunk: int
     start: int
@@ -110,7 +110,7 @@ class GroupPlace(NamedTuple):
 
 
 def pack_suspects(found: Mapping[int, Suspects]) -> bytes:
-    """Groups as bytes, the highest last chunk first: a table of contents, then the groups."""
+    """Pack groups into bytes: a table of contents, then the groups, highest last chunk first."""
     chunks = sorted(found, reverse=True)
     contents = array("I", [len(chunks)])
     for chunk in chunks:
@@ -123,7 +123,7 @@ def pack_suspects(found: Mapping[int, Suspects]) -> bytes:
 
 
 def read_contents(packed: bytes) -> list[GroupPlace] | int:
-    """The table of contents, or, if ``packed`` ends before it does, how many bytes it has."""
+    """The table of contents, or its size in bytes if ``packed`` does not hold all of it."""
     [groups] = array("I", packed[:4])
     start = 4 + 12 * groups
     if len(packed) < start:
@@ -137,7 +137,7 @@ def read_contents(packed: bytes) -> list[GroupPlace] | int:
 
 
 def unpack_group(packed: bytes, place: GroupPlace) -> Suspects:
-    """A group from its bytes."""
+    """Unpack a group from its bytes."""
     counts = 8 * place.digests
     others = 12 * place.digests
     return Suspects(
@@ -149,8 +149,7 @@ def unpack_group(packed: bytes, place: GroupPlace) -> Suspects:
 
 
 class Piece(NamedTuple):
-    """Some suspects of one group: those from ``first`` to before ``last``. ``slab`` says which of
-    the packed ones the group is in."""
+    """The suspects ``[first, last)`` of one group, which is in the packed bytes of ``slab``."""
 
     slab: int
     place: GroupPlace
@@ -159,10 +158,10 @@ class Piece(NamedTuple):
 
 
 def batches(contents: Mapping[int, Iterable[GroupPlace]], limit: int) -> Iterator[list[Piece]]:
-    """All suspects in batches of at most ``limit``, those with the highest last chunk first.
+    """All suspects in batches of at most ``limit``, highest last chunk first.
 
-    ``contents`` are tables of contents by slab. A chunk's suspects are divided only if they are
-    more than ``limit``, so that a chunk is read for as few batches as possible.
+    ``contents`` are tables of contents by slab. A chunk's suspects are divided only if there are
+    more than ``limit``, so that each chunk is read for as few batches as possible.
     """
     by_chunk: dict[int, list[Piece]] = {}
     for slab in sorted(contents):

@@ -1,4 +1,4 @@
-"""Many ascending numbers in little memory."""
+"""Stores many ascending numbers in little memory."""
 
 from array import array
 from bisect import bisect_left
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 
 class SortedNumbers:
-    """Ascending whole numbers, 8 bytes each: lines, or places in a sequence of rows."""
+    """Ascending whole numbers, 8 bytes each: lines, or positions in a sequence of rows."""
 
     def __init__(self, numbers: Iterable[int] = ()) -> None:
         self._numbers = array("Q", numbers)
@@ -25,6 +25,6 @@ class SortedNumbers:
         self._numbers.append(number)
 
     def any_between(self, first: int, last: int) -> bool:
-        """Whether one of them is in the half-open range."""
+        """Whether one of the numbers is in ``[first, last)``."""
         at = bisect_left(self._numbers, first)
         return at < len(self._numbers) and self._numbers[at] < last

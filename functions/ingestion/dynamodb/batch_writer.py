@@ -1,7 +1,7 @@
-"""How items get into the table: BatchWriteItem, several in flight, retried until a deadline.
+"""Writes items with BatchWriteItem: several batches in flight, retried until a deadline.
 
-A throttled table slows the writer and never fails it by itself. The interface is
-``BatchWriter.put``, ``pass_over``, ``drain``, ``stop`` and ``acknowledged``.
+Throttling slows the writer down but never makes it fail. The interface is ``BatchWriter.put``,
+``pass_over``, ``drain``, ``stop`` and ``acknowledged``.
 """
 
 import time
@@ -21,24 +21,27 @@ from ingestion.errors import TableMismatch, TableRefusesEveryRow, TableUnreachab
 
 BATCH_ITEMS = 25
 """BatchWriteItem's limit on items. Its limit of 16 MB can't be reached: a batch comes from one
-page, so it has one item of up to 400 KB and ``fast_rows.PAGE_SIZE`` bytes of others, and JSON turns
-a byte into six at most."""
+page, so it has one item of up to 400 KB and ``fast_rows.PAGE_SIZE`` bytes of others. JSON turns a
+byte into at most six."""
 
 _MAX_UNACKNOWLEDGED = 8
 """How far the writer may run ahead of an unacknowledged batch, as a multiple of the batches in
-flight. These are sent once more if the deadline comes before that batch is acknowledged."""
-_MAX_WAIT_SECONDS = 1.0  # seconds between two looks at the clock
+flight. If the deadline comes before that batch is acknowledged, the batches after it are sent
+again later."""
+_MAX_WAIT_SECONDS = 1.0  # between two checks of the clock
 
 Mark = TypeVar("Mark")
 
 
 class WritingStopped(Exception):
-    """The deadline came, or the caller stopped, with items not yet acknowledged. What is
-    acknowledged stands."""
+    """The deadline came, or the caller stopped, before all items were acknowledged.
+
+    What was acknowledged remains so.
+    """
 
 
 class Sender(Protocol):
-    """What the writer needs of ``ingestion.dynamodb.transport.Transport``."""
+    """The part of ``ingestion.dynamodb.transport.Transport`` that the writer uses."""
 
     @property
     def under_way(self) -> int: ...
@@ -49,8 +52,11 @@ class Sender(Protocol):
 
 
 class _Batch(Generic[Mark]):
-    """Items on their way. ``requests`` are those still to be taken, of ``rows`` in the end one for
-    each key. ``first_row`` is the number of its first row."""
+    """A batch of items in progress.
+
+    ``requests`` are those that the table has yet to accept: one per key, although ``rows`` may have
+    several. ``first_row`` is the number of the batch's first row.
+    """
 
     __slots__ = ("backoff", "bisection", "first_row", "keys", "mark", "requests", "rows")
 
@@ -67,23 +73,23 @@ class _Batch(Generic[Mark]):
         self.keys = keys
         self.requests = requests
         self.mark = mark
-        # Made when they are needed.
+        # Created when needed.
         self.backoff: Backoff | None = None
         self.bisection: Bisection | None = None
 
 
 class BatchWriter(Generic[Mark]):
-    """Puts items into one table in the order given, as far as equal keys are concerned: an item is
-    sent only once every earlier item of the same key is acknowledged, or instead of it.
+    """Puts items into one table. Items with equal keys are put in the order given: an item is sent
+    only after every earlier item of the same key is acknowledged, or in its place.
 
-    ``sender`` must have nothing under way, and has nothing when the writer is left. ``rate`` caps
-    the items per second. ``acknowledged`` is the mark of the last ``put`` up to which every item is
-    in the table, replaced or refused.
+    ``sender`` must have no requests under way, and has none when the ``with`` block ends. ``rate``
+    caps the items per second. ``acknowledged`` is the mark of the last ``put`` up to which every
+    item is in the table, replaced or refused.
 
-    A batch that DynamoDB refuses as invalid is narrowed down to the rows at fault; all others are
-    put. Where every row is refused and no other was accepted before, ``any_accepted`` is asked
-    whether another writer of the load had more success; if not, the writer gives up. Without
-    ``may_refuse`` a batch that is refused as invalid is an error.
+    If DynamoDB refuses a batch as invalid, the writer finds the rows at fault and puts all others.
+    If it has refused every row so far, the writer calls ``any_accepted``, which returns whether
+    another writer of the load had a row accepted; if not, the writer gives up. Without
+    ``may_refuse``, a batch that is refused as invalid is an error.
     """
 
     def __init__(
@@ -108,24 +114,24 @@ class BatchWriter(Generic[Mark]):
         self._deadline = deadline
         self._clock = clock
         self._sent: deque[_Batch[Mark]] = deque()  # in order, up to the first not acknowledged
-        self._open_keys: set[Hashable] = set()  # of all items on their way
+        self._open_keys: set[Hashable] = set()  # of all items in progress
         self._waiting: list[tuple[float, _Batch[Mark]]] = []  # to be sent again, and when
         self._rows = 0  # put so far
         self._accepted = False  # whether the table has accepted any item
-        self._refused = 0  # rows in a batch not acknowledged yet count, too
+        self._refused = 0  # includes rows of batches not yet acknowledged
         self._refused_why = ""
         self.acknowledged: Mark | None = None
         self.items_written = 0
-        """Items acknowledged; of equal keys in one batch only the last was sent."""
+        """Items acknowledged. Of equal keys in one batch, only the last was sent."""
         self.items_replaced = 0
-        """Of the acknowledged rows those that a later one of the same key replaced in a batch."""
+        """Acknowledged rows that a later row with the same key replaced within their batch."""
         self.refused = array("Q")
-        """Of the acknowledged rows those that the table refuses: their numbers in the order in
-        which they were put, counted from 0."""
+        """The numbers of the acknowledged rows that the table refuses, counted from 0 in the order
+        in which they were put."""
         self.throttles = 0
-        """Answers by which the table took less than it was asked to."""
+        """Responses in which the table accepted less than it was sent."""
         self.unanswered = 0
-        """Requests that DynamoDB did not answer: it may carry them out later."""
+        """Requests without a response from DynamoDB, which may carry them out later."""
         self.batch_items = min(BATCH_ITEMS, self._rate.batch_items) if self._rate else BATCH_ITEMS
         """The most items of one ``put``."""
 
@@ -138,10 +144,10 @@ class BatchWriter(Generic[Mark]):
                 self.unanswered += _is_fault(reply)
 
     def put(self, keys: Sequence[Hashable], requests: Sequence[bytes], mark: Mark) -> None:
-        """Take at most ``batch_items`` items, as one batch; blocks while enough are in flight.
+        """Send at most ``batch_items`` items as one batch. Blocks while enough are in flight.
 
         Raises WritingStopped, TableUnreachable after too many faults in a row,
-        TableRefusesEveryRow, and botocore's ClientError for an answer that no repetition cures.
+        TableRefusesEveryRow, and botocore's ClientError for an error that a retry can't fix.
         """
         distinct = frozenset(keys)
         rows = keys, requests
@@ -160,7 +166,7 @@ class BatchWriter(Generic[Mark]):
         self._send(batch)
 
     def pass_over(self, mark: Mark) -> None:
-        """Take note of a place that is reached without an item to put."""
+        """Record that ``mark`` is reached without an item to put."""
         if not self._sent:
             self.acknowledged = mark
         elif self._sent[-1].keys:
@@ -176,8 +182,10 @@ class BatchWriter(Generic[Mark]):
             self._check_any_accepted()
 
     def stop(self) -> None:
-        """Let what is in flight finish, retry nothing, and move ``acknowledged`` as far as it goes.
-        Raises nothing."""
+        """Wait for the requests in flight, without retries, and update ``acknowledged``.
+
+        Raises nothing.
+        """
         while self._sender.under_way:
             for reply in self._sender.replies(_MAX_WAIT_SECONDS):
                 try:
@@ -193,7 +201,7 @@ class BatchWriter(Generic[Mark]):
         )
 
     def _advance(self, seconds: float) -> None:
-        """Send again what is due, and take the replies that come in; waits at most so long."""
+        """Resend what is due and process the replies. Waits at most ``seconds`` for one."""
         now = self._clock()
         if now >= self._deadline:
             raise WritingStopped
@@ -204,11 +212,11 @@ class BatchWriter(Generic[Mark]):
             self._take(reply)
 
     def _send_again(self, now: float) -> float:
-        """Send what is due as far as there is room; the seconds until there is more to do."""
+        """Resend what is due and fits. Returns the seconds until there is more to do."""
         self._waiting.sort(key=lambda one: one[0])
         while self._waiting and self._waiting[0][0] <= now:
             if self._sender.under_way >= self._pressure.limit:
-                return _MAX_WAIT_SECONDS  # a reply comes first
+                return _MAX_WAIT_SECONDS  # a reply must come first
             self._send(self._waiting.pop(0)[1])
         return self._waiting[0][0] - now if self._waiting else _MAX_WAIT_SECONDS
 
@@ -245,7 +253,7 @@ class BatchWriter(Generic[Mark]):
         self._wait_with(batch, answer, reply)
 
     def _go_on_with(self, batch: _Batch[Mark], bisection: Bisection) -> None:
-        """Send the next part of a batch that the table has refused, as soon as there is room."""
+        """Queue the next part of a batch that the table has refused, or finish the batch."""
         batch.requests = bisection.requests
         batch.backoff = None
         if batch.requests:
@@ -269,7 +277,7 @@ class BatchWriter(Generic[Mark]):
         some_taken = len(answer.left) < len(batch.requests)
         pause = batch.backoff.pause(answer, some_taken=some_taken)
         if pause is None:
-            # Of an answer only the status is told: its text may hold the items left.
+            # Of a response, only show the status: its text may contain the items left.
             why = f"status {reply.status}" if reply.status else reply.body.decode(errors="replace")
             raise TableUnreachable(f"DynamoDB did not take a batch: {why}")
         batch.requests = answer.left

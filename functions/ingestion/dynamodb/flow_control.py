@@ -1,11 +1,11 @@
-"""How hard to press on the table: as much as it takes, and no faster than told."""
+"""Limits the writes to what the table accepts, and to a given rate."""
 
 
 class InFlightLimit:
-    """How many batches may be in flight: one more for each round of successes, half as many for a
-    throttle (additive increase, multiplicative decrease, as TCP does since Jacobson 1988).
+    """Limits the batches in flight: one more after each round of successes, half after a throttle.
 
-    Throttles that come together count as one, for they are one table's one answer.
+    This is additive increase, multiplicative decrease, as in TCP since Jacobson 1988. Throttles
+    that come close together count as one, because they have the same cause.
     """
 
     _ONE_ANSWER_SECONDS = 0.25
@@ -29,10 +29,12 @@ class InFlightLimit:
 
 
 class RateLimit:
-    """At most ``rate`` items a second from ``now`` on, without a burst: also the first items wait
-    their time, so that many small chunks together are no faster than one large one."""
+    """Allows at most ``rate`` items per second from ``now`` on, without bursts.
 
-    _MAX_WAIT_SECONDS = 10.0  # seconds, for one batch
+    Even the first items have to wait, so that many small chunks are no faster than a large one.
+    """
+
+    _MAX_WAIT_SECONDS = 10.0  # for one batch
 
     def __init__(self, rate: float, now: float) -> None:
         self._rate = rate
@@ -40,7 +42,7 @@ class RateLimit:
 
     @property
     def batch_items(self) -> int:
-        """How many items to send at a time, so that no batch waits long."""
+        """The most items to send at a time, so that no batch waits long."""
         return max(1, int(self._rate * self._MAX_WAIT_SECONDS))
 
     def take(self, items: int, now: float) -> float:
@@ -50,5 +52,5 @@ class RateLimit:
 
 
 def share_of_rate(rows_per_second: float, chunks: int, at_a_time: int) -> float | None:
-    """One chunk's share of a load's rows a second, or None if there is no cap (0)."""
+    """One chunk's share of a load's rows per second, or None if there is no cap (0)."""
     return rows_per_second / min(chunks, at_a_time) if rows_per_second else None

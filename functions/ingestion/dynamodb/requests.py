@@ -1,4 +1,4 @@
-"""The bodies of BatchWriteItem requests, as bytes."""
+"""Makes the bodies of BatchWriteItem requests, as bytes."""
 
 import json
 from collections.abc import Sequence
@@ -6,10 +6,10 @@ from typing import Any
 
 
 def batch_body(table: str, requests: Sequence[bytes]) -> bytes:
-    """The body of a BatchWriteItem."""
+    """The body of a BatchWriteItem request."""
     return b'{"RequestItems":{"%b":[%b]}}' % (table.encode(), b",".join(requests))
 
 
 def request_json(request: Any) -> bytes:
-    """A request that DynamoDB has left unprocessed, to be sent again."""
+    """Encode a request that DynamoDB has left unprocessed, to send it again."""
     return json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode()

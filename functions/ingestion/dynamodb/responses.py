@@ -1,6 +1,6 @@
-"""What an answer to a BatchWriteItem means: taken, not now, broken, or no.
+"""Classifies a BatchWriteItem response as accepted, throttled, retryable or fatal.
 
-Codes and what to do about them: "Error handling with DynamoDB", Developer Guide.
+Error codes and how to handle them: "Error handling with DynamoDB", Developer Guide.
 """
 
 import json
@@ -18,14 +18,14 @@ _THROTTLED = {
     "ThrottlingException",
     "RequestLimitExceeded",
     "LimitExceededException",
-    "ReplicatedWriteConflictException",  # of a global table: another Region writes the item
+    "ReplicatedWriteConflictException",  # global tables: another Region is writing the item
 }
 _INVALID = {
     "ItemCollectionSizeLimitExceededException",
     "SerializationException",
     "ValidationException",
 }
-"""Errors that one item is enough for, and that refuse the whole batch ("BatchWriteItem", API
+"""Errors that a single item can cause, and that refuse the whole batch ("BatchWriteItem", API
 Reference)."""
 _TELLING_NO_VALUES = {
     "AccessDeniedException",
@@ -36,28 +36,28 @@ _TELLING_NO_VALUES = {
     "ResourceNotFoundException",
     "UnrecognizedClientException",
 }
-"""Errors whose texts are about who asks, or for which table. All others may quote what was sent."""
+"""Errors whose texts only concern the caller or the table. All others may quote what was sent."""
 
-_FIRST_PAUSE_SECONDS = 0.05  # seconds
+_FIRST_PAUSE_SECONDS = 0.05
 _MAX_PAUSE_SECONDS = 5.0
 _MAX_FAULTS = 6  # server faults or broken connections in a row
 
 
 class Answer(NamedTuple):
-    """``left`` are the requests (JSON) still to be sent: none of them if the batch was taken."""
+    """A classified response. ``left`` are the requests (JSON) still to send; empty if accepted."""
 
     left: Sequence[bytes]
     throttled: bool = False
     fault: bool = False
     invalid: str = ""
-    """The error's code if DynamoDB refuses the batch because of what is in it."""
+    """The error code if DynamoDB refuses the batch because of its contents."""
 
 
 def read_answer(status: int, body: bytes, requests: Sequence[bytes], table: str) -> Answer:
-    """What became of a batch. ``status`` is 0 if no answer came: then nobody knows whether it was
-    taken, and sending it again does no harm.
+    """Classify the response to a batch.
 
-    Raises botocore's ClientError for what no repetition cures.
+    ``status`` is 0 if there was no response. Then the batch may or may not have been accepted, and
+    it is safe to send it again. Raises botocore's ClientError for errors that a retry can't fix.
     """
     if status == 200 and body == TAKEN:
         return Answer(())
@@ -79,14 +79,14 @@ def read_answer(status: int, body: bytes, requests: Sequence[bytes], table: str)
 
 
 def _error(status: int, code: str, answer: dict[str, object]) -> ClientError:
-    # An error's text may quote a value, and no error text of ours holds values of rows.
+    # DynamoDB's text may quote a value, but our error texts must not contain values of rows.
     text = ""
     if code in _TELLING_NO_VALUES:
         text = str(answer.get("message", answer.get("Message", "")))
     return ClientError(
         {
             "Error": {"Code": code or str(status), "Message": text},
-            # botocore's type wants the other metadata as well, which nobody reads.
+            # botocore's type requires more metadata, which is never read.
             "ResponseMetadata": {"HTTPStatusCode": status},  # type: ignore[typeddict-item]
         },
         "BatchWriteItem",
@@ -94,15 +94,17 @@ def _error(status: int, code: str, answer: dict[str, object]) -> ClientError:
 
 
 class Backoff:
-    """How long to wait before a batch is sent again: with full jitter, doubled each time
-    (https://aws.amazon.com/builders-library/ "Timeouts, retries and backoff with jitter")."""
+    """Decides how long to wait before a batch is sent again: full jitter, doubled each time.
+
+    Source: https://aws.amazon.com/builders-library/ "Timeouts, retries and backoff with jitter".
+    """
 
     def __init__(self) -> None:
         self._pause = _FIRST_PAUSE_SECONDS
         self._faults = 0
 
     def pause(self, answer: Answer, *, some_taken: bool) -> float | None:
-        """Seconds, or None after too many faults in a row."""
+        """Seconds to wait, or None after too many faults in a row."""
         if answer.fault:
             self._faults += 1
             if self._faults > _MAX_FAULTS:

@@ -1,4 +1,4 @@
-"""The table that rows are written to: its id, its key and indexes, and whether rows fit them."""
+"""Describes the table that rows are written to, and checks whether rows fit its keys."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# "Partition keys and sort keys", Constraints in Amazon DynamoDB; they hold for indexes as well.
+# "Partition keys and sort keys", Constraints in Amazon DynamoDB. They apply to indexes as well.
 MAX_PARTITION_KEY_BYTES = 2048
 MAX_SORT_KEY_BYTES = 1024
 
@@ -17,17 +17,17 @@ _TAKES_WRITES = ("ACTIVE", "UPDATING")
 
 
 class KeyAttribute(NamedTuple):
-    """An attribute of a key. ``type`` is DynamoDB's: ``S``, ``N`` or ``B``."""
+    """An attribute of a key. ``type`` is its DynamoDB type: ``S``, ``N`` or ``B``."""
 
     name: str
     type: str
     max_bytes: int
-    """The longest value if it is a text; numbers have a range instead."""
+    """The longest value of a text, in bytes. Numbers have a range instead."""
 
 
 class Index(NamedTuple):
-    """A global or local secondary index. The key of a global one may have several attributes of
-    each kind."""
+    """A global or local secondary index. The key of a global one may have several partition and
+    sort key attributes."""
 
     name: str
     key: tuple[KeyAttribute, ...]
@@ -47,7 +47,7 @@ class TableSchema:
 
     name: str
     table_id: str | None
-    """Another one for a table that is deleted and created again. Emulators may not give one."""
+    """Differs after a table is deleted and created again. Emulators may not return one."""
     status: str
     key: tuple[KeyAttribute, ...]
     """The partition key first."""
@@ -64,8 +64,10 @@ class TableSchema:
 
     @property
     def index_only_keys(self) -> Mapping[str, KeyAttribute]:
-        """The attributes that are keys of indexes but not of the table, each with the smallest of
-        its limits. An item may lack them."""
+        """The attributes that are keys of indexes but not of the table. An item may lack them.
+
+        Each has the smallest of its limits.
+        """
         found: dict[str, KeyAttribute] = {}
         for index in self.indexes:
             for attribute in index.key:
@@ -75,11 +77,11 @@ class TableSchema:
         return found
 
     def mismatches(self, provided: Mapping[str, Sequence[str]]) -> list[Mismatch]:
-        """Why rows can't be written to the table; nothing if they can.
+        """The reasons why rows can't be written to the table; empty if they can.
 
-        ``provided`` gives for each attribute of an item the types that it may be stored as: first
-        the usual one, then those that it is converted to if the table's key asks for them. An index
-        key that rows don't provide is no mismatch: their items are not in that index.
+        ``provided`` maps each attribute of an item to the types that it may be stored as: first the
+        usual one, then those that it is converted to if the table's key has them. An index key that
+        rows don't provide is no mismatch: their items are just not in that index.
         """
         if self.status not in _TAKES_WRITES:
             detail = f"Table {self.name} takes no writes: its status is {self.status}."
@@ -116,9 +118,9 @@ def table_missing(table: str) -> Mismatch:
 
 
 def read_table_schema(client: "DynamoDBClient", table: str) -> TableSchema | None:
-    """Describe a table; None if there is none of this name.
+    """Describe a table. Returns None if no table has this name.
 
-    Raises botocore's errors if DynamoDB can't be reached or doesn't allow it.
+    Raises botocore's errors if DynamoDB can't be reached or denies access.
     """
     try:
         description: Any = client.describe_table(TableName=table)["Table"]

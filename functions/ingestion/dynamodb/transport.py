@@ -1,6 +1,6 @@
-"""BatchWriteItem over HTTP: many requests under way from one thread, by libcurl's multi interface.
+"""Sends BatchWriteItem requests: many at a time from one thread, with libcurl's multi interface.
 
-It knows nothing of items or retries: a body goes out, a status and a body come back.
+This module does not deal with items or retries: it sends a body, and returns a status and a body.
 """
 
 import time
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 5
 _REPLY_SECONDS = 10
-"""DynamoDB answers in milliseconds; a request that takes so long is sent again."""
+"""DynamoDB responds in milliseconds. A request that takes this long is sent again."""
 _WHILE_RESOLVING_SECONDS = 0.005
 _STARTED_TOGETHER = 8
-"""Requests that are given to libcurl before it is told to begin: it looks at all that are under way
-each time, and the table should have work while the next rows are read."""
+"""Requests to queue before libcurl starts them. Fewer cost time, because libcurl checks all those
+under way at each start. More would leave the table idle while the next rows are read."""
 
 
 class Reply(NamedTuple):
-    """What came of a request. Without an HTTP answer ``status`` is 0 and ``body`` says why."""
+    """The outcome of a request. Without an HTTP response, ``status`` is 0 and ``body`` says why."""
 
     tag: Any
     status: int
@@ -36,10 +36,10 @@ class Reply(NamedTuple):
 
 
 class Transport:
-    """Sends POST requests to ``url``. ``headers`` makes the header lines of each from its body.
+    """Sends POST requests to ``url``. ``headers`` makes a request's header lines from its body.
 
-    Connections are kept and used again. Not thread-safe. ``ca_file`` is the bundle of certificates
-    that a server's must go back to.
+    Connections are kept and reused. Not thread-safe. ``ca_file`` is the bundle of CA certificates
+    used to verify the server.
     """
 
     def __init__(self, url: str, headers: Callable[[bytes], list[str]], *, ca_file: str) -> None:
@@ -57,7 +57,7 @@ class Transport:
         return len(self._busy)
 
     def send(self, tag: object, body: bytes) -> None:
-        """Take a request, whose reply will carry ``tag``. Does not wait."""
+        """Send a request without waiting. Its reply will have the same ``tag``."""
         curl = self._idle.pop() if self._idle else self._new()
         received: list[bytes] = []
         # An empty "Expect" keeps libcurl from asking before it sends a large body.
@@ -71,9 +71,9 @@ class Transport:
             self._perform()
 
     def replies(self, seconds: float) -> list[Reply]:
-        """The replies that have come in; waits for one for at most ``seconds``.
+        """The replies that have come in. Waits at most ``seconds`` for the first one.
 
-        With nothing under way it waits all the same, so that a caller may use it to pass time.
+        It waits even with nothing under way, so that a caller can use it to sleep.
         """
         if not self._busy:
             time.sleep(seconds)
@@ -85,9 +85,9 @@ class Transport:
             left = until - time.monotonic()
             if replies or left <= 0:
                 return replies
-            own = self._multi.timeout()  # ms to when libcurl itself has to act; select is not told
+            own = self._multi.timeout()  # ms until libcurl must act itself; select ignores this
             wait = left if own < 0 else min(left, own / 1000)
-            if self._multi.select(wait) < 0:  # no socket yet: the host's name is looked up
+            if self._multi.select(wait) < 0:  # no socket yet: the host name is being resolved
                 time.sleep(min(wait, _WHILE_RESOLVING_SECONDS))
 
     def _perform(self) -> None:
@@ -128,9 +128,12 @@ class Transport:
 def dynamodb_transport(
     client: "DynamoDBClient", credentials: "Credentials | None" = None
 ) -> Transport:
-    """A transport for BatchWriteItem to where ``client`` sends its requests, with the credentials
-    of botocore's chain unless others are given: so that profiles, ``AWS_ENDPOINT_URL``, FIPS
-    endpoints and ``AWS_CA_BUNDLE`` mean what they mean to the client."""
+    """A transport for BatchWriteItem to the endpoint of ``client``.
+
+    It uses the credentials of botocore's chain unless others are given. So profiles,
+    ``AWS_ENDPOINT_URL``, FIPS endpoints and ``AWS_CA_BUNDLE`` have the same effect as on the
+    client.
+    """
     session = get_session()
     credentials = credentials or session.get_credentials()
     if credentials is None:

@@ -1,4 +1,4 @@
-"""Uploaded objects: read from the messages that announce them, named for executions.
+"""Reads the messages that announce uploaded objects, and names an execution for each upload.
 
 Three kinds of message announce an upload: S3's event notification, the same wrapped by SNS, and
 EventBridge's event *Object Created*. The first two look alike if the SNS subscription delivers raw
@@ -16,8 +16,10 @@ from ingestion.names import execution_name
 
 @dataclass(frozen=True)
 class Upload:
-    """One created object, as far as the message describes it. ``sequencer`` orders the events of a
-    key and distinguishes uploads where there are no versions."""
+    """One created object, as far as the message describes it.
+
+    ``sequencer`` orders the events of a key. It distinguishes uploads in buckets without versions.
+    """
 
     bucket: str
     key: str
@@ -25,7 +27,7 @@ class Upload:
     etag: str | None
     size: int | None
     uploader: str | None
-    """S3 names the principal that made the request, EventBridge only its account."""
+    """In an S3 notification the principal that made the request, in EventBridge its account."""
     sequencer: str | None
 
     @property
@@ -36,7 +38,7 @@ class Upload:
 
     @property
     def execution_input(self) -> dict[str, Any]:
-        """The execution's input. It holds nothing about the delivery itself, so a second delivery
+        """The execution's input. It has nothing about the delivery itself, so a second delivery
         starts the same execution with the same input, which Step Functions accepts."""
         return {name: value for name, value in asdict(self).items() if name != "sequencer"}
 
@@ -53,10 +55,11 @@ class Notification:
 def read_notification(body: str) -> Notification:
     """Reads the message of one SQS record.
 
-    A message may announce several objects; one that can't be read is a problem and hides none of
-    the others. Deletions and S3's test event announce nothing. See "Event message structure" and
-    "EventBridge event message structure" in the S3 User Guide, and "Amazon SNS message and JSON
-    formats" in the SNS Developer Guide.
+    A message may announce several objects. One that can't be read becomes a problem, and the others
+    are still read. Deletions and S3's test event announce nothing.
+
+    See "Event message structure" and "EventBridge event message structure" in the S3 User Guide,
+    and "Amazon SNS message and JSON formats" in the SNS Developer Guide.
     """
     message = _parse(body)
     if isinstance(message, dict) and "TopicArn" in message and "Type" in message:
@@ -111,7 +114,7 @@ def _read_records(message: dict[str, Any]) -> Notification:
 
 
 def _created(record: dict[str, Any]) -> Iterator[Upload]:
-    """The object that a record of an S3 event notification says was created, if it does."""
+    """The object that a record of an S3 event notification announces as created, if any."""
     if not record["eventName"].removeprefix("s3:").startswith("ObjectCreated:"):
         return
     stored = record["s3"]["object"]
@@ -137,7 +140,7 @@ def _read_event(event: dict[str, Any]) -> Notification:
         stored = detail["object"]
         upload = _upload(
             bucket=detail["bucket"]["name"],
-            key=stored["key"],  # as it is: EventBridge's keys are not URL-encoded
+            key=stored["key"],  # unchanged: EventBridge's keys are not URL-encoded
             version_id=stored.get("version-id"),
             etag=stored.get("etag"),
             size=stored.get("size"),
@@ -159,7 +162,7 @@ def _upload(
     uploader: Any,
     sequencer: Any,
 ) -> Upload:
-    """Raises ValueError without a bucket and a key."""
+    """Make an Upload. Raises ValueError without a bucket and a key."""
     if not (isinstance(bucket, str) and isinstance(key, str) and bucket and key):
         raise ValueError
     return Upload(
@@ -174,6 +177,9 @@ def _upload(
 
 
 def _same_however_sent(sequencer: str | None) -> str | None:
-    """A sequencer in one form: S3 writes the hexadecimal number with 18 digits and in capitals, and
-    EventBridge's documentation shows it without leading zeros and in lower case."""
+    """Normalise a sequencer, which is a hexadecimal number.
+
+    S3 writes it with 18 digits and in capitals. EventBridge's documentation shows it without
+    leading zeros and in lower case.
+    """
     return sequencer and sequencer.upper().lstrip("0").zfill(18)

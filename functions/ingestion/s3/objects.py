@@ -1,4 +1,4 @@
-"""S3 objects, pinned: every read is of one version and refuses any other content."""
+"""Reads pinned S3 objects: every read is of one version, and fails if the content has changed."""
 
 import re
 import threading
@@ -39,41 +39,41 @@ _MAX_BREAKS = 5  # in a row without a byte read; the SDK has retried each reques
 
 @dataclass(frozen=True)
 class PinnedObject:
-    """One object's content: a version, or in an unversioned bucket what has this ETag."""
+    """One object's content: a version, or in an unversioned bucket the content with this ETag."""
 
     bucket: str
     key: str
     version_id: str | None
     etag: str | None
-    """None for what the pipeline itself has made and nobody overwrites."""
+    """None for objects that the pipeline itself has made, which are never overwritten."""
     size: int
 
 
 @dataclass(frozen=True)
 class ObjectState:
-    """A pinned object and what else S3 says of it."""
+    """A pinned object and what else S3 reports about it."""
 
     pinned: PinnedObject
     identity: str
-    """What tells this content of the key from every other: its version, or its ETag and the time
-    it was stored at."""
+    """Distinguishes this content of the key from any other: its version, or its ETag and the time
+    when it was stored."""
     fingerprint: str | None
-    """Equal for equal content: a checksum of the full object, or the ETag where it is an MD5."""
+    """Equal for equal content: a checksum of the full object, or the ETag if it is an MD5."""
 
 
 def pin(
     client: "S3Client", bucket: str, key: str, version_id: str | None, etag: str | None
 ) -> ObjectState:
-    """The version asked for, else the newest one.
+    """Pin the requested version, or the newest one if ``version_id`` is None.
 
-    Raises ObjectGone, and ObjectChanged if the newest one has not the ETag asked for.
+    Raises ObjectGone, and ObjectChanged if the newest version does not have the requested ETag.
     """
     arguments: dict[str, Any] = {"VersionId": version_id} if version_id else {}
     try:
         answer = client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED", **arguments)
     except ClientError as error:
         _raise_gone(error, bucket, key)
-    # An unversioned bucket says nothing of versions, a suspended one "null": neither pins content.
+    # An unversioned bucket returns no version, a suspended one "null". Neither pins the content.
     version = answer.get("VersionId")
     pinned = PinnedObject(
         bucket,
@@ -103,7 +103,7 @@ def _fingerprint(answer: "HeadObjectOutputTypeDef") -> str | None:
 
 
 class RangeIgnored(Exception):
-    """The server answers a request for a range with the whole object."""
+    """The server responds to a request for a range with the whole object."""
 
 
 def read_blocks(
@@ -117,9 +117,9 @@ def read_blocks(
 ) -> Generator[bytes, None, None]:
     """The bytes of the half-open range in blocks of at most ``block_size``.
 
-    The SDK does not retry a body once it streams, so a broken one is continued from the last
-    offset. Raises ObjectGone, ObjectChanged, or botocore's error when S3 stays unreachable; with
-    ``only_the_range`` also RangeIgnored, where bytes before the range are skipped otherwise.
+    The SDK does not retry a body once it streams, so a broken one is resumed at the last offset.
+    Raises ObjectGone, ObjectChanged, or botocore's error if S3 stays unreachable. If the server
+    ignores the range, bytes before it are skipped; with ``only_the_range``, RangeIgnored is raised.
     """
     offset = start
     breaks = 0
@@ -138,7 +138,7 @@ def read_blocks(
                     yield wanted
                 if offset == end:
                     return
-            # Without a Content-Length a body that ends early looks like a whole one.
+            # Without a Content-Length, a body that ends early looks complete.
             raise IncompleteReadError(actual_bytes=offset - start, expected_bytes=end - start)
         except _BROKEN_STREAM:
             breaks += 1
@@ -149,7 +149,7 @@ def read_blocks(
 
 
 def read_range(client: "S3Client", source: PinnedObject, start: int, end: int) -> bytes:
-    """The bytes of a half-open range that fits into memory.
+    """The bytes of a half-open range, which must fit into memory.
 
     Raises RangeIgnored, and what ``read_blocks`` raises.
     """
@@ -165,12 +165,12 @@ def read_ahead(
     range_size: int,
     ranges: int,
 ) -> Generator[bytes, None, None]:
-    """What ``read_blocks`` yields, by ``ranges`` ranged GETs at a time, each in its own thread.
+    """Yields what ``read_blocks`` yields, with ``ranges`` ranged GETs at a time, each in a thread.
 
-    The blocks come in order, and so does an error of ``read_blocks``: after the blocks of the
-    ranges before it. Memory: ``ranges`` times ``range_size`` bytes. No thread is left when the
-    iteration ends; a consumer that may end early must close it. What fits into one range is read
-    by one request, without a thread.
+    The blocks come in order. An error of ``read_blocks`` is raised after the blocks of the ranges
+    before it. Memory: ``ranges`` times ``range_size`` bytes. No thread is left when the iteration
+    ends; a consumer that may stop early must close the generator. Anything that fits into one range
+    is read by one request, without a thread.
     """
     offset = start
     if end - start > range_size:
@@ -180,7 +180,7 @@ def read_ahead(
                     offset += len(block)
                     yield block
         except RangeIgnored:
-            pass  # Each range would cost as much as all that is left: one request is better.
+            pass  # Each range would cost as much as the whole rest, so one request is better.
     yield from read_blocks(client, source, offset, end)
 
 
@@ -190,7 +190,7 @@ def _in_parallel(
     stopped = threading.Event()
 
     def read(first: int, buffer: bytearray) -> tuple[bytearray, int]:
-        """Fills the buffer with the range that begins there. Answers it, and how many bytes."""
+        """Fill the buffer from ``first`` on. Returns it and the number of bytes in it."""
         filled = 0
         last = min(first + range_size, end)
         with closing(read_blocks(client, source, first, last, only_the_range=True)) as blocks:
@@ -201,8 +201,8 @@ def _in_parallel(
                 filled += len(block)
         return buffer, filled
 
-    # The buffers are used again and again: blocks that one thread makes and another drops leave
-    # holes in the heap, so that memory grows with the file.
+    # The buffers are reused: blocks that one thread allocates and another frees fragment the heap,
+    # so that memory would grow with the file.
     firsts = iter(range(start, end, range_size))
     threads = ThreadPoolExecutor(ranges, "read-ahead")
     try:
@@ -222,7 +222,7 @@ def _in_parallel(
 def _open_range(
     client: "S3Client", source: PinnedObject, start: int, end: int
 ) -> tuple["StreamingBody", int]:
-    """The body of a ranged GET and how many bytes of it come before ``start``."""
+    """The body of a ranged GET, and the number of its bytes that come before ``start``."""
     arguments: dict[str, Any] = {}
     if source.version_id:
         arguments["VersionId"] = source.version_id
@@ -237,8 +237,8 @@ def _open_range(
         )
     except ClientError as error:
         _raise_gone(error, source.bucket, source.key)
-    # A server may ignore Range and send everything (RFC 9110, 14.2). S3 does not, MiniStack does
-    # for a read by version.
+    # A server may ignore Range and send everything (RFC 9110, 14.2). S3 does not, but MiniStack
+    # does when it reads a version.
     partial = answer["ResponseMetadata"]["HTTPStatusCode"] == 206
     return answer["Body"], 0 if partial else start
 
@@ -247,7 +247,7 @@ def _raise_gone(error: ClientError, bucket: str, key: str) -> NoReturn:
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     if status == 412:
         raise ObjectChanged(f"The object was overwritten since: {bucket}/{key}.") from error
-    # 405 is the answer for a version that is a delete marker.
+    # S3 returns 405 for a version that is a delete marker.
     if status in (404, 405):
         raise ObjectGone(f"The object does not exist (any more): {bucket}/{key}.") from error
     raise error
@@ -259,7 +259,7 @@ def pinned_object(file: File) -> PinnedObject:
 
 
 def chunk_source(file: File, chunk: Chunk) -> PinnedObject:
-    """The object that a chunk is a range of: the file's, or what it was unpacked into."""
+    """The object that a chunk is a byte range of: the file's, or its unpacked copy."""
     if (chunk.bucket, chunk.key) == (file.bucket, file.key):
         return pinned_object(file)
     return PinnedObject(chunk.bucket, chunk.key, None, None, chunk.end)

@@ -1,10 +1,10 @@
-"""Rows that are not in the table, in the work bucket: JSON lines, in parts of bounded size.
+"""Stores rows that are not in the table in the work bucket: JSON lines, in parts of limited size.
 
-A chunk's refused rows are a series of parts, and so are its superseded ones. A series is in the
-order of lines, and the chunk's rows alone decide what each of its parts holds: a call of Write
-Chunk that does another one's work again writes the same parts again. Only the last part of a series
-may be incomplete, at a checkpoint. Its name has the number of its rows then, so that a late call
-can't replace a longer part by a shorter one.
+A chunk's refused rows form a series of parts, and so do its superseded rows. A series is in the
+order of lines. The contents of its parts depend only on the chunk's rows: if a call of Write Chunk
+repeats the work of another, it writes the same parts again. At a checkpoint, the last part of a
+series may be incomplete. Its name then includes its number of rows, so that a late call can't
+replace a longer part with a shorter one.
 """
 
 import heapq
@@ -24,12 +24,14 @@ MAX_PART_BYTES = 4 * 1024 * 1024
 """A part ends with the row that makes it at least as large as this."""
 
 _PARTS_AHEAD = 16
-"""Parts that are fetched before they are needed: 64 MiB of memory."""
+"""Parts to fetch before they are needed: 64 MiB of memory."""
 
 
 class Series(NamedTuple):
-    """A series has ``complete`` parts, and one of ``open_rows`` rows behind them; or parts that
-    have names of their own."""
+    """A series of parts: ``complete`` complete ones, then one of ``open_rows`` rows if not 0.
+
+    Before them come the parts with the keys in ``names``, if any.
+    """
 
     prefix: str
     complete: int = 0
@@ -37,7 +39,7 @@ class Series(NamedTuple):
     names: Sequence[str] = ()
 
     def keys(self) -> list[str]:
-        """The keys of its parts, in their order."""
+        """The keys of the parts, in order."""
         keys = [*self.names]
         keys += [_part_key(self.prefix, number) for number in range(self.complete)]
         if self.open_rows:
@@ -54,7 +56,7 @@ def _open_part_key(prefix: str, number: int, rows: int) -> str:
 
 
 class PartWriter:
-    """Writes one series. It goes on behind the parts of ``series``, which have ``rows`` rows.
+    """Writes one series, after the existing parts of ``series``, which have ``rows`` rows.
 
     Memory: one part.
     """
@@ -64,16 +66,16 @@ class PartWriter:
         self._bucket = bucket
         self._prefix = series.prefix
         self.rows = rows
-        """In the whole series."""
+        """The number of rows in the whole series."""
         self._complete = series.complete
-        self._lines: list[bytes] = []  # of the part that is not complete
+        self._lines: list[bytes] = []  # of the incomplete part
         self._size = 0
-        self._first_rows = [rows - series.open_rows]  # before each part of this writer's
+        self._first_rows = [rows - series.open_rows]  # before each part written here
         if series.open_rows:
             self._reopen(_open_part_key(self._prefix, series.complete, series.open_rows))
 
     def add(self, row: RefusedRow) -> None:
-        """Add a row. Its line comes after those of the rows before it."""
+        """Add a row. Call it in the order of lines."""
         line = _json_line(row)
         self._lines.append(line)
         self._size += len(line)
@@ -82,7 +84,7 @@ class PartWriter:
             self._write_complete()
 
     def go_back(self, rows: int) -> None:
-        """Forget all rows but the first ``rows``, at least those the series began with."""
+        """Forget all rows except the first ``rows``, which must include those of ``series``."""
         if rows < self._first_rows[-1]:
             while rows < self._first_rows[-1]:
                 self._first_rows.pop()
@@ -93,14 +95,14 @@ class PartWriter:
         self.rows = rows
 
     def pause(self) -> Series:
-        """Write what is left as an incomplete part, behind which another writer can go on."""
+        """Write the remaining rows as an incomplete part, which another writer can continue."""
         if self._lines:
             key = _open_part_key(self._prefix, self._complete, len(self._lines))
             _put(self._client, self._bucket, key, self._lines)
         return Series(self._prefix, self._complete, len(self._lines))
 
     def finish(self) -> Series:
-        """Write what is left as the last part of a series that is over."""
+        """Write the remaining rows as the last part of the finished series."""
         if self._lines:
             self._write_complete()
         return Series(self._prefix, self._complete)
@@ -119,14 +121,14 @@ class PartWriter:
 
 
 def write_part(client: "S3Client", bucket: str, key: str, rows: Iterable[RefusedRow]) -> None:
-    """Write a part by itself, with its rows in the order of lines."""
+    """Write a single part, with its rows in the order of lines."""
     _put(client, bucket, key, map(_json_line, sorted(rows)))
 
 
 def read_parts(
     client: "S3Client", bucket: str, keys: Iterable[str], line_offset: int = 0
 ) -> Iterator[RefusedRow]:
-    """The rows of parts that follow one another, with ``line_offset`` added to their lines."""
+    """The rows of consecutive parts, with ``line_offset`` added to their lines."""
     for key in keys:
         yield from _rows(_get(client, bucket, key), line_offset)
 
@@ -140,11 +142,11 @@ def read_rows(
 
 
 class ChunkRows(NamedTuple):
-    """Where the rows of one chunk are."""
+    """The series that hold the rows of one chunk."""
 
     chunk: int
     lines_before: int
-    """Lines of the file before the chunk's first one."""
+    """The number of lines in the file before the chunk."""
     series: Sequence[Series]
 
 
@@ -153,8 +155,8 @@ def read_chunks(
 ) -> Generator[RefusedRow]:
     """All rows of some chunks in the order of their lines, which are counted from the file's start.
 
-    A load may have thousands of chunks with a few rows each, so the first parts of the next ones
-    are fetched meanwhile.
+    A load may have thousands of chunks with a few rows each, so the first parts of the next chunks
+    are fetched in the background.
     """
     ahead: deque[tuple[ChunkRows, list[Future[bytes]]]] = deque()
     parts_ahead = 0
@@ -196,8 +198,10 @@ def write_manifest(
     rows: int,
     first_rows: str,
 ) -> None:
-    """Write where all of a load's ``rows`` rows are: JSON with the parts of each chunk, and the
-    address of a CSV file with the first ones."""
+    """Write a JSON list of where a load's ``rows`` rows are stored.
+
+    It has the parts of each chunk, and the address of a CSV file with the first rows.
+    """
     manifest = {
         "rows": rows,
         "first_rows": first_rows,
@@ -212,7 +216,7 @@ def write_manifest(
 
 
 def read_manifest(client: "S3Client", bucket: str, key: str) -> list[ChunkRows]:
-    """Where the rows are that a manifest lists."""
+    """Read a manifest that ``write_manifest`` has written."""
     manifest = json.loads(_get(client, bucket, key))
     return [
         ChunkRows(**{**chunk, "series": [Series(**series) for series in chunk["series"]]})
@@ -221,7 +225,7 @@ def read_manifest(client: "S3Client", bucket: str, key: str) -> list[ChunkRows]:
 
 
 def _rows(body: bytes, line_offset: int) -> Iterator[RefusedRow]:
-    for text in io.BytesIO(body):  # JSON escapes every line end within
+    for text in io.BytesIO(body):  # JSON escapes line ends within values
         line, column, reason, raw = _decode(text.decode())
         yield RefusedRow(line + line_offset, column, reason, raw)
 

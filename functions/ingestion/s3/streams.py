@@ -1,4 +1,4 @@
-"""A file object over an iterator of bytes, so that boto3 uploads what is just being made."""
+"""Wraps an iterator of bytes in a file object, so that boto3 uploads data while it is made."""
 
 import io
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class IteratorStream(io.RawIOBase):
-    """Readable, not seekable; keeps no more than one item of the iterator."""
+    """A raw stream: readable, not seekable. Keeps at most one item of the iterator in memory."""
 
     def __init__(self, source: Iterable[bytes]) -> None:
         self._source = iter(source)
@@ -28,5 +28,5 @@ class IteratorStream(io.RawIOBase):
 
 
 def file_object(source: Iterable[bytes]) -> io.BufferedReader:
-    """``source`` as what ``upload_fileobj`` takes."""
+    """Make ``source`` a file object that ``upload_fileobj`` accepts."""
     return io.BufferedReader(IteratorStream(source), 1024 * 1024)

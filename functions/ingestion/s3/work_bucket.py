@@ -1,4 +1,4 @@
-"""Reads and writes small objects of the work bucket, which the loader alone writes."""
+"""Reads and writes small objects in the work bucket, to which only the loader writes."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -10,13 +10,15 @@ if TYPE_CHECKING:
 
 
 class ObjectExpired(Exception):
-    """An object that an earlier execution left is gone. Lifecycle rules remove plans, unpacked
-    files and digests after PlanDays."""
+    """An object of an earlier execution is gone. Lifecycle rules remove plans, unpacked files and
+    digests after PlanDays."""
 
 
 def read_range(client: "S3Client", bucket: str, key: str, start: int, end: int) -> bytes:
-    """A range of an object of the work bucket, or as much of it as there is. Raises
-    ObjectExpired."""
+    """A half-open range of an object in the work bucket, or as much of it as there is.
+
+    Raises ObjectExpired.
+    """
     try:
         answer = client.get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-{end - 1}")
     except ClientError as error:
@@ -30,12 +32,12 @@ def read_range(client: "S3Client", bucket: str, key: str, start: int, end: int) 
 
 
 def read_json(client: "S3Client", bucket: str, key: str) -> Any:
-    """An object of the work bucket that holds JSON."""
+    """The value of a JSON object in the work bucket."""
     return json.loads(client.get_object(Bucket=bucket, Key=key)["Body"].read())
 
 
 def list_keys(client: "S3Client", bucket: str, prefix: str) -> set[str]:
-    """The keys of the work bucket that begin with ``prefix``."""
+    """The keys in the work bucket that begin with ``prefix``."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     return {one["Key"] for page in pages for one in page.get("Contents", [])}
 
