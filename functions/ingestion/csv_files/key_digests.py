@@ -26,16 +26,17 @@ Digest = Callable[[Iterable[EncodedKey]], list[int]]
 
 
 def key_digest(secret: str) -> Digest:
-    """The digest function of one load. ``secret`` is the load's random key, in hexadecimal.
+    """Returns the digest function of a load. ``secret`` is the load's random key, in hexadecimal.
 
-    Without the secret, nobody can construct keys with equal digests. It is hashed before the key,
-    because xxh3's seed alone does not protect short inputs.
+    Its first 64 bits are xxh3's seed, which is mixed with every part of a key, so that nobody can
+    make keys with equal digests without knowing it. A prefix wouldn't prevent that: xxh3 hashes
+    each 16 bytes of a short input separately and adds up the results.
     """
-    prefix = bytes.fromhex(secret)
+    seed = int(secret[:16], 16)
     join = b"\0".join  # no value of an EncodedKey has a NUL, so different keys join differently
 
     def digests(keys: Iterable[EncodedKey]) -> list[int]:
-        return [xxh3_64_intdigest(prefix + join(key)) >> 2 for key in keys]
+        return [xxh3_64_intdigest(join(key), seed) >> 2 for key in keys]
 
     return digests
 

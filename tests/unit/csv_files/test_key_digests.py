@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from xxhash import xxh3_64_intdigest
 
 from ingestion.csv_files import key_digests
 from ingestion.csv_files.item_json import EncodedKey, escape
@@ -36,9 +37,10 @@ def found(digests: KeyDigests) -> tuple[list[int], list[int]]:
 
 
 def test_a_digest_is_positive_as_a_number_and_is_the_same_in_every_process() -> None:
-    """The upper 62 bits of xxh3 of the secret and the values with a NUL between them. A load that
-    goes on after an update of the stack compares digests of both releases."""
-    assert DIGEST([(b"T1", b"Tea"), (b"T1",)]) == [0x0099F3455348EAFD, 0x2DF920320071997E]
+    """The upper 62 bits of xxh3 of the values with a NUL between them. The seed is the first 64 bits
+    of the secret. A load that continues after an update compares digests of both releases."""
+    digest = key_digest("fedcba9876543210" + "00" * 8)
+    assert digest([(b"T1", b"Tea"), (b"T1",)]) == [0x29551EFF1129EFE7, 0x20CD111D16F28260]
 
 
 def test_equal_keys_have_equal_digests_and_others_have_others() -> None:
@@ -53,7 +55,23 @@ def test_a_value_can_not_look_like_two() -> None:
 
 
 def test_another_load_has_other_digests() -> None:
-    assert key_digest("00" * 15 + "01")([(b"T1",)]) != DIGEST([(b"T1",)])
+    assert key_digest("01" + "00" * 15)([(b"T1",)]) != DIGEST([(b"T1",)])
+
+
+def test_keys_whose_digests_are_equal_can_not_be_made_without_the_secret() -> None:
+    """xxh3 multiplies two halves of 16 bytes, each XORed with a public constant, so the factors can
+    be swapped. A seed is added to one constant and subtracted from the other.
+    """
+    constants = bytes.fromhex("b8fe6c3923a44bbe7c01812cf721ad1c")
+    first, second = (int.from_bytes(constants[at : at + 8], "little") for at in (0, 8))
+    low, high = 0x1122_3344_5566_7788, 0x0102_0304_0506_0708
+    pair = [
+        b"".join(half.to_bytes(8, "little") for half in halves) + bytes(16)
+        for halves in ((low, high), (high ^ second ^ first, low ^ first ^ second))
+    ]
+    assert xxh3_64_intdigest(pair[0]) == xxh3_64_intdigest(pair[1])
+    one, other = key_digest("fedcba9876543210" + "00" * 8)([(pair[0],), (pair[1],)])
+    assert one != other
 
 
 @pytest.mark.parametrize("run", [2, 5, 1_000])

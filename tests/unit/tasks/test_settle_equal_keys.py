@@ -216,7 +216,7 @@ def small(digests: int = 2**64) -> Iterator[None]:
         patch.setattr("ingestion.tasks.chunk_rows.PAGE_SIZE", 200)
         patch.setattr("ingestion.dynamodb.batch_writer.BATCH_ITEMS", 3)
         step = 2**64 // digests
-        weak = lambda data: xxh3_64_intdigest(data) // step * step  # noqa: E731
+        weak = lambda data, seed: xxh3_64_intdigest(data, seed) // step * step  # noqa: E731
         patch.setattr("ingestion.csv_files.key_digests.xxh3_64_intdigest", weak)
         yield
 
