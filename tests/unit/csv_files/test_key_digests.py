@@ -37,8 +37,8 @@ def found(digests: KeyDigests) -> tuple[list[int], list[int]]:
 
 
 def test_a_digest_is_positive_as_a_number_and_is_the_same_in_every_process() -> None:
-    """The upper 62 bits of xxh3 of the values with a NUL between them. The seed is the first 64 bits
-    of the secret. A load that continues after an update compares digests of both releases."""
+    """The upper 62 bits of xxh3 of the values with a NUL between them, seeded with the first 64
+    bits of the secret. A load that continues after an update compares digests of both releases."""
     digest = key_digest("fedcba9876543210" + "00" * 8)
     assert digest([(b"T1", b"Tea"), (b"T1",)]) == [0x29551EFF1129EFE7, 0x20CD111D16F28260]
 
