@@ -1,4 +1,4 @@
-"""The counts of one round of a chunk: every record that is read is accounted for here, once."""
+"""Counts the records of one round of a chunk. Every record that is read is counted once."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ from ingestion.s3.refused_rows import PartWriter, Series
 
 
 class Reached(NamedTuple):
-    """What is accounted for of a chunk, over all its rounds, up to the end of some record."""
+    """The counts of a chunk, over all its rounds, from its start to the end of some record."""
 
     next_byte: int
     row_lines: int
@@ -50,8 +50,8 @@ class Reached(NamedTuple):
 
 
 class Place(NamedTuple):
-    """The place after an accepted row: ``page`` begins where ``reached`` ends, and the row is the
-    ``accepted``-th accepted one of the page."""
+    """The place after an accepted row. ``page`` begins where ``reached`` ends, and the row is the
+    ``accepted``-th accepted row of the page."""
 
     reached: Reached
     page: Page
@@ -59,10 +59,10 @@ class Place(NamedTuple):
 
 
 class Tally:
-    """The running counts of one round, which goes on from ``progress``.
+    """Keeps the running counts of one round, which continues from ``progress``.
 
     ``refused`` takes the rows that the file's rules refuse, and ``refused_by_table`` those that the
-    table refuses, behind those of ``progress``.
+    table refuses. Both append to the rows that ``progress`` has already counted.
     """
 
     def __init__(
@@ -85,26 +85,26 @@ class Tally:
             progress.rows_refused,
         )
         self.keys = KeyDigests(digest)
-        """Of all accepted rows from the chunk's start on."""
+        """The digests of all accepted rows since the start of the chunk."""
         self._refused = refused
         self._refused_by_table = refused_by_table
         self._first_refused = progress.first_refused
 
     def remember(self, keys: Sequence[EncodedKey]) -> None:
-        """Take note of the keys of rows that an earlier round has accounted for."""
+        """Add the keys of rows that an earlier round has counted."""
         self.keys.add(keys)
 
     def place(self, page: Page, accepted: int) -> Place:
-        """A place in the page that is to be counted next."""
+        """Return a place in the page that will be counted next."""
         return Place(self.reached, page, accepted)
 
     def place_behind(self) -> Place:
-        """The place behind everything that is counted."""
+        """Return the place after everything that has been counted."""
         return Place(self.reached, Page(Section(b"", 0)), 0)
 
     def count(self, page: Page) -> None:
-        """Count a page. It keeps no refused rows: a page may have very many, and be kept for long
-        until the table has taken its other ones."""
+        """Count a page and clear its refused rows. A page may have very many of them, and stays in
+        memory until the table has taken its other rows."""
         for row in page.refused:
             self._add(row._replace(line=self.reached.lines + row.line), self._refused)
         self.keys.add(page.keys)
@@ -118,7 +118,7 @@ class Tally:
             self._first_refused = {"line": row.line, "column": row.column, "reason": row.reason}
 
     def go_back(self, place: Place, part: Page) -> None:
-        """Count nothing behind a place. ``part`` is its page up to there."""
+        """Undo the counts after a place. ``part`` is its page up to that place."""
         self.reached = place.reached
         self._refused.go_back(self.reached.rows_refused - self.before.rows_refused_by_table)
         if self.reached.rows_refused == 0:
@@ -127,8 +127,8 @@ class Tally:
         self.count(part)
 
     def refuse(self, rows: Sequence[RefusedRow], keys: Sequence[EncodedKey]) -> None:
-        """Count accepted rows of this round as refused by the table, once all that is to be counted
-        has been. ``keys`` are theirs."""
+        """Count accepted rows of this round, with these keys, as refused by the table. Call it once
+        everything else has been counted."""
         self.keys.forget(keys)
         for row in rows:
             self._add(row, self._refused_by_table)
@@ -138,7 +138,7 @@ class Tally:
         )
 
     def check(self, items_written: int, items_replaced: int, items_refused: int) -> None:
-        """Compare what was counted with what the table acknowledged, once all of it has been.
+        """Compare the counts with what the table acknowledged, once it has acknowledged all rows.
 
         Raises AccountingError.
         """
@@ -159,8 +159,8 @@ class Tally:
     def progress(
         self, *, throttles: int, times: list[str], finished: "Finished | None"
     ) -> ChunkProgress:
-        """What to record of the chunk: the round's ``times``, and, if the chunk is finished, what
-        its keys say. Writes what is left of the refused rows to the work bucket.
+        """Return the progress to record, with the round's ``times`` and, for a finished chunk, the
+        counts of its keys. Writes the remaining refused rows to the work bucket.
 
         Superseded rows are counted when the chunk is finished; until then they count as written.
         """
@@ -200,18 +200,18 @@ class Tally:
 
 
 class Finished(NamedTuple):
-    """What the keys of a whole chunk say."""
+    """The counts of a finished chunk that depend on all its keys."""
 
     superseded: int
-    """Rows that a later row of the chunk supersedes,"""
+    """Rows that a later row of the chunk supersedes."""
     superseded_parts: int
-    """and the parts in the work bucket that list them."""
+    """Parts in the work bucket that list the superseded rows."""
     distinct_keys: int
     repeated_keys: int
 
 
 class ChunkSeries(NamedTuple):
-    """The parts of a chunk's rows that are not in the table."""
+    """The parts that list the rows of a chunk that are not in the table."""
 
     refused: Series
     refused_by_table: Series
@@ -219,7 +219,7 @@ class ChunkSeries(NamedTuple):
 
 
 def chunk_series(load_id: str, generation: str, progress: ChunkProgress) -> ChunkSeries:
-    """Where the rows of a chunk are that are not in the table."""
+    """Return the parts that list the rows of a chunk that are not in the table."""
     prefix = refused_rows_prefix(load_id, generation, progress.index)
     return ChunkSeries(
         Series(f"{prefix}refused-", progress.refused_parts, progress.refused_open_rows),

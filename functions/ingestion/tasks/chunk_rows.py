@@ -1,4 +1,4 @@
-"""One chunk's rows, streamed from S3 a page at a time."""
+"""Streams the rows of one chunk from S3, a page at a time."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -39,7 +39,7 @@ class ChunkPages:
         self._file_end = chunk.end if is_last else None
 
     def sections(self, start: int, end: int) -> Iterator[Section]:
-        """A range that begins and ends at records, each section good for a page."""
+        """Read a byte range that begins and ends at records, in sections of one page each."""
         blocks = read_blocks(self._s3, self._source, start, end, PAGE_SIZE)
         return read_sections(blocks, self.reader.layout, ends_file=end == self._file_end)
 
@@ -49,8 +49,8 @@ class ChunkPages:
     def refused_by_table(
         self, start: int, end: int, numbers: SortedNumbers, lines_before: int
     ) -> Iterator[tuple[RefusedRow, EncodedKey]]:
-        """The accepted rows of a range that have these numbers, counted from 0, as refused ones,
-        and their keys. Their lines are counted on from ``lines_before``."""
+        """Yield the accepted rows of a byte range that have these numbers (from 0), as refused
+        rows with their keys. Line numbers continue from ``lines_before``."""
         first = 0
         lines = lines_before
         for page in self.pages(start, end):
@@ -66,8 +66,8 @@ class ChunkPages:
     def keys(
         self, start: int, end: int, refused_lines: SortedNumbers
     ) -> Iterator[list[EncodedKey]]:
-        """The keys of the accepted rows of a range but those at ``refused_lines``, which are
-        counted from the range's start."""
+        """Yield the keys of the accepted rows of a byte range, except those at ``refused_lines``,
+        which are counted from the start of the range."""
         lines = 0
         for page in self.pages(start, end):
             yield self._keys_without(page, refused_lines, lines)

@@ -1,6 +1,6 @@
 """The digests of chunks' keys in the work bucket: one object per chunk, read by ranges of values.
 
-An object holds the chunk's distinct digests as 64-bit integers, ascending, and behind them those
+An object holds the chunk's distinct digests as 64-bit integers, ascending, followed by those
 that occur more than once.
 """
 
@@ -29,7 +29,7 @@ class Written(NamedTuple):
 
 
 def write_digests(client: "S3Client", bucket: str, key: str, digests: KeyDigests) -> Written:
-    """Keep a chunk's digests. Answers how many distinct ones there are, and the repeated ones."""
+    """Write a chunk's digests. Returns the number of distinct ones, and the repeated ones."""
     distinct = 0
     repeated: array[int] = array("Q")
 

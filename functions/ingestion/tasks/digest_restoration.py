@@ -27,8 +27,8 @@ def restore_digests(
     chunks: Sequence[ChunkProgress],
     pages: Callable[[int], ChunkPages],
 ) -> Iterator[int]:
-    """Read the finished chunks whose digests are gone again, and write their digests. Yields the
-    index of each of them when it is done."""
+    """Read finished chunks again whose digests are missing, and write the digests. Yields the
+    index of each chunk when it is done."""
     present = list_keys(s3, bucket, digests_prefix(load_id, plan.generation))
     for progress in chunks:
         key = digests_key(load_id, plan.generation, progress.index)

@@ -1,4 +1,4 @@
-"""A batch of Settle Equal Keys: its chunks are read again, the last one first."""
+"""Settles a batch of equal keys by reading its chunks again, the last one first."""
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MAX_PENDING_ROWS = 20_000
-"""Superseded rows of a part, each of up to 2 kB of text."""
+"""Superseded rows per part, each of up to 2 kB of text."""
 
 
 class Mark(NamedTuple):
-    """A row, as the batch writer's mark."""
+    """Identifies a row to the batch writer."""
 
     chunk: int
     line: int
@@ -63,8 +63,8 @@ class Batch:
         return sorted(self.wanted, reverse=True)
 
     def certain(self, chunk: int) -> frozenset[int]:
-        """The digests whose last chunk this is, and whose rows in it were certainly written after
-        all rows in other chunks."""
+        """The digests whose last chunk this is, and whose rows in this chunk were certainly written
+        after their rows in all other chunks."""
         return frozenset(self._certain.get(chunk, ()))
 
 
@@ -75,7 +75,7 @@ def _written_before(last: int, times: Mapping[int, WritingTime]) -> set[int]:
 
 @dataclass
 class Settled:
-    """What the settled part of the batches has come to."""
+    """The results of the batches settled so far."""
 
     parts: dict[str, list[str]]
     """Parts that list superseded rows, by chunk."""
@@ -92,7 +92,7 @@ class _Winner(NamedTuple):
 
 
 class BatchSettler:
-    """Settles one batch after the other with one writer. ``look`` is called before each page, and
+    """Settles batches one after another with one writer. ``look`` is called before each page, and
     raises WritingStopped when there is no more time."""
 
     def __init__(
@@ -112,12 +112,12 @@ class BatchSettler:
         self._digest = digest
         self._look = look
         self.settled = settled
-        self._superseded: list[RefusedRow] = []  # and those who win: of rows not yet settled
+        self._superseded: list[RefusedRow] = []  # this and _winners: rows not yet settled
         self._winners: list[_Winner] = []
         self._keys: list[EncodedKey] = []  # of the rows to be put next
         self._requests: list[bytes] = []
         self.line = 0
-        """The line of the present chunk that is settled last."""
+        """The last settled line of the current chunk."""
 
     def settle_chunk(
         self,
@@ -128,8 +128,8 @@ class BatchSettler:
         listed: Sequence[Series],
         after_line: int,
     ) -> None:
-        """Settle the rows of a chunk behind ``after_line``, but for those that Write Chunk has
-        ``listed``. Raises WritingStopped when ``line`` is as far as it got."""
+        """Settle the rows of a chunk after ``after_line``, except those that Write Chunk has
+        ``listed``. If it raises WritingStopped, ``line`` is the last settled line."""
         index = progress.index
         wanted, certain = frozenset(batch.wanted[index]), batch.certain(index)
         found = set()
@@ -162,7 +162,7 @@ class BatchSettler:
         listed: Sequence[Series],
         wanted: frozenset[int],
     ) -> Iterator[KeyedRow]:
-        """The chunk's last row of each key that is wanted."""
+        """Yield the chunk's last row of each wanted key."""
         # Rows that the chunk itself has found superseded, or the table has refused.
         rows = read_rows(self._s3, self._work_bucket, listed)
         left_out = next(rows, None)
@@ -183,7 +183,7 @@ class BatchSettler:
         if key in self.settled.open_keys:
             self._superseded.append(row.superseded())
             return
-        # Keys differ within a chunk, so those of this chunk are not looked for in it.
+        # Each key is met once per chunk, so this chunk's keys join open_keys only on commit.
         self._winners.append(_Winner(row.line, key, is_put=not is_certain))
         if not is_certain:
             self._keys.append(row.key)
@@ -202,7 +202,7 @@ class BatchSettler:
         self._writer.drain()
 
     def _settled_line(self, reached: Mark) -> int:
-        """The line up to which all rows that win are in the table, after writing was stopped."""
+        """The line up to which all winning rows are in the table, after writing was stopped."""
         try:
             self._drain(reached)
         except WritingStopped:
@@ -213,7 +213,7 @@ class BatchSettler:
         return mark.line if mark and mark.chunk == reached.chunk else self.line
 
     def _commit(self, line: int, index: int, place: str) -> None:
-        """Count the rows up to a line as settled, and forget those behind it."""
+        """Count the rows up to a line as settled, and forget those after it."""
         rows = [row for row in self._superseded if row.line <= line]
         winners = [winner for winner in self._winners if winner.line <= line]
         self._superseded, self._winners = [], []

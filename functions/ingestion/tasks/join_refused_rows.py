@@ -1,7 +1,7 @@
 """Joins the rows of a load that are not in the table into one CSV file, or names their parts.
 
-Up to a million rows become one CSV file. Of more, the file holds the first million, and a manifest
-beside it says where the parts with all of them are: to copy them would take Reconcile hours.
+Up to a million rows go into one CSV file. If there are more, the file holds the first million, and
+a manifest next to it lists the parts that hold all rows. Copying them would take Reconcile hours.
 """
 
 from collections.abc import Iterator, Sequence

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class QualityLimits:
-    """Shares of the rows read, in percent, which a load may reach and not exceed."""
+    """Limits as percentages of the rows read, which a load may reach but not exceed."""
 
     max_refused_percent: float
     max_superseded_percent: float = 100
 
     def exceeded(self, totals: Mapping[str, int]) -> str | None:
-        """Which limit a load's rows exceed, in a sentence, or None.
+        """Describes in a sentence which limit a load exceeds, or returns None.
 
         ``totals`` has ``rows_read``, ``rows_refused`` and ``rows_superseded`` of the whole load. A
         file without rows exceeds none, and a single refused row only if no other row was accepted.

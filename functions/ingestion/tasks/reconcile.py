@@ -1,4 +1,4 @@
-"""The task Reconcile: what the ledger says of all chunks, added up and reported."""
+"""The task Reconcile: adds up the ledger entries of all chunks and reports the totals."""
 
 import json
 from collections import defaultdict
@@ -54,9 +54,9 @@ class Reconciler:
         self._limits = limits
 
     def reconcile(self, load_id: str, file: File, plan: Plan) -> LoadResult:
-        """Add up a load; leave its refused rows (CSV) and its report (JSON) in the work bucket.
+        """Add up a load; write its refused rows (CSV) and its report (JSON) to the work bucket.
 
-        If equal keys have to be settled first, it says so and leaves nothing.
+        If equal keys have to be settled first, the result says so and nothing is written.
         """
         chunks = list(self._chunks.all(load_id, plan.generation))
         replaced = self._table.is_replaced(file)
@@ -124,8 +124,8 @@ class Reconciler:
         chunks: Sequence[ChunkProgress],
         newest: Claim | None,
     ) -> bool:
-        """Whether keys may be equal that no chunk has settled by itself: those of several chunks,
-        or of one chunk whose calls may have overlapped."""
+        """Whether there may be equal keys that Write Chunk could not settle within one chunk: keys
+        in several chunks, or in one chunk whose calls may have overlapped."""
         if len(chunks) > 1:
             return True
         if not any(chunk.repeated_keys for chunk in chunks):
@@ -172,10 +172,10 @@ class Reconciler:
         settled: EqualKeys | None,
         header_lines: int,
     ) -> list[ChunkRows]:
-        """Where the rows are that are not in the table, of the chunks that have any.
+        """List the parts with rows that are not in the table, for each chunk that has any.
 
-        Lines behind the first unfinished chunk can't be numbered. The load has failed then, and the
-        replay that finishes the chunk lists the rows behind it.
+        Lines after the first unfinished chunk can't be numbered. The load has failed then, and the
+        replay that finishes the chunk lists the rows after it.
         """
         superseded: dict[str, list[str]] = {}
         if settled and settled.parts:
@@ -220,8 +220,9 @@ def _is_settled(settled: EqualKeys | None, newest: Claim | None) -> bool:
 
 
 def shortfall(chunks: Sequence[ChunkProgress], plan: Plan, file: File) -> str | None:
-    """What is wrong with a load's chunks, in a sentence, or None if they tile the data part of the
-    file, are finished, and their rows add up."""
+    """Describes in a sentence what is wrong with a load's chunks. Returns None if they
+    are finished, cover the data part of the file without gaps or overlaps, and their rows add up.
+    """
     planned = plan.chunks
     by_index = {chunk.index: chunk for chunk in chunks}
     unfinished = [
@@ -253,7 +254,7 @@ def shortfall(chunks: Sequence[ChunkProgress], plan: Plan, file: File) -> str | 
 
 
 def _wrong_lines(chunk: ChunkProgress, *, is_last: bool) -> str | None:
-    """What is wrong with a chunk's lines, in a sentence. A file's last line may lack its end."""
+    """Describes what is wrong with a chunk's line counts. A file's last line may lack its end."""
     lines = chunk.row_lines + chunk.blank_lines + chunk.repeated_headers + chunk.end_mark_lines
     if lines == chunk.line_ends or (is_last and lines == chunk.line_ends + 1):
         return None
@@ -270,8 +271,8 @@ UNREAD = {
 
 
 def _series_of_batches(parts: Sequence[str]) -> list[Series]:
-    """The series of rows that the batches of Settle Equal Keys have found superseded in one chunk.
-    Within a batch the parts follow one another; two batches may have found neighbours."""
+    """Group the parts with rows of one chunk that Settle Equal Keys found superseded, by batch.
+    Line numbers ascend across the parts of a batch; those of two batches may interleave."""
     batches = defaultdict(list)
     for part in parts:
         _, batch, *_ = part.rpartition("/")[2].split("-")
@@ -290,7 +291,7 @@ def _first_error(chunks: Sequence[ChunkProgress], header_lines: int) -> dict[str
 
 
 def _numbered(chunks: Sequence[ChunkProgress]) -> list[ChunkProgress]:
-    """The chunks, from the first on, before which every line has been counted."""
+    """The leading chunks whose lines can be numbered: all chunks before them are finished."""
     numbered = []
     for index, chunk in enumerate(chunks):
         if chunk.index != index:
@@ -302,7 +303,8 @@ def _numbered(chunks: Sequence[ChunkProgress]) -> list[ChunkProgress]:
 
 
 def _totals(chunks: Sequence[ChunkProgress], settled: EqualKeys | None) -> dict[str, int]:
-    """Of all chunks. Rows that ``settled`` says are superseded count as written in their chunks."""
+    """Totals of all chunks. In the chunks, rows superseded according to ``settled``
+    count as written."""
     superseded = settled.rows_superseded if settled else 0
     return {
         "rows_read": sum(chunk.rows_read for chunk in chunks),
@@ -314,7 +316,7 @@ def _totals(chunks: Sequence[ChunkProgress], settled: EqualKeys | None) -> dict[
 
 
 def _line_counts(chunks: Sequence[ChunkProgress], header_lines: int) -> dict[str, int]:
-    """The lines of the file by what they are. They add up to ``total``."""
+    """Counts the lines of the file by kind. The counts add up to ``total``."""
     counts = {
         "skipped": 0,
         "header": header_lines,
@@ -330,7 +332,7 @@ def _line_counts(chunks: Sequence[ChunkProgress], header_lines: int) -> dict[str
 def _warnings(chunks: Sequence[ChunkProgress], header_lines: int) -> dict[str, dict[str, Any]]:
     """The warnings of a load, by kind: how many rows, the line of the first one, what it means.
 
-    Chunks behind one that is not finished are left out: their lines can't be numbered."""
+    Chunks after an unfinished one are left out: their lines can't be numbered."""
     warnings: Warnings = {}
     lines = header_lines
     for chunk in _numbered(chunks):
@@ -344,9 +346,9 @@ def _warnings(chunks: Sequence[ChunkProgress], header_lines: int) -> dict[str, d
 
 
 def rows_per_second(chunks: Sequence[ChunkProgress]) -> int | None:
-    """Rows written for each second in which a chunk was being written, over all executions of the
-    load; None if that was no measurable time. Chunks of an earlier release, which noted no times,
-    do not count."""
+    """Rows written per second in which a chunk was being written, over all executions of the load.
+    None if that time is too short to measure. Chunks written by an earlier release, which recorded
+    no times, do not count."""
     seconds = 0.0
     until = datetime.min.replace(tzinfo=UTC)
     for began, ended, *_ in sorted(times for chunk in chunks for times in chunk.rounds):

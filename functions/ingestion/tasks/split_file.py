@@ -1,7 +1,7 @@
-"""The task Split File: one object becomes a plan of chunks in the work bucket.
+"""The task Split File: divides an object into chunks and writes the plan to the work bucket.
 
-It reads the object around the chunks' boundaries only. A compressed object can't be read by ranges:
-it is unpacked into the work bucket on the way, and the chunks are ranges of the unpacked object.
+It reads the object only around the chunks' boundaries. A compressed object can't be read by ranges,
+so it is unpacked into the work bucket, and the chunks are ranges of the unpacked object.
 """
 
 import json
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MAX_CHUNKS = 10_000
-"""As many children as a Map Run may have at a time by default; 2 MB of plan."""
+"""The default limit of parallel child executions of a Map Run. The plan then has 2 MB."""
 
 MAX_PARALLEL_READS = 32
-"""Boundaries that are looked for at a time. Each read takes some tens of milliseconds, which are
-spent waiting for S3."""
+"""Boundaries that are searched for in parallel. Each read spends some tens of milliseconds waiting
+for S3."""
 DIGEST_KEY_BYTES = 16
 
 RANGE_SIZE = 16 * 1024 * 1024
@@ -54,11 +54,11 @@ RANGE_SIZE = 16 * 1024 * 1024
 usual ("Use byte-range fetches", S3 User Guide)."""
 
 RANGES_AHEAD = 4
-"""Ranges that are read at a time then: 64 MiB of memory."""
+"""Ranges that are read in parallel in that case: 64 MiB of memory."""
 
 
 class Planner:
-    """Plans loads. ``chunk_size`` (bytes) holds for loads that have not been planned yet."""
+    """Plans loads. ``chunk_size`` (bytes) applies to loads that have not been planned yet."""
 
     def __init__(self, s3: "S3Client", loads: Loads, work_bucket: str, chunk_size: int) -> None:
         self._s3 = s3
@@ -105,7 +105,7 @@ class Planner:
         return answer
 
     def _size_for(self, file: File) -> int:
-        """Chunks grow with the file rather than become too many."""
+        """Return the chunk size, larger for files that would have more than MAX_CHUNKS chunks."""
         largest = file.size if not file.compression else Unpacker.largest(file.size)
         return max(self._chunk_size, -(-largest // MAX_CHUNKS))
 
@@ -127,7 +127,7 @@ class Planner:
             return find_boundary(read, multiple, end, chunk_size, layout)
 
         try:
-            # The first one alone: a server that ignores ranges is asked once.
+            # Find the first one alone, so that a server that ignores ranges gets only one request.
             found = [find(multiple) for multiple in multiples[:1]]
             threads = ThreadPoolExecutor(MAX_PARALLEL_READS, "split-file")
             try:
@@ -141,7 +141,7 @@ class Planner:
     def _boundaries_of_stream(
         self, source: PinnedObject, start: int, chunk_size: int, layout: Layout
     ) -> list[Boundary]:
-        """All boundaries, by one request."""
+        """Find all boundaries by reading the object with one request."""
         finder = BoundaryFinder(start, next_multiple(start, chunk_size), chunk_size, layout)
         for block in read_blocks(self._s3, source, start, source.size):
             finder.feed(block)
@@ -190,7 +190,7 @@ class Planner:
         self._s3.upload_fileobj(file_object(find_on_the_way()), self._work_bucket, key)
         end, unread = size, None
         if unpacker.problem:
-            # Half a line could be taken for a row. What is lost can't be told.
+            # Half a line could be taken for a row. How much is lost is unknown.
             end = max(start, end_of_lines)
             unread = Unread(unpacker.problem, line=None, bytes=None)
         else:

@@ -18,8 +18,8 @@ def start_executions(
 ) -> list[str]:
     """Start an execution for each upload that a queue message announces.
 
-    Returns a sentence for each one that could not be read or started. The message must come again
-    then; what has been started by that time is not started twice.
+    Returns a sentence for each one that could not be read or started. The message must then be
+    delivered again; executions that have been started are not started twice.
     """
     notification = read_notification(body)
     problems = list(notification.problems)
@@ -36,9 +36,9 @@ def start_executions(
 def start_execution(client: "SFNClient", state_machine_arn: str, upload: Upload) -> None:
     """Start the execution named after the upload; one that exists already is a success.
 
-    On AWS a running execution of the same name and input is answered as if it had just started,
-    and an ended one with ExecutionAlreadyExists (StartExecution, API Reference). So is one that
-    has another input: S3 and EventBridge name the uploader differently.
+    If an execution of the same name and input is running, AWS returns success; if it has ended, AWS
+    raises ExecutionAlreadyExists (StartExecution, API Reference). AWS also raises it if the input
+    differs, which happens because S3 and EventBridge name the uploader differently.
     """
     with suppress(client.exceptions.ExecutionAlreadyExists):
         client.start_execution(

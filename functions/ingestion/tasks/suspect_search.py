@@ -1,4 +1,4 @@
-"""The search of Settle Equal Keys: reads the chunks' digests and keeps the suspects found."""
+"""Searches the chunks' digests for suspects, for Settle Equal Keys, and stores them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 SLAB_DIGESTS = 8 * 2**20
-"""Digests of a slab, all chunks together: 64 MiB, of which each chunk's share is one ranged GET."""
+"""Digests per slab, of all chunks: 64 MiB. Each chunk's share is read by one ranged GET."""
 MAX_SUSPECTS = 2**20
-"""Suspects of a batch: some 300 bytes each while their chunks are read again."""
+"""Suspects per batch. Each takes some 300 bytes while their chunks are read again."""
 
 _THREADS = 16
 _CONTENTS_BYTES = 64 * 1024
 
 
 class SuspectSearch:
-    """The digests of a generation's chunks. Those of ``overlapped`` chunks are suspects if the
-    chunk has them more than once."""
+    """Searches the digests of a generation's chunks. A digest that occurs more than once in one of
+    the ``overlapped`` chunks is a suspect too."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class SuspectSearch:
         self.slabs = -(-total // SLAB_DIGESTS) or 1
 
     def search(self, slab: int) -> int:
-        """Find the suspects of a slab and keep them. Answers how many there are."""
+        """Find the suspects of a slab and store them. Returns how many there are."""
         low, high = slab_edges(self.slabs)[slab]
         with ThreadPoolExecutor(_THREADS, "digests") as threads:
             distinct = self._read(self._distinct, low, high, threads)

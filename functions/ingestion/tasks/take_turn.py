@@ -7,9 +7,9 @@ from ingestion.ledger.versions import OVERTAKEN, Turns
 
 
 def take_turn(turns: Turns, loads: Loads, load_id: str, file: File) -> str:
-    """The task Take Turn: ``"mine"`` (write now), ``"wait"`` (writers of an older version, or of an
-    earlier execution, may still be writing) or ``"overtaken"`` (a later version has claimed the
-    object). An execution has no writers of its own yet."""
+    """Claims the object for a load. Returns ``"mine"`` (write now), ``"wait"`` (writers of an older
+    version, or of an earlier execution, may still be writing) or ``"overtaken"`` (a later version
+    has claimed the object). The execution itself has no writers yet."""
     claim = Claim(file.bucket, file.key, file.version_id, load_id)
     if not turns.claim(claim):
         loads.close_load(load_id, "OVERTAKEN", {"summary": OVERTAKEN})

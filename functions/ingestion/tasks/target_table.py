@@ -1,4 +1,4 @@
-"""The table that a load writes to, as the tasks look at it: its fit, its rules, its identity."""
+"""Checks the table that a load writes to: whether rows fit, its key rules and its identity."""
 
 from typing import TYPE_CHECKING
 
@@ -18,22 +18,22 @@ TABLE_REPLACED = (
 
 
 class TableReplaced(Exception):
-    """The table isn't the one that Validate File has seen, or is gone. The load can't go on."""
+    """The table isn't the one that Validate File saw, or is gone. The load can't continue."""
 
 
 class TargetTable:
-    """The table of this name, read anew each time."""
+    """The table of this name. Every call reads its description again."""
 
     def __init__(self, client: "DynamoDBClient", name: str) -> None:
         self._client = client
         self.name = name
 
     def schema(self) -> TableSchema | None:
-        """The table as it is now, or None if there is none."""
+        """Return the current schema of the table, or None if there is no table."""
         return read_table_schema(self._client, self.name)
 
     def schema_for(self, file: File) -> TableSchema:
-        """The table as it is now, for a load that goes on with it.
+        """Return the current schema of the table, for a load that continues writing to it.
 
         Raises TableReplaced, and TableMismatch if rows don't fit it (an index may have been added
         since Validate File looked).
@@ -47,22 +47,22 @@ class TargetTable:
         return schema
 
     def is_replaced(self, file: File) -> bool:
-        """Whether the table isn't the one that Validate File has seen, or is gone."""
+        """Whether the table isn't the one that Validate File saw, or is gone."""
         return _is_another(file, self.schema())
 
 
 def _is_another(file: File, schema: TableSchema | None) -> bool:
-    # Where the file has no id of its table nobody can tell.
+    # A file without a table id cannot be compared.
     return file.table_id is not None and (schema is None or schema.table_id != file.table_id)
 
 
 def mismatches(table: str, schema: TableSchema | None) -> list[Mismatch]:
-    """Why the rows of a file can't be written to a table; nothing if they can."""
+    """List the reasons why a file's rows can't be written to a table. Empty if they can."""
     return schema.mismatches(ATTRIBUTE_TYPES) if schema else [table_missing(table)]
 
 
 def key_rules(schema: TableSchema) -> KeyRules:
-    """What the table's schema asks of the values of rows."""
+    """Return the rules that the table's schema sets for the values of rows."""
     index_keys = {
         name: attribute
         for name, attribute in schema.index_only_keys.items()

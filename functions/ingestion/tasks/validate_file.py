@@ -1,4 +1,4 @@
-"""The task Validate File: one object becomes accepted facts, or the reasons it is refused."""
+"""The task Validate File: accepts an object, or refuses it and gives the reasons."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 class Validator:
-    """Validates objects with the help of S3, the ledger and the table that they are loaded into.
-    ``limits`` are those of the load."""
+    """Validates objects, using S3, the ledger and the table that they are loaded into. ``limits``
+    are those of the load."""
 
     def __init__(
         self,
@@ -39,9 +39,9 @@ class Validator:
         self._turns = turns
 
     def validate(self, request: LoadRequest, execution_arn: str) -> Verdict:
-        """Accept or refuse the object of an execution's input.
+        """Accept or refuse the object named in an execution's input.
 
-        Raises only what a retry or an operator can cure.
+        Raises only errors that a retry or an operator can resolve.
         """
         bucket, key = request.bucket, request.key
         try:
@@ -88,7 +88,7 @@ class Validator:
         return Verdict("accepted", "The file is accepted.", [], load, file)
 
     def _read_head(self, source: PinnedObject) -> tuple[bytes, str | None, bool]:
-        """The first bytes, unpacked, how they are compressed, and whether they are all there is."""
+        """Return the unpacked first bytes, their compression, and whether the file ends there."""
         blocks = read_blocks(self._s3, source, 0, min(source.size, HEAD_SIZE))
         packed = b"".join(blocks)
         if not packed.startswith(GZIP_MAGIC):
@@ -116,7 +116,7 @@ class Validator:
     def _loaded_already(
         self, load: str, state: ObjectState, made_for: str, forced: bool
     ) -> Verdict | None:
-        """The answer if the same version, or the same bytes, are what is in the table."""
+        """Return the verdict if the table already holds the same version or the same bytes."""
         entry = self._loads.load(load)
         if entry and _is_loaded(entry, made_for):
             return _already_loaded(load, entry)
@@ -129,7 +129,7 @@ class Validator:
             return None
         if entry.get("fingerprint") != state.fingerprint:
             return None
-        # The claim moves on to this version, so that one in between, arriving late, loses.
+        # Move the claim to this version, so that a version in between that arrives late loses.
         if not self._turns.move_on(newest, source.version_id):
             return None
         return _already_loaded(newest.load_id, entry)
@@ -141,7 +141,7 @@ def _refused(reasons: list[Reason], load: str | None) -> Verdict:
 
 
 def _is_loaded(entry: Mapping[str, Any], made_for: str) -> bool:
-    """Whether a load has succeeded, and its generation is the one that a load has today."""
+    """Whether a load has succeeded, and its generation is the current one."""
     return entry.get("status") == "SUCCEEDED" and entry.get("generation") == made_for
 
 

@@ -1,4 +1,4 @@
-"""The task Write Chunk: one byte range becomes items in the table, refused rows and a ledger entry.
+"""The task Write Chunk: writes the rows of one byte range to the table and records the counts.
 
 ``rows read = written + superseded + refused`` holds for every chunk, finished or checkpointed.
 """
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _ROWS_AT_A_TIME = 50_000  # of those that the table refuses, each of up to 2 kB
 
 CHECKPOINT_SECONDS = 30.0
-"""Kept back of a round's time: half to let batches in flight finish, half for the checkpoint."""
+"""Reserved at the end of a round: half for batches in flight, half for the checkpoint."""
 
 
 class Overtaken(WritingStopped):
@@ -41,8 +41,8 @@ class Overtaken(WritingStopped):
 
 
 class ChunkWriter:
-    """Writes chunks into one table. ``in_flight`` batches are under way at a time. A load whose
-    ``at_a_time`` chunks are written in parallel keeps to ``rows_per_second`` (0: no cap)."""
+    """Writes chunks into one table, with ``in_flight`` batches at a time. A load, which writes
+    ``at_a_time`` chunks in parallel, keeps to ``rows_per_second`` (0: no cap)."""
 
     def __init__(
         self,
@@ -72,14 +72,14 @@ class ChunkWriter:
     def write(self, task: ChunkTask, seconds: float) -> ChunkResult:
         """Write a chunk, or as much of it as ``seconds`` allow, and record how far it got.
 
-        A finished chunk is answered from the ledger, an unfinished one is continued from its
+        The result of a finished chunk comes from the ledger; an unfinished one continues from its
         checkpoint. Raises NoProgress if not one row could be accounted for in the time,
         TableMismatch if rows don't fit the table, and what BatchWriter raises.
         """
         deadline = self._clock() + seconds
         load_id, chunk = task.load_id, task.chunk
-        # The lease comes before the look at the entry, so that Settle Equal Keys, which looks the
-        # other way round, knows of every call that may have written.
+        # Take the lease before reading the entry. Settle Equal Keys reads them in the opposite
+        # order, so it sees every call that may have written.
         with self._turns.lease(
             task.file.object_url, load_id, seconds, task.generation, chunk.index
         ) as lease:
@@ -116,8 +116,8 @@ class ChunkWriter:
         lease: WriterLease,
         deadline: float,
     ) -> tuple[ChunkProgress, bool]:
-        """Write what is left of a chunk. Answers how far it has got, which is ``before`` if it was
-        overtaken at once, and whether it was overtaken."""
+        """Write the rest of a chunk. Returns its progress, which is ``before`` if it was overtaken
+        at once, and whether it was overtaken."""
         began = timestamp(self._turns.now())
         series = chunk_series(task.load_id, task.generation, before)
         by_table, bucket = before.rows_refused_by_table, self._work_bucket
@@ -188,7 +188,7 @@ class ChunkWriter:
         lease: WriterLease,
         deadline: float,
     ) -> None:
-        """Put what is left of the chunk. The rows at ``refused_lines`` were refused by the table in
+        """Put the rest of the chunk. The rows at ``refused_lines`` were refused by the table in
         an earlier round. Raises WritingStopped at the deadline, or Overtaken."""
         before = tally.before
         if before.rows_read > before.rows_refused:
@@ -219,8 +219,8 @@ class ChunkWriter:
         refused_lines: SortedNumbers,
         deadline: float,
     ) -> Finished | None:
-        """Keep the digests and list the superseded rows of a chunk that is written. None if the
-        next call has to do it for want of time."""
+        """Store the digests and list the superseded rows of a chunk that is written. Returns None
+        if there is too little time and the next call has to do it."""
         before = tally.before
         digests = digests_key(task.load_id, task.generation, before.index)
         distinct, repeated = write_digests(self._s3, self._work_bucket, digests, tally.keys)
