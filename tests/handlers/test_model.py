@@ -107,5 +107,5 @@ def test_whatever_happens_in_many_more_ways(stack: Any) -> None:
         *("Loaded", "Load Failed", "Overtaken"),
         *("take_turn wait", "overtaken while writing", "twin"),
         *("write_chunk within another call", "take_turn within another call"),
-        *("settle settled", "settle unsettled", "put again"),
+        *("settle settled", "put again"),
     }
