@@ -26,7 +26,10 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason=
 
 GONE_WITHIN_SECONDS = 5.0
 READY_WITHIN_SECONDS = 60.0
-SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
+SIGNALS = [
+    signal.SIGTERM,
+    *(pytest.param(n, marks=pytest.mark.exhaustive) for n in (signal.SIGINT, signal.SIGKILL)),
+]
 
 # Says each step on standard output, then waits for its end.
 DRIVER_OF_THE_ENGINE = """

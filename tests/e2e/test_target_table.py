@@ -69,6 +69,7 @@ def test_an_empty_key_of_an_index_is_left_out(stack: RunningStack) -> None:
     assert (audit["missing"], audit["missing_lines"]) == (1, [9])
 
 
+@pytest.mark.exhaustive
 def test_an_index_of_the_wrong_type_is_refused_before_a_row_is_written(
     stack: RunningStack,
 ) -> None:
@@ -82,6 +83,7 @@ def test_an_index_of_the_wrong_type_is_refused_before_a_row_is_written(
     assert items(stack) == []
 
 
+@pytest.mark.exhaustive
 def test_a_numeric_key_is_compared_as_a_number(stack: RunningStack) -> None:
     replace_table(stack, "ticket_id", types={"ticket_id": "N"})
     rows = [row("007", 1), *[row(f"{at}") for at in range(100, 130)], row("7", 2)]
@@ -94,6 +96,7 @@ def test_a_numeric_key_is_compared_as_a_number(stack: RunningStack) -> None:
     assert (result["rows_written"], result["rows_superseded"]) == (31, 1)
 
 
+@pytest.mark.exhaustive
 def test_a_table_replaced_during_a_load_fails_it_and_a_replay_writes_every_row(
     stack: RunningStack,
 ) -> None:

@@ -30,6 +30,7 @@ def test_a_poison_message_ends_in_its_queue_and_holds_nothing_up(stack: RunningS
         assert len(stack.executions(upload.key)) == 1
 
 
+@pytest.mark.exhaustive
 def test_uploads_that_sns_and_eventbridge_announce_are_loaded_beside_a_broken_record(
     stack: RunningStack,
 ) -> None:

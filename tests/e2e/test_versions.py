@@ -95,6 +95,7 @@ def test_a_newer_version_uploaded_meanwhile_overtakes_and_wins(stack: RunningSta
     assert leases(stack, upload) == []
 
 
+@pytest.mark.exhaustive
 def test_a_newer_version_uploaded_afterwards_wins_and_the_older_ones_other_rows_stay(
     stack: RunningStack,
 ) -> None:
@@ -110,6 +111,7 @@ def test_a_newer_version_uploaded_afterwards_wins_and_the_older_ones_other_rows_
     assert report["replaces"] == load_of(stack, first["executionArn"])
 
 
+@pytest.mark.exhaustive
 def test_an_older_version_delivered_after_the_newer_one_is_overtaken(stack: RunningStack) -> None:
     older, newer = two_versions("late", 1500)
     key = "versions/late.csv"

@@ -63,7 +63,6 @@ MATRIX: dict[str, list[Kind]] = {
             "poison_record",
             "one of ten messages of a batch is no S3 event",
             LOADED,
-            quick=True,
         ),
         Kind(
             "start_execution_throttled",
@@ -187,7 +186,12 @@ MATRIX: dict[str, list[Kind]] = {
         ),
     ],
     "ledger": [
-        Kind("ledger_write_refused_once", "the entry of a finished chunk is refused", LOADED),
+        Kind(
+            "ledger_write_refused_once",
+            "the entry of a finished chunk is refused",
+            LOADED,
+            quick=True,
+        ),
         Kind(
             "ledger_write_refused",
             "every write to the ledger is refused once the chunks have begun",

@@ -1,6 +1,7 @@
 """Faults of the ledger and of the work bucket."""
 
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
@@ -102,8 +103,8 @@ def test_report_refused(kind: Kind, cloud: Cloud) -> None:
     file = TicketFile("no-report").rows(60)  # with bad rows their file would fail before
     given = cloud.upload(file)
     with ExitStack() as faults:
-        deed = lambda: faults.enter_context(cloud.wire.fault(*PUTS_DENIED))  # noqa: E731
-        ended = cloud.run(given, before={"reconcile": deed})
+        deny = partial(faults.enter_context, cloud.wire.fault(*PUTS_DENIED))
+        ended = cloud.run(given, before={"reconcile": deny})
     assert_ended(ended, kind)
     assert list(ended.data["failed"]) == ["reconcile"]
     assert_accounted(cloud, ended.data["load_id"], file)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from tests.faults.loads import (
@@ -115,7 +116,7 @@ def test_deleted_by_a_marker(kind: Kind, cloud: Cloud) -> None:
     file = ticket_file("marked")
     given = cloud.upload(file)
     with ExitStack() as faults:
-        delete = lambda: cloud.s3.delete_object(Bucket=UPLOADS, Key=given["key"])  # noqa: E731
+        delete = partial(cloud.s3.delete_object, Bucket=UPLOADS, Key=given["key"])
         ended = cloud.run(given, before={"write_chunk": in_a_chunk(cloud, faults, delete)})
     assert "DeleteMarkers" in cloud.s3.list_object_versions(Bucket=UPLOADS)
     assert_ended(ended, kind)
@@ -154,7 +155,7 @@ def test_body_cut_for_ever(kind: Kind, cloud: Cloud) -> None:
     file = ticket_file("cut-for-ever")
     given = cloud.upload(file)
     with ExitStack() as faults:
-        cut = lambda: faults.enter_context(cloud.wire.fault("GetObject", cut_body(0)))  # noqa: E731
+        cut = partial(faults.enter_context, cloud.wire.fault("GetObject", cut_body(0)))
         ended = cloud.run(given, before={"write_chunk": cut})
     assert_ended(ended, kind)
     assert_accounted(cloud, ended.data["load_id"], file)

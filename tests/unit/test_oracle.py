@@ -5,7 +5,6 @@ module has written, or in files with stray quotes those that the reference in
 
 import csv
 import io
-import os
 from collections import Counter
 from collections.abc import Generator, Iterable
 from itertools import pairwise
@@ -19,6 +18,7 @@ from ingestion.csv_files.layout import Check, Layout
 from ingestion.csv_files.multiline import is_plain_row
 from ingestion.csv_files.records import split_fields
 from ingestion.csv_files.sections import Section, read_sections
+from tests.support.fuzzing import FUZZING, SEED, files
 from tests.support.random_records import (
     Made,
     Told,
@@ -28,9 +28,7 @@ from tests.support.random_records import (
     make,
 )
 
-FILES = int(os.environ.get("FUZZ_FILES", "200"))
-SEED = int(os.environ.get("FUZZ_SEED", "3"))
-FUZZING = "FUZZ_FILES" in os.environ
+FILES = files(quick=200)
 
 Ranges = list[tuple[int, int]]
 

@@ -6,7 +6,6 @@ read as it is. `make fuzz` does this with 10,000 files of each kind.
 
 import csv
 import io
-import os
 from collections import Counter
 from collections.abc import Generator
 from itertools import accumulate
@@ -19,10 +18,9 @@ from ingestion.csv_files.chunks import BoundaryFinder, cut, next_multiple
 from ingestion.csv_files.records import split_fields, without_marks
 from ingestion.csv_files.rows import COLUMNS, Row, RowReader
 from ingestion.csv_files.sections import Section, read_sections
+from tests.support.fuzzing import FUZZING, SEED, files
 
-FILES = int(os.environ.get("FUZZ_FILES", "300"))
-SEED = int(os.environ.get("FUZZ_SEED", "3"))
-FUZZING = "FUZZ_FILES" in os.environ
+FILES = files(quick=300)
 ROWS = 40
 
 PLAIN = ["Soap", "Rice 1 kg", "Café", "Olive oil, extra virgin", 'Pipe 5" copper', "", "a;b|c\td"]

@@ -229,7 +229,7 @@ def _planned(output: dict[str, Any]) -> str:
 def _reconciled(output: dict[str, Any]) -> str:
     result = output["result"]
     if result.get("equal_keys") == "unsettled":
-        return "equal keys are to be settled first"
+        return "equal keys have to be settled first"
     if result["complete"]:
         return f"all {result['rows_read']:,} rows accounted for"
     if result.get("overtaken"):

@@ -28,7 +28,8 @@ _WORD = re.compile(r"[^\W\d_]+")
 _SCRIPTS = ("LATIN", "CYRILLIC", "GREEK")
 _SIGN = re.compile(r"(?<![^\W\d_])\W|\W(?![^\W\d_])|’")
 """A sign that is not inside a word, or an apostrophe."""
-_USUAL_SIGNS = frozenset("‘’“”„–—…€£°§«»©®™²³½¼·¿¡ºª×\u00a0\u3000、。・（）％：")  # noqa: RUF001
+# RUF001 warns of signs that look like others, and these are meant.
+_USUAL_SIGNS = frozenset("‘’“”„–—…€£°§«»©®™²³½¼·¿¡ºª×\u00a0\u3000、。・（）％：")  # noqa: RUF001 - see above
 
 
 def is_utf8(text: bytes) -> bool:

@@ -40,8 +40,8 @@ def canonical_number(text: str) -> str | None:
         return text.lstrip("0") or "0"
     if not _NUMBER.fullmatch(text):
         return None
-    sign, digits, exponent = Decimal(text).as_tuple()
-    assert isinstance(exponent, int)  # noqa: S101 (neither infinite nor NaN)
+    sign, digits, exponent_or_name = Decimal(text).as_tuple()
+    exponent = int(exponent_or_name)  # a name only for infinity and NaN, which don't match
     written = "".join(map(str, digits)).lstrip("0")
     if not written:
         return "0"

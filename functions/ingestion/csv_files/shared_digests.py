@@ -175,13 +175,14 @@ def batches(contents: Mapping[int, Iterable[GroupPlace]], limit: int) -> Iterato
             yield batch
             batch, size = [], 0
         for piece in pieces:
-            while size + piece.last - piece.first > limit:
-                middle = piece.first + limit - size
-                yield [*batch, piece._replace(last=middle)]
+            rest = piece
+            while size + rest.last - rest.first > limit:
+                middle = rest.first + limit - size
+                yield [*batch, rest._replace(last=middle)]
                 batch, size = [], 0
-                piece = piece._replace(first=middle)  # noqa: PLW2901
-            batch.append(piece)
-            size += piece.last - piece.first
+                rest = rest._replace(first=middle)
+            batch.append(rest)
+            size += rest.last - rest.first
     if batch:
         yield batch
 

@@ -87,7 +87,7 @@ def _error(status: int, code: str, answer: dict[str, object]) -> ClientError:
         {
             "Error": {"Code": code or str(status), "Message": text},
             # botocore's type requires more metadata, which is never read.
-            "ResponseMetadata": {"HTTPStatusCode": status},  # type: ignore[typeddict-item]
+            "ResponseMetadata": {"HTTPStatusCode": status},  # type: ignore[typeddict-item]  # see above
         },
         "BatchWriteItem",
     )

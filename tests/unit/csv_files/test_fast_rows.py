@@ -116,7 +116,8 @@ def check_section(header: Header, section: Section) -> Page:
     assert items(page) == plain.items
     assert keys(page) == plain.keys
     # Equal keys are equal, and different ones are not, whichever way each was read.
-    assert len(set(page.keys)) == len(set(plain.keys)) == len(set(zip(page.keys, plain.keys)))  # noqa: B905
+    pairs = set(zip(page.keys, plain.keys, strict=True))
+    assert len(set(page.keys)) == len(set(plain.keys)) == len(pairs)
     assert page.refused == plain.refused
     lines = Counter(
         {

@@ -1,7 +1,6 @@
 """Which records of several lines stand: cases by hand, and files made up at random, which are read
 as the reference in ``tests/support`` reads them."""
 
-import os
 import time
 from collections import Counter
 from random import Random
@@ -13,6 +12,7 @@ from ingestion.csv_files.layout import HeaderLine, Layout
 from ingestion.csv_files.multiline import Kind, is_plain_row, scan
 from ingestion.csv_files.rows import COLUMNS, layout_of
 from ingestion.csv_files.sections import read_sections
+from tests.support.fuzzing import SEED, files
 from tests.support.random_records import (
     as_sections_tell,
     as_the_reference_reads,
@@ -20,8 +20,7 @@ from tests.support.random_records import (
     make,
 )
 
-FILES = int(os.environ.get("FUZZ_FILES", "600"))
-SEED = int(os.environ.get("FUZZ_SEED", "3"))
+FILES = files(quick=600)
 
 TICKETS = layout_of({name: at for at, name in enumerate(COLUMNS)}, 7, b",")
 

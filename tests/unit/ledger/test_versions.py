@@ -200,7 +200,7 @@ def test_of_two_versions_that_are_both_gone_the_claim_stays_where_it_is(
     assert turns.claim(claim(second)) is False
 
 
-def test_without_versions_whoever_comes_last_has_the_claim(turns: Any) -> None:
+def test_without_versions_the_last_one_to_come_has_the_claim(turns: Any) -> None:
     assert turns.claim(claim(None, "load-1"))
     assert turns.claim(claim(None, "load-2"))
     assert turns.newest(URL) == claim(None, "load-2")
