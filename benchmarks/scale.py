@@ -114,6 +114,9 @@ def measure(folder: Path, size: int, large: int, deadline: float) -> None:
 def _load(run: Run, trial: Run, size: int) -> None:
     one = trial.task("write_one", "Write Chunk, one")
     every = run.task("write", "Write Chunk, all", size)
+    settled = run.task("settle", "Settle Equal Keys")
+    if settled.answer["state"] != "settled":
+        raise Failed(f"Settle Equal Keys answered {settled.answer}.")
     reconciled = run.task("reconcile", "Reconcile")
     expected = run.task("expect", "(csv module, to check)", size).answer
     rows = expected["written"]["rows"]

@@ -27,6 +27,7 @@ from ingestion.ledger.versions import Turns
 from ingestion.s3.streams import file_object
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.reconcile import Reconciler
+from ingestion.tasks.settle_equal_keys import EqualKeySettler
 from ingestion.tasks.split_file import Planner
 from ingestion.tasks.target_table import TargetTable
 from ingestion.tasks.validate_file import Validator
@@ -74,6 +75,19 @@ class Tasks:
     def write_one(self) -> Any:
         return self._write(self._chunks()[:1])
 
+    def settle(self) -> Any:
+        settler = EqualKeySettler(
+            self._s3,
+            self._table,
+            SenderStub(self.meter),
+            self._chunk_entries,
+            self._turns,
+            work_bucket=_WORK,
+            in_flight=BATCHES_IN_FLIGHT,
+        )
+        load_id, file, plan = self._state["load_id"], self._file(), self._plan()
+        return settler.settle(load_id, file, plan, LAMBDA_SECONDS).to_json()
+
     def reconcile(self) -> Any:
         reconciler = Reconciler(
             self._s3,
@@ -84,8 +98,7 @@ class Tasks:
             work_bucket=_WORK,
             limits=LIMITS,
         )
-        plan = Plan.from_json(self._state["plan"])
-        return reconciler.reconcile(self._state["load_id"], self._file(), plan).to_json()
+        return reconciler.reconcile(self._state["load_id"], self._file(), self._plan()).to_json()
 
     def expect(self) -> Any:
         """What the csv module finds in the whole file, without the product's code."""
@@ -114,9 +127,16 @@ class Tasks:
             work_bucket=_WORK,
             in_flight=BATCHES_IN_FLIGHT,
         )
-        refused = 0
+        plan, refused = self._plan(), 0
         for chunk in chunks:
-            task = ChunkTask(self._state["load_id"], self._file(), chunk, len(chunks))
+            task = ChunkTask(
+                self._state["load_id"],
+                self._file(),
+                chunk,
+                plan.chunks,
+                plan.generation,
+                plan.digest_key,
+            )
             result = writer.write(task, LAMBDA_SECONDS)
             if not result.finished or result.overtaken:
                 raise RuntimeError(f"Chunk {chunk.index} did not finish.")
@@ -125,9 +145,12 @@ class Tasks:
         written = sender.fingerprint.as_json()
         return {"bytes": bytes_written, "refused": refused, "written": written}
 
+    def _plan(self) -> Plan:
+        return Plan.from_json(self._state["plan"])
+
     def _chunks(self) -> list[Chunk]:
-        plan = self._state["plan"]
-        body = self._s3.get_object(Bucket=plan["bucket"], Key=plan["key"])["Body"]
+        plan = self._plan()
+        body = self._s3.get_object(Bucket=plan.bucket, Key=plan.key)["Body"]
         return [Chunk.from_json(chunk) for chunk in json.loads(body.read())]
 
     def _file(self) -> File:

@@ -86,7 +86,11 @@ class S3Stub:
     def get_object(self, *, Bucket: str, Key: str, **arguments: Any) -> dict[str, Any]:
         if Bucket != "uploads":
             whole = self._path(Bucket, Key).read_bytes()
-            return _answer(200, Body=Body(lambda _: iter([whole]), self._meter))
+            if "Range" not in arguments:
+                return _answer(200, Body=Body(lambda _: iter([whole]), self._meter))
+            first, last = map(int, arguments["Range"].removeprefix("bytes=").split("-"))
+            part = whole[first : last + 1]
+            return _answer(206, Body=Body(lambda _: iter([part]), self._meter))
         if arguments["IfMatch"] != f'"{self._source.etag}"' or arguments["VersionId"] != "v1":
             raise ValueError("A read that is not pinned to the object's version.")
         first, last = map(int, arguments["Range"].removeprefix("bytes=").split("-"))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 LAMBDA_SECONDS = 900.0  # write_chunk's timeout in template.yaml
+DIGEST_KEY = "0123456789abcdef" * 2
 
 
 class FileInMemory:
@@ -74,7 +75,8 @@ class Load:
         file = self._file
         chunk = Chunk(self._index, file.bucket, file.key, file.version_id, start, end)
         self._index += 1
-        result = self._writer.write(ChunkTask(self._load_id, file, chunk), LAMBDA_SECONDS)
+        task = ChunkTask(self._load_id, file, chunk, 1, "g", DIGEST_KEY)
+        result = self._writer.write(task, LAMBDA_SECONDS)
         if not result.finished or result.rows_written != rows:
             raise RuntimeError(f"{result.rows_written} of {rows} rows were written.")
 

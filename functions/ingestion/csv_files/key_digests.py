@@ -30,9 +30,10 @@ def key_digest(secret: str) -> Digest:
 
     Its first 64 bits are xxh3's seed, which is mixed with every part of a key, so that nobody can
     make keys with equal digests without knowing it. A prefix wouldn't prevent that: xxh3 hashes
-    each 16 bytes of a short input separately and adds up the results.
+    each 16 bytes of a short input separately and adds up the results. An execution that began
+    before the stack was updated may have an empty ``secret``; its seed is 0.
     """
-    seed = int(secret[:16], 16)
+    seed = int(secret[:16] or "0", 16)
     join = b"\0".join  # no value of an EncodedKey has a NUL, so different keys join differently
 
     def digests(keys: Iterable[EncodedKey]) -> list[int]:
