@@ -20,8 +20,7 @@ it, and an execution can take up to a year. Then DynamoDB's Time to Live deletes
 
 @dataclass(frozen=True)
 class Claim:
-    """A load's claim to be the one that writes the rows of an object. Names the version that it
-    loads."""
+    """A load's claim to an object. Only the load that holds it may write the object's rows."""
 
     bucket: str
     key: str
@@ -30,7 +29,7 @@ class Claim:
     replaces: str | None = field(default=None, compare=False)
     """The load that held the claim before this one."""
     alone_since: str | None = field(default=None, compare=False)
-    """When Take Turn found that no other call was writing the object's rows. None until then, and
+    """When Take Turn found that no call was writing the object's rows. None until then, and
     again if the load loses the claim and gets it back."""
 
     @property

@@ -1,9 +1,9 @@
 """Ledger entries of loads and of their plans. The ledger is a DynamoDB table of its own.
 
-The partition key of a load's entries is its id. There is one entry for the load and one for its
-plan. ``chunks`` adds one for each chunk and one for equal keys. All writes are conditional or
-repeatable, so a task can run twice, or be killed after any write and run again. The ledger never
-contains the values of a row.
+The partition key of a load's entries is its id. There is one entry for the load, and one for the
+plan of each generation. ``chunks`` adds one for each chunk and one for equal keys. All writes are
+conditional or repeatable, so a task can run twice, or be killed after any write and run again. The
+ledger never contains the values of a row.
 """
 
 from collections.abc import Mapping

@@ -133,7 +133,7 @@ def _serialize(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def deserialize(item: Mapping[str, Any]) -> Entry:
-    """Convert an item from DynamoDB's JSON to plain values."""
+    """Convert an item from DynamoDB JSON to plain values."""
     read = TypeDeserializer().deserialize
     return {name: _plain(read(value)) for name, value in item.items()}
 

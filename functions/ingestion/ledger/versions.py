@@ -168,7 +168,7 @@ class WriterLease:
         claims.put_lease(object_url, self.id, lease)
 
     def give_back(self) -> None:
-        """Let the lease be deleted, because the call wrote nothing or the ledger has recorded its
+        """Mark the lease for deletion: the call wrote nothing, or the ledger has recorded its
         results."""
         self._is_given_back = True
 

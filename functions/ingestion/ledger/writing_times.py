@@ -1,4 +1,4 @@
-"""Determines when each chunk of a load was written, and which chunks certainly before others."""
+"""Determines when each chunk was written, and whether it was certainly written after another."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
