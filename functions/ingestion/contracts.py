@@ -78,7 +78,7 @@ class File(_Contract):
     """Offset of the first byte after the header, in the uncompressed data."""
     header_lines: int
     header: dict[str, Any] | None = None
-    """Size and digest of the header line, to recognise repeated headers. Missing in executions of
+    """Size and digest of the header line, to recognize repeated headers. Missing in executions of
     an earlier release."""
     table_id: str | None = None
     """The TableId of the table that the load was validated for. None if an emulator returns none.
