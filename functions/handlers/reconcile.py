@@ -1,4 +1,4 @@
-"""Adds up the ledger entries of a load and reports it."""
+"""Lambda handler of the task Reconcile: adds up a load's ledger entries and reports the totals."""
 
 import os
 from functools import cache

@@ -1,4 +1,7 @@
-"""Of rows with equal keys in several chunks, the last one is made to win and the others listed."""
+"""Lambda handler of the task Settle Equal Keys.
+
+If rows in several chunks have equal keys, it makes the last row win and lists the others.
+"""
 
 import os
 from functools import cache

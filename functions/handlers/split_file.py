@@ -1,4 +1,4 @@
-"""One object becomes record-aligned byte ranges, written as a plan."""
+"""Lambda handler of the task Split File: divides an object into chunks and writes the plan."""
 
 import os
 from functools import cache

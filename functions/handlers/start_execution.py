@@ -1,4 +1,4 @@
-"""Starts an execution for each upload that the messages of an SQS batch announce."""
+"""Lambda handler that starts an execution for each upload announced in a batch of SQS messages."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ def _step_functions() -> "SFNClient":
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Answer with the messages that must come again (partial batch response)."""
+    """Start the executions. Returns the messages to deliver again, as a partial batch response."""
     failures = []
     for record in event["Records"]:
         message_id = record["messageId"]

@@ -1,4 +1,7 @@
-"""A load of one version of an object waits until no older version is being written any more."""
+"""Lambda handler of the task Take Turn: claims an object for a load.
+
+The result says whether the load can write now, must wait for other writers, or is overtaken.
+"""
 
 import os
 from functools import cache

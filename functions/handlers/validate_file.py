@@ -1,4 +1,4 @@
-"""One object becomes accepted facts, or the reasons it is refused."""
+"""Lambda handler of the task Validate File: accepts an object, or refuses it with the reasons."""
 
 import os
 from functools import cache

@@ -1,4 +1,4 @@
-"""One byte range becomes items in the table, refused rows and a ledger entry."""
+"""Lambda handler of the task Write Chunk: writes the rows of one byte range to the table."""
 
 import os
 from functools import cache

@@ -1,10 +1,12 @@
-"""What the tasks of the state machine hand to each other.
+"""Defines the inputs and results of the state machine's tasks, and the objects within them.
 
-Each contract is a frozen dataclass with one way to JSON and one way back. The JSON travels through
-the state machine, so the definition's ``ResultSelector`` and ``Parameters`` name these fields.
+Most are frozen dataclasses that are converted to JSON, from JSON, or both. The state machine passes
+the JSON on, so ``Parameters``, ``ItemSelector`` and ``ResultSelector`` in its definition name these
+fields. RefusedRow is a NamedTuple: the state machine never sees it, and the parts in the work
+bucket store it as a JSON array.
 
-An execution that began before the stack was updated carries the JSON of the earlier release. A
-field that it may lack has a default here, and nowhere else; unknown fields are ignored.
+An execution that began before the stack was updated passes the JSON of the earlier release. Only
+this module sets defaults for the fields that may be missing. Unknown fields are ignored.
 """
 
 from collections.abc import Mapping
@@ -13,22 +15,26 @@ from typing import Any, NamedTuple, Self
 
 
 class _Contract:
-    """JSON conversion of a dataclass whose fields are plain JSON values."""
+    """Converts a dataclass to and from JSON. Its fields must be plain JSON values."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)  # type: ignore[call-overload,no-any-return]  # every subclass is a dataclass
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """The contract from its JSON. Raises TypeError if a field without a default is missing."""
+        """Create an instance from its JSON. Raises TypeError if a field without a default is
+        missing."""
         names = [field.name for field in fields(cls)]  # type: ignore[arg-type]  # as above
         return cls(**{name: value[name] for name in names if name in value})
 
 
 @dataclass(frozen=True)
 class LoadRequest(_Contract):
-    """The input of an execution: which object to load. ``bucket`` and ``key`` are enough to start
-    one by hand; an upload's notification tells the rest."""
+    """The input of an execution: the object to load.
+
+    ``bucket`` and ``key`` are enough to start an execution by hand. The notification of an upload
+    provides the other fields, except ``force``.
+    """
 
     bucket: str
     key: str
@@ -37,12 +43,12 @@ class LoadRequest(_Contract):
     size: int | None = None
     uploader: str | None = None
     force: bool = False
-    """Load the object again although it has been loaded already."""
+    """Whether to load the object again if it has been loaded already."""
 
 
 @dataclass(frozen=True)
 class Reason(_Contract):
-    """Why a file is refused. ``detail`` is a sentence that says what to do about it."""
+    """Why a file is refused: a code, and sentences in ``detail`` that explain it."""
 
     reason: str
     detail: str
@@ -52,31 +58,31 @@ class Reason(_Contract):
 
 @dataclass(frozen=True)
 class File(_Contract):
-    """An accepted file: the pinned object, and how its rows are to be read."""
+    """An accepted file: the pinned object, and how to read its rows."""
 
     bucket: str
     key: str
     version_id: str | None
-    """None in a bucket without versions; ``etag`` pins the content then."""
+    """None in an unversioned bucket, where ``etag`` pins the content."""
     etag: str | None
     size: int
-    """Bytes of the object, compressed or not."""
+    """Size of the object in S3, in bytes. If the object is compressed, its compressed size."""
     compression: str | None
     """``gzip`` or None."""
     delimiter: str
     columns: dict[str, int]
-    """Zero-based field of each column that is stored."""
+    """The zero-based field number of each column that is stored."""
     width: int
-    """How many fields the header has, and so every row must have."""
+    """The number of fields in the header. Every row must have as many."""
     data_start: int
     """Offset of the first byte after the header, in the uncompressed data."""
     header_lines: int
     header: dict[str, Any] | None = None
-    """Size and digest of the header's line, by which repeated headers are recognised. An earlier
-    release's execution lacks it."""
+    """Size and digest of the header line, to recognize repeated headers. Missing in executions of
+    an earlier release."""
     table_id: str | None = None
-    """DynamoDB's id of the table that the load was validated for. None where an emulator gives
-    none; an earlier release's execution may lack it."""
+    """The TableId of the table that the load was validated for. None if an emulator returns none.
+    May be missing in executions of an earlier release."""
 
     @property
     def object_url(self) -> str:
@@ -85,7 +91,7 @@ class File(_Contract):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What Validate File answers, with every field that a later state names."""
+    """The result of Validate File. It has every field that a later state names."""
 
     verdict: str
     """``accepted``, ``refused`` or ``already_loaded``."""
@@ -102,7 +108,7 @@ class Verdict:
 @dataclass(frozen=True)
 class Unread(_Contract):
     """Data that could not be read as records. ``line`` and ``bytes`` are None if they are unknown,
-    as in damaged gzip data."""
+    as for damaged gzip data."""
 
     reason: str
     line: int | None
@@ -111,21 +117,22 @@ class Unread(_Contract):
 
 @dataclass(frozen=True)
 class Plan:
-    """What Split File answers: where the plan (a JSON array of chunks) is, and what it covers."""
+    """The result of Split File: where the plan (a JSON array of chunks) is, and what it covers."""
 
     bucket: str
     key: str
     chunks: int
-    """How many chunks the plan has."""
+    """The number of chunks in the plan."""
     data_end: int
-    """Offset at which the last chunk ends."""
+    """Offset at which the last chunk ends, in the uncompressed data."""
     unread: Unread | None
-    """What could not be unpacked, if anything."""
+    """Why the rest of a compressed file could not be unpacked. None if all of it was unpacked."""
     generation: str = ""
-    """What the load's entries and digests belong to, see ``ingestion.generation``. An earlier
-    release's plan has none."""
+    """The generation of the load's entries and digests, see ``ingestion.generation``. Empty in
+    plans of an earlier release."""
     digest_key: str = ""
-    """The random key of the load's digests, in hexadecimal. An earlier release's plan has none."""
+    """The random key of the load's digests, in hexadecimal. Empty in plans of an earlier release.
+    """
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -146,7 +153,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Chunk(_Contract):
-    """A half-open byte range of one object version that begins and ends at records."""
+    """A half-open byte range of one object version. It begins and ends at boundaries of records."""
 
     index: int
     bucket: str
@@ -158,17 +165,17 @@ class Chunk(_Contract):
 
 @dataclass(frozen=True)
 class ChunkTask:
-    """What Write Chunk is given: one chunk of a load."""
+    """The input of Write Chunk: one chunk of a load."""
 
     load_id: str
     file: File
     chunk: Chunk
     chunks: int = 1
-    """How many chunks the load has. An earlier release's execution may lack it, and the next two.
-    """
+    """The number of chunks of the load. This field and the next two may be missing in executions of
+    an earlier release."""
     generation: str = ""
     digest_key: str = ""
-    """Both are the plan's."""
+    """``generation`` and ``digest_key`` are copied from the plan."""
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -183,8 +190,11 @@ class ChunkTask:
 
 
 class RefusedRow(NamedTuple):
-    """A row that is not in the table. ``line`` is counted from the chunk's start in a part, from
-    the file's in the joined file."""
+    """A row that is not in the table, because it is refused or superseded.
+
+    ``line`` is counted from the start of the chunk in parts, and from the start of the file in the
+    joined CSV file.
+    """
 
     line: int
     column: str
@@ -194,15 +204,16 @@ class RefusedRow(NamedTuple):
 
 @dataclass(frozen=True)
 class ChunkResult(_Contract):
-    """What Write Chunk answers: how far the chunk has got, counted from its start."""
+    """The result of Write Chunk: the progress of the chunk over all its calls."""
 
     index: int
     finished: bool
     overtaken: bool
-    """Whether writing stopped because a later version of the object has claimed it."""
+    """Whether writing stopped because another load, usually of a later version, has claimed the
+    object."""
     table_replaced: bool
-    """Whether nothing was recorded because the table isn't the one that the load was validated
-    for."""
+    """Whether this call recorded nothing, because the table isn't the one that the load was
+    validated for."""
     next_byte: int
     rows_read: int
     rows_written: int
@@ -213,30 +224,42 @@ class ChunkResult(_Contract):
 
 @dataclass(frozen=True)
 class EqualKeysResult(_Contract):
-    """What Settle Equal Keys answers."""
+    """The result of Settle Equal Keys."""
 
     state: str
-    """``settled``, ``unsettled`` (call it again), ``waiting`` (call it again when the load's last
-    writers are gone), ``overtaken`` (a later version of the object has taken over) or
-    ``table_replaced`` (the table isn't the one that the load was validated for)."""
+    """One of:
+
+    - ``settled``
+    - ``unsettled``: call it again.
+    - ``waiting``: call it again after the leases of the load's last writers have expired.
+    - ``overtaken``: another load, usually of a later version, has claimed the object.
+    - ``table_replaced``: the table isn't the one that the load was validated for.
+    """
     rows_superseded: int
-    """Rows that a row in a later chunk supersedes, as far as they are found."""
+    """Rows found so far that a row in a later chunk supersedes."""
     rows_put_again: int
-    """Rows that were put again because an earlier row may have been written after them."""
+    """Rows that were put again, because an earlier row with the same key may have been written
+    after them."""
 
 
 @dataclass(frozen=True)
 class LoadResult(_Contract):
-    """What Reconcile answers."""
+    """The result of Reconcile."""
 
     complete: bool
-    """Whether the load has succeeded: every byte and every row is accounted for, and no quality
-    limit is exceeded."""
+    """Whether the load has succeeded: every byte and every row is accounted for, equal keys are
+    settled, and no quality limit is exceeded."""
     overtaken: bool
-    """Whether it is incomplete because a later version of the object has taken over."""
+    """Whether the load is incomplete because another load, usually of a later version, has claimed
+    the object."""
     equal_keys: str
-    """``settled``; ``unsettled`` if Settle Equal Keys has to be called first, and Reconcile again
-    after it; or ``incomplete``, since those of unfinished chunks are not known."""
+    """One of:
+
+    - ``settled``
+    - ``unsettled``: call Settle Equal Keys, and then Reconcile again.
+    - ``incomplete``: they are not settled, and this execution can't settle them. For example, the
+      keys of unfinished chunks are not known.
+    """
     summary: str
     rows_read: int
     rows_written: int
@@ -246,6 +269,7 @@ class LoadResult(_Contract):
     chunks: int
     chunks_finished: int
     refused_rows: str | None
-    """``s3://`` address of the CSV file that lists the rows that are not in the table."""
+    """The ``s3://`` address of the CSV file that lists the rows that are not in the table. If there
+    are too many for the file, the address of a manifest. None if there are no such rows."""
     report: str
-    """``s3://`` address of the JSON report."""
+    """The ``s3://`` address of the JSON report."""

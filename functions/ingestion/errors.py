@@ -1,45 +1,49 @@
-"""What can go wrong beyond the data itself. Bad data is never an exception.
+"""Defines the errors that make a task fail. Bad data never raises one: it is refused instead.
 
 ::
 
     IngestionError
-    |-- ObjectGone               the pinned object version was deleted for good
-    |-- ObjectChanged            the object in an unversioned bucket is no longer the pinned one
-    |-- NoProgress               a chunk's whole round acknowledged no row: try again later
-    |-- TableUnreachable         DynamoDB failed, or did not answer, again and again
-    |-- TableMismatch            the table's key or an index doesn't fit the files' columns
-    |-- TableRefusesEveryRow     DynamoDB refuses the first rows of a load as invalid, all of them
-    `-- AccountingError          counts that must be equal are not: a defect, never retried away
+    |-- ObjectGone               the object, or its pinned version, does not exist
+    |-- ObjectChanged            the object in an unversioned bucket was overwritten
+    |-- NoProgress               a call ran out of time without any progress: retry later
+    |-- TableUnreachable         DynamoDB failed repeatedly, or did not respond
+    |-- TableMismatch            the table can't store the file's rows
+    |-- TableRefusesEveryRow     DynamoDB refused all rows of the load so far as invalid
+    `-- AccountingError          counts that must be equal differ: a defect that retries don't fix
 """
 
 
 class IngestionError(Exception):
-    """Base of all errors that this package raises. Texts never carry a row's values."""
+    """Base class of the errors that make a task fail. Messages never contain a row's values."""
 
 
 class ObjectGone(IngestionError):
-    """The object, or the pinned version of it, does not exist (any more)."""
+    """The object, or the pinned version of it, does not exist, or no longer exists."""
 
 
 class ObjectChanged(IngestionError):
-    """The object's ETag is not the pinned one (possible only in an unversioned bucket)."""
+    """The object's ETag is not the expected one. This only happens if no version is pinned."""
 
 
 class NoProgress(IngestionError):
-    """The time of a whole round passed without a single acknowledged row."""
+    """A call ran out of time before a single row was acknowledged or settled."""
 
 
 class TableUnreachable(IngestionError):
-    """DynamoDB failed, or could not be reached, several times in a row for one batch."""
+    """DynamoDB failed or did not respond several times in a row for one batch."""
 
 
 class TableMismatch(IngestionError):
-    """The table's key or one of its indexes doesn't fit the files' columns."""
+    """The table can't store the file's rows.
+
+    It does not exist or is not active, or its key or an index doesn't fit the file's columns. Also
+    raised if the table refuses a row that it has accepted before.
+    """
 
 
 class TableRefusesEveryRow(IngestionError):
-    """DynamoDB refuses every row as invalid, and no row of the load was accepted before."""
+    """DynamoDB refused every row so far as invalid, and accepted no other row of the load."""
 
 
 class AccountingError(IngestionError):
-    """Counts that must be equal by construction differ."""
+    """Counts that must be equal by construction differ. The cause is a defect."""

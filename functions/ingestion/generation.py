@@ -1,7 +1,8 @@
-"""Generations: what a load has written and recorded counts only while nothing it rests on changes.
+"""Computes the generation of a load: a digest of everything that decides what its rows become.
 
-The plan, the chunks' ledger entries and the digests of a load carry its generation. Entries of
-another generation are never read, and a late writer of another generation can't overwrite them.
+The names of a load's plan, ledger entries and digests contain its generation. If the generation
+changes, for example because the table was created again, the load begins again: it never reads
+entries of another generation. A late writer of another generation can't overwrite its entries.
 """
 
 import hashlib
@@ -10,20 +11,20 @@ from collections.abc import Mapping
 from typing import Any
 
 RULES_VERSION = 1
-"""To be raised whenever the rules change by which a file becomes items."""
+"""Increase this number whenever the rules that convert a file to items change."""
 
 BUILT_IN: Mapping[str, Any] = {"name": "tickets"}
-"""Stands for the one source there is: the built-in columns."""
+"""The only source that exists: the built-in columns."""
 
 
 def generation(
     table_id: str | None, source: Mapping[str, Any] = BUILT_IN, lineage: str | None = None
 ) -> str:
-    """The generation of a load, 16 hexadecimal digits.
+    """Return the generation of a load: 16 hexadecimal digits.
 
-    ``table_id`` is DynamoDB's id of the table (a table that is created anew has another one),
-    ``source`` the properties that decide what a row becomes, and ``lineage`` the attribute that
-    names the load in each item, if any.
+    ``table_id`` is the table's TableId, which changes if the table is deleted and created again.
+    ``source`` has the properties that decide what a row becomes. ``lineage`` is the attribute that
+    names the load in each item, or None.
     """
     basis = json.dumps([RULES_VERSION, table_id, source, lineage], sort_keys=True)
     return hashlib.sha256(basis.encode()).hexdigest()[:16]

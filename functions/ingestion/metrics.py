@@ -1,4 +1,7 @@
-"""Metrics of loads. Apart from ``telemetry``, so that only Reconcile imports Powertools."""
+"""Publishes the metrics of loads.
+
+This is not a part of ``telemetry``, so that only Reconcile has to import Powertools.
+"""
 
 from collections.abc import Mapping
 
@@ -8,8 +11,10 @@ from ingestion.telemetry import UNITS
 
 
 def publish_metrics(measured: Mapping[str, float], outcome: str, service: str) -> None:
-    """Write the metrics of a load to the log, from which CloudWatch extracts them (embedded metric
-    format). ``service`` becomes a dimension."""
+    """Write the metrics of a load to the log in the embedded metric format.
+
+    CloudWatch extracts them from there. ``outcome`` and ``service`` become dimensions.
+    """
     metrics = Metrics(namespace="TicketLoader", service=service)
     metrics.add_dimension("Outcome", outcome)
     for name, value in measured.items():

@@ -1,11 +1,11 @@
-"""Names of executions, loads, and objects in the work bucket."""
+"""Builds the names of executions and loads, and the keys of objects in the work bucket."""
 
 import hashlib
 import json
 import re
 from datetime import datetime
 
-# Step Functions allows 80 characters; 74 leave room for the "-rN" of a replay.
+# Step Functions allows 80 characters. 6 are reserved for the "-rN" of a replay.
 _MAX_NAME = 74
 
 
@@ -16,30 +16,37 @@ def execution_name(
     etag: str | None = None,
     sequencer: str | None = None,
 ) -> str:
-    """The name of the execution that an upload starts: at most 74 of ``[0-9A-Za-z_-]``.
+    """Return the name of the execution that an upload starts: at most 74 of ``[0-9A-Za-z_-]``.
 
-    Made of the readable tail of the key and a hash of what tells this object version from every
-    other; in an unversioned bucket that is the ETag with the event's sequencer.
+    It consists of the end of the key, in readable form, and a hash. The hash is of the bucket, the
+    key and the version. In an unversioned bucket, the ETag and the event's sequencer replace the
+    version.
     """
     return _name(bucket, key, [version_id] if version_id else [etag, sequencer])
 
 
 def load_id(bucket: str, key: str, identity: str) -> str:
-    """The ledger's key for one object version: equal to its upload's execution name in a
-    versioned bucket, where ``identity`` is the version, and the same however often and by whom its
-    load is started."""
+    """Return the id of the load of one object version. It is the same for all its executions.
+
+    ``identity`` distinguishes the object's content from others of its key, see
+    ``ObjectState.identity``. In a versioned bucket it is the version, so the id equals the name of
+    the execution that the upload starts.
+    """
     return _name(bucket, key, [identity])
 
 
 def forced_load_id(load: str, execution_name: str) -> str:
-    """The ledger's key for an object version that is loaded again on demand: another one for each
-    execution that was told to, the same for its replays."""
+    """Return the id of a load that is forced to load an object version again.
+
+    Each forced execution has its own id, which its replays share. ``load`` is the id of the load
+    without force.
+    """
     original = re.sub(r"(-r[0-9]+)+$", "", execution_name)
     return f"{load}-{hashlib.sha256(original.encode()).hexdigest()[:8]}"
 
 
 def manual_execution_name(bucket: str, key: str, now: datetime) -> str:
-    """A name for an execution that is started by hand: readable, and new each second."""
+    """Return a readable name for an execution that is started by hand. It changes every second."""
     digest = hashlib.sha256(json.dumps([bucket, key]).encode()).hexdigest()[:4]
     suffix = f"-{digest}-{now:%Y%m%dT%H%M%SZ}"
     return _readable_tail(key, _MAX_NAME - len(suffix)) + suffix
@@ -55,25 +62,25 @@ def _readable_tail(key: str, longest: int) -> str:
 
 
 def digests_prefix(load_id: str, generation: str) -> str:
-    """What the objects with a load's digests begin with."""
+    """Return the prefix of the objects with a load's digests."""
     return f"digests/{load_id}/{generation}/"
 
 
 def digests_key(load_id: str, generation: str, index: int) -> str:
-    """The object with the digests of a chunk's keys."""
+    """Return the key of the object with the digests of a chunk."""
     return f"{digests_prefix(load_id, generation)}{index:06d}"
 
 
 def suspects_key(load_id: str, generation: str, slab: int) -> str:
-    """The object with the digests of a range of values that several chunks have."""
+    """Return the key of the object with the suspects of a slab, see ``tasks.settle_equal_keys``."""
     return f"{digests_prefix(load_id, generation)}suspects/{slab:06d}"
 
 
 def refused_rows_prefix(load_id: str, generation: str, index: int) -> str:
-    """What the objects with a chunk's refused and superseded rows begin with."""
+    """Return the prefix of the objects that list a chunk's refused and superseded rows."""
     return f"refused-rows/{load_id}/{generation or 'parts'}/{index:06d}-"
 
 
 def equal_keys_folder(load_id: str, generation: str) -> str:
-    """The folder of what Settle Equal Keys finds superseded."""
+    """Return the folder in which Settle Equal Keys stores its results."""
     return f"equal-keys/{load_id}/{generation}"

@@ -1,6 +1,6 @@
-"""What a load tells about itself: a line in the log for each step, and its measures at the end.
+"""Logs each step of a load, and computes the metrics of a reconciled load.
 
-Counts, line numbers, names and S3 keys only, never a row's values.
+Logs and metrics contain counts, line numbers, names and S3 keys, but never the values of a row.
 """
 
 import logging
@@ -17,21 +17,21 @@ MEASURES = {
     "rows_refused": "RowsRefused",
     "throttles": "Throttles",
 }
-"""Numbers in the answer of Reconcile, and the metrics that they become."""
+"""The numbers in Reconcile's result that become metrics, and the names of the metrics."""
 
 UNITS = {"Bytes": "Bytes", "Duration": "Seconds"}
-"""Of the metrics that are no counts."""
+"""CloudWatch units of the metrics that are not counts."""
 
 
 def log_step(
     step: str, execution: str | None, load_id: str | None, **facts: float | str | bool | None
 ) -> None:
-    """Log that a step is done, at INFO.
+    """Log at level INFO that a step is done.
 
-    ``execution`` (its name) and ``load_id`` tell lines of different loads apart; an execution that
-    began before an update of the stack may not say its name. The facts become fields of their own.
-    Lambda's JSON format writes fields of ``extra`` beside the message, see "Using structured JSON
-    logs with Python" in the Lambda Developer Guide.
+    ``execution`` is the name of the execution, or None for an execution that began before a stack
+    update and does not pass it. Each of ``facts`` becomes a field of the log entry: Lambda's JSON
+    log format writes the fields of ``extra`` next to the message ("Using structured JSON logs with
+    Python", Lambda Developer Guide).
     """
     _log.info(step, extra={"execution": execution, "load_id": load_id, **facts})
 
@@ -46,18 +46,18 @@ CHUNK_FACTS = (
     "rows_refused",
     "throttles",
 )
-"""Of the answer of Write Chunk, what its line says."""
+"""The fields of Write Chunk's result that are logged."""
 
 
 def log_chunk(execution: str | None, load_id: str, result: ChunkResult) -> None:
-    """Log that a round of Write Chunk is done, with the chunk's index and its numbers so far."""
+    """Log that a call of Write Chunk is done, with the chunk's index and its counts so far."""
     facts = {name: getattr(result, name) for name in CHUNK_FACTS}
     log_step("Write Chunk", execution, load_id, chunk=result.index, **facts)
 
 
 def outcome(result: LoadResult) -> str:
-    """What became of a load: ``Succeeded``, ``Failed`` or ``Overtaken``; ``Unsettled`` if Reconcile
-    will be called again."""
+    """Return the outcome of a load: ``Succeeded``, ``Failed`` or ``Overtaken``. ``Unsettled`` means
+    that Reconcile will be called again."""
     if result.equal_keys == "unsettled":
         return "Unsettled"
     if result.overtaken:
@@ -66,10 +66,11 @@ def outcome(result: LoadResult) -> str:
 
 
 def measures(file: File, result: LoadResult, started_at: str | None) -> dict[str, float]:
-    """The metrics of a reconciled load by their names, in the units of UNITS or else counts.
+    """Return the metrics of a reconciled load by name. Those without an entry in UNITS are counts.
 
-    ``started_at`` is when this execution began, so a replay does not count the time before it. An
-    execution that began before an update of the stack may not say it, and has no Duration.
+    ``started_at`` is the time at which this execution began, in ISO 8601. So the Duration of a
+    replay does not include earlier executions. An execution that began before a stack update may
+    not pass ``started_at``, and then has no Duration.
     """
     rows = {metric: getattr(result, name) for name, metric in MEASURES.items()}
     measured = {**rows, "Bytes": file.size}

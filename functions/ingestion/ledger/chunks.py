@@ -1,4 +1,4 @@
-"""Ledger entries of a load's generation: its chunks, and how far its equal keys are settled."""
+"""Ledger entries of a load's generation: the progress of its chunks and of its equal keys."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ChunkProgress:
-    """How far one chunk has got. Lines are counted from the chunk's own start.
+    """The progress of one chunk. Lines are counted from the start of the chunk.
 
-    A checkpoint has ``finished`` false; every row before ``next_byte`` is then accounted for.
+    In a checkpoint, ``finished`` is false, and every row before ``next_byte`` is accounted for.
     """
 
     index: int
@@ -26,44 +26,46 @@ class ChunkProgress:
     lines: int = 0
     """The sum of ``row_lines``, ``blank_lines``, ``repeated_headers`` and ``end_mark_lines``."""
     row_lines: int = 0
-    """Of all rows read, refused ones too; a row may have several lines."""
+    """Lines of all rows read, including refused rows. A row may have several lines."""
     blank_lines: int = 0
     repeated_headers: int = 0
     end_mark_lines: int = 0
     line_ends: int = 0
-    """LFs among the bytes, counted without regard to records, to compare ``lines`` with."""
+    """LF characters in the bytes read, counted independently of records. Reconcile compares them
+    with ``lines``."""
     rows_read: int = 0
     rows_written: int = 0
     rows_superseded: int = 0
     rows_refused: int = 0
     rows_refused_by_table: int = 0
-    """Of the refused ones those that are good rows, but not for this table."""
+    """Those of ``rows_refused`` that comply with the file's rules, but that the table refuses."""
     refused_parts: int = 0
-    """Complete parts of rows that the file's rules refuse, see ``s3.refused_rows``."""
+    """Complete parts that list the rows refused by the file's rules, see ``s3.refused_rows``."""
     refused_open_rows: int = 0
-    """Such rows in one more part, which a checkpoint has left incomplete."""
+    """Rows in the incomplete part that a checkpoint wrote after the complete ones."""
     refused_by_table_parts: int = 0
     refused_by_table_open_rows: int = 0
     superseded_parts: int = 0
     first_refused: dict[str, Any] | None = None
     """The first refused row: ``{"line", "column", "reason"}``."""
     warnings: dict[str, list[int]] = field(default_factory=dict)
-    """For each kind of warning the number of rows and the line of the first one."""
+    """For each kind of warning, the number of rows and the line of the first one."""
     throttles: int = 0
-    """Answers by which the table took less than it was asked to."""
+    """Responses in which the table accepted less than it was sent."""
     rounds: list[list[str]] = field(default_factory=list)
-    """When each call of Write Chunk that got on began and ended, in ISO 8601, and its lease's id.
-    Each of them had read what the one before it saved, so they did not overlap."""
+    """For each call of Write Chunk that made progress, its start and end in ISO 8601, and the id of
+    its lease. Each call had read what the previous one saved, so these calls did not overlap."""
     distinct_keys: int = 0
-    """Digests of accepted rows' keys that the finished chunk has in the work bucket."""
+    """Distinct digests of the accepted rows' keys, which are in the work bucket. 0 until the chunk
+    is finished."""
     repeated_keys: int = 0
-    """How many of them it has more than once."""
+    """Those of ``distinct_keys`` that occur more than once in the chunk."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     def result(self, *, overtaken: bool = False, table_replaced: bool = False) -> ChunkResult:
-        """What Write Chunk answers of this progress."""
+        """Return the result of Write Chunk for this progress."""
         return ChunkResult(
             index=self.index,
             finished=self.finished,
@@ -80,28 +82,31 @@ class ChunkProgress:
 
 @dataclass(frozen=True)
 class EqualKeys:
-    """How far the equal keys of a load's chunks are settled, see ``tasks.settle_equal_keys``. The
-    entry is replaced whole."""
+    """The progress of settling equal keys, see ``tasks.settle_equal_keys``."""
 
     alone_since: str | None
-    """That of the load's claim. What was settled before the load got its claim back is void."""
+    """``Claim.alone_since`` at the time. If the claim has another value now, another load may have
+    written the rows since, and this entry is void."""
     step: int = 0
-    """Counts the times that the entry was replaced."""
+    """How often the entry was written."""
     settled: bool = False
     slabs_searched: int = 0
     slabs_with_suspects: list[int] = field(default_factory=list)
     suspects: int = 0
-    """Digests that several chunks have, or one chunk whose calls may have overlapped."""
+    """Digests found in several chunks, or more than once in a chunk in which calls may have
+    overlapped."""
     batch: int = 0
-    """How many batches of suspects are settled."""
+    """How many batches of suspects are settled, and so the number of the next one."""
     chunk: int | None = None
-    """In the next batch, the chunk to go on with, None for its first one;"""
+    """The chunk of the next batch to continue in. None if no chunk of that batch was begun."""
     line: int = 0
-    """the line of it that was settled last;"""
+    """The last settled line of ``chunk``."""
     open_keys: str | None = None
-    """and the object that holds the keys met so far."""
+    """The object in the work bucket with the keys found so far in the next batch. None if there
+    are no such keys."""
     parts: str | None = None
-    """The object that names the parts with superseded rows, by chunk."""
+    """The object in the work bucket that names the parts with superseded rows, by chunk. None if
+    there are no such parts."""
     rows_superseded: int = 0
     rows_put_again: int = 0
 
@@ -110,27 +115,29 @@ class EqualKeys:
 
 
 class Chunks:
-    """Reads and writes the entries of loads' chunks in ``table``."""
+    """Reads and writes ChunkProgress and EqualKeys entries in the ledger table ``table``."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._entries = Entries(client, table)
 
     def chunk(self, load_id: str, generation: str, index: int) -> ChunkProgress | None:
-        """How far a chunk has got, or None if it has recorded nothing."""
+        """Return the progress of a chunk, or None if none is recorded."""
         entry = self._entries.get(load_id, _chunk_name(generation, index))
         return _known(ChunkProgress, entry) if entry else None
 
     def all(self, load_id: str, generation: str) -> Iterator[ChunkProgress]:
-        """All recorded chunks of a load, by index."""
+        """Yield the progress of all recorded chunks of a load, in the order of their indexes."""
         for entry in self._entries.query(load_id, f"chunk#{generation}#"):
             yield _known(ChunkProgress, entry)
 
     def save(
         self, load_id: str, generation: str, before: ChunkProgress | None, after: ChunkProgress
     ) -> tuple[ChunkProgress, bool]:
-        """Replace what the ledger held ``before`` of a chunk, unless another call has done so in
-        between or the chunk is finished. Returns what the ledger holds then, and whether that is
-        ``after``."""
+        """Replace ``before`` by ``after``, unless another call has replaced it or the chunk is
+        finished. Returns the progress that the ledger has then, and whether it is ``after``.
+
+        ``before`` is None if the chunk had no entry.
+        """
         saved = self._entries.put_if(
             load_id,
             _chunk_name(generation, after.index),
@@ -141,18 +148,20 @@ class Chunks:
         if saved:
             return after, True
         held = self.chunk(load_id, generation, after.index) or after
-        # An answer that was lost makes the SDK ask again, and the second time it is refused.
+        # If the response was lost, the SDK has sent the request again, and the condition has failed
+        # although the first request saved ``after``.
         return held, held.rounds == after.rounds
 
     def equal_keys(self, load_id: str, generation: str) -> EqualKeys | None:
-        """How far the load's equal keys are settled, or None if nothing is recorded of it."""
+        """Return the progress of settling a load's equal keys, or None if none is recorded."""
         entry = self._entries.get(load_id, _equal_keys_name(generation))
         return _known(EqualKeys, entry) if entry else None
 
     def save_equal_keys(
         self, load_id: str, generation: str, before: EqualKeys | None, after: EqualKeys
     ) -> bool:
-        """Replace the entry unless another call has done so in between."""
+        """Replace ``before`` by ``after``, unless another call has replaced it. Returns whether it
+        was replaced. ``before`` is None if the load had no entry."""
         return self._entries.put_if(
             load_id,
             _equal_keys_name(generation),
@@ -174,6 +183,6 @@ T = TypeVar("T", ChunkProgress, EqualKeys)
 
 
 def _known(kind: type[T], entry: Entry) -> T:
-    """An entry without what the class does not know."""
+    """Create a ``kind`` from an entry. Attributes that the class does not have are ignored."""
     names = kind.__dataclass_fields__
     return kind(**{name: entry[name] for name in names if name in entry})

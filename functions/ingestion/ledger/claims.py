@@ -1,5 +1,8 @@
-"""What the ledger table holds for each object, under its URL: which version has claimed it last
-(entry ``"newest"``) and the leases of its writers (``"writer#..."``). See ``versions``."""
+"""Ledger entries of an object: the newest claim on it, and the leases of its writers.
+
+Their partition key is the object's URL. The claim is the entry ``"newest"``, and each lease is an
+entry ``"writer#<id>"``. ``versions`` describes what they are for.
+"""
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -11,23 +14,23 @@ if TYPE_CHECKING:
 
 _NEWEST = "newest"
 LEASE_DAYS = 400
-"""Days that a lease which was not given back is kept for Settle Equal Keys: more than the year that
-an execution can take. The ledger's time to live deletes it after that."""
+"""Days for which a lease that was not given back is kept after it expires. Settle Equal Keys needs
+it, and an execution can take up to a year. Then DynamoDB's Time to Live deletes it."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A load's claim on the rows of an object, by the version that it loads."""
+    """A load's claim to an object. Only the load that holds it may write the object's rows."""
 
     bucket: str
     key: str
     version_id: str | None
     load_id: str
     replaces: str | None = field(default=None, compare=False)
-    """The load that had claimed the object before."""
+    """The load that held the claim before this one."""
     alone_since: str | None = field(default=None, compare=False)
-    """When the load was told that it is the only one to write the object's rows; None until it is.
-    A load that gets the claim back is told anew."""
+    """When Take Turn found that no call was writing the object's rows. None until then, and
+    again if the load loses the claim and gets it back."""
 
     @property
     def object_url(self) -> str:
@@ -36,10 +39,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Lease:
-    """When a call may be writing rows of a load, in seconds since the epoch.
+    """The time in which a call may write rows of a load, in whole seconds since the epoch.
 
-    It is deleted when the call has recorded what it did. The lease of any other call stays, so that
-    it is known that there was one.
+    A lease is deleted when the ledger has recorded the results of the call. If the call ends in
+    any other way, the lease stays and shows that the call existed.
     """
 
     load_id: str
@@ -47,17 +50,17 @@ class Lease:
     until: int
     generation: str = ""
     chunk: int | None = None
-    """None for Settle Equal Keys, whose calls write no rows but those that win."""
+    """None for a call of Settle Equal Keys, which only writes rows that win."""
 
 
 class Claims:
-    """Reads and writes claims and leases in ``table``."""
+    """Reads and writes claims and leases in the ledger table ``table``."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._entries = Entries(client, table)
 
     def newest(self, object_url: str) -> Claim | None:
-        """Who has claimed an object last, or None."""
+        """Return the newest claim on an object, or None if no load has claimed it."""
         entry = self._entries.get(object_url, _NEWEST)
         if entry is None:
             return None
@@ -71,7 +74,10 @@ class Claims:
         )
 
     def move(self, held: Claim | None, wanted: Claim) -> bool:
-        """Replace a claim by another; False if it is not (or no longer) ``held``."""
+        """Replace the claim ``held`` by ``wanted``. Return False if the ledger has another claim.
+
+        ``held`` is None if no load has claimed the object.
+        """
         if held and held.load_id == wanted.load_id:
             wanted = replace(wanted, replaces=held.replaces, alone_since=held.alone_since)
         elif held:
@@ -79,17 +85,17 @@ class Claims:
         return self._entries.put_if(wanted.object_url, _NEWEST, _values(wanted), *_is_held(held))
 
     def note_alone(self, held: Claim, alone_since: str) -> bool:
-        """Record since when a claim's load writes alone; False if the claim has moved."""
+        """Record ``alone_since`` in the claim ``held``. Return False if the claim has moved."""
         values = _values(held) | {"alone_since": alone_since}
         return self._entries.put_if(held.object_url, _NEWEST, values, *_is_held(held))
 
     def leases(self, object_url: str) -> list[Lease]:
-        """All writers' leases on an object, those that have run out too."""
+        """Return all writers' leases on an object, including expired ones."""
         entries = self._entries.query(object_url, "writer#")
         return [
             Lease(
                 entry["held_by"],
-                entry.get("began", 0),  # of an earlier release
+                entry.get("began", 0),  # missing if an earlier release took the lease
                 entry["until"],
                 entry.get("generation", ""),
                 entry.get("chunk"),
@@ -98,14 +104,14 @@ class Claims:
         ]
 
     def put_lease(self, object_url: str, lease_id: str, lease: Lease) -> None:
-        """Take a lease, or change one that was taken."""
+        """Create or replace a lease."""
         values = {
             "held_by": lease.load_id,
             "began": lease.began,
             "until": lease.until,
             "generation": lease.generation,
             "chunk": lease.chunk,
-            "expires_at": lease.until + LEASE_DAYS * 86_400,  # the table's time to live
+            "expires_at": lease.until + LEASE_DAYS * 86_400,  # the table's Time to Live attribute
         }
         self._entries.put(object_url, f"writer#{lease_id}", values)
 
@@ -125,7 +131,7 @@ def _values(claim: Claim) -> dict[str, str | None]:
 
 
 def _is_held(held: Claim | None) -> tuple[str, dict[str, str]]:
-    """The condition that a claim has not moved, and its values."""
+    """Return the condition expression that the claim has not moved, and its values."""
     if held is None:
         return "", {}
     return (

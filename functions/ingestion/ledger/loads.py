@@ -1,8 +1,9 @@
-"""The ledger: what is recorded of every load, in a DynamoDB table of its own.
+"""Ledger entries of loads and of their plans. The ledger is a DynamoDB table of its own.
 
-Under a load's id there is one entry for the load and one for each chunk. All writes are conditional
-or repeatable, so a task may be run twice, or killed after any one of them and run again. The ledger
-never holds a row's values.
+The partition key of a load's entries is its id. There is one entry for the load, and one for the
+plan of each generation. ``chunks`` adds one for each chunk and one for equal keys. All writes are
+conditional or repeatable, so a task can run twice, or be killed after any write and run again. The
+ledger never contains the values of a row.
 """
 
 from collections.abc import Mapping
@@ -17,13 +18,16 @@ _LOAD = "load"
 
 
 class Loads:
-    """Reads and writes what is recorded of loads in ``table``."""
+    """Reads and writes the entries of loads and plans in the ledger table ``table``."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._entries = Entries(client, table)
 
     def open_load(self, load_id: str, facts: Mapping[str, Any], execution_arn: str) -> None:
-        """Record that an execution works on a load; the first one sets ``started_at``."""
+        """Record that an execution is working on a load, and add ``facts`` to the load's entry.
+
+        The load's first execution sets ``started_at``.
+        """
         self._entries.update(
             load_id,
             _LOAD,
@@ -34,7 +38,7 @@ class Loads:
         )
 
     def load(self, load_id: str) -> Entry | None:
-        """The load's entry, or None."""
+        """Return the load's entry, or None if there is none."""
         return self._entries.get(load_id, _LOAD)
 
     def note(self, load_id: str, facts: Mapping[str, Any]) -> None:
@@ -42,8 +46,11 @@ class Loads:
         self._entries.update(load_id, _LOAD, facts)
 
     def fix_plan(self, load_id: str, generation: str, chunk_size: int, digest_key: str) -> Entry:
-        """Settle the chunk size and the digests' key of a load's generation, once: planned again,
-        it is cut and digested the same way. Returns the generation's entry, with what holds."""
+        """Record the chunk size and the digest key of a load's generation, unless it has them.
+
+        Returns the entry of the plan, with the recorded values. So a load that is planned again is
+        divided and digested in the same way.
+        """
         return self._entries.update(
             load_id,
             _plan_name(generation),
@@ -54,12 +61,12 @@ class Loads:
         )
 
     def note_plan(self, load_id: str, generation: str, plan: Mapping[str, Any]) -> None:
-        """Record the plan of a load's generation, which is the load's plan from now on."""
+        """Record the plan of a load's generation, and make it the current plan of the load."""
         self._entries.update(load_id, _plan_name(generation), {"plan": plan})
         self.note(load_id, {"plan": plan, "generation": generation})
 
     def close_load(self, load_id: str, status: str, facts: Mapping[str, Any]) -> None:
-        """Record that a load ended ``SUCCEEDED``, ``FAILED`` or ``OVERTAKEN``, and its facts."""
+        """Record how a load ended: ``SUCCEEDED``, ``FAILED`` or ``OVERTAKEN``. Add ``facts``."""
         self.note(load_id, {**facts, "status": status, "finished_at": now()})
 
 

@@ -1,4 +1,8 @@
-"""Entries of the ledger table, in plain Python values: whole numbers, text, lists, maps, sets."""
+"""Reads and writes entries of the ledger table, as dictionaries of plain Python values.
+
+The values are None, booleans, integers, strings, lists and dictionaries. A set can be written, and
+is read as a sorted list.
+"""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -14,25 +18,26 @@ Entry = dict[str, Any]
 
 
 def now() -> str:
-    """The time as the ledger notes it."""
+    """Return the current time as a ``timestamp``."""
     return timestamp(datetime.now(UTC).timestamp())
 
 
 def timestamp(seconds: float) -> str:
-    """Seconds since the epoch as the ledger notes them: ISO 8601, in milliseconds."""
+    """Format seconds since the epoch as the ledger does: ISO 8601, in UTC, with milliseconds."""
     moment = datetime.fromtimestamp(seconds, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def seconds(timestamp: str) -> float:
-    """Seconds since the epoch of what ``timestamp`` gives."""
+    """Convert a ``timestamp`` to seconds since the epoch."""
     return datetime.fromisoformat(timestamp).timestamp()
 
 
 class Entries:
-    """The ledger table. An entry's key is ``load_id`` (or another owner of entries) and ``entry``.
+    """The entries of the ledger table. All reads are strongly consistent.
 
-    All reads are consistent.
+    The partition key of an entry is its owner: the id of a load, or the URL of an object. The
+    attribute is called ``load_id`` in both cases. The sort key ``entry`` is the entry's name.
     """
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
@@ -46,7 +51,7 @@ class Entries:
         return deserialize(answer["Item"]) if "Item" in answer else None
 
     def query(self, owner: str, prefix: str) -> Iterator[Entry]:
-        """The owner's entries whose name begins with ``prefix``, in the order of their names."""
+        """Yield the owner's entries whose names begin with ``prefix``, sorted by name."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             ConsistentRead=True,
@@ -68,7 +73,10 @@ class Entries:
         condition: str,
         condition_values: Mapping[str, Any],
     ) -> bool:
-        """Put an entry if there is none yet, or if the one there meets the condition."""
+        """Put an entry if it does not exist, or if the existing entry meets the condition.
+
+        Returns whether it was put. No existing entry meets an empty ``condition``.
+        """
         item = {**values, "load_id": owner, "entry": entry}
         expression = "attribute_not_exists(entry)"
         arguments: dict[str, Any] = {}
@@ -94,7 +102,10 @@ class Entries:
         more: str = "",
         more_values: Mapping[str, Any] | None = None,
     ) -> Entry:
-        """Set attributes; ``more`` goes on with the update expression. Returns the entry then."""
+        """Set attributes of an entry, and return the updated entry.
+
+        ``more`` is appended to the update expression, and ``more_values`` are its values.
+        """
         names = {f"#{number}": name for number, name in enumerate(attributes)}
         values = {f":{number}": value for number, value in enumerate(attributes.values())}
         assignments = ", ".join(f"{name} = :{name[1:]}" for name in names)
@@ -122,13 +133,16 @@ def _serialize(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def deserialize(item: Mapping[str, Any]) -> Entry:
-    """The plain values of an item in DynamoDB's wire form."""
+    """Convert an item from DynamoDB JSON to plain values."""
     read = TypeDeserializer().deserialize
     return {name: _plain(read(value)) for name, value in item.items()}
 
 
 def _plain(value: Any) -> Any:
-    """The ledger's numbers are all whole, and its readers want JSON."""
+    """Convert a value that boto3 has deserialized to one that JSON can represent.
+
+    All numbers in the ledger are integers.
+    """
     if isinstance(value, Decimal):
         return int(value)
     if isinstance(value, dict):

@@ -1,24 +1,26 @@
-"""Whose turn it is: of two versions of one key, the later one's rows must win.
+"""Coordinates the loads of one object, so that the rows of its latest version win.
 
-BatchWriteItem takes no conditions, so nothing at the table can keep an older version's write from
-landing after a newer one's. The ledger keeps them apart instead:
+BatchWriteItem supports no conditions, so the table can't prevent a write of an older version from
+arriving after one of a newer version. The ledger keeps the two apart instead:
 
-- A claim per object holds the newest version that has claimed it, and only ever moves forward.
-  The order is that of the object's versions in S3.
-- A writer first takes a lease (an entry that runs out a little after its function must have ended),
-  then looks at the newest claim, and looks again every few seconds. A load that has been overtaken
-  stops.
-- A newer load first claims the object, then waits until nobody holds a lease.
+- Each object has one claim, which names the newest version that has claimed the object. The claim
+  only moves forward, in the order of the object's versions in S3.
+- A writer first takes a lease, which is an entry that expires shortly after the writer's function
+  must have ended. Then it reads the claim, and reads it again every few seconds. If another load
+  holds the claim, the writer stops.
+- A newer load first claims the object. Then it waits until all leases are given back or expired.
 
-Lease before look, claim before wait: whichever of the two comes first, one of them sees the other.
-A crash leaves nothing to release, since leases run out by themselves.
+A writer takes its lease before it reads the claim, and a load claims the object before it reads the
+leases. So whichever comes first, at least one of them sees the other. After a crash there is
+nothing to release, because leases expire.
 
-A writer's lease also tells Settle Equal Keys that the call existed: it is taken before the call
-reads its chunk's entry and deleted after the ledger has taken what the call did. A call that ends
-in any other way leaves its lease, with the time after which nothing of it can reach the table.
+A lease also shows Settle Equal Keys that a call existed. The call takes it before it reads its
+chunk's entry, and deletes it after the ledger has accepted the call's results. If a call ends in
+any other way, its lease stays, with the time after which none of its requests can reach the table.
 
-An execution waits for the writers of an earlier execution of the same load as well, which may go on
-after it was stopped: of rows with equal keys, the earlier one must not land after the later one.
+An execution also waits for the writers of an earlier execution of the same load, because they may
+continue after that execution was stopped. If two rows have equal keys, such a writer could write
+the earlier row after this execution has written the later one.
 """
 
 import time
@@ -41,14 +43,15 @@ OVERTAKEN = (
 )
 
 LEASE_MARGIN_SECONDS = 60
-"""How long after its function's end, or after its connection broke, a request may still reach the
-table."""
+"""Seconds for which a request may still reach the table after its function has ended or its
+connection has broken."""
 LOOK_SECONDS = 5.0
-"""How often a writer looks whether it has been overtaken."""
+"""Seconds between two checks of a writer whether it has been overtaken."""
 
 
 class Turns:
-    """Keeps the versions of an object apart. ``now`` gives seconds since the epoch."""
+    """Claims objects for loads, and leases them to writers. ``now`` returns seconds since the
+    epoch."""
 
     def __init__(
         self, s3: "S3Client", claims: Claims, now: Callable[[], float] = time.time
@@ -58,13 +61,14 @@ class Turns:
         self._now = now
 
     def newest(self, object_url: str) -> Claim | None:
-        """Who has claimed an object last, or None."""
+        """Return the newest claim on an object, or None if no load has claimed it."""
         return self._claims.newest(object_url)
 
     def claim(self, wanted: Claim) -> bool:
-        """Claim an object for a load; False if a later version has claimed it already.
+        """Claim an object for a load. Return False if a later version has claimed it already.
 
-        A claim for the same version replaces the load (it is loaded again on demand).
+        If another load has claimed the same version, the new load takes over the claim: the version
+        is loaded again on demand.
         """
         while True:
             held = self._claims.newest(wanted.object_url)
@@ -76,29 +80,32 @@ class Turns:
                 return True
 
     def move_on(self, held: Claim, version_id: str | None) -> bool:
-        """Let the load that holds the claim hold it for a later version with the same bytes; False
-        if that version is not later, or if the claim has moved meanwhile."""
+        """Move a load's claim to a later version with the same bytes.
+
+        Return False if that version is not later, or if the claim has moved in the meantime.
+        """
         wanted = replace(held, version_id=version_id)
         if wanted == held:
             return True
         return self._is_later(wanted, held) and self._claims.move(held, wanted)
 
     def now(self) -> float:
-        """Seconds since the epoch."""
+        """Return the current time in seconds since the epoch."""
         return self._now()
 
     def note_alone(self, object_url: str, load_id: str) -> None:
-        """Record that no other load's writer is left, unless that is recorded already."""
+        """Record in a load's claim that no writers are left, unless it is already recorded."""
         held = self._claims.newest(object_url)
         if held and held.load_id == load_id and held.alone_since is None:
             self._claims.note_alone(held, timestamp(self._now()))
 
     def writers(self, object_url: str) -> int:
-        """How many writers may still be writing rows of any version of the object."""
+        """Count the writers that may still be writing rows of any version of the object."""
         return sum(lease.until > self._now() for lease in self._claims.leases(object_url))
 
     def leases(self, object_url: str, load_id: str, generation: str) -> list[Lease]:
-        """The leases of a load's writers that have not been given back."""
+        """Return the leases of a load's generation that were not given back, including expired
+        ones."""
         return [
             lease
             for lease in self._claims.leases(object_url)
@@ -113,17 +120,21 @@ class Turns:
         generation: str = "",
         chunk: int | None = None,
     ) -> "WriterLease":
-        """Take a writer's lease for at most ``seconds`` of its function's time."""
+        """Take a lease for a writer whose function must end within ``seconds``."""
         now = self._now()
         until = int(now + seconds) + LEASE_MARGIN_SECONDS
         lease = Lease(load_id, int(now), until, generation, chunk)
         return WriterLease(self._claims, object_url, lease, self._now)
 
     def _is_later(self, one: Claim, other: Claim) -> bool:
-        """Whether ``one`` is the later version. S3 lists a key's versions newest first; one that is
-        not listed any more was deleted or has expired, and is older than any that is."""
+        """Whether ``one`` is the later version.
+
+        S3 lists the versions of a key from the newest to the oldest. A version that is not listed
+        was deleted or has expired, and counts as older than any listed one.
+        """
         if one.version_id is None or other.version_id is None:
-            # Without versions there is but one content, and reading any other answers 412.
+            # In an unversioned bucket, an object has only its current content. A load of any other
+            # content fails to read it (412).
             return True
         pages = self._s3.get_paginator("list_object_versions").paginate(
             Bucket=one.bucket, Prefix=one.key
@@ -131,15 +142,18 @@ class Turns:
         for page in pages:
             for version in page.get("Versions", []):
                 if version["Key"] != one.key:
-                    return False  # keys are listed in order, so both are gone
+                    return False  # keys are listed in order, so neither version is listed
                 if version["VersionId"] in (one.version_id, other.version_id):
                     return bool(version["VersionId"] == one.version_id)
         return False
 
 
 class WriterLease:
-    """One writer's lease, which ends with the ``with`` block: it is deleted if ``give_back`` was
-    called, and else stays as a sign that the call existed."""
+    """One writer's lease, which ends with the ``with`` block.
+
+    It is then deleted if ``give_back`` was called and ``stray_requests`` was not. Otherwise it
+    stays, and shows that the call existed.
+    """
 
     def __init__(
         self, claims: Claims, object_url: str, lease: Lease, now: Callable[[], float]
@@ -154,12 +168,13 @@ class WriterLease:
         claims.put_lease(object_url, self.id, lease)
 
     def give_back(self) -> None:
-        """Say that nobody needs to know of this call: it wrote nothing, or what it wrote is in the
-        ledger."""
+        """Mark the lease for deletion: the call wrote nothing, or the ledger has recorded its
+        results."""
         self._is_given_back = True
 
     def stray_requests(self) -> None:
-        """Say that the table may yet carry out a request that it did not answer."""
+        """Keep the lease for LEASE_MARGIN_SECONDS after the block, because DynamoDB may still carry
+        out a request that it did not answer."""
         self._margin = LEASE_MARGIN_SECONDS
 
     def __enter__(self) -> "WriterLease":
@@ -176,9 +191,9 @@ class WriterLease:
         except (BotoCoreError, ClientError):
             if error is None:
                 raise
-            # The lease runs out by itself. What went wrong first is what should be reported.
+            # The lease expires by itself, and the first error is the one to report.
 
     def overtaken(self) -> bool:
-        """Whether another load has claimed the object since."""
+        """Whether another load holds the claim on the object."""
         newest = self._claims.newest(self._object_url)
         return newest is not None and newest.load_id != self._lease.load_id

@@ -1,4 +1,4 @@
-"""When the chunks of a load were written: what is certain about the order of their writes."""
+"""Determines when each chunk was written, and whether it was certainly written after another."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -8,33 +8,33 @@ from ingestion.ledger.claims import Lease
 from ingestion.ledger.store import seconds
 
 CLOCK_SKEW_SECONDS = 2.0
-"""How far the clocks of two functions may be apart. Those of Lambda are set by the Amazon Time Sync
-Service and differ by milliseconds."""
+"""The most seconds by which the clocks of two functions may differ. The Amazon Time Sync Service
+sets Lambda's clocks, so they differ by milliseconds."""
 
 
 class WritingTime(NamedTuple):
-    """In seconds since the epoch."""
+    """The time in which the rows of a chunk were written, in seconds since the epoch."""
 
     began: float
-    """No row of the chunk was written before."""
+    """No call whose results are in the ledger wrote a row of the chunk before this time."""
     ended: float
-    """None was written after."""
+    """No call wrote a row of the chunk after this time."""
     may_have_overlapped: bool
-    """Whether two calls may have written rows of the chunk at a time, so that an earlier one of two
-    rows with equal keys may have been written last."""
+    """Whether two calls may have written rows of the chunk at the same time. Then the earlier of
+    two rows with equal keys may have been written last."""
 
     def is_after(self, other: "WritingTime") -> bool:
-        """Whether whatever this chunk wrote was certainly written after all of the other's."""
+        """Whether this chunk was certainly begun after all rows of the other one were written."""
         return other.ended + CLOCK_SKEW_SECONDS <= self.began
 
 
 def writing_times(
     chunks: Sequence[ChunkProgress], leases: Iterable[Lease], alone_since: str | None
 ) -> Mapping[int, WritingTime]:
-    """The writing time of each finished chunk.
+    """Return the writing time of each finished chunk, by its index.
 
-    ``leases`` are those of the load's calls that did not end with an entry in the ledger. Before
-    ``alone_since`` another load may have written the same rows (None: it may still have).
+    ``leases`` are those of the calls whose results the ledger has not recorded. Another load may
+    have written the same rows before ``alone_since``. If that is None, it may still write them.
     """
     left: dict[int | None, list[Lease]] = {}
     for lease in leases:
@@ -45,7 +45,8 @@ def writing_times(
         rounds = [(seconds(began), seconds(ended)) for began, ended, *_ in chunk.rounds]
         others = left.get(chunk.index, [])
         began = min(first for first, _ in rounds)
-        # A lease's whole seconds are rounded down, lest anyone should wait for one that has ended.
+        # The end of a lease is rounded down to whole seconds, so that nothing waits for a lease
+        # that has expired. Here it has to be rounded up.
         ended = max([last for _, last in rounds] + [lease.until + 1.0 for lease in others])
         if began < alone:
             times[chunk.index] = WritingTime(began, max(ended, alone), True)

@@ -1,4 +1,4 @@
-"""Writes digests again that a lifecycle rule has removed since their chunk was finished."""
+"""Restores the digests of finished chunks that a lifecycle rule has removed."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -27,8 +27,12 @@ def restore_digests(
     chunks: Sequence[ChunkProgress],
     pages: Callable[[int], ChunkPages],
 ) -> Iterator[int]:
-    """Read finished chunks again whose digests are missing, and write the digests. Yields the
-    index of each chunk when it is done."""
+    """Write the missing digests of finished chunks, by reading these chunks again.
+
+    ``pages`` returns the pages of a chunk, given its index. Yields the index of each chunk after
+    its digests are written, so the caller can stop between chunks. Raises AccountingError if a
+    chunk has another number of distinct keys than the ledger says.
+    """
     present = list_keys(s3, bucket, digests_prefix(load_id, plan.generation))
     for progress in chunks:
         key = digests_key(load_id, plan.generation, progress.index)

@@ -1,16 +1,19 @@
-"""The task Settle Equal Keys: of rows with equal keys in several chunks, the last one wins.
+"""The task Settle Equal Keys: if rows in several chunks have equal keys, makes the last row win.
 
-It is called when every chunk of a load is finished, and goes through these steps, each of which can
+The state machine calls it after all chunks of a load are finished. It has two steps, and each can
 be interrupted and repeated:
 
-1. *Search*: find the digests that several chunks have (*suspects*), slab by slab: a slab is a range
-   of values. What is found goes to the work bucket.
-2. *Settle*, batch by batch of suspects, those with the highest last chunk first: read the batch's
-   chunks again, the last one first. The row that wins is met before those it supersedes, which are
-   listed. It is put again unless it was certainly written after them.
+1. *Search*: find the *suspects*, which are the digests that occur in several chunks. A digest that
+   occurs twice in one chunk is a suspect too if calls of Write Chunk may have overlapped there. The
+   search reads one slab (a range of digest values) at a time, and stores the suspects in the work
+   bucket.
+2. *Settle*: process the suspects in batches, ordered by the last chunk that has them, highest
+   first. For each batch, read its chunks again, the last chunk first. So the row that wins is read
+   before the rows that it supersedes. List the superseded rows. Put the winning row again, unless
+   it was certainly written after them.
 
-How far it got is one entry of the ledger, which is replaced whole. An entry that another call has
-replaced meanwhile is left alone.
+The progress is one entry of the ledger. A call replaces the whole entry, unless another call has
+replaced it in the meantime.
 """
 
 import time
@@ -43,8 +46,11 @@ if TYPE_CHECKING:
 
 
 class EqualKeySettler:
-    """Settles equal keys of loads into one table. ``in_flight`` batches are under way at a time; at
-    most ``rows_per_second`` rows are put (0: no cap)."""
+    """Settles the equal keys of loads into one table.
+
+    It has at most ``in_flight`` batches in flight, and puts at most ``rows_per_second`` rows per
+    second (0: no cap).
+    """
 
     def __init__(
         self,
@@ -70,8 +76,10 @@ class EqualKeySettler:
         self._clock = clock
 
     def settle(self, load_id: str, file: File, plan: Plan, seconds: float) -> EqualKeysResult:
-        """Settle the equal keys of a load, or as many as ``seconds`` allow, and record how far it
-        got. Raises NoProgress if that is nothing."""
+        """Settle the equal keys of a load, or as many as ``seconds`` allow. Record the progress.
+
+        Raises NoProgress if there is none, and AccountingError if a chunk is not finished.
+        """
         deadline = self._clock() + seconds
         with self._turns.lease(
             file.object_url, load_id, seconds, plan.generation, chunk=None
@@ -95,7 +103,8 @@ class EqualKeySettler:
                 try:
                     state, answer = self._go_on(load, before)
                 except ObjectExpired:
-                    # A replay that comes after PlanDays begins again.
+                    # Lifecycle rules remove digests and suspects after PlanDays. A later replay
+                    # restores the digests and starts the search again.
                     self._restore_digests(load)
                     state, answer = EqualKeys(before.alone_since, step=before.step), "unsettled"
             if state != held:
@@ -113,10 +122,10 @@ class EqualKeySettler:
         return EqualKeys(alone_since, step=held.step if held else 0)
 
     def _go_on(self, load: "_Load", before: EqualKeys) -> tuple[EqualKeys, str]:
-        """Search and settle from where an earlier call ended. Answers the state then and what to
-        say of it."""
-        # Every chunk is finished, so a call that may have written rows without recording it has
-        # taken its lease by now.
+        """Search and settle from where an earlier call ended. Returns the new progress, and the
+        ``state`` for the result."""
+        # A call of Write Chunk takes its lease before it reads its chunk's entry. All chunks are
+        # finished, so every call that may have written rows without recording them has a lease.
         leases = [
             lease
             for lease in self._turns.leases(
@@ -185,7 +194,8 @@ class EqualKeySettler:
                             after = state.line if index == chunk else 0
                             chunk = index
                             progress = load.chunks[index]
-                            # Rows that are refused when they are read are not met again.
+                            # Leave out the rows that the file's rules refuse: BatchSettler reads
+                            # only accepted rows.
                             listed = chunk_series(load.load_id, load.plan.generation, progress)[1:]
                             settler.settle_chunk(
                                 batch, number, progress, pages(index), listed, after
@@ -206,14 +216,14 @@ class EqualKeySettler:
         return replace(reached, settled=True), "settled"
 
     def _restore_digests(self, load: "_Load") -> None:
-        """Write digests again that are gone, for as long as there is time."""
+        """Restore missing digests until the time is up."""
         bucket, pages = self._work_bucket, self._pages(load)
         for _ in restore_digests(self._s3, bucket, load.load_id, load.plan, load.chunks, pages):
             if self._is_late(load):
                 break
 
     def _pages(self, load: "_Load") -> Callable[[int], ChunkPages]:
-        """Gives the pages of a chunk, by its index."""
+        """Return a function that returns the pages of a chunk, given the chunk's index."""
         chunks = [
             Chunk.from_json(chunk) for chunk in read_json(self._s3, load.plan.bucket, load.plan.key)
         ]
@@ -225,7 +235,7 @@ class EqualKeySettler:
         return pages
 
     def _settled(self, state: EqualKeys) -> Settled:
-        """What earlier calls have settled."""
+        """Return the results of earlier calls."""
         settled = Settled({}, state.rows_superseded, state.rows_put_again)
         if state.parts:
             settled.parts = read_json(self._s3, self._work_bucket, state.parts)
@@ -242,8 +252,11 @@ class EqualKeySettler:
         chunk: int | None,
         line: int,
     ) -> EqualKeys:
-        """Keep what was settled in the work bucket. Names say how far it got, so a repetition
-        replaces an object by the same content."""
+        """Write the results to the work bucket, and return the new progress.
+
+        The objects' names contain the position reached, so a call that repeats the work replaces
+        them with equal objects.
+        """
         place = f"{batch:06d}" + (f"-{chunk:06d}-{line}" if chunk is not None else "")
         open_keys = parts = None
         if settled.open_keys:
@@ -267,7 +280,8 @@ class EqualKeySettler:
         return self._clock() > load.deadline - CHECKPOINT_SECONDS
 
     def _look(self, load: "_Load") -> Callable[[], None]:
-        """Raises WritingStopped when the time is up, or Overtaken, whenever it is called."""
+        """Return a function that raises WritingStopped if the time is up, and Overtaken if another
+        load has claimed the object."""
         next_look = self._clock() + LOOK_SECONDS
 
         def look() -> None:
@@ -283,7 +297,7 @@ class EqualKeySettler:
 
 
 class _Load(NamedTuple):
-    """The load that a call is about."""
+    """The load whose equal keys a call settles."""
 
     load_id: str
     file: File
