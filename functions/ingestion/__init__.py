@@ -1,8 +1,12 @@
 """The domain: the way from CSV bytes in S3 to accounted items in DynamoDB.
 
-Where to look: ``uploads`` (what arrived), ``facts`` (what kind of file it is), ``records`` and
-``chunks`` (where records begin and end), ``rows`` (what a row means), ``table`` (how items are
-written), ``tally`` (how rows are counted), ``ledger`` (what is recorded), ``refused`` (rows that
-were not written), ``errors``. The five tasks of the state machine are ``validation``, ``planning``,
-``turns``, ``writing`` and ``reconciliation``. Nothing here knows a Lambda event.
+- ``tasks``: the tasks of the state machine, one module each, and what they share
+- ``csv_files``: records, rows, chunks, and the digests of keys; no AWS
+- ``dynamodb``: the target table: its schema, requests, responses and flow control
+- ``ledger``: what is recorded of loads, chunks, claims and leases
+- ``s3``: objects, notifications, and the work bucket
+- ``contracts``: what the tasks pass to each other; ``errors``: what makes a task fail
+
+Nothing here knows a Lambda event. Imports go from ``tasks`` to the other packages, and from those to
+``contracts`` and ``errors``.
 """

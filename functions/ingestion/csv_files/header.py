@@ -46,7 +46,7 @@ class FileFacts:
     """Offset of the first byte after the header."""
     header_lines: int
     header: HeaderLine
-    """Used to recognise repeated headers."""
+    """Used to recognize repeated headers."""
     unknown_columns: tuple[str, ...]
 
 

@@ -231,7 +231,7 @@ def _section(text: bytes, found: Scan) -> Section:
 def end_mark_start(text: bytes) -> int:
     """The start of the end mark at the end of a text, or the text's end if it has none.
 
-    An end mark of several lines is recognised if it has at most MAX_RECORD_BYTES bytes.
+    An end mark of several lines is recognized if it has at most MAX_RECORD_BYTES bytes.
     """
     body = len(text.rstrip(END_MARK + _LINE_ENDS))
     tail = text[body:]
