@@ -1,5 +1,5 @@
-"""The ledger table in memory, under the product's own classes. Of DynamoDB's expressions it knows
-what those classes use."""
+"""The ledger table in memory, used by the product's own ledger classes. It supports the DynamoDB
+expressions that those classes use."""
 
 import json
 import re
@@ -14,7 +14,7 @@ T = TypeVar("T", Loads, Chunks, Claims)
 
 
 class EntriesInMemory:
-    """What `ingestion.ledger.store.Entries` does."""
+    """Stands in for `ingestion.ledger.store.Entries`."""
 
     def __init__(self) -> None:
         self.entries: dict[tuple[str, str], dict[str, Any]] = {}
@@ -70,7 +70,7 @@ class EntriesInMemory:
         self.entries.pop((owner, entry), None)
 
     def over(self, kind: type[T]) -> T:
-        """One of the ledger's classes over these entries."""
+        """Makes an instance of one of the ledger's classes that uses these entries."""
         anything: Any = None
         made = kind(anything, "")
         made._entries = self  # type: ignore[assignment]
@@ -78,5 +78,5 @@ class EntriesInMemory:
 
 
 def _kept(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What can't be kept as JSON could not be kept in DynamoDB either."""
+    """A copy of the values by way of JSON: a value that JSON can't hold, DynamoDB can't either."""
     return dict(json.loads(json.dumps(values)))
