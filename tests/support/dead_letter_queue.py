@@ -67,7 +67,7 @@ def notification(key: str) -> dict[str, Any]:
 
 
 def waiting(stack: Stack) -> list[int]:
-    """The numbers of visible messages in the queues of failed executions, of unstarted uploads and
+    """The numbers of visible messages in the queues of failed executions, of unstarted uploads, and
     of uploads."""
     counts = []
     for queue in ("FailedExecutionsQueueUrl", "UploadDeadLetterQueueUrl", "UploadQueueUrl"):
