@@ -23,7 +23,7 @@ table."""
 IN_FLIGHT = (8, 16, 32)
 """Numbers of requests in flight that are measured with the fastest table, besides the default."""
 CHUNKS = [10, 100, 1_000]
-ENGINE_CONCURRENCY = 2  # every running chunk is a process here
+ENGINE_CONCURRENCY = 2  # every running chunk is a process on this machine
 
 # "Step Functions service quotas" and "Lambda quotas", Developer Guides.
 MOST_HISTORY_EVENTS = 25_000

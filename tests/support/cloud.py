@@ -78,8 +78,8 @@ Deed = Callable[[], object]
 
 
 class Cloud(LoadRecords):
-    """Stands for the stack on AWS. The buckets have the names that are in `events/`. Its own
-    clients always use moto in this process, even if the handlers use a server or a wire."""
+    """Takes the place of the stack on AWS. The buckets have the names that are in `events/`. Its
+    own clients always use moto in this process, even if the handlers use a server or a wire."""
 
     uploads, unversioned, work = UPLOADS, UNVERSIONED, WORK
     wire: Wire

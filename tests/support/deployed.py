@@ -27,7 +27,7 @@ PSEUDO_PARAMETERS = {
     "AWS::Region": REGION,
     "AWS::Partition": "aws",
     "AWS::URLSuffix": "amazonaws.com",
-    "AWS::StackName": "Tickets-Prod",  # stacks may hold capitals, buckets may not
+    "AWS::StackName": "Tickets-Prod",  # a bucket's name can't have capitals
     "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/Tickets-Prod/0a1b2c3d-4e5f",
 }
 LEFT_OUT = object()  # AWS::NoValue
@@ -55,7 +55,7 @@ def _transformed() -> Template:
         if resource["Type"] == "AWS::Serverless::StateMachine":
             resource["Properties"]["DefinitionUri"] = {"Bucket": "packages", "Key": "ingest.json"}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_DEFAULT_REGION", REGION)  # the transform tells the partition from it
+        patch.setenv("AWS_DEFAULT_REGION", REGION)  # the transform derives the partition from it
         made: Template = transform(template, {}, SimpleNamespace(load=dict))
         return made
 

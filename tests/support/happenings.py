@@ -1,5 +1,5 @@
 """Actions of the model test for the calls that a handler sends: faults, crashes, and steps that
-other tasks make meanwhile."""
+other tasks make during a call."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +87,7 @@ class Within(Once):
 
 
 class Twin(Within):
-    """Calls Write Chunk for the same chunk meanwhile, with all the time that it needs."""
+    """Calls Write Chunk for the same chunk during the call, with all the time that it needs."""
 
     def __init__(self, at: Any, loads: Any, outer: Any) -> None:
         super().__init__(at, loads, outer)
@@ -100,7 +100,7 @@ class Twin(Within):
 
 
 class Meanwhile(Within):
-    """Lets other tasks make steps meanwhile."""
+    """Lets other tasks make steps during the call."""
 
     def __init__(self, at: Any, other: Any, turns: Any, loads: Any, key: Any, outer: Any) -> None:
         super().__init__(at, loads, outer)
@@ -120,8 +120,8 @@ class Meanwhile(Within):
             loads.step_within(*loads._pick(rivals or others, self._other))
 
     def _may_overlap(self, task: Any) -> Any:
-        """Whether a task may run meanwhile. It must not be the same call, because Step Functions
-        never makes one call twice at a time."""
+        """Whether a task may run during the call. A task with the same event may not, because Step
+        Functions does not make the same call twice at once."""
         if task is self._outer:
             return False
         return task.is_waiting or task.event != self._outer.event

@@ -37,7 +37,7 @@ def parent_of(pid: int) -> int:
 def with_descendants(pid: int) -> set[int]:
     children: dict[int, list[int]] = {}
     for other in _pids():
-        with contextlib.suppress(OSError):  # a process that has ended meanwhile
+        with contextlib.suppress(OSError):  # the process has ended in between
             children.setdefault(parent_of(other), []).append(other)
     found, left = {pid}, [pid]
     while left:

@@ -1,7 +1,7 @@
 """Interprets the state machine's definition, `statemachine/ingest.asl.json`, one task at a time.
 
-A test decides which execution makes the next step and what becomes of each call, or leaves both to
-`run`. Time is virtual: a Wait, or the pause before a retry, only adds to `Execution.paused`.
+A test chooses the execution that makes the next step and the result of each call, or uses `run`.
+Time is virtual: a Wait, or the pause before a retry, only adds to `Execution.paused`.
 
 This covers the parts of the Amazon States Language (JSONPath) that the definition uses; anything
 else raises NotInterpreted. A path that does not exist in the data raises MissingPath. AWS would end
@@ -40,7 +40,7 @@ _NOT_IN_ALL = {"States.Runtime", "States.DataLimitExceeded"}
 
 
 class NotInterpreted(Exception):
-    """The definition uses something that this interpreter does not know."""
+    """The definition uses something that this interpreter does not support."""
 
 
 class MissingPath(Exception):

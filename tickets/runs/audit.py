@@ -225,8 +225,8 @@ class _File:
         return Unpacker.largest(self._object.size) if self._is_packed else self._object.size
 
     def rows(self) -> Iterator[tuple[int, Row | None]]:
-        """Yields each row as (line number, row). Instead of a row that the file's contract refuses
-        it yields None."""
+        """Yields (line number, row) for each row; the row is None if the file's contract refuses
+        it."""
         lines = self._facts.header_lines
         for section in read_sections(self._data(), self._reader.layout, ends_file=True):
             for record in section.records():

@@ -146,7 +146,7 @@ def _receive_consistently(
     Returns how many are missing."""
     busy = False
     for elapsed in polls(_BUSY_PAUSE_SECONDS, jitter=0.9):
-        for _ in range(2):  # the counts lag behind a little
+        for _ in range(2):  # because SQS's counts lag behind
             for queue_url in _queues(stack):
                 _receive_all(stack, queue_url, held)
             missing = sum(_missing(stack, queue_url, held) for queue_url in _queues(stack))

@@ -25,7 +25,7 @@ _LARGE_LOAD_POLL_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a load has come.
+    """The progress of a load.
 
     verdict: the result of Validate File; None until it is known.
     state: the current state; None once chunks are being written.

@@ -168,7 +168,7 @@ def _config(endpoint_url: str | None) -> Config:
     loopback = (
         endpoint_url is not None and urllib.parse.urlsplit(endpoint_url).hostname in LOOPBACK_HOSTS
     )
-    # A loopback port that does not answer is closed, so many retries would be pointless.
+    # A loopback port that does not answer is closed, so further retries would be pointless.
     attempts = 3 if loopback else 5
     config = Config(
         retries={"mode": "standard", "total_max_attempts": attempts}, max_pool_connections=32
