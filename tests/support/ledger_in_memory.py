@@ -70,7 +70,7 @@ class EntriesInMemory:
         self.entries.pop((owner, entry), None)
 
     def over(self, kind: type[T]) -> T:
-        """Makes an instance of one of the ledger's classes that uses these entries."""
+        """One of the ledger's classes over these entries."""
         anything: Any = None
         made = kind(anything, "")
         made._entries = self  # type: ignore[assignment]
