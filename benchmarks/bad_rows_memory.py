@@ -1,11 +1,11 @@
-"""The peak memory of Write Chunk and Reconcile for a chunk in which every row is bad.
+"""Measures the peak memory of Write Chunk and Reconcile for a chunk in which every row is bad.
 
     python -m benchmarks.bad_rows_memory [MIB [KIND...]]
 
-The chunk has 512 MiB unless another size is given: the largest ``ChunkSizeBytes`` of the template.
-It is made while it is read. Each task has a process of its own, so that its peak memory is its own;
-a stand-in for the table is in that process and takes every batch at once. Write Chunk is called
-until the chunk is finished, as the state machine does.
+The chunk has MIB mebibytes, by default 512, the largest ``ChunkSizeBytes`` of the template. It is
+generated while it is read. Each task runs in a process of its own, so that its peak memory is its
+own. That process also contains a stand-in for the table, which accepts every batch at once. Write
+Chunk is called until the chunk is finished, as the state machine does.
 """
 
 import json
@@ -39,9 +39,9 @@ _TILE_ROWS = 10_000
 class Kind(NamedTuple):
     name: str
     row: str
-    """A row; {row} is its number in the tile, and the mark becomes the tile's number."""
+    """A row. {row} becomes its number in the tile, and _MARK the tile's number."""
     distinct: float = 1.0
-    """Share of the tiles that have a number of their own."""
+    """The fraction of the tiles that have a number of their own; the others repeat one."""
 
 
 KINDS = {
@@ -54,7 +54,7 @@ KINDS = {
 
 
 class BadRows:
-    """The object, for S3Stub: tiles of 10,000 rows, as many as fit into ``size`` bytes."""
+    """The S3 object of S3Stub: as many tiles of 10,000 rows as fit into ``size`` bytes."""
 
     etag = "0" * 32
 
@@ -81,7 +81,7 @@ class BadRows:
 
 
 class TakesAll:
-    """The table: every batch is taken at once."""
+    """Stands in for the table: accepts every batch at once."""
 
     def __init__(self) -> None:
         self._answered: list[Reply] = []
@@ -99,7 +99,7 @@ class TakesAll:
 
 
 class Load:
-    """A load of one chunk, whose data the processes share by a folder."""
+    """A load of one chunk. Its processes share data in a folder."""
 
     def __init__(self, folder: Path, kind: str, size: int) -> None:
         self.source = BadRows(KINDS[kind], size)
@@ -164,7 +164,7 @@ class Load:
 
 
 def run_task(folder: Path, task: str, kind: str, size: int) -> None:
-    """Print what the task took and answered, as JSON."""
+    """Runs a task, and prints its CPU seconds, its peak memory and its answer as JSON."""
     load = Load(folder, kind, size)
     answer: dict[str, Any] = {}
     taken = measure(lambda: answer.update(getattr(load, task)()))
@@ -194,7 +194,7 @@ def main(size: int, kinds: list[str]) -> None:
 
 
 def run_module(*arguments: object) -> Any:
-    """What this module prints when it is run with these arguments."""
+    """Runs this module with these arguments in a process of its own; returns what it prints."""
     command = [sys.executable, "-m", "benchmarks.bad_rows_memory", *map(str, arguments)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 

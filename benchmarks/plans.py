@@ -1,9 +1,10 @@
-"""How long Split File takes for a plan, and how many requests, whatever the file's size.
+"""Measures how long Split File takes to make a plan, and how many requests it needs, for files of
+different sizes.
 
-python -m benchmarks.plans
+    python -m benchmarks.plans
 
-The files are on no disk: each byte range is made when it is read. S3 is a stub that answers each
-request after LATENCY seconds, as S3 does after some tens of milliseconds.
+The files are on no disk: each byte range is generated when it is read. S3 is a stub that answers
+each request after LATENCY seconds, because S3 takes some tens of milliseconds.
 """
 
 import json
@@ -27,7 +28,7 @@ LATENCY = 0.03
 
 
 class SlowS3(S3Stub):
-    """Counts the requests, and the bytes that it sends."""
+    """An S3Stub with latency. It counts the requests and the bytes that it sends."""
 
     requests = 0
     sent = 0
@@ -66,7 +67,8 @@ def accepted_file(source: TicketFile) -> File:
 
 
 def check(source: TicketFile, chunks: list[Chunk]) -> None:
-    """The chunks must tile the file, and each must begin behind a line end."""
+    """Raises ValueError unless the chunks cover the file exactly, and each begins after a line
+    end."""
     edge = len(source.header)
     for chunk in chunks:
         before = b"".join(source.blocks(chunk.start - 1, chunk.start, 1))

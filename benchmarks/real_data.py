@@ -1,6 +1,6 @@
-"""`make real-data`: a CSV file through the whole local stack, compared with the table item by item.
+"""`make real-data`: loads a CSV file on the local stack, and compares each item with its row.
 
-What the table should hold is read from the file by the csv module, with nothing of ``ingestion``.
+The csv module reads the expected items from the file, without any code of ``ingestion``.
 """
 
 import argparse
@@ -25,13 +25,14 @@ Item = dict[str, dict[str, str]]
 class Expected(NamedTuple):
     rows: int
     quoted: int
-    """Fields that need quotes in CSV, because of a comma, a quote or a newline."""
+    """The number of fields that CSV must quote, because they contain a comma, a quote or a line
+    end."""
     items: dict[Key, Item]
-    """Of equal keys the last row."""
+    """The items by key. If several rows have the same key, the item of the last one."""
 
 
 def read_expected(path: Path) -> Expected:
-    """The items that the file's rows stand for, in DynamoDB's wire form."""
+    """Reads the items that the table must contain after the load, in DynamoDB's wire format."""
     rows = quoted = 0
     items: dict[Key, Item] = {}
     with path.open(encoding="utf-8", newline="") as file:
@@ -50,7 +51,7 @@ def scan(stack: Stack) -> Iterator[Item]:
 
 
 def differences(expected: dict[Key, Item], found: Iterator[Item]) -> Iterator[str]:
-    """A sentence for each item that is missing, not expected, or not equal."""
+    """Describes each item that is missing, not expected, or not equal."""
     seen: set[Key] = set()
     for item in found:
         key = item["ticket_id"]["S"], item["product"]["S"]
@@ -64,7 +65,7 @@ def differences(expected: dict[Key, Item], found: Iterator[Item]) -> Iterator[st
 
 
 def load_and_compare(path: Path, seconds: float) -> list[str]:
-    """Load the file, print what came of it, and return what is wrong."""
+    """Loads the file, prints the result of the load, and returns the differences."""
     expected = read_expected(path)
     print(f"{path.name}: {expected.rows:,} rows, {expected.quoted:,} fields in quotes")
     with local_stack() as local:

@@ -1,7 +1,7 @@
-"""`make scale`: a large file through the tasks of a load, with S3 and DynamoDB replaced by stubs.
+"""`make scale`: runs the tasks of a load on a large file, with stubs in place of S3 and DynamoDB.
 
-Each task runs in a process of its own, so that its peak memory is real. Whether every row arrived
-at the table exactly once is judged by the csv module's reading of the same file.
+Each task runs in a process of its own, so that its peak memory is its own. Python's csv module
+reads the same file, to check that every row arrived at the table exactly once.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 _UNITS = {"MB": 10**6, "GB": 10**9}
 _SMALL = 100 * 10**6
-_MOST_GROWTH = 16.0  # MiB by which a peak may differ and still be called flat
+_MOST_GROWTH = 16.0  # MiB; if the peaks differ by no more than this, memory counts as flat
 _HEADINGS = (
     f"{'file':>7}  {'task':<21} {'wall s':>7} {'CPU s':>7} {'of it stubs':>11} "
     f"{'MB/CPU s':>9} {'peak MiB':>9}"
@@ -32,7 +32,7 @@ class Failed(Exception):
 
 
 class Step(NamedTuple):
-    """What one process did; ``scale_tasks`` says what the figures are."""
+    """The figures of one process; ``scale_tasks`` describes them."""
 
     figures: dict[str, Any]
 
@@ -46,7 +46,7 @@ class Step(NamedTuple):
 
 
 class Run:
-    """One file's way through the tasks. ``deadline`` is a value of time.monotonic."""
+    """Runs the tasks on one file. ``deadline`` is a value of time.monotonic."""
 
     def __init__(self, folder: Path, size: int, deadline: float) -> None:
         self._folder = folder
@@ -54,7 +54,8 @@ class Run:
         self._deadline = deadline
 
     def task(self, name: str, label: str, size: int = 0) -> Step:
-        """Run a task and print its line; ``size`` is how many bytes it reads of the file."""
+        """Runs a task and prints its line. ``size`` is the number of the file's bytes that it
+        reads."""
         left = self._deadline - time.monotonic()
         command = [sys.executable, "-m", "benchmarks.scale_tasks"]
         command += [name, str(self._size), str(self._folder)]
@@ -76,12 +77,12 @@ class Run:
         return step
 
     def copy(self, folder: Path) -> "Run":
-        """The same run as it stands, for a trial that leaves nothing behind in this one."""
+        """Copies the run in its current state, for a trial that does not change this one."""
         shutil.copytree(self._folder, folder)
         return Run(folder, self._size, self._deadline)
 
     def plan(self) -> Step:
-        """Validate and split."""
+        """Runs Validate File and Split File. Raises Failed if the file is not accepted."""
         accepted = self.task("validate", "Validate File")
         if accepted.answer["verdict"] != "accepted":
             raise Failed(f"The file was not accepted: {accepted.answer['summary']}")
@@ -89,7 +90,7 @@ class Run:
 
 
 def measure(folder: Path, size: int, large: int, deadline: float) -> None:
-    """Run everything and print the table. Raises Failed."""
+    """Runs everything and prints the table. Raises Failed."""
     print(_HEADINGS)
     peaks, imports = [], 0.0
     for one in sorted({_SMALL, size, large} - {0}):

@@ -1,9 +1,9 @@
-"""One task of a load in a process of its own, so that its peak memory is its own.
+"""Runs one task of a load in a process of its own, so that its peak memory is its own.
 
 ``scale.py`` starts it. The last line of the output is a JSON object: ``wall`` and ``cpu`` (seconds
-of the task, all threads), ``stubs`` (those of the CPU seconds that the stand-ins for S3 and
-DynamoDB took), ``imports`` and ``peak`` (the process's peak memory in MiB before the task and
-after it), ``answer`` (what the task answered).
+of the task, all threads), ``stubs`` (the part of ``cpu`` that the stand-ins for S3 and DynamoDB
+took), ``imports`` and ``peak`` (the process's peak memory in MiB before and after the task),
+``answer`` (the task's answer).
 """
 
 import csv
@@ -33,7 +33,7 @@ from ingestion.tasks.target_table import TargetTable
 from ingestion.tasks.validate_file import Validator
 from ingestion.tasks.write_chunk import ChunkWriter
 
-# As template.yaml has them.
+# The defaults in template.yaml.
 CHUNK_SIZE = 16 * 1024 * 1024
 BATCHES_IN_FLIGHT = 16
 LIMITS = QualityLimits(max_refused_percent=5, max_superseded_percent=50)
@@ -43,7 +43,8 @@ _WORK = "work"
 
 
 class Tasks:
-    """The tasks, on stubs that share ``folder``. ``state`` is what the state machine carries."""
+    """Runs the tasks on stubs that share ``folder``. A file in it keeps the execution's data
+    between tasks, as the state machine does."""
 
     def __init__(self, folder: Path, size: int) -> None:
         self.source = TicketFile(size)
@@ -101,7 +102,7 @@ class Tasks:
         return reconciler.reconcile(self._state["load_id"], self._file(), self._plan()).to_json()
 
     def expect(self) -> Any:
-        """What the csv module finds in the whole file, without the product's code."""
+        """Reads the whole file with the csv module, to find what the load must write."""
         fingerprint, refused = Fingerprint(), 0
         blocks = self.source.blocks(0, self.source.size, S3Stub.BLOCK_SIZE)
         text = io.TextIOWrapper(file_object(blocks), encoding="utf-8", newline="")
@@ -162,7 +163,7 @@ class Tasks:
 
 
 def peak_memory() -> float:
-    """Of this process until now, in MiB."""
+    """The peak memory of this process until now, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 

@@ -1,7 +1,7 @@
-"""Stand-ins for the clients of S3 and DynamoDB, as far as ``ingestion`` uses them.
+"""Stand-ins for the clients of S3 and DynamoDB, with only the operations that ``ingestion`` uses.
 
-They keep their data in a folder, so that the tasks, each a process of its own, see each other's.
-``cpu_seconds`` is the time that they took themselves: a benchmark takes it off.
+They keep their data in a folder, so that tasks in different processes share it. A Meter measures
+the CPU time of the stand-ins, which the benchmarks subtract.
 """
 
 import contextlib
@@ -38,11 +38,11 @@ class Source(Protocol):
     etag: str
 
     def blocks(self, start: int, end: int, block_size: int) -> Iterator[bytes]:
-        """The half-open byte range in blocks."""
+        """Yields the bytes from ``start`` to before ``end`` in blocks."""
 
 
 class Body:
-    """What get_object answers with: bytes that are made, or read, while they are asked for."""
+    """The body of a response of get_object. Its bytes are generated or read on demand."""
 
     def __init__(self, blocks: Callable[[int], Iterator[bytes]], meter: Meter) -> None:
         self._blocks = blocks
@@ -65,7 +65,8 @@ class Body:
 
 
 class S3Stub:
-    """One large object, ``source``; every other object is a file in ``folder``."""
+    """The S3 client. The bucket "uploads" has one large object, ``source``; objects in other
+    buckets are files in ``folder``."""
 
     BLOCK_SIZE = 1024 * 1024
 
@@ -122,7 +123,7 @@ class _Exceptions:
 
 
 class DynamoDBStub:
-    """The ledger table, and what the table of tickets is like."""
+    """The DynamoDB client: stores the ledger table, and describes the table of tickets."""
 
     exceptions = _Exceptions()
 
@@ -133,7 +134,7 @@ class DynamoDBStub:
             self._entries = json.loads(self._path.read_text())
 
     def save(self) -> None:
-        """Keep the ledger for the next process."""
+        """Saves the ledger for the next process."""
         self._path.write_text(json.dumps(self._entries))
 
     def describe_table(self, *, TableName: str) -> dict[str, Any]:
@@ -159,7 +160,8 @@ class DynamoDBStub:
     def put_item(self, *, Item: dict[str, Any], **arguments: Any) -> None:
         name = _name(Item)
         if "ConditionExpression" in arguments and name in self._entries:
-            # "attribute_not_exists(entry)", which is false by now, " OR (a = :b AND c <= :d)"
+            # The condition is "attribute_not_exists(entry)", which is false here, optionally
+            # followed by " OR (a = :b AND c <= :d)".
             terms = re.findall(r"(\w+) (<?=) (:\w+)", arguments["ConditionExpression"])
             values = arguments.get("ExpressionAttributeValues", {})
             held = self._entries[name]
@@ -206,8 +208,8 @@ class DynamoDBStub:
 
 
 class SenderStub:
-    """Takes BatchWriteItem's requests in the table's stead, and keeps only a fingerprint of the
-    rows. Every request is answered at once."""
+    """Stands in for the transport and the table: accepts every BatchWriteItem at once, and keeps
+    only a fingerprint of the rows."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -235,9 +237,9 @@ class SenderStub:
 
 
 class Fingerprint:
-    """Tells whether two sets of rows are the same, whatever their order: how many, and the sum of
-    their 64-bit hashes. A row that is lost, altered or there twice changes it. To compare those of
-    two processes, start both with the same PYTHONHASHSEED."""
+    """Compares sets of rows regardless of their order. It consists of the number of rows and the
+    sum of their 64-bit hashes, so a row that is lost, altered or repeated changes it. To compare
+    fingerprints of two processes, start both with the same PYTHONHASHSEED."""
 
     def __init__(self) -> None:
         self.rows = 0

@@ -1,7 +1,7 @@
-"""A ticket file of any size that is on no disk: any byte range of it is made when it is read.
+"""A ticket file of any size that is on no disk: each byte range is generated when it is read.
 
-It is one tile of 1,000 rows again and again, with the tile's number in every ticket id, so that no
-two rows of the file have equal keys. A ``Mixture`` says what else the rows have.
+It repeats one tile of 1,000 rows. Every ticket id contains the number of its tile, so no two rows
+of the file have equal keys. A ``Mixture`` sets what the rows contain.
 """
 
 import hashlib
@@ -34,14 +34,15 @@ _STORES = ["Lyon", "Zürich", "Leeds North", "Gdańsk", "Málaga", ""]
 
 
 class Mixture(NamedTuple):
-    """What the rows of a file have in them, besides plain fields."""
+    """What the rows of a file contain besides plain fields."""
 
     quoted_percent: int
-    """Share of rows with a quoted field, 0 or 5; a fifth of these fields have a newline."""
+    """The percentage of rows with a quoted field, 0 or 5. One in five of these fields contains a
+    newline."""
     inch_marks: bool
-    """Whether one row in eight has a quote within a field, where it is data."""
+    """Whether one row in eight has a quote as data within an unquoted field."""
     bad_rows: int
-    """Rows of a tile that are to be refused."""
+    """The number of rows per tile that must be refused."""
 
 
 EVERYTHING = Mixture(5, True, 1)
@@ -51,7 +52,7 @@ QUOTED_AND_INCHES = Mixture(5, True, 0)
 
 
 class TicketFile:
-    """A file of at least ``size`` bytes; ends with a whole tile."""
+    """A file of at least ``size`` bytes, which ends with a whole tile."""
 
     header = b"ticket_id,product,basket_id,timestamp,category,quantity,store\r\n"
 
@@ -64,11 +65,12 @@ class TicketFile:
         self.etag = hashlib.sha256(f"{self.size} {mixture}".encode()).hexdigest()[:32]
 
     def size_of(self, tiles: int) -> int:
-        """The header's bytes and those of so many tiles."""
+        """The size in bytes of the header and of this number of tiles."""
         return len(self.header) + tiles * self.tile_size
 
     def blocks(self, start: int, end: int, block_size: int) -> Iterator[bytes]:
-        """The half-open byte range in blocks of ``block_size``; the last may be shorter."""
+        """Yields the bytes from ``start`` to before ``end`` in blocks of ``block_size``; the last
+        one may be shorter."""
         buffer = bytearray()
         position = start
         while position < end or buffer:
@@ -80,7 +82,7 @@ class TicketFile:
             del buffer[:block_size]
 
     def _piece(self, position: int) -> bytes:
-        """From ``position`` to the end of the header or of the tile that it is in."""
+        """The bytes from ``position`` to the end of the header or of the tile that contains it."""
         if position < len(self.header):
             return self.header[position:]
         number, offset = divmod(position - len(self.header), self.tile_size)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 _PARENT = Path(__file__).resolve().parent.parent
 
-# Without an editable install the package has no deployable files beside it; those of the current
-# folder are used then, which is where `sam` looks, too.
+# A package that is not installed as editable has no deployable files beside it. The command then
+# uses those in the current folder, as `sam` does.
 ROOT = _PARENT if (_PARENT / "template.yaml").is_file() else Path()
-"""The checkout: template.yaml, samconfig.toml, functions/ and statemachine/ are in it."""
+"""The checkout, which contains template.yaml, samconfig.toml, functions/ and statemachine/."""
 
 TEMPLATE = ROOT / "template.yaml"

@@ -1,6 +1,6 @@
 """Errors and exit codes of the `tickets` command.
 
-TicketsError                 a message for the operator; the command prints it as it is
+TicketsError                 a message for the operator, which the command prints
 |-- CommandError             the command can't do what was asked; carries the exit code
 |-- EngineError              tickets.local.engine: the embedded engine did not start
 |-- PackagingError           tickets.local.packaging: the template can't be made deployable
@@ -24,7 +24,7 @@ class TicketsError(Exception):
 
 
 class CommandError(TicketsError):
-    """The command can't do what was asked; `exit_code` becomes the command's."""
+    """The command can't do what was asked, and exits with `exit_code`."""
 
     def __init__(self, message: str, exit_code: int = WRONG_USE) -> None:
         super().__init__(message)

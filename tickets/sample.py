@@ -7,8 +7,8 @@ It contains what real files contain: popular and rare products (Zipf's law), nam
 quotes, newlines and accents, times in several formats, a few bad rows, and rows that correct an
 earlier row.
 
-Of `random.Random` only `random` is used: Python guarantees its sequence for a seed, while those of
-`shuffle` and `choice` may change between versions.
+It calls only the method `random` of `random.Random`. Python guarantees the sequence of `random` for
+a seed, but the sequences of `shuffle` and `choice` may change between versions.
 """
 
 from bisect import bisect
@@ -32,7 +32,7 @@ _BUFFERED_TICKETS = 1_000
 
 @dataclass(frozen=True)
 class Sample:
-    """What `write_sample` wrote. `rows` includes the bad rows and those that repeat a key."""
+    """What `write_sample` wrote. `rows` includes the bad rows and the rows that repeat a key."""
 
     path: Path
     rows: int
@@ -70,7 +70,7 @@ _SIZES = [
 _STORES = ["Lyon", "Zürich", "København", "Málaga", "Gdańsk", "Leeds, North", "Köln", ""]
 # Each store's cash system has its own time format; all of them are valid.
 _TIME_FORMATS = ["{}T{}Z", "{}T{}+01:00", "{} {}", "{}T{}.250Z"]
-# Mostly one piece; a negative quantity is a return.
+# Most quantities are 1; a negative quantity is a return.
 _QUANTITIES = ["1"] * 12 + ["2"] * 4 + ["3", "6", "12", "-1"]
 
 # DynamoDB allows 1,024 bytes in a sort key.
@@ -119,8 +119,8 @@ def _tickets(rows: int, seed: int) -> Iterator[tuple[str, int, int, int]]:
     total_weight = weights[-1]
     stores = [_csv_field(store) for store in _STORES]
 
-    # Short samples have bad and repeated rows too, at shorter distances, but never more bad rows
-    # than the 5 % with which a load still succeeds.
+    # Short samples need bad and repeated rows too, so they have them at shorter intervals. At most
+    # one row in 25 is bad, because a load fails if more than 5% of its rows are refused.
     bad_every = max(25, min(ROWS_PER_BAD_ROW, rows // 8))
     repeat_every = max(30, min(ROWS_PER_REPEATED_ROW, rows // 3))
     next_bad, next_repeat = max(24, bad_every // 2), repeat_every

@@ -2,9 +2,10 @@
 
     python -m tools.artifact .aws-sam/build
 
-Every file in a function's folder must be a file of functions/, byte for byte, or belong to a
-distribution that functions/requirements.txt names or that one of those requires. Distributions are
-complete: SAM can't leave out the parts of Powertools that nothing imports.
+Every file in a function's folder must equal a file in functions/, byte for byte, or belong to a
+required distribution: one that functions/requirements.txt names, or that such a distribution
+requires. Distributions are complete: SAM can't leave out the parts of Powertools that nothing
+imports.
 """
 
 import csv
@@ -22,8 +23,8 @@ from tickets import TEMPLATE
 from tickets.errors import TicketsError
 from tickets.local.packaging import SHIPPED
 
-# Bytes per function. Lambda allows 262,144,000 unpacked; these limits are only a little above the
-# present sizes, so that any growth is noticed.
+# Bytes per function. Lambda allows 262,144,000 unpacked. These limits are only a little above the
+# current sizes, so that any growth is noticed.
 MAX_UNPACKED = 30_000_000
 MAX_ZIPPED = 9_000_000
 # Files that functions never need, even if a distribution contains them.
@@ -39,7 +40,7 @@ class ArtifactError(TicketsError):
 
 
 def problems(folder: Path, code: Path, architecture: str) -> list[str]:
-    """The problems of one function's folder, which was built from the source folder `code`."""
+    """Checks one function's folder, built from the source folder `code`; returns its problems."""
     wrong = []
     own = {
         path.relative_to(code).as_posix(): path
@@ -84,7 +85,7 @@ def sizes(folder: Path) -> tuple[int, int]:
 def check(build: Path, template: Path = TEMPLATE) -> str:
     """Checks every function of a build and returns a sentence about their sizes.
 
-    Raises ArtifactError.
+    Raises ArtifactError if there is a problem.
     """
     source: Any = yaml_parse(template.read_text(encoding="utf-8"))
     settings = source["Globals"]["Function"]
@@ -118,7 +119,7 @@ def check(build: Path, template: Path = TEMPLATE) -> str:
 
 
 def _distributions(folder: Path) -> dict[str, set[str]]:
-    """The files of each distribution."""
+    """The files of each distribution, from the RECORD in its dist-info folder."""
     return {
         _name(record.parent.name.split("-")[0]): {
             row[0] for row in csv.reader(io.StringIO(record.read_text(encoding="utf-8"))) if row
@@ -128,7 +129,7 @@ def _distributions(folder: Path) -> dict[str, set[str]]:
 
 
 def _needed(folder: Path, code: Path) -> set[str]:
-    """The distributions in requirements.txt and those that they require, without extras."""
+    """The distributions in requirements.txt, and all that they require except for extras."""
     requires = {
         _name(metadata.parent.name.split("-")[0]): {
             line.removeprefix("Requires-Dist: ")

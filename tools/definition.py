@@ -1,7 +1,7 @@
 """Reads the state machine's definition and substitutes its placeholders.
 
-`statemachine/ingest.asl.json` is not valid JSON before the substitution, because CloudFormation
-replaces text before it parses: numbers appear as unquoted `${MapConcurrency}`.
+`statemachine/ingest.asl.json` is not valid JSON before the substitution: it contains numbers as
+unquoted `${MapConcurrency}`. CloudFormation replaces the text before it parses the definition.
 
     python -m tools.definition      prints the definition with sample values as JSON
 """
@@ -54,7 +54,7 @@ def substitute(text: str, values: Mapping[str, object]) -> dict[str, Any]:
 
 
 def sample_value(name: str) -> object:
-    """A value of the kind that the template supplies for a placeholder of this name."""
+    """Returns a value of the kind that the template supplies for a placeholder of this name."""
     if name.endswith("Seconds"):
         return 960
     if name.endswith("Concurrency"):
@@ -69,7 +69,8 @@ def sample_value(name: str) -> object:
 
 
 def load(values: Mapping[str, object] | None = None) -> dict[str, Any]:
-    """The project's definition with these values, or with sample values for every placeholder."""
+    """Reads the project's definition with these values, or with a sample value for every
+    placeholder."""
     text = DEFINITION.read_text(encoding="utf-8")
     if values is None:
         values = {name: sample_value(name) for name in placeholders(text)}

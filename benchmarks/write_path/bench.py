@@ -1,8 +1,9 @@
-"""`make bench` and `make bench-quick`: what it costs to get rows from a CSV file into DynamoDB.
+"""`make bench` and `make bench-quick`: what it costs to write rows from a CSV file to DynamoDB.
 
-All ways to write run interleaved, round after round, against one stub of BatchWriteItem on another
-CPU; what is printed are medians. After every run the stub must have been told every row exactly
-once, as the csv module reads the file. The last line is the main figures as JSON.
+In each round, all ways to write run one after another, against one stub of BatchWriteItem on
+another CPU. The medians of the rounds are printed. After every run, the stub must have received
+every row exactly once, as the csv module reads the file. The last line has the main figures as
+JSON.
 """
 
 import argparse
@@ -26,9 +27,10 @@ from benchmarks.write_path.settings import ENVIRONMENT, parameter_default
 from benchmarks.write_path.worker import Result
 
 IN_FLIGHT = parameter_default("BatchesInFlight")
-"""Requests in flight, as the template deploys it."""
+"""Requests in flight, by default of the template."""
 TUNED_THREADS = 8
-"""Threads of the tuned boto3 client. At 5 ms it is also measured with IN_FLIGHT threads."""
+"""Threads of the tuned boto3 client. At a latency of 5 ms it is also measured with IN_FLIGHT
+threads."""
 FAULTS = Behaviour(unprocessed=0.05, throttled=0.03)
 
 
@@ -104,14 +106,14 @@ class Scope(NamedTuple):
     cases: list[Case]
     rounds: int
     seconds: float
-    """What one run of a case should take about: slow ways get fewer rows."""
+    """About how long one run of a case should take. Slow ways get fewer rows."""
     least_tiles: int
-    """But no way gets fewer, lest what comes once a file counts for much."""
+    """The fewest tiles that any way gets, so that costs per file don't distort those per row."""
     memory_sizes: list[int]
-    """Bytes written by one process by the time its peak memory is read."""
+    """The numbers of bytes written after which a process's peak memory is read."""
     fault_rows: int
     imports: int
-    """How often the import is timed; 0 for not at all."""
+    """How often the import is timed; 0 for never."""
 
 
 QUICK = Scope(QUICK_CASES, 5, 0.4, 2, [9 * 10**6, 90 * 10**6], 5_000, 0)
@@ -119,16 +121,16 @@ FULL = Scope(list(all_cases()), 5, 0.6, 4, [9 * 10**6, 90 * 10**6, 500 * 10**6],
 
 
 class Wrong(Exception):
-    """Rows were lost, doubled or altered."""
+    """Rows were lost, written twice or altered."""
 
 
 class Measured(NamedTuple):
-    """One case's medians."""
+    """The medians of one case."""
 
     rows: int
-    """Of one run."""
+    """The rows of one run."""
     cpu_us: float
-    """A row, client only."""
+    """The client's CPU time per row in microseconds."""
     rows_per_s: float
     most_in_flight: int
 
@@ -145,7 +147,7 @@ class Bench:
         self._scope = scope
 
     def measure(self) -> dict[Case, Measured]:
-        """All cases, one after another, round after round."""
+        """Measures all cases: in each round, one after another."""
         cases = self._scope.cases
         tiles = {case: self._fitting_tiles(case) for case in cases}
         runs: dict[Case, list[tuple[Result, Stats]]] = {case: [] for case in cases}
@@ -155,7 +157,8 @@ class Bench:
         return {case: _medians(runs[case], tiles[case] * TILE_ROWS) for case in cases}
 
     def _fitting_tiles(self, case: Case) -> int:
-        """As many as a run may take, told from a first run, which also opens the connections."""
+        """The number of tiles for a run of about `seconds`, estimated from trial runs, which also
+        open the connections."""
         most = self._samples[case.condition.file].tiles
         tiles = 1
         while True:
@@ -175,7 +178,8 @@ class Bench:
         return result, stats
 
     def rows_lost(self) -> tuple[int, Stats]:
-        """Rows lost, doubled or altered by ours while the table takes not everything."""
+        """How many rows our writer loses, writes twice or alters while the table throttles and
+        returns unprocessed items."""
         sample = self._samples[QUOTED]
         tiles = min(sample.tiles, self._scope.fault_rows // TILE_ROWS)
         self._stub.reset(FAULTS)
@@ -185,7 +189,7 @@ class Bench:
 
 
 def not_exactly_once(expected: Expected, stats: Stats) -> str | None:
-    """What is wrong with what the stub was told, if anything is."""
+    """Describes how the rows that the stub received differ from the file; None if they don't."""
     if (stats.items, stats.distinct, stats.hash) == (expected.rows, expected.rows, expected.hash):
         return None
     return (
@@ -195,7 +199,7 @@ def not_exactly_once(expected: Expected, stats: Stats) -> str | None:
 
 
 def wrong_rows(expected: Expected, stats: Stats) -> int:
-    """How many rows are lost or doubled; at least 1 if any item is not as it should be."""
+    """How many rows were lost or written twice; at least 1 if any item differs from its row."""
     doubled = stats.items - stats.distinct
     lost = max(0, expected.rows - stats.distinct)
     return max(lost + doubled, int(not_exactly_once(expected, stats) is not None))
@@ -260,7 +264,7 @@ def main_figures(
 
 
 def run(scope: Scope, stub: Stub, folder: Path) -> dict[str, float]:
-    """Measure and print everything; returns the main figures."""
+    """Measures and prints everything; returns the main figures."""
     chunk_size = parameter_default("ChunkSizeBytes")
     samples = {
         file: Sample(folder / f"{number}.csv", file, chunk_size)
@@ -305,7 +309,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="only what the last line needs")
     options = parser.parse_args(arguments)
     began = time.monotonic()
-    # Client and stub have a CPU each, so that neither is measured while the other displaces it.
+    # Client and stub each have a CPU of their own, so that neither slows the other down.
     cpus = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, cpus[:1])
     os.environ.update(ENVIRONMENT)

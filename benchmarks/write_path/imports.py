@@ -1,4 +1,4 @@
-"""How long a fresh process takes to import write_chunk's handler, and boto3 alone.
+"""Measures how long a new process takes to import write_chunk's handler, and boto3 alone.
 
 python -m benchmarks.write_path.imports MODULE
 """
@@ -15,7 +15,8 @@ MODULES = ("handlers.write_chunk", "boto3")
 
 
 def measure(rounds: int) -> dict[str, float]:
-    """Wall milliseconds, medians of interleaved rounds, byte code compiled before, by module."""
+    """The wall time of the import in milliseconds by module, as the median of the rounds. An
+    additional first round, which compiles the byte code, does not count."""
     runs: dict[str, list[float]] = {module: [] for module in MODULES}
     for _ in range(rounds + 1):
         for module in MODULES:

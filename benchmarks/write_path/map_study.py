@@ -1,9 +1,9 @@
-"""A load's Map on the embedded engine: what 10, 100 and 1,000 chunks do to it.
+"""Measures a load's Map on the embedded engine with different numbers of chunks.
 
-The chunks are small, one row each, because what is measured is what comes with a chunk and not its
-rows: a column that is not stored makes every row as long as the smallest chunk. The file is
-uploaded compressed, so that the chunks are ranges of what it was unpacked into: of an object with
-versions the engine sends everything whenever a range is asked for.
+Each chunk has one row, because the study measures the overhead per chunk and not the writing of
+rows. A column that is not stored makes every row as long as the smallest chunk. The file is
+uploaded compressed, so that the chunks are byte ranges of the unpacked object in the work bucket:
+when a byte range of an object with versions is read, the engine sends the whole object.
 """
 
 import csv
@@ -25,17 +25,18 @@ SMALLEST_CHUNK = 65_536  # ChunkSizeBytes, in template.yaml
 class MapRun(NamedTuple):
     chunks: int
     events: int
-    """In the history of the load's own execution."""
+    """The events in the history of the load's own execution, without those of its children."""
     map_seconds: float
-    """From entering Write Chunks to leaving it."""
+    """The time from entering Write Chunks to leaving it."""
     load_seconds: float
-    """From the upload to the end."""
+    """The time from the upload to the end of the execution."""
 
 
 def measure(folder: Path, counts: list[int], concurrency: int, seconds: float) -> list[MapRun]:
-    """Loads files of so many chunks, one after another, each in at most so many seconds.
+    """Loads one file for each number of chunks in `counts`, one after another.
 
-    Raises RuntimeError for a load that does not succeed with as many chunks and rows.
+    seconds: the longest that one load may take.
+    Raises RuntimeError for a load that does not succeed with that number of chunks and rows.
     """
     parameters = {"ChunkSizeBytes": str(SMALLEST_CHUNK), "MapConcurrency": str(concurrency)}
     with local_stack(parameters=parameters) as local:

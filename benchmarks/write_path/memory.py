@@ -1,9 +1,9 @@
-"""The peak memory of one process that writes a large file as consecutive chunks.
+"""Measures the peak memory of one process that writes a large file as consecutive chunks.
 
-python -m benchmarks.write_path.memory ENDPOINT IN_FLIGHT CHUNK_SIZE SIZE...
+    python -m benchmarks.write_path.memory ENDPOINT IN_FLIGHT CHUNK_SIZE SIZE...
 
-The file is on no disk and never whole in memory. Prints the peaks in MiB, as JSON, that the process
-had reached when so many bytes of the file were written.
+The file is on no disk and never whole in memory. For each SIZE in bytes, the module prints the peak
+memory in MiB that the process had reached when SIZE bytes were written, as a JSON list.
 """
 
 import json
@@ -19,8 +19,8 @@ from benchmarks.write_path.worker import peak_memory
 
 
 def measure(stub: Stub, sizes: list[int], chunk_size: int, in_flight: int) -> list[float]:
-    """The peaks in MiB, one for each size. Raises RuntimeError unless the stub has been told every
-    row exactly once."""
+    """Returns the peak memory in MiB for each size. Raises RuntimeError unless the stub received
+    every row exactly once."""
     stub.reset(Behaviour())
     peaks = run_module("memory", stub.endpoint(False), in_flight, chunk_size, *sizes)
     stats = stub.stats()

@@ -1,7 +1,7 @@
-"""A model of what a load costs on AWS, by chunk size.
+"""Calculates what a load costs on AWS, by chunk size.
 
 The writer's speed and the import time are measured. State transitions are counted in the
-definition, memory sizes are read from the template. ASSUMPTIONS states the rest.
+definition, and memory sizes are read from the template. ASSUMPTIONS states the rest.
 """
 
 from collections import deque
@@ -22,21 +22,22 @@ S3_GET = 0.4e-6
 SQS_REQUEST = 0.4e-6
 EVENT = 1e-6  # to EventBridge
 
-VCPU_MB = 1769  # of memory, with which a function has one whole vCPU: "Lambda quotas"
+VCPU_MB = 1769  # MB of memory with which a function has one full vCPU: "Lambda quotas"
 CHUNK_SIZES = [2**20, 4 * 2**20, 16 * 2**20, 64 * 2**20]
 
 CALL_SECONDS = 0.15
-"""What an invocation of write_chunk takes besides writing: the ledger, and S3's first byte."""
+"""The time that an invocation of write_chunk takes besides writing: for the ledger, and until S3's
+first byte."""
 OTHER_CALL_SECONDS = 0.3
 COLD_START_SECONDS = 0.2
-"""Of Lambda's own, besides importing."""
+"""Lambda's part of a cold start, without importing."""
 SPLIT_MB_PER_SECOND = 75.0
 OTHER_FUNCTIONS = ("StartExecution", "ValidateFile", "TakeTurn", "SettleEqualKeys", "Reconcile")
 
-# A chunk takes and gives back a lease and writes its entry; it looks for its entry and the claim.
+# A chunk takes its lease, writes its entry and deletes its lease. It reads its entry and the claim.
 LEDGER_WRITES_PER_CHUNK, LEDGER_READS_PER_CHUNK = 3, 3
 LEDGER_WRITES_PER_LOAD, LEDGER_READS_PER_LOAD = 10, 10
-# A load's plan, report and Map results; the same read, the head of the file, and its ranges.
+# PUTs: a load's plan, report and Map results. GETs: these, the file's head and its byte ranges.
 PUTS_PER_LOAD, GETS_PER_LOAD = 8, 15
 SQS_REQUESTS_PER_LOAD = 3
 
@@ -53,20 +54,21 @@ Not included: storage, logs, traces, alarms, failed attempts."""
 
 class Measured(NamedTuple):
     rows_per_s: float
-    """Of one writer on a whole vCPU."""
+    """The speed of one writer on a full vCPU."""
     import_seconds: float
     bytes_per_row: float
 
 
 class Pace(NamedTuple):
-    """How fast a load runs: ``writers`` share a table that accepts ``table_rows_per_s``."""
+    """How fast a load runs: ``writers`` write at once to a table that accepts
+    ``table_rows_per_s``."""
 
     writers: int
     table_rows_per_s: float
 
 
 class Cost(NamedTuple):
-    """Dollars of one load."""
+    """The cost of one load in dollars."""
 
     chunks: int
     transitions: int
@@ -74,11 +76,11 @@ class Cost(NamedTuple):
     step_functions: float
     functions: float
     requests: float
-    """S3, SQS, EventBridge and the ledger."""
+    """Requests to S3, SQS, EventBridge and the ledger."""
 
     @property
     def overhead(self) -> float:
-        """Everything but the table's own price."""
+        """The cost of everything except the writes to the table."""
         return self.step_functions + self.functions + self.requests
 
     @property
@@ -123,10 +125,11 @@ def _gb(function: str) -> float:
 
 
 def transitions() -> tuple[int, int]:
-    """State transitions of a load of several chunks without a retry: (per load, per chunk).
+    """Counts the state transitions of a load of several chunks without a retry: (per load, per
+    chunk).
 
-    Each state that is entered is one. Starting a chunk's child execution is one more ("Transitions
-    in Distributed Map state", Step Functions Developer Guide).
+    Entering a state is one transition. Starting the child execution of a chunk is one more
+    ("Transitions in Distributed Map state", Step Functions Developer Guide).
     """
     definition = load()
     states = definition["States"]
@@ -139,7 +142,8 @@ def transitions() -> tuple[int, int]:
 
 
 def _path(states: dict[str, Any], start: str, end: str) -> list[str]:
-    """The shortest way from one state to another, both ends in it, without any Catch."""
+    """The states on the shortest path from one state to another, including both, without any
+    Catch."""
     ways = deque([[start]])
     while ways:
         way = ways.popleft()
@@ -155,7 +159,7 @@ def _next(state: dict[str, Any]) -> Iterator[str]:
 
 
 def print_model(measured: Measured, rows: int = 1_000_000) -> None:
-    """A table for each pace."""
+    """Prints a table for each pace."""
     concurrency = parameter_default("MapConcurrency")
     print(
         f"Dollars for {rows:,} rows of {measured.bytes_per_row:.0f} bytes, {WHERE}.\n"

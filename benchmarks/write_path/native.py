@@ -1,4 +1,4 @@
-"""The two C programs, which the Makefile builds: the stub of BatchWriteItem, and the floor."""
+"""Runs the two C programs that the Makefile builds: the stub of BatchWriteItem, and the floor."""
 
 import contextlib
 import http.client
@@ -17,7 +17,7 @@ KEY = BUILD / "key.pem"
 
 
 class Behaviour(NamedTuple):
-    """How the stub answers; stub.c says what the fields are."""
+    """How the stub answers; stub.c describes the fields."""
 
     latency_ms: float = 0
     unprocessed: float = 0
@@ -27,7 +27,7 @@ class Behaviour(NamedTuple):
 
 
 class Stats(NamedTuple):
-    """What has come since the last reset."""
+    """What the stub has received since the last reset."""
 
     requests: int
     items: int
@@ -38,7 +38,7 @@ class Stats(NamedTuple):
     refused: int
     most_in_flight: int
     seconds: float
-    """From the first accepted items to the last ones."""
+    """The time from the first accepted items to the last ones."""
 
 
 class Stub:
@@ -52,7 +52,7 @@ class Stub:
         return f"{'https' if tls else 'http'}://127.0.0.1:{self.ports[tls]}"
 
     def reset(self, behaviour: Behaviour) -> None:
-        """Forget all items and behave so from now on."""
+        """Makes the stub forget all items and answer with this behaviour."""
         query = "&".join(f"{name}={value}" for name, value in behaviour._asdict().items())
         self._ask("POST", f"/reset?{query}")
 
@@ -67,7 +67,7 @@ class Stub:
 
 @contextlib.contextmanager
 def running_stub(cpu: int | None = None) -> Iterator[Stub]:
-    """Start a stub, on one CPU if it is given, and end it when the block is left."""
+    """Runs a stub within the block, on a certain CPU if one is given."""
     process = subprocess.Popen(
         [STUB, CERTIFICATE, KEY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -79,11 +79,12 @@ def running_stub(cpu: int | None = None) -> Iterator[Stub]:
         try:
             yield Stub(*map(int, process.stdout.readline().split()))
         finally:
-            process.stdin.close()  # upon which it ends
+            process.stdin.close()  # the stub ends when its input does
 
 
 def run_floor(path: Path, size: int, port: int, tls: bool, in_flight: int) -> dict[str, float]:
-    """``{"rows", "cpu", "wall"}`` of the C program that writes the file's first bytes."""
+    """Runs the C program that writes the first ``size`` bytes of the file; returns ``{"rows",
+    "cpu", "wall"}``."""
     command = [str(FLOOR), str(path), str(size), str(port), str(in_flight)]
     command += ["tls"] if tls else []
     done = subprocess.run(command, capture_output=True, text=True, check=True)

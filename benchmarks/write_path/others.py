@@ -1,7 +1,8 @@
-"""The usual ways to write a CSV file into DynamoDB, each as its documentation has it.
+"""The usual ways to write a CSV file to DynamoDB, each as its documentation shows it.
 
-Runs in an environment of its own, .venv/bench: `python -m benchmarks.write_path.others WAY`.
-Retries for what the table did not take are in all of them.
+    python -m benchmarks.write_path.others WAY      in an environment of its own, .venv/bench
+
+All of them retry unprocessed items.
 """
 
 import csv
@@ -28,7 +29,7 @@ _BATCH_ITEMS = 25
 
 
 def batch_writer(job: Job) -> Callable[[], None]:
-    """csv.DictReader and boto3's batch_writer: what most people write first."""
+    """csv.DictReader and boto3's batch_writer, which most people use first."""
     table = _resource(job.endpoint).Table(_TABLE)
     data = _read(job)
 
@@ -41,7 +42,7 @@ def batch_writer(job: Job) -> Callable[[], None]:
 
 
 def put_csv(job: Job) -> Callable[[], None]:
-    """awswrangler's put_csv, with empty fields kept as empty strings, as all the others do."""
+    """awswrangler's put_csv. It keeps empty fields as empty strings, as the other ways do."""
     import awswrangler
 
     awswrangler.config.dynamodb_endpoint_url = job.endpoint
@@ -124,5 +125,5 @@ WAYS: dict[str, Way] = {"batch_writer": batch_writer, "put_csv": put_csv, "tuned
 
 if __name__ == "__main__":
     if sys.argv[1] == "put_csv":
-        import awswrangler  # noqa: F401 - takes seconds, and is not to be measured
+        import awswrangler  # noqa: F401 - takes seconds, which must not be measured
     serve(WAYS[sys.argv[1]])

@@ -1,7 +1,8 @@
-"""Write Chunk as it ships: the classes of functions/ingestion; only S3 and the ledger are replaced.
+"""Write Chunk as it is deployed, with the classes of functions/ingestion. Only S3 and the ledger
+are replaced.
 
-The table is the stub in C, which the writer finds by AWS_ENDPOINT_URL_DYNAMODB, as it would any
-other endpoint. S3 and the ledger answer from this process's memory.
+The table is the stub in C. The writer finds its endpoint in AWS_ENDPOINT_URL_DYNAMODB. S3 and the
+ledger are stubs in this process.
 """
 
 import os
@@ -34,7 +35,7 @@ DIGEST_KEY = "0123456789abcdef" * 2
 
 
 class FileInMemory:
-    """A file that is there whole, for S3Stub."""
+    """A file that is completely in memory, as the source of an S3Stub."""
 
     etag = "0" * 32
 
@@ -48,7 +49,7 @@ class FileInMemory:
 
 
 class Load:
-    """A file that has been validated, and the writer that writes chunks of it."""
+    """A validated file, and the writer that writes its chunks."""
 
     def __init__(self, folder: Path, source: Source, endpoint: str, in_flight: int) -> None:
         meter = Meter()
@@ -71,7 +72,7 @@ class Load:
         return self._file.data_start
 
     def write(self, start: int, end: int, rows: int) -> None:
-        """Write a chunk. Raises RuntimeError if it has not so many rows, all of them written."""
+        """Writes a chunk. Raises RuntimeError unless exactly ``rows`` rows were written."""
         file = self._file
         chunk = Chunk(self._index, file.bucket, file.key, file.version_id, start, end)
         self._index += 1
@@ -84,7 +85,7 @@ class Load:
 def chunk_writer(
     s3: Any, chunks: Chunks, turns: Turns, endpoint: str, in_flight: int
 ) -> ChunkWriter:
-    """As handlers/write_chunk.py makes it."""
+    """Makes a ChunkWriter as handlers/write_chunk.py does."""
     client, transport = _client(endpoint)
     return ChunkWriter(
         s3,

@@ -1,4 +1,4 @@
-"""The worker processes, one for each way to write, and the floor, which is started for each run."""
+"""Runs a worker process for each way to write, and starts the floor for each of its runs."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ OTHERS_PYTHON = BUILD.parents[1] / ".venv" / "bench" / "bin" / "python"
 
 
 class Processes:
-    """Workers are started when they are first needed and end when the block is left."""
+    """Starts each worker when it is first needed, and ends all at the end of the block."""
 
     def __init__(self, stub: Stub) -> None:
         self._stub = stub
@@ -26,10 +26,10 @@ class Processes:
         for worker in self._workers.values():
             with worker:
                 assert worker.stdin
-                worker.stdin.close()  # upon which it ends
+                worker.stdin.close()  # the worker ends when its input does
 
     def run(self, way: str, sample: Sample, tiles: int, tls: bool, in_flight: int) -> Result:
-        """Write the sample's first tiles. Raises RuntimeError if the worker fails."""
+        """Writes the sample's first tiles. Raises RuntimeError if the worker fails."""
         expected = sample.expected(tiles)
         if way == "floor":
             port = self._stub.ports[tls]
@@ -67,7 +67,7 @@ class Processes:
 
 
 def run_module(module: str, *arguments: object) -> Any:
-    """What a module of this package prints as JSON in a process of its own."""
+    """Runs a module of this package in a process of its own; returns the JSON that it prints."""
     command = [sys.executable, "-m", f"benchmarks.write_path.{module}", *map(str, arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)

@@ -1,6 +1,6 @@
-"""The files that are written, and what the stub must have been told once all their rows came.
+"""The files that the benchmarks write, and what the stub must have received after that.
 
-What is expected is read from the file by Python's csv module, with nothing of ``ingestion``.
+Python's csv module reads the expected rows from the file, without any code of ``ingestion``.
 """
 
 import csv
@@ -19,20 +19,21 @@ _MASK = 2**64 - 1
 
 
 class Expected(NamedTuple):
-    """What GET /stats of stub.c says after some rows have come exactly once."""
+    """What GET /stats of stub.c must return after it has received rows exactly once."""
 
     rows: int
     hash: int
-    """As ``item_hash``, summed over all items, modulo 2^64."""
+    """The sum of ``item_hash`` over all items, modulo 2^64."""
 
 
 class Sample:
-    """A file on disk, at most as large as one chunk. Any number of its tiles of 1,000 rows may be
-    written: the first ``sizes[tiles]`` bytes hold them."""
+    """A file on disk, at most as large as one chunk. A benchmark may write any number of its tiles
+    of 1,000 rows: the first ``size(tiles)`` bytes contain them."""
 
     def __init__(self, path: Path, mixture: Mixture, size: int) -> None:
         self.path = path
-        # A file ends with the tile that reaches the size; a chunk must not be larger than it.
+        # A TicketFile ends with the tile that reaches the size. A chunk must not be larger than the
+        # size, so the last tile is left out.
         made = TicketFile(size, mixture)
         self.tiles = made.tiles - 1
         self._made = made
@@ -51,7 +52,7 @@ class Sample:
 
 
 def _expected(path: Path, tiles: int) -> Iterator[Expected]:
-    """For 0, 1, 2, ... tiles."""
+    """Yields what is expected after 0, 1, 2, ... tiles."""
     total = 0
     with io.TextIOWrapper(path.open("rb"), encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file)
@@ -65,11 +66,11 @@ def _expected(path: Path, tiles: int) -> Iterator[Expected]:
 
 
 def item_hash(row: dict[str, str]) -> int:
-    """The hash of the item that a row stands for, as stub.c takes it."""
+    """The hash of a row's item, as stub.c computes it."""
     return _mixed(sum(_attribute_hash(name, row[name]) for name in COLUMNS) & _MASK)
 
 
-@lru_cache(maxsize=4096)  # most values come again and again
+@lru_cache(maxsize=4096)  # most values are repeated many times
 def _attribute_hash(name: str, value: str) -> int:
     value_crc = zlib.crc32(value.encode(), _KINDS[name][0])
     return _mixed(zlib.crc32(name.encode()) << 32 | value_crc)

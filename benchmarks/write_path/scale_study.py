@@ -1,6 +1,6 @@
-"""`make scale-study`: how a load behaves with a table that is too slow, and with many chunks.
+"""`make scale-study`: how a load behaves if its table is too slow, and if it has many chunks.
 
-What is too large to be measured here is calculated from the measurements and from AWS's limits.
+Loads that are too large to measure here are calculated from the measurements and AWS's limits.
 """
 
 import argparse
@@ -17,12 +17,13 @@ from benchmarks.write_path.settings import ENVIRONMENT, parameter_default
 from ingestion.csv_files.gzip_stream import MAX_FILE_BYTES
 
 CAPACITIES = {1_000: 20, 4_000: 15, 40_000: 8}
-"""Writes a second that a table takes (one partition; a new on-demand table; the default quota of a
-table), and for how many seconds it is written."""
+"""By the writes per second that a table accepts, for how many seconds it is written to. The
+capacities are those of one partition, of a new on-demand table, and of the default quota of a
+table."""
 IN_FLIGHT = (8, 16, 32)
-"""Tried on the fastest table, besides the default."""
+"""Numbers of requests in flight that are measured with the fastest table, besides the default."""
 CHUNKS = [10, 100, 1_000]
-ENGINE_CONCURRENCY = 2  # every running chunk is a process here
+ENGINE_CONCURRENCY = 2  # every running chunk is a process on this machine
 
 # "Step Functions service quotas" and "Lambda quotas", Developer Guides.
 MOST_HISTORY_EVENTS = 25_000
@@ -96,7 +97,7 @@ def print_reckoning() -> None:
             raise ValueError(f"A file of {size / 1e9:.0f} GB would be refused.")
         chunks = -(-int(size) // default)
         per_chunk = rows / chunks
-        # Its share of the table while as many others are written.
+        # The chunks that are written at the same time share the table's capacity.
         seconds = per_chunk * min(chunks, concurrency) / 40_000
         rounds = -(-int(seconds) // LAMBDA_SECONDS) if seconds > LAMBDA_SECONDS else 1
         calls = f", {rounds} calls" if rounds > 1 else ""

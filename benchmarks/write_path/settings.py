@@ -1,4 +1,4 @@
-"""What the measured processes are told, and what the template says."""
+"""The environment of the measured processes, and numbers from the template."""
 
 import re
 
@@ -12,11 +12,11 @@ ENVIRONMENT = {
     "AWS_CA_BUNDLE": str(CERTIFICATE),
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-"""Credentials that only the stub takes, and its certificate."""
+"""Credentials that only the stub accepts, and its certificate."""
 
 
 def parameter_default(name: str) -> int:
-    """The default of one of the template's numbers."""
+    """The default of a numeric parameter of the template."""
     text = TEMPLATE.read_text(encoding="utf-8")
     found = re.search(rf"^  {name}:\n    Type: Number\n    Default: ([0-9]+)$", text, re.MULTILINE)
     if found is None:
@@ -25,11 +25,11 @@ def parameter_default(name: str) -> int:
 
 
 def function_memory(name: str) -> int:
-    """MB of memory that the template gives a function."""
+    """The memory in MB that the template gives a function."""
     text = TEMPLATE.read_text(encoding="utf-8")
     function = re.search(rf"^  {name}:\n((?:    .*\n|\n)+)", text, re.MULTILINE)
     pattern = re.compile(r"^ +MemorySize: ([0-9]+)", re.MULTILINE)
-    # Those without their own have what Globals says.
+    # A function without a MemorySize of its own has the one in Globals.
     found = pattern.search(function[1]) or pattern.search(text) if function else None
     if found is None:
         raise ValueError(f"The template has no MemorySize for {name}.")

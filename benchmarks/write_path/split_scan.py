@@ -1,8 +1,9 @@
-"""How fast Split File cuts a stream that it has to read whole, in GB (10^9 bytes) per CPU second.
+"""Measures how fast Split File divides a stream that it has to read completely, in GB (10^9 bytes)
+per CPU second.
 
-python -m benchmarks.write_path.split_scan
+    python -m benchmarks.write_path.split_scan
 
-That is how it cuts gzip files. The blocks are in memory: reading from S3 is not measured.
+That is how it divides gzip files. The blocks are in memory, so reading from S3 is not measured.
 """
 
 import json
@@ -22,11 +23,11 @@ MIXTURES = {
 _FILE_SIZE = 32 * 1024 * 1024
 _CHUNK_SIZE = 16 * 1024 * 1024
 _SECONDS = 0.5
-"""CPU time of one measurement, which ends with the file in hand."""
+"""The CPU time of one measurement, at least. It ends after a whole file."""
 
 
 def measure() -> dict[str, float]:
-    """By the names of MIXTURES."""
+    """The speed for each mixture, by the names in MIXTURES."""
     return dict(run_module("split_scan"))
 
 

@@ -1,9 +1,10 @@
-"""The writer's own retries and limit of requests in flight, against a table that is too slow.
+"""Measures how the writer's retries and its limit of requests in flight work with a table that is
+too slow.
 
-python -m benchmarks.write_path.throttling ENDPOINT IN_FLIGHT FIRST_TILE LAST_TILE
+    python -m benchmarks.write_path.throttling ENDPOINT IN_FLIGHT FIRST_TILE LAST_TILE
 
-is one writer: it writes the tiles of one file from the first to before the last. It says so when
-it is ready, and begins when its standard input ends, so that several begin together.
+runs one writer, which writes the tiles of one file from FIRST_TILE to before LAST_TILE. It prints
+"ready" and begins when its standard input ends, so that several writers begin together.
 """
 
 import subprocess
@@ -17,39 +18,40 @@ from benchmarks.write_path.native import Behaviour, Stub
 from benchmarks.write_path.ours import Load
 
 LATENCY_MS = 5
-_MOST_TILES = 100_000  # more than any writer writes; the file is made where it is read
+_MOST_TILES = 100_000  # more than any writer writes; only the parts that are read are generated
 
 
 class Throttled(NamedTuple):
-    """How some writers fared together on one table."""
+    """The result of several writers on one table."""
 
     capacity: int
-    """Writes a second that the table takes; it lets one second's worth of them go at once, once."""
+    """The writes per second that the table accepts. At the start, it accepts this number at once,
+    as a burst."""
     writers: int
     rows: int
     seconds: float
-    """From the first accepted row to the last."""
+    """The time from the first accepted row to the last."""
     requests: int
     throttled: int
-    """Requests refused whole."""
+    """The number of requests that were throttled as a whole."""
     unprocessed: int
-    """Rows given back."""
+    """The number of rows returned as unprocessed."""
 
     @property
     def rows_per_s(self) -> float:
-        """Without those that went at once at first."""
+        """The rows per second, without those of the burst at the start."""
         return (self.rows - self.capacity) / self.seconds
 
     @property
     def lost_percent(self) -> float:
-        """Share of the time for which the table could have been written at its full rate."""
+        """The percentage of the table's capacity that the writers did not use."""
         return max(0.0, 1 - self.rows_per_s / self.capacity) * 100
 
 
 def measure(stub: Stub, capacity: int, writers: int, seconds: int, in_flight: int) -> Throttled:
-    """Writers, each a process of its own, write for about so many seconds.
+    """Runs several writers for about `seconds`, each in a process of its own.
 
-    Raises RuntimeError if one fails, or unless every row has arrived exactly once.
+    Raises RuntimeError if a writer fails, or if not every row has arrived exactly once.
     """
     stub.reset(Behaviour(latency_ms=LATENCY_MS, capacity=capacity, burst=capacity))
     tiles = max(1, capacity * (seconds + 1) // TILE_ROWS // writers)

@@ -1,8 +1,8 @@
-"""The process of one way to write: it does one job after another and says what each one took.
+"""A worker process, which runs one way to write: it does one job after another and measures each.
 
-Jobs come as lines of JSON on standard input, results go as lines of JSON to standard output. What
-is measured is the way itself, from the file's bytes to the last item acknowledged: importing,
-making clients and reading the file come before the clock starts.
+It reads jobs as lines of JSON from standard input, and prints results as lines of JSON. It measures
+only the way itself, from the file's bytes in memory to the last acknowledged item: importing,
+creating clients and reading the file are not included.
 """
 
 import contextlib
@@ -18,24 +18,24 @@ from typing import NamedTuple
 class Job(NamedTuple):
     path: str
     size: int
-    """How many of the file's bytes to write."""
+    """The number of bytes to write, from the start of the file."""
     rows: int
-    """How many rows these are."""
+    """The number of rows in these bytes."""
     endpoint: str
     in_flight: int
-    """Requests under way at a time, for the ways that have more than one."""
+    """The most requests in flight, for the ways that send several at once."""
 
 
 class Result(NamedTuple):
     cpu: float
-    """Seconds of this process, user and system, all threads."""
+    """CPU seconds of this process, user and system, all threads."""
     wall: float
     peak: float
-    """Peak memory of this process until now, in MiB."""
+    """The peak memory of this process until now, in MiB."""
 
 
 Way = Callable[[Job], Callable[[], None]]
-"""Prepares a job and returns what is to be measured."""
+"""Prepares a job and returns the function to measure."""
 
 
 def cpu_seconds() -> float:
@@ -44,7 +44,7 @@ def cpu_seconds() -> float:
 
 
 def peak_memory() -> float:
-    """Of this process until now, in MiB."""
+    """The peak memory of this process until now, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
@@ -57,9 +57,9 @@ def measure(work: Callable[[], None]) -> Result:
 
 
 def serve(way: Way) -> None:
-    """Do jobs until standard input ends."""
+    """Does jobs until standard input ends."""
     answers = sys.stdout
-    with contextlib.redirect_stdout(sys.stderr):  # what libraries may print is no answer
+    with contextlib.redirect_stdout(sys.stderr):  # libraries may print, but not among the results
         for line in sys.stdin:
             work = way(Job(**json.loads(line)))
             print(json.dumps(measure(work)._asdict()), file=answers, flush=True)

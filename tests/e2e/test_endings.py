@@ -121,7 +121,7 @@ def test_a_failed_chunk_leaves_the_others_written_and_is_replayed(stack: Running
     assert len(found) >= written
     assert all(expected.items[key] == item for key, item in found.items())
 
-    # Whoever wrote a finished chunk again would bring this item back.
+    # If the replay wrote a finished chunk again, this item would be in the table again.
     key, removed = next(iter(found.items()))
     table = stack.local.stack.session.resource(
         "dynamodb", endpoint_url=stack.local.engine.endpoint_url

@@ -1,5 +1,5 @@
-"""Two versions of one key: the later one wins, whoever comes first. The tasks are called in orders
-that the state machine can bring about."""
+"""Two versions of one key: the later version wins, no matter which load starts first. The tasks are
+called only in orders that the state machine allows."""
 
 import itertools
 from typing import Any
@@ -56,8 +56,9 @@ def writing(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def claim_before(cloud: Cloud, batch: int, newer: Any) -> list[str]:
-    """The newer load claims just before so many batches have been sent; each takes as long as the
-    writer waits between two looks at its lease. The list gets its turn then."""
+    """Makes the newer load take its turn just before the given batch is sent. Its turn is appended
+    to the returned list. Each batch takes longer than LOOK_SECONDS, the time between two checks of
+    the claim."""
     turns: list[str] = []
 
     def claim(number: int) -> None:

@@ -1,7 +1,8 @@
-"""What the state machine tells whoever waits for rows: one event on each load that it ends itself.
+"""The events that the state machine sends to consumers of the rows: one event for each load that it
+ends itself.
 
-The samples in events/notifications are what a consumer builds on, so they are held against what the
-definition makes. That the events arrive is tested in tests/e2e/test_notifications.py.
+Consumers build on the samples in events/notifications, so these tests compare the samples with what
+the definition sends. tests/e2e/test_notifications.py tests that the events arrive.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Claims and leases without DynamoDB, for tests that decide who comes next.
+"""Claims and leases in memory, for tests that choose the order in which several loads act.
 
 test_claims.py runs the same cases against it and against `ingestion.ledger.claims.Claims`.
 """
@@ -13,8 +13,10 @@ Answer = TypeVar("Answer")
 
 
 class ClaimsInMemory:
-    """`before` is called before each single thing that is done to the entries, and `after` with its
-    answer. Whoever is given another one's entries shares them."""
+    """Behaves like `Claims`. Calls `before` before each operation and `after` with its answer.
+
+    entries: another instance whose claims and leases this one shares.
+    """
 
     def __init__(self, entries: "ClaimsInMemory | None" = None) -> None:
         self.newest_of: dict[str, Claim] = entries.newest_of if entries else {}

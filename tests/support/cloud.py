@@ -1,5 +1,5 @@
-"""The stack without an engine: S3, DynamoDB and Step Functions by moto, the handlers in process,
-and executions interpreted from the definition."""
+"""The stack without an engine: moto's S3, DynamoDB and Step Functions, the handlers called in this
+process, and executions interpreted from the definition."""
 
 import importlib
 import json
@@ -42,15 +42,15 @@ ACCOUNT = "123456789012"  # moto's
 UPLOADS = f"ticket-uploads-{ACCOUNT}-1a2b3c4d"
 UNVERSIONED = "tills-without-versions"
 WORK = f"ticket-work-{ACCOUNT}-1a2b3c4d"
-CHUNK_SIZE = 300  # bytes, so that a file one can read has several chunks
-MAX_REFUSED_PERCENT = 40  # so that bad rows of all kinds need few good ones beside them
+CHUNK_SIZE = 300  # bytes, so that even a short file has several chunks
+MAX_REFUSED_PERCENT = 40  # so that a file with all kinds of bad rows needs only a few good ones
 FUNCTION_SECONDS = 900.0
-# What the state machine adds to a task's input from its context, for a test that gives the rest.
+# What the state machine adds to a task's event from its context object. Tests give the rest.
 OF_THE_EXECUTION = {"execution": "by-hand", "started_at": "2025-11-24T09:00:05.118Z"}
 NOW = "2025-11-24T09:00:07.000Z"
-"""The ledger's time."""
+"""The time that the ledger records."""
 GENERATION = generation(None)
-"""Of all loads here, since moto's tables have no id."""
+"""The generation of all loads on this cloud, because moto's tables have no id."""
 
 
 def chunk_entry(index: int) -> str:
@@ -73,22 +73,22 @@ ENVIRONMENT = {
     "STACK_NAME": "tickets",
     "DYNAMODB_TABLE": "Tickets",
 }
-"""The variables that the functions read."""
+"""The environment variables that the functions read."""
 
 Deed = Callable[[], object]
 
 
 class Cloud(LoadRecords):
-    """What the stack would be on AWS, with the buckets' names as the events have them. Its own
-    clients reach moto in process, whichever way the handlers take."""
+    """Takes the place of the stack on AWS. The buckets have the names that are in `events/`. Its
+    own clients always use moto in this process, even if the handlers use a server or a wire."""
 
     uploads, unversioned, work = UPLOADS, UNVERSIONED, WORK
     wire: Wire
-    """What the handlers talk through, if the fixture has put them on it."""
+    """The proxy that the handlers' calls pass through, if the fixture uses `on_a_wire`."""
 
     def __init__(self) -> None:
         def client(service: str) -> Any:
-            # Not the endpoints of the handlers, which are in the environment.
+            # The endpoints in the environment are for the handlers only.
             config = Config(ignore_configured_endpoint_urls=True)  # type: ignore[call-arg] # not in stubs
             return _session().client(service, config=config)  # type: ignore[call-overload]
 
@@ -96,11 +96,11 @@ class Cloud(LoadRecords):
         self.stored_at = datetime(2025, 11, 24, 9)  # noqa: DTZ001 (moto has it without a zone)
         self.step_functions = client("stepfunctions")
         self.failed_calls: list[str] = []
-        """The handlers that have raised an error, once for each time."""
+        """The name of the handler for each call that raised an error."""
         self.machine: dict[str, Any] | None = None
-        """The definition of executions, if it is not the project's."""
+        """A state machine's definition to use in place of the project's."""
         self.now: Callable[[], float] = time.time
-        """The clock that leases go by."""
+        """The clock for leases."""
         for bucket in (UPLOADS, UNVERSIONED, WORK):
             self.s3.create_bucket(Bucket=bucket)
         self.s3.put_bucket_versioning(Bucket=UPLOADS, VersioningConfiguration={"Status": "Enabled"})
@@ -116,7 +116,7 @@ class Cloud(LoadRecords):
         create_table(self.dynamodb, name, *key, **options)
 
     def replace_table(self, *key: str, **options: Any) -> None:
-        """Delete the table and create it again, empty."""
+        """Deletes the table and creates it again, empty."""
         self.dynamodb.delete_table(TableName=self.table)
         self.create_table(self.table, *(key or ("ticket_id", "product")), **options)
 
@@ -127,13 +127,13 @@ class Cloud(LoadRecords):
         bucket: str = UPLOADS,
         version_id: str | None = None,
     ) -> dict[str, Any]:
-        """Upload an object, a second after the one before; the answer is the input of the execution
-        that it starts."""
+        """Uploads an object, one second after the previous one. Returns the input of the execution
+        that the upload starts."""
         answer = self.s3.put_object(Bucket=bucket, Key=key, Body=body)
         self.stored_at += timedelta(seconds=1)
         stored: Any = s3_backends[ACCOUNT]["aws"].get_object(bucket, key)
         stored.last_modified = self.stored_at
-        if version_id:  # moto invents one, and the events have theirs
+        if version_id:  # moto makes up one, but the sample events name certain ones
             stored._version_id = version_id
         return {
             "bucket": bucket,
@@ -147,13 +147,13 @@ class Cloud(LoadRecords):
     def upload(
         self, file: TicketFile, key: str | None = None, bucket: str = UPLOADS
     ) -> dict[str, Any]:
-        """As `put`, under the file's own name."""
+        """Uploads a ticket file, by default as `<its name>.csv`; see `put`."""
         return self.put(file.body, key or f"{file.name}.csv", bucket)
 
     # --- Executions
 
     def start(self, given: Mapping[str, Any], name: str = "by-hand") -> Execution:
-        """An execution that has not made a step yet."""
+        """Starts an execution, which waits at its first task."""
         return Execution(given, self.read, machine=self.machine, name=name)
 
     def run(
@@ -164,9 +164,11 @@ class Cloud(LoadRecords):
         before: Mapping[str, Deed] | None = None,
         seconds: float = FUNCTION_SECONDS,
     ) -> Execution:
-        """An execution that has ended. `before` has what happens just before a handler is first
-        called; `seconds` is what each call has of time. While a state pauses, time passes for
-        leases."""
+        """Runs an execution to its end. The clock for leases advances by its waits and pauses.
+
+        before: by handler, what to do just before it is called for the first time.
+        seconds: the time that each call has left.
+        """
         deeds = dict(before or {})
         execution = self.start(given, name)
         started, self.now = self.now(), lambda: started + execution.paused
@@ -181,18 +183,18 @@ class Cloud(LoadRecords):
         return execution
 
     def load(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """What an execution ends with, once it has come to a result."""
+        """Runs an execution, which must get to Reconcile; returns its data at the end."""
         data: dict[str, Any] = self.run(given, "by-hand").data
         assert "result" in data, data
         return data
 
     def assert_loaded(self, execution: Execution, file: TicketFile) -> dict[str, Any]:
-        """Table, totals, ledger, report and refused rows are the file's. Returns the report."""
+        """Asserts that the execution loaded exactly the file. Returns the report."""
         assert execution.ended_in == "Loaded", execution.cause
         return assert_loaded(self, execution.described, file)
 
     def executions(self) -> list[dict[str, Any]]:
-        """The executions that were started, in the order of their names: ``{name, input}``."""
+        """The executions that were started, as ``{name, input}``, sorted by name."""
         found = self.step_functions.list_executions(stateMachineArn=self.state_machine_arn)
         described = [
             self.step_functions.describe_execution(executionArn=one["executionArn"])
@@ -208,12 +210,13 @@ class Cloud(LoadRecords):
     def call(
         self, handler: str, event: Mapping[str, Any], seconds: float = FUNCTION_SECONDS
     ) -> Any:
-        """What a handler answers to an event, which may lack what the context adds."""
+        """Calls a handler. For a task of a load, adds what the context object adds if the event
+        lacks it."""
         event = {**OF_THE_EXECUTION, **event} if "load_id" in event else event
         return self.invoke(handler, event, seconds)
 
     def invoke(self, handler: str, event: Mapping[str, Any], seconds: float) -> Any:
-        """What a handler answers, as Step Functions gets it: by way of JSON."""
+        """Calls a handler as Lambda does: event and answer are converted to JSON and back."""
         module = importlib.import_module(f"handlers.{handler}")
         for turns in _turns_of(module):
             turns._now = self.now
@@ -230,14 +233,15 @@ class Cloud(LoadRecords):
         return self.call("validate_file", {"execution_arn": arn, "input": given})
 
     def plan(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Validate and split: the state ``$`` before Write Chunks, and the chunks of the plan."""
+        """Calls Validate File and Split File. Returns the data ``$`` before Write Chunks, and the
+        chunks of the plan."""
         state = self.validate(given)
         assert state["verdict"] == "accepted", state
         state["plan"] = self.call("split_file", payload_of("split_file", state))
         return state, self.chunks(state)
 
     def chunks(self, state: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The items of a plan."""
+        """The chunks of a plan."""
         plan = state["plan"]
         chunks: list[dict[str, Any]] = json.loads(self.read(plan["bucket"], plan["key"]))
         return chunks
@@ -253,7 +257,8 @@ class Cloud(LoadRecords):
         return self.call("settle_equal_keys", payload_of("settle_equal_keys", state))
 
     def reconcile(self, state: dict[str, Any]) -> Any:
-        """What Reconcile answers in the end. If it asks for that, equal keys are settled before."""
+        """Calls Reconcile. If it answers that equal keys are unsettled, settles them and calls it
+        again. Returns the last answer."""
         event = payload_of("reconcile", state)
         result = self.call("reconcile", event)
         if result["equal_keys"] == "unsettled" and self.settle(state)["state"]:
@@ -263,10 +268,10 @@ class Cloud(LoadRecords):
     def take_turn(self, state: dict[str, Any]) -> Any:
         return self.call("take_turn", payload_of("take_turn", state))["turn"]
 
-    # --- What is there
+    # --- Contents of buckets and tables
 
     def listed_rows(self, state: Mapping[str, Any], index: int = 0) -> list[RefusedRow]:
-        """The rows of a chunk that are not in the table; lines count from the chunk's start."""
+        """The refused and superseded rows of a chunk. Line numbers count from the chunk's start."""
         load_id, generation = state["load_id"], state["plan"]["generation"]
         progress = Chunks(self.dynamodb, self.ledger_table).chunk(load_id, generation, index)
         assert progress
@@ -277,7 +282,7 @@ class Cloud(LoadRecords):
         return bytes(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
 
     def items(self, table: str = "Tickets") -> list[dict[str, Any]]:
-        """All items of a table, their values plain (numbers as Decimal)."""
+        """All items of a table, as Python values (numbers as Decimal)."""
         return list(self._scan(table))
 
     def entry(self, load_id: str, entry: str = "load") -> Any:
@@ -285,7 +290,7 @@ class Cloud(LoadRecords):
         return self.ledger(load_id).get(entry)
 
     def change_entry(self, load_id: str, entry: str, **numbers: float) -> None:
-        """Spoil an entry of the ledger, as no task of ours would."""
+        """Sets numbers in an entry of the ledger, to values that no task would write."""
         for name, value in numbers.items():
             self.dynamodb.update_item(
                 TableName=self.ledger_table,
@@ -298,8 +303,11 @@ class Cloud(LoadRecords):
 
 @contextmanager
 def empty_cloud(moto_url: str, **environment: str) -> Iterator[Cloud]:
-    """A cloud without objects and items, and handlers that use it. `moto_url` is a server of moto's
-    in this process, which the batches need: they are sent by a client of their own."""
+    """Within the block, the handlers use a cloud without objects and items.
+
+    moto_url: a server of moto's in this process. Batches go to it, because the client that sends
+    them is not botocore's, and moto in process answers only botocore.
+    """
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         for name in list(os.environ):
             if name.startswith("AWS_"):
@@ -311,7 +319,7 @@ def empty_cloud(moto_url: str, **environment: str) -> Iterator[Cloud]:
             patch.setattr(handler, "dynamodb_transport", lambda _: _transport_to(moto_url))
         for module in ("loads", "chunks"):
             patch.setattr(f"ingestion.ledger.{module}.now", lambda: NOW)
-        # The key of a load's digests, which is in the plan.
+        # The key of a load's digests is random and in the plan, so it would differ in each run.
         patch.setattr("ingestion.tasks.split_file.secrets.token_hex", lambda size: "00" * size)
         patch.setattr(boto3, "DEFAULT_SESSION", _session())
         forget_clients()
@@ -330,7 +338,7 @@ def _transport_to(moto_url: str) -> Transport:
 
 @contextmanager
 def on_a_wire(cloud: Cloud, moto_url: str) -> Iterator[Wire]:
-    """Within the block, what the handlers send goes through a wire, which is `cloud.wire` too."""
+    """Within the block, the handlers' calls pass through a wire. It is yielded and `cloud.wire`."""
     with pytest.MonkeyPatch.context() as patch, Wire.before(moto_url) as wire:
         patch.setenv("AWS_ENDPOINT_URL", wire.url)
         patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", wire.url)
@@ -341,14 +349,15 @@ def on_a_wire(cloud: Cloud, moto_url: str) -> Iterator[Wire]:
 
 
 def empty_again() -> Cloud:
-    """Another cloud in place of the one that there is, with all names as before."""
+    """Replaces the current cloud with a new, empty one. All names stay the same."""
     for service in ("s3", "dynamodb", "stepfunctions"):
         get_backend(service).reset()
     return Cloud()
 
 
 def forget_clients() -> None:
-    """Handlers make their clients once per process; each test has a cloud of its own."""
+    """Makes the handlers create their clients again. They create them once per process, but each
+    test has a cloud of its own."""
     for handler in HANDLERS:
         forget_clients_of(importlib.import_module(f"handlers.{handler}"))
 
@@ -360,7 +369,7 @@ def forget_clients_of(module: Any) -> None:
 
 
 def _turns_of(module: Any) -> Iterator[Turns]:
-    """Whatever of a handler's goes by the clock of the leases."""
+    """The objects of a handler that use the clock for leases."""
     for factory in vars(module).values():
         if hasattr(factory, "cache_clear"):
             made = factory()
@@ -371,5 +380,5 @@ def _turns_of(module: Any) -> Iterator[Turns]:
 
 @cache
 def _session() -> boto3.Session:
-    """One for all tests, because it reads the services' models, which takes a second."""
+    """One session for all tests, because reading the services' models takes a second."""
     return boto3.Session("testing", "testing", region_name="us-east-1")

@@ -1,4 +1,4 @@
-"""The `tickets` command as the tests call it, in this process."""
+"""Runs the `tickets` command in the tests' own process."""
 
 import json
 from typing import Any
@@ -32,7 +32,7 @@ def tickets(*arguments: str) -> Result:
 
 
 def lines(result: Result) -> list[dict[str, Any]]:
-    """Standard output, of which every line must be JSON."""
+    """Parses standard output, in which every line must be JSON."""
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 

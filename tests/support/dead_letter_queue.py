@@ -1,4 +1,4 @@
-"""Dead letters as the state machine, EventBridge and the upload queue leave them."""
+"""Dead letters in the formats of the state machine, EventBridge and the upload queue."""
 
 import json
 from typing import Any
@@ -19,7 +19,7 @@ def send_upload(stack: Stack, body: Any) -> None:
 
 
 def graph_letter(name: str, **changes: Any) -> dict[str, Any]:
-    """What Describe Shortfall makes; `changes` make the others."""
+    """The dead letter that the state Describe Shortfall makes, with some fields changed."""
     return {
         "execution_arn": f"{EXECUTION}:{name}",
         "execution_name": name,
@@ -35,7 +35,7 @@ def graph_letter(name: str, **changes: Any) -> dict[str, Any]:
 
 
 def state_failed(name: str) -> dict[str, Any]:
-    """What Describe Failure makes."""
+    """The dead letter that the state Describe Failure makes, without `state` and `load_id`."""
     letter = graph_letter(name, error="StateFailed", cause="{...}")
     failed = {"Error": "States.Timeout", "Cause": json.dumps({"errorMessage": "It took too long."})}
     return {k: v for k, v in letter.items() if k not in ("state", "load_id")} | {
@@ -44,7 +44,7 @@ def state_failed(name: str) -> dict[str, Any]:
 
 
 def event(name: str, status: str, error: str | None = None, cause: str | None = None) -> Any:
-    """What the EventBridge rule sends."""
+    """The event that the EventBridge rule sends."""
     return {
         "source": "aws.states",
         "detail-type": "Step Functions Execution Status Change",
@@ -67,7 +67,8 @@ def notification(key: str) -> dict[str, Any]:
 
 
 def waiting(stack: Stack) -> list[int]:
-    """How many messages whoever comes next sees: failed executions, unstarted uploads, uploads."""
+    """The numbers of visible messages in the queues of failed executions, of unstarted uploads, and
+    of uploads."""
     counts = []
     for queue in ("FailedExecutionsQueueUrl", "UploadDeadLetterQueueUrl", "UploadQueueUrl"):
         answer = stack.client("sqs").get_queue_attributes(

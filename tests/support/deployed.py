@@ -1,8 +1,8 @@
 """The template as CloudFormation would deploy it: transformed by SAM, then resolved.
 
 Every Ref, Fn::GetAtt, Fn::Sub and Fn::If becomes the text that AWS would put there (an ARN, a URL,
-a name), and whatever a false condition leaves out is gone, so that a test compares plain values.
-Nothing here asks AWS or the network.
+a name), and everything with a false condition is removed, so that a test compares plain values.
+This module does not call AWS and does not use the network.
 """
 
 import copy
@@ -27,7 +27,7 @@ PSEUDO_PARAMETERS = {
     "AWS::Region": REGION,
     "AWS::Partition": "aws",
     "AWS::URLSuffix": "amazonaws.com",
-    "AWS::StackName": "Tickets-Prod",  # stacks may hold capitals, buckets may not
+    "AWS::StackName": "Tickets-Prod",  # a bucket's name can't have capitals
     "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/Tickets-Prod/0a1b2c3d-4e5f",
 }
 LEFT_OUT = object()  # AWS::NoValue
@@ -42,20 +42,20 @@ def _source() -> Template:
 
 
 def source() -> Template:
-    """template.yaml as it is written, with short forms like !Ref in their long form."""
+    """template.yaml before the SAM transform. Short forms like !Ref are in their long form."""
     return copy.deepcopy(_source())
 
 
 @cache
 def _transformed() -> Template:
     template = source()
-    # `sam package` puts S3 locations here; the transform looks into neither.
+    # `sam package` puts S3 locations here. The transform does not read the objects.
     template["Globals"]["Function"]["CodeUri"] = {"Bucket": "packages", "Key": "functions.zip"}
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::StateMachine":
             resource["Properties"]["DefinitionUri"] = {"Bucket": "packages", "Key": "ingest.json"}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_DEFAULT_REGION", REGION)  # the transform tells the partition from it
+        patch.setenv("AWS_DEFAULT_REGION", REGION)  # the transform derives the partition from it
         made: Template = transform(template, {}, SimpleNamespace(load=dict))
         return made
 
@@ -67,7 +67,8 @@ def transformed() -> Template:
 
 @dataclass(frozen=True)
 class Stack:
-    """What one choice of parameters deploys: ``resources`` and ``outputs``, resolved."""
+    """The resolved ``resources`` and ``outputs`` that the template deploys with certain
+    parameters."""
 
     resources: dict[str, dict[str, Any]]
     outputs: dict[str, dict[str, Any]]
@@ -78,7 +79,7 @@ class Stack:
         return properties
 
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Properties of every resource of the type, by logical id."""
+        """The properties of every resource of the type, by logical id."""
         return {
             name: resource.get("Properties", {})
             for name, resource in self.resources.items()
@@ -93,13 +94,17 @@ class Stack:
 
 
 def deploy(pseudo: Mapping[str, str] | None = None, **parameters: object) -> Stack:
-    """The stack with these parameters, and AWS defaults for all others."""
+    """Resolves the template with these parameters and the defaults of all others.
+
+    pseudo: values that replace those in PSEUDO_PARAMETERS.
+    """
     resolver = Resolver(transformed(), parameters, PSEUDO_PARAMETERS | dict(pseudo or {}))
     return Stack(resolver.section("Resources"), resolver.section("Outputs"), resolver)
 
 
 class Resolver:
-    """Evaluates CloudFormation's functions. Raises KeyError for whatever is not defined."""
+    """Evaluates CloudFormation's intrinsic functions. Raises KeyError for undefined names and for
+    functions that it does not support."""
 
     def __init__(
         self, template: Template, parameters: Mapping[str, object], pseudo: Mapping[str, str]
@@ -178,7 +183,7 @@ class Resolver:
         return re.sub(r"\$\{([^}!]+)\}", value, text)
 
     def reference(self, name: str) -> Any:
-        """What Ref gives for a parameter, a pseudo parameter or a resource."""
+        """The value of Ref for a parameter, a pseudo parameter or a resource."""
         if name == "AWS::NoValue":
             return LEFT_OUT
         if name in self._values:
@@ -196,7 +201,7 @@ class Resolver:
         return name
 
     def attribute(self, name: str, attribute: str) -> str:
-        """What Fn::GetAtt gives."""
+        """The value of Fn::GetAtt."""
         kind = self._present(name)["Type"]
         if attribute == "Name" and kind == "AWS::StepFunctions::StateMachine":
             return name
@@ -233,7 +238,7 @@ class Resolver:
 
 
 def statements(stack: Stack, role: str) -> Iterator[dict[str, Any]]:
-    """All statements of a role: its own, and those of the policies attached to it."""
+    """Yields all policy statements of a role: its own, and those of the policies attached to it."""
     for policy in stack.properties(role).get("Policies", []):
         yield from policy["PolicyDocument"]["Statement"]
     for policy in stack.of_type("AWS::IAM::Policy").values():
@@ -242,12 +247,12 @@ def statements(stack: Stack, role: str) -> Iterator[dict[str, Any]]:
 
 
 def as_list(value: Any) -> list[Any]:
-    """IAM and CloudFormation take one value in place of a list of one."""
+    """Puts a single value into a list: IAM and CloudFormation allow it in place of a list."""
     return value if isinstance(value, list) else [value]
 
 
 def dependencies(template: Template) -> dict[str, set[str]]:
-    """The resources that each resource of a template names: Ref, GetAtt, Sub and DependsOn."""
+    """The resources that each resource refers to with Ref, Fn::GetAtt, Fn::Sub or DependsOn."""
     names = template["Resources"].keys()
 
     def referred(value: Any) -> Iterator[str]:

@@ -1,4 +1,5 @@
-"""The commands that README.md and docs/operations.md print in their code blocks."""
+"""Finds the commands in the code blocks of README.md and docs/operations.md that name no
+language."""
 
 import re
 import textwrap
@@ -7,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/operations.md")
 PROGRAMS = re.compile(r"(make|sam|aws|tickets|export|\.venv/bin/(tickets|python))\b")
-# A code block: fenced, with a language or without; or lines indented by four or more.
+# A code block is fenced, with or without a language, or its lines are indented by four or more.
 BLOCK = re.compile(
     r"^```(?P<language>\w*)\n(?P<fenced>.*?)^```$|(?P<indented>(?:^ {4,}[^\n]*\n)+)",
     re.MULTILINE | re.DOTALL,
@@ -15,7 +16,7 @@ BLOCK = re.compile(
 
 
 def commands() -> list[str]:
-    """Every command, once, exactly as printed, without the prompt and what stands after `#`."""
+    """Every command once, exactly as printed, but without its prompt and comment."""
     found: list[str] = []
     for page in PAGES:
         for block in BLOCK.finditer((ROOT / page).read_text(encoding="utf-8")):
@@ -25,8 +26,9 @@ def commands() -> list[str]:
 
 
 def commands_of(block: str) -> list[str]:
-    """A block with a prompt holds commands after each prompt, and output; one without holds
-    commands only. A command goes on until its quotes are closed, and after a backslash."""
+    """The commands in a code block. If the block has prompts, only lines with one are commands, and
+    the other lines are output. Otherwise all lines that begin with one of PROGRAMS are commands. A
+    command continues on the next line if a single quote is open or after a backslash."""
     lines = textwrap.dedent(block).splitlines()
     prompted = any(line.startswith("$ ") for line in lines)
     found: list[str] = []

@@ -1,6 +1,9 @@
-"""Every way through the state machine's definition: each task gives each of its answers, and fails
-for good in each way. What later states do with that is interpreted, so a path that is missing on
-some way raises MissingPath."""
+"""Explores every path through the state machine's definition: each task gives each of its possible
+answers, and fails with each error after all its retries.
+
+The interpreter runs the states in between, so if a state uses a JSON path that is missing on some
+path through the definition, it raises MissingPath.
+"""
 
 import copy
 import json
@@ -16,7 +19,7 @@ ERRORS = ("Runtime.HandlerError", "States.Timeout")
 def every_way(
     answers: Answers, given: Mapping[str, Any], machine: dict[str, Any] | None = None
 ) -> list[Visit]:
-    """Each visit of a state that can happen, once. `given` is the execution's input."""
+    """Returns each distinct visit of a state that can happen. `given` is the execution's input."""
     plan = json.dumps(list(answers["item"].values())).encode()
 
     def no_plan(bucket: str, key: str) -> bytes:
@@ -41,7 +44,7 @@ def every_way(
 
 
 def _outcomes(task: Execution, answers: Answers) -> list[Any]:
-    """What may become of the task: an answer, or the name of an error."""
+    """The possible outcomes of a task: answers, and names of errors. A Wait has one: None."""
     if task.is_waiting:
         return [None]
     return [*answers.get(task.handler, {"": {}}).values(), *ERRORS]

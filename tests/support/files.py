@@ -1,4 +1,4 @@
-"""Accepted files, for tests of what happens after Validate File."""
+"""Makes the File that Validate File returns for an accepted file, for tests of later tasks."""
 
 from dataclasses import replace
 from typing import Any

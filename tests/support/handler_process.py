@@ -1,9 +1,9 @@
-"""Handlers in processes of their own, so that a test can kill one at any moment.
+"""Calls handlers in processes of their own, so that a test can kill one at any moment.
 
-One process has everything imported and forks for each call (it has no threads, so that is safe);
-boto3's import and its models would take a second each time. It reads a JSON line for each call and
-writes JSON lines: ``{"pid"}``, then ``{"answer"}`` or ``{"error"}`` unless killed, then
-``{"ended"}`` with the exit code.
+One process imports everything and forks for each call, because importing boto3 and reading its
+models would take a second each time. Forking is safe, because the process has no threads. For each
+call it reads one line of JSON and writes lines of JSON: ``{"pid"}``, then ``{"answer"}`` or
+``{"error"}`` unless the call is killed, then ``{"ended"}`` with the exit code.
 """
 
 import importlib
@@ -30,7 +30,7 @@ class Failed(Exception):
 
 
 class HandlerProcess:
-    """Calls handlers. ``kill`` may be called from any thread while a call is under way."""
+    """Calls handlers, one at a time. Any thread may call ``kill`` while a call is under way."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -46,7 +46,8 @@ class HandlerProcess:
         self._pid = 0
 
     def call(self, handler: str, event: Any, **options: Any) -> Any:
-        """What the handler answers, or None if it was killed. Options are those of ``_answer``."""
+        """Returns the handler's answer, or None if it was killed. Raises Failed if the handler
+        raised an error. For ``options`` see ``_answer``."""
         self._started.clear()
         assert self._process.stdin
         assert self._process.stdout
@@ -72,7 +73,7 @@ class HandlerProcess:
         return answer
 
     def kill(self) -> None:
-        """End the call that is under way, as no handler can notice."""
+        """Ends the call that is under way with SIGKILL, which a handler can't catch."""
         assert self._started.wait(STARTED_WITHIN_SECONDS)
         os.kill(self._pid, signal.SIGKILL)
 
@@ -99,8 +100,12 @@ def _answer(
     later: float = 0.0,
     tick: float = 0.0,
 ) -> Any:
-    """Call a handler that has ``seconds`` left. ``later``: seconds by which the clock that leases
-    go by is fast. ``tick``: seconds that pass with each look at the clock of a chunk's round."""
+    """Calls a handler.
+
+    seconds: the time that it has left.
+    later: seconds by which the clock for leases is fast.
+    tick: seconds by which Write Chunk's clock advances each time that it is read.
+    """
     os.environ.update(environment)
     module = importlib.import_module(f"handlers.{handler}")
     if later:

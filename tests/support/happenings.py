@@ -1,5 +1,5 @@
-"""What happens on the wire while a handler is called, in the model test: faults, crashes, and the
-steps of others."""
+"""Actions of the model test for the calls that a handler sends: faults, crashes, and steps that
+other tasks make during a call."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +22,8 @@ class Late:
 
 
 class Once:
-    """Tells the one call that something is to happen to: the ``number``-th of its operation, or of
-    all if no operation is named."""
+    """Selects one call. ``at`` is (operation, n): the n-th call of the operation, or of all calls
+    if the operation is empty."""
 
     def __init__(self, at: Any) -> None:
         self._operation, self._number = at
@@ -39,8 +39,8 @@ class Once:
 
 
 class Fault(Once):
-    """Something goes wrong with a call. After a crash nothing lands any more: from outside it makes
-    no difference that the handler lives on to be told so."""
+    """Makes one call fail. After a crash, all later calls are denied, so that nothing reaches AWS
+    any more. The handler runs on and gets errors, but outside of it nothing shows that."""
 
     def __init__(self, kind: Any, at: Any, loads: Any) -> None:
         super().__init__(at)
@@ -66,7 +66,7 @@ class Fault(Once):
 
 
 class Within(Once):
-    """Something happens after a call has been carried out and before it is answered."""
+    """Does something after a call has been carried out and before it is answered."""
 
     def __init__(self, at: Any, loads: Any, outer: Any) -> None:
         super().__init__(at)
@@ -87,7 +87,7 @@ class Within(Once):
 
 
 class Twin(Within):
-    """Another call for the same chunk, with all the time it needs."""
+    """Calls Write Chunk for the same chunk during the call, with all the time that it needs."""
 
     def __init__(self, at: Any, loads: Any, outer: Any) -> None:
         super().__init__(at, loads, outer)
@@ -100,7 +100,7 @@ class Twin(Within):
 
 
 class Meanwhile(Within):
-    """Others make steps."""
+    """Lets other tasks make steps during the call."""
 
     def __init__(self, at: Any, other: Any, turns: Any, loads: Any, key: Any, outer: Any) -> None:
         super().__init__(at, loads, outer)
@@ -111,7 +111,8 @@ class Meanwhile(Within):
             self._make_a_step()
 
     def _make_a_step(self) -> None:
-        """One of the same object's, if there are any: those can get into each other's way."""
+        """Lets a task for the same object make a step, if there is one, because only such tasks can
+        interfere with each other. Otherwise, lets any other task make one."""
         loads = self._loads
         others = [one for one in loads.due() if self._may_overlap(one[1])]
         rivals = [one for one in others if one[0].given["key"] == self._key]
@@ -119,7 +120,8 @@ class Meanwhile(Within):
             loads.step_within(*loads._pick(rivals or others, self._other))
 
     def _may_overlap(self, task: Any) -> Any:
-        """A task is not called twice at a time: Step Functions makes one call."""
+        """Whether a task may run during the call. A task with the same event may not, because Step
+        Functions does not make the same call twice at once."""
         if task is self._outer:
             return False
         return task.is_waiting or task.event != self._outer.event

@@ -1,5 +1,5 @@
-"""An HTTP server of a test's own, on a free port of this machine. Each test says what it answers;
-it keeps what it was asked."""
+"""An HTTP server on a free port of the loopback interface. A test sets what it answers; the server
+records the requests."""
 
 import ssl
 import threading
@@ -14,9 +14,9 @@ class Request(NamedTuple):
     headers: list[tuple[str, str]]
     body: bytes
     connection: int
-    """The number of the connection that it came by, from 1 on."""
+    """The number of its connection, counted from 1."""
     nth: int
-    """The number of the request on its connection, from 1 on."""
+    """The number of the request on its connection, counted from 1."""
 
     def header(self, name: str) -> str | None:
         [*values] = [value for one, value in self.headers if one.lower() == name.lower()]
@@ -25,7 +25,7 @@ class Request(NamedTuple):
 
 
 class Hang(Exception):
-    """Raised by an answer: close the connection without one."""
+    """Raised by `Server.answer` to close the connection without an answer."""
 
 
 Answer = Callable[[Request], tuple[int, bytes]]
@@ -36,8 +36,8 @@ def taken(request: Request) -> tuple[int, bytes]:
 
 
 class Server:
-    """``answer`` may be changed at any time. ``closes`` makes it close each connection behind an
-    answer, without having said so."""
+    """The running server. ``answer`` may be changed at any time. If ``closes`` is set, it closes
+    the connection after each answer without announcing it with a ``Connection: close`` header."""
 
     def __init__(self, http: ThreadingHTTPServer, scheme: str) -> None:
         self.answer: Answer = taken
@@ -92,7 +92,7 @@ def http_server(tls: ssl.SSLContext | None = None) -> Iterator[Server]:
             server.closed.release()
 
         def handle_error(self, *_: Any) -> None:
-            pass  # what a client does not like, it tells itself
+            pass  # the client reports its errors itself
 
     http = Http(("127.0.0.1", 0), Handler)
     if tls:

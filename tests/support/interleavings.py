@@ -1,9 +1,10 @@
-"""Runs ordinary code of several actors in every order in which their steps can follow each other.
+"""Runs ordinary code of several actors in every possible order of their steps.
 
-Each actor is a thread, and only one of them runs at a time: it gives way before each step on what
-they share, and the scheduler decides who comes next. All decisions are gone through, depth first;
-one that leads to where another has been (same shared state, each actor at the same step with the
-same answers) is not followed again, since actors know nothing but what they have been answered.
+Each actor is a thread, and only one of them runs at a time. An actor gives way before each step on
+the shared state, and the scheduler chooses the actor that runs next. The scheduler explores all
+choices, depth first. It does not continue from a situation that it has already been in: the same
+shared state, and each actor at the same step with the same answers. That is safe, because an actor
+depends only on the answers that it has received.
 """
 
 import threading
@@ -14,7 +15,8 @@ WAIT_SECONDS = 10
 
 
 class _Ended(BaseException):
-    """Thrown into actors that are not needed any more. BaseException, so that nobody catches it."""
+    """Raised in actors that are no longer needed. It is a BaseException, so that no handler of
+    errors in their code catches it."""
 
 
 class Actor:
@@ -23,7 +25,7 @@ class Actor:
     def __init__(self, name: str, work: Callable[["Actor"], None]) -> None:
         self.name = name
         self.seen: list[Hashable] = []
-        """What its steps were answered so far."""
+        """The answers that its steps have received so far."""
         self.steps = 0
         self.done = False
         self.killed = False
@@ -33,7 +35,7 @@ class Actor:
         self._ended = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        self._await(self._gone)  # it stands before its first step
+        self._await(self._gone)  # until it is about to make its first step
 
     def give_way(self) -> None:
         if self._ended:
@@ -45,7 +47,8 @@ class Actor:
         self.steps += 1
 
     def check(self, right: bool, what: str) -> None:
-        """An assertion that ends the exploration at once, though the actor may have more to do."""
+        """Ends the exploration at once if `right` is false, even if the actor would continue, for
+        example in a `finally`."""
         if not right:
             self.error = AssertionError(what)
             raise self.error
@@ -77,16 +80,17 @@ class Actor:
 
 
 class World:
-    """What a test makes anew for each run: its actors, and what they share."""
+    """The actors of a test and their shared state. A test makes a new one for each run."""
 
     actors: list[Actor]
 
     def state(self) -> Hashable:
-        """All that actors share, as far as it can change."""
+        """The part of the shared state that can change."""
         raise NotImplementedError
 
     def choices(self) -> list[tuple[str, Callable[[], Any]]]:
-        """What may happen next, by name: each actor's next step, and what a test adds."""
+        """What may happen next, as (name, function): each actor's next step. A subclass may add
+        more."""
         return [(one.name, one.step) for one in self.actors if not (one.done or one.killed)]
 
     def finish(self) -> None:
@@ -97,9 +101,10 @@ AWorld = TypeVar("AWorld", bound=World)
 
 
 def explore(make: Callable[[], AWorld]) -> Iterator[tuple[AWorld, list[str]]]:
-    """Every order; gives each world in which nothing more can happen, and how it came to that.
+    """Runs every order. Yields each world in which nothing more can happen, with the names of the
+    steps that led to it.
 
-    An exception of an actor ends it, with the order in a note.
+    An exception in an actor ends the exploration. The steps so far are added to it as a note.
     """
     visited: set[Hashable] = set()
     waiting: list[list[int]] = [[]]

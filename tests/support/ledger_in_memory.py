@@ -1,5 +1,5 @@
-"""The ledger table in memory, under the product's own classes. Of DynamoDB's expressions it knows
-what those classes use."""
+"""The ledger table in memory, used by the product's own ledger classes. It supports the DynamoDB
+expressions that those classes use."""
 
 import json
 import re
@@ -14,7 +14,7 @@ T = TypeVar("T", Loads, Chunks, Claims)
 
 
 class EntriesInMemory:
-    """What `ingestion.ledger.store.Entries` does."""
+    """Stands in for `ingestion.ledger.store.Entries`."""
 
     def __init__(self) -> None:
         self.entries: dict[tuple[str, str], dict[str, Any]] = {}
@@ -77,5 +77,5 @@ class EntriesInMemory:
 
 
 def _kept(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What can't be kept as JSON could not be kept in DynamoDB either."""
+    """A copy of the values by way of JSON: a value that JSON can't hold, DynamoDB can't either."""
     return dict(json.loads(json.dumps(values)))

@@ -1,4 +1,5 @@
-"""A load's accounts, held against the file: table, totals, ledger, report and refused rows."""
+"""Compares what a load left behind with its file: items, totals, ledger, report and refused
+rows."""
 
 import itertools
 import json
@@ -11,7 +12,8 @@ from tests.support.ticket_files import TicketFile
 def assert_loaded(
     stack: LoadRecords, execution: dict[str, Any], file: TicketFile, at_least_chunks: int = 1
 ) -> dict[str, Any]:
-    """The execution has loaded exactly the file, and all accounts say so. Returns the report."""
+    """Asserts that the execution loaded exactly the file, and that table, totals, ledger, report
+    and refused rows agree. Returns the report."""
     assert execution["status"] == "SUCCEEDED", execution
     state = json.loads(execution["output"])
     result = state["result"]
@@ -39,9 +41,9 @@ def assert_loaded(
 
 
 def assert_accounted(stack: LoadRecords, load_id: str, file: TicketFile) -> None:
-    """What must hold of a load that has not got to its end: the table has nothing that the file has
-    not, and all that the ledger calls written."""
-    entries = stack.chunk_entries(load_id)  # first, since a chunk may still be going on
+    """Asserts what must hold for a load that has not ended: the table contains only items of the
+    file, and at least as many as the ledger counts as written."""
+    entries = stack.chunk_entries(load_id)  # first, because a chunk may still be written
     found = stack.items_of(file.name)
     assert found.items() <= file.expected().items.items()
     for entry in entries:
@@ -51,7 +53,8 @@ def assert_accounted(stack: LoadRecords, load_id: str, file: TicketFile) -> None
 
 
 def assert_same_items(stack: LoadRecords, file: TicketFile) -> None:
-    """The table holds the file's items, each attribute of its value and type, and no others."""
+    """Asserts that the table contains exactly the file's items, and each attribute with its value
+    and type."""
     found, wanted = stack.items_of(file.name), file.expected().items
     assert found.keys() == wanted.keys()
     for key, item in wanted.items():
@@ -72,7 +75,7 @@ def assert_ledger(stack: LoadRecords, load_id: str, file: TicketFile, chunks: in
         assert sum(entry[name] for entry in entries) == total
     for entry, following in itertools.pairwise(entries):
         assert entry["end"] == following["start"]
-    # The data begins behind the header, which is one line in every file here.
+    # The data begins after the header, which is one line in all these files.
     starts = file.body.index(b"\n") + 1
     if entries:
         assert (entries[0]["start"], entries[-1]["end"]) == (starts, len(file.body))

@@ -1,4 +1,4 @@
-"""What loads leave in the tables and in the work bucket, read by boto3 alone."""
+"""Reads what loads leave in the tables and in the work bucket, only with boto3."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from tests.support.ticket_files import Items, Note
 
 
 class LoadRecords:
-    """What loads leave in the tables and in the work bucket."""
+    """Reads items, ledger entries, reports and refused rows."""
 
     def __init__(self, s3: Any, dynamodb: Any, table: str, ledger_table: str) -> None:
         self.s3 = s3
@@ -20,7 +20,7 @@ class LoadRecords:
         self.ledger_table = ledger_table
 
     def items_of(self, name: str) -> Items:
-        """The table's items of one file, by their keys, as DynamoDB's types say."""
+        """The table's items of one file by key, as Python values (numbers as Decimal)."""
         return {
             (item["ticket_id"], item["product"]): item
             for item in self._scan(self.table)
@@ -28,7 +28,7 @@ class LoadRecords:
         }
 
     def ledger(self, load_id: str) -> dict[str, dict[str, Any]]:
-        """A load's entries by their names."""
+        """A load's entries in the ledger by name."""
         return {
             entry["entry"]: entry
             for entry in self._scan(self.ledger_table)

@@ -1,5 +1,6 @@
-"""Made files, and what must become of their rows: told from how they were made and by the `csv`
-module, without the code under test. All rows are equally long, so where chunks end is known."""
+"""Makes files, and works out how their rows must be loaded: from how the rows were made and with
+the `csv` module, without the code under test. All rows have the same length, so it is known where
+chunks end."""
 
 import csv
 import io
@@ -39,10 +40,12 @@ class Counts:
 
 @dataclass(frozen=True)
 class Content:
-    """What is uploaded under a key. ``name`` stands in each row, so an item tells where it is from.
+    """The content of an upload. Each row contains ``name``, which shows which upload an item is
+    from.
 
-    Keys come once if the seed is a multiple of three; else more than once, in neighbouring rows or,
-    of every third seed, in any rows.
+    If the seed is a multiple of three, each ticket comes once. Otherwise a ticket may come more
+    than once: anywhere in the file if the seed modulo 3 is 1, or only within groups of CHUNK_ROWS
+    rows if it is 2.
     """
 
     key: str
@@ -54,7 +57,8 @@ class Content:
 
     @cached_property
     def chunks(self) -> list[list[Made]]:
-        """A chunk begins with the first good row at or behind a multiple of its size."""
+        """The rows of each chunk. A chunk begins with the first good row at or after a multiple of
+        CHUNK_SIZE."""
         rng = random.Random(self.seed)
         chunks: list[list[Made]] = []
         edge = 0
@@ -72,7 +76,7 @@ class Content:
         return chunks
 
     def start_of(self, index: int) -> int:
-        """The first byte of a chunk."""
+        """The offset of a chunk's first byte."""
         return len(HEADER) + ROW_BYTES * sum(map(len, self.chunks[:index]))
 
     def _row(self, ticket: str, line: int, quantity: str) -> Made:
@@ -95,7 +99,7 @@ class Content:
 
     @property
     def is_refused(self) -> bool:
-        """Whether the file as a whole is."""
+        """Whether the file is refused as a whole."""
         return self.header != HEADER
 
     @property
@@ -103,7 +107,8 @@ class Content:
         return self.rows > 0 and not self.is_refused
 
     def counts(self, index: int, rows: int, finished: bool) -> Counts:
-        """Of a chunk's first ``rows`` rows. Superseded rows are counted when it is finished."""
+        """The counts of a chunk's first ``rows`` rows. Until the chunk is finished, superseded rows
+        are counted as written."""
         counts = _counts(self.chunks[index][:rows])
         if finished:
             return counts
@@ -116,7 +121,7 @@ class Content:
 
     @property
     def listed(self) -> list[tuple[int, str]]:
-        """Line and reason of each row that is not in the table, by line."""
+        """The line and the reason of each row that is not in the table, sorted by line."""
         rows = [row for chunk in self.chunks for row in chunk]
         last = {row.ticket: row.line for row in rows if row.item}
         return [
@@ -127,11 +132,12 @@ class Content:
 
     @cached_property
     def items(self) -> dict[str, Item]:
-        """By ticket; of equal keys the last row's."""
+        """The items by ticket. If a ticket comes more than once, its last row's."""
         return {row.ticket: row.item for chunk in self.chunks for row in chunk if row.item}
 
     def may_be(self, ticket: str, finished: set[int]) -> list[Item]:
-        """What this content's load may have left under a ticket, if these chunks are finished."""
+        """The items that a load of this content may have left for a ticket, if the chunks with the
+        indexes `finished` are finished."""
         found = []
         for index, chunk in enumerate(self.chunks):
             rows = [row.item for row in chunk if row.item and row.ticket == ticket]

@@ -1,4 +1,5 @@
-"""The model: uploads, faults and replays in any order, and what table and ledger must hold then."""
+"""A Hypothesis state machine for the model test: uploads, faults and replays in random order, and
+checks of what the table and the ledger must then contain."""
 
 import csv
 import io
@@ -20,7 +21,7 @@ from tests.support.state_machine import EXECUTIONS, Execution
 from tests.support.wire import carry_out
 
 MAX_REFUSED_PERCENT = 40
-FOR_EVER = 2_000.0  # seconds after which every lease has run out
+FOR_EVER = 2_000.0  # seconds after which every lease has expired
 KEYS = ("a.csv", "b.csv")
 INDEX = st.integers(0, 7)
 FAULT = st.sampled_from(FAULTS)
@@ -33,8 +34,8 @@ CALL_OF_A_WRITER = st.sampled_from(
         *[("GetItem", 1), ("GetItem", 2), ("DescribeTable", 1)],
     ]
 )
-"""The operation, and which of its calls. The first PutItem takes the lease, the second is the
-chunk's entry; the second GetItem looks at the claim."""
+"""An operation and the number of its call, from 1. The first PutItem takes the lease, the second
+one writes the chunk's entry. The second GetItem reads the claim."""
 
 
 CALL_OF_A_SETTLER = st.sampled_from(
@@ -44,18 +45,19 @@ CALL_OF_A_SETTLER = st.sampled_from(
         *[("BatchWriteItem", 1), ("DescribeTable", 1), ("DeleteItem", 1)],
     ]
 )
-"""Its own lease first, then the chunks, the leases, the digests, and at last its entry."""
+"""An operation and the number of its call, from 1. Settle Equal Keys takes its own lease first. It
+then reads the chunks, the leases and the digests, and writes its entry last."""
 
 
 @dataclass
 class Version:
-    """One upload."""
+    """One uploaded version of an object."""
 
     content: Content
     request: dict[str, Any]
-    """As the S3 event tells it."""
+    """The execution input that the S3 event leads to."""
     delivered: bool = False
-    """Whether its event has been taken for good."""
+    """Whether start_execution has processed its event without a failure."""
     deleted: bool = False
 
     @property
@@ -92,9 +94,9 @@ class Loads(RuleBasedStateMachine):
         self.replayed: set[str] = set()
         self.late: list[Late] = []
         self.loading = ""
-        """The load whose task is being called."""
+        """The id of the load whose task is being called."""
         self.progress: dict[tuple[str, str], tuple[Any, Any]] = {}
-        """How far each chunk was when it was looked at last."""
+        """The position of each chunk, (next_byte, finished), when it was last checked."""
 
     # --- Uploads
 
@@ -111,7 +113,7 @@ class Loads(RuleBasedStateMachine):
     @precondition(lambda self: self.versions)
     @rule(which=INDEX, is_delivered=st.booleans())
     def overwrite(self, which: Any, is_delivered: Any) -> None:
-        """With other rows, many of which have the same keys."""
+        """Uploads other rows under an existing key. Many have the same tickets as the old rows."""
         old = self._pick(self.versions, which).content
         content = Content(old.key, self._next_name(), max(old.rows, 40), old.seed + 1)
         self._upload(content, is_delivered)
@@ -132,7 +134,7 @@ class Loads(RuleBasedStateMachine):
             name = f"by-hand-{len(self.executions)}"
             self._start(name, {**told, "force": what == "forced"})
         elif what == "marker":
-            # It disturbs no load, for each reads its version.
+            # A delete marker affects no load, because each load reads its version.
             self.stack.cloud.s3.delete_object(**place)
         else:
             version.deleted = True
@@ -152,7 +154,7 @@ class Loads(RuleBasedStateMachine):
     @precondition(lambda self: self.versions)
     @rule(which=INDEX, fault=st.sampled_from(["", *FAULTS]))
     def deliver(self, which: Any, fault: Any) -> None:
-        """Events come in any order, and some of them again."""
+        """Delivers an event. Events come in any order, and some come more than once."""
         on_the_wire = Fault(fault, ("", 1), self) if fault else carry_out
         self._deliver(self._pick(self.versions, which), on_the_wire)
 
@@ -171,7 +173,8 @@ class Loads(RuleBasedStateMachine):
     # --- Tasks
 
     def due(self) -> list[Any]:
-        """Every execution, or child of its Map, that can make a step."""
+        """Each (execution, task) that can make a step; a task is an execution or a child of its
+        Map."""
         return [
             (execution, task) for execution in self.executions.values() for task in execution.due
         ]
@@ -184,7 +187,8 @@ class Loads(RuleBasedStateMachine):
                 self._step(*self._pick(self.due(), which))
 
     def bring_to_writing(self, which: int) -> tuple[Execution, Execution] | None:
-        """An execution and a chunk that it is about to write, or None if it does not come to it."""
+        """Steps an execution until it is about to write chunks. Returns it with one of the chunks,
+        or None if it does not get there."""
         execution, _ = self._pick(self.due(), which)
         for _ in range(3):
             if execution.due and not execution.children:
@@ -193,7 +197,8 @@ class Loads(RuleBasedStateMachine):
         return (execution, chunks[-1]) if chunks else None
 
     def bring_to_settling(self, which: int) -> Execution | None:
-        """An execution that is about to settle equal keys, or None if it does not come to it."""
+        """Steps an execution until it is about to settle equal keys. Returns it, or None if it does
+        not get there."""
         execution, _ = self._pick(self.due(), which)
         for _ in range(12):
             if execution.due and execution.due[0].state != "Settle Equal Keys":
@@ -209,7 +214,8 @@ class Loads(RuleBasedStateMachine):
     @precondition(lambda self: len(self.due()) > 1)
     @rule(which=INDEX, at=ANY_CALL, other=INDEX, turns=st.integers(1, 3))
     def step_while_others_make_steps(self, which: Any, at: Any, other: Any, turns: Any) -> None:
-        """Between a call and its answer."""
+        """Other tasks make steps after one of a handler's calls is carried out and before the
+        handler gets the answer."""
         execution, task = self._pick(self.due(), which)
         key = execution.given["key"]
         self._step(execution, task, Meanwhile(at, other, turns, self, key, task))
@@ -223,7 +229,7 @@ class Loads(RuleBasedStateMachine):
         gives_up=st.booleans(),
     )
     def write_with_a_fault(self, which: Any, fault: Any, at: Any, tick: Any, gives_up: Any) -> None:
-        """Or with little time, or both."""
+        """Writes a chunk with a fault, with little time left, or with both."""
         if writing := self.bring_to_writing(which):
             on_the_wire = Fault(fault, at, self) if fault else carry_out
             self._step(*writing, on_the_wire, tick=tick, gives_up=gives_up)
@@ -239,7 +245,8 @@ class Loads(RuleBasedStateMachine):
     @precondition(lambda self: self.due())
     @rule(which=INDEX, tick=st.sampled_from([12.0, 0.0]))
     def write_a_chunk_twice_at_a_time(self, which: Any, tick: Any) -> None:
-        """The function of a stopped execution goes on beside its replay's."""
+        """Writes one chunk twice at once, as when the function of a stopped execution still runs
+        while the replay writes the same chunk."""
         if writing := self.bring_to_writing(which):
             execution, task = writing
             self._step(execution, task, Twin(("BatchWriteItem", 1), self, task), tick=tick)
@@ -289,7 +296,7 @@ class Loads(RuleBasedStateMachine):
         ]
 
     def _replay(self, execution: Any) -> Any:
-        """As `tickets replay` does: a new execution with the same input."""
+        """Starts a new execution with the same input, as `tickets replay` does."""
         self.replayed.add(execution.name)
         original = execution.name.partition("-r")[0]
         number = 1 + sum(one.startswith(f"{original}-r") for one in self.executions)
@@ -333,7 +340,7 @@ class Loads(RuleBasedStateMachine):
         task.succeed(answer)
 
     def step_within(self, execution: Any, task: Any) -> None:
-        """A step while another call is under way."""
+        """Makes a step while another handler's call is under way."""
         if task.is_waiting:
             task.succeed()
             return
@@ -352,15 +359,15 @@ class Loads(RuleBasedStateMachine):
         event = task.event
         self.loading = event.get("load_id", "")
         if self.loading:
-            # A crashed call's last batch lands before the next call for the same load begins, at
-            # the latest: it has been on its way since before the retry's pause.
+            # A crashed call's last batch lands before the next call for the same load begins,
+            # because it was sent before the retry's pause.
             self._land_late_batches(self.loading)
         return event
 
     def _call(
         self, handler: Any, event: Any, on_the_wire: Any = carry_out, tick: float = 0.0
     ) -> Any:
-        """The handler's answer, or its exception."""
+        """Calls a handler; returns its answer, or the exception that it raised."""
         self.stack.wire.expect(on_the_wire)
         try:
             answer = self.stack.call(handler, event, tick)
@@ -387,11 +394,12 @@ class Loads(RuleBasedStateMachine):
     def _pick(some: Any, which: Any) -> Any:
         return some[-1 - which % len(some)]
 
-    # --- What holds at any time
+    # --- What must hold at any time
 
     @invariant()
     def chunks_only_get_on_and_count_right(self) -> None:
-        """A chunk's entry never goes back, and counts exactly the rows that it says are done."""
+        """A chunk's entry never moves backwards, and counts exactly the rows before its next
+        byte."""
         for load_id, entries in self.stack.ledger().items():
             for name, entry in entries.items():
                 if name.startswith("chunk#"):
@@ -415,7 +423,7 @@ class Loads(RuleBasedStateMachine):
         if before:
             assert before <= (entry["next_byte"], entry["finished"]), "a chunk went back"
 
-    # --- What holds in the end
+    # --- What must hold in the end
 
     def teardown(self) -> None:
         self.run_to_the_end()
@@ -430,8 +438,8 @@ class Loads(RuleBasedStateMachine):
                 self._check_loads(version, versions, entries)
 
     def run_to_the_end(self) -> None:
-        """Nothing goes wrong any more: all events are delivered, everything runs to its end, and
-        what has failed is replayed, once."""
+        """Runs everything to its end without further faults: delivers all events, runs all
+        executions, and replays each failed one once."""
         for version in self.versions:
             if not version.delivered:
                 self._deliver(version)
@@ -457,13 +465,15 @@ class Loads(RuleBasedStateMachine):
         raise AssertionError("it does not come to an end")
 
     def _may_fail(self, execution: Any) -> Any:
-        """Whether its input can't be loaded, whatever is done."""
+        """Whether no replay can load its input: the version is deleted, or the file is refused or
+        has too many bad rows."""
         version_id = execution.given["version_id"]
         [version] = [one for one in self.versions if one.id == version_id]
         return version.deleted or version.content.is_refused or too_bad(version.content)
 
     def _check_ending(self, execution: Any) -> None:
-        """Each failure has been reported once, and nothing else has; without values of rows."""
+        """Checks that each failure was reported once, that nothing else was reported, and that no
+        report contains values of rows."""
         self.stack.seen[execution.ended_in] += 1
         told = [letter["execution_arn"] for letter in execution.dead_letters]
         assert told == ([EXECUTIONS + execution.name] if execution.status == "FAILED" else [])
@@ -486,8 +496,9 @@ class Loads(RuleBasedStateMachine):
             assert not table
             return
         if any(one.deleted for one in versions):
-            # A version that was deleted for good counts as the oldest from then on, so whose row
-            # stays depends on when it was. It is one of their rows at any rate.
+            # A version that was deleted for good counts as the oldest from then on. So it depends
+            # on the time of the deletion which version's row remains, but it is a row of one of
+            # them.
             for ticket, item in table.items():
                 assert any(item in one.content.may_be(ticket, set()) for one in writing)
             return
@@ -499,8 +510,9 @@ class Loads(RuleBasedStateMachine):
                 self._check_older_row(ticket, table.get(ticket), earlier, entries)
 
     def _check_older_row(self, ticket: Any, item: Any, earlier: Any, entries: Any) -> None:
-        """A ticket that the newest version has not: the row is that of the last version which is
-        known to have written it, or of one after that, if it was overtaken while it wrote."""
+        """Checks a ticket that is not in the newest version. Its row must be that of the last
+        version that is known to have written it, or of a later version that was overtaken while it
+        wrote."""
         allowed = []
         for version in reversed(earlier):
             finished = finished_chunks(version, entries)
@@ -516,7 +528,7 @@ class Loads(RuleBasedStateMachine):
         assert item in allowed
 
     def _check_loads(self, version: Any, versions: Any, entries: Any) -> None:
-        """What the ledger, the report and the list of refused rows say of a version's loads."""
+        """Checks the ledger, the reports and the refused rows of all loads of a version."""
         content = version.content
         loads = {name: one for name, one in entries.items() if is_load_of(version, one)}
         statuses = [one["load"]["status"] for one in loads.values()]
@@ -562,7 +574,7 @@ def is_load_of(version: Any, entries: Any) -> Any:
 
 
 def finished_chunks(version: Any, entries: Any) -> Any:
-    """The chunks that a load of the version has finished."""
+    """The indexes of the chunks that any load of the version has finished."""
     return {
         int(entry["index"])
         for one in entries.values()

@@ -1,4 +1,4 @@
-"""The handlers, and the cloud that they work on, in the model test."""
+"""The handlers, and the cloud that they use, in the model test."""
 
 import importlib
 import itertools
@@ -15,14 +15,15 @@ _WITH_A_CLOCK = {"write_chunk": "_chunk_writer", "settle_equal_keys": "_settler"
 
 
 class Stack:
-    """The handlers, and a cloud that is emptied for each example."""
+    """Calls the handlers on a cloud that is emptied for each example."""
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self.now = 0.0
         self.cloud: Cloud
         self.seen: Counter[str] = Counter()
-        """What has happened in all examples, so that a test can say that it did."""
+        """How often each kind of event has happened in all examples, so that a test can assert that
+        each did."""
         self._under_way: list[str] = []
 
     def empty(self) -> None:
@@ -33,8 +34,11 @@ class Stack:
         self._under_way = []
 
     def call(self, handler: Any, event: Any, tick: float = 0.0) -> Any:
-        """A handler's answer, or its error. ``tick``: seconds that pass with each look at the clock
-        of a call, which has only FEW_SECONDS then."""
+        """Calls a handler; returns its answer or raises its error.
+
+        tick: seconds by which the handler's clock advances each time that it is read. If it is set,
+        the call has only FEW_SECONDS left.
+        """
         module = importlib.import_module(f"handlers.{handler}")
         if handler in self._under_way:  # another instance of the function, with its own clients
             forget_clients_of(module)
@@ -48,7 +52,7 @@ class Stack:
             self._under_way.remove(handler)
 
     def ledger(self) -> Any:
-        """All entries, by load and by the entry's name."""
+        """All entries of the ledger, by load id and by the entry's name."""
         entries: dict[str, dict[str, Any]] = {}
         for entry in self.cloud.items(self.cloud.ledger_table):
             entries.setdefault(entry["load_id"], {})[entry["entry"]] = entry

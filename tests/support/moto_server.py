@@ -1,7 +1,7 @@
-"""moto's server in this process, and tables on it.
+"""Runs moto's server in this process, and creates tables.
 
-The server has the same tables and buckets as moto in process (`mock_aws`), which sees nothing of
-clients that are not botocore's.
+The server has the same tables and buckets as `mock_aws`. It is needed because `mock_aws` answers
+only botocore's clients.
 """
 
 import logging
@@ -18,8 +18,8 @@ from moto.server import ThreadedMotoServer
 
 @contextmanager
 def moto_server() -> Iterator[str]:
-    """The server's URL."""
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # not a line for each request
+    """Runs a server within the block. Yields its URL."""
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # otherwise it logs each request
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -36,8 +36,12 @@ def create_table(
     types: Mapping[str, str] | None = None,
     indexes: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """A table on demand: the partition key, and the sort key if there is one. ``indexes`` are
-    global ones with their keys; ``types`` of key attributes are S unless given."""
+    """Creates a table in on-demand mode.
+
+    key: the partition key, then the sort key if there is one.
+    types: the types of key attributes; S for those not given.
+    indexes: the keys of global secondary indexes, by the index's name.
+    """
 
     def schema(names: Sequence[str]) -> list[dict[str, str]]:
         kinds = zip(names, ("HASH", "RANGE"), strict=False)
@@ -61,8 +65,8 @@ def create_table(
 
 @contextmanager
 def table_ids() -> Iterator[None]:
-    """DescribeTable gives the id of a table, which moto leaves out: another one for a table that
-    was deleted and created again."""
+    """Within the block, DescribeTable returns the TableId, which moto leaves out. A table that is
+    deleted and created again gets another one."""
     describe = Table.describe
 
     def with_id(self: Any, base_key: str = "TableDescription") -> dict[str, Any]:

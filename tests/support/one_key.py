@@ -1,4 +1,5 @@
-"""Two contents of one key, and what has come of them: for the tests of versions and same bytes."""
+"""Two different files for one S3 key, and what their loads left behind: for the tests of versions
+and of uploads with the same bytes."""
 
 import json
 from typing import Any
@@ -27,7 +28,7 @@ def claims(cloud: Cloud) -> Any:
 
 
 def stores(cloud: Cloud) -> Any:
-    """The store of each ticket, which tells whose row it is."""
+    """The store of each ticket in the table. It shows which file the row is from."""
     return {item["ticket_id"]: item["store"] for item in cloud.items()}
 
 

@@ -1,4 +1,4 @@
-"""What the operator does on the stack: the code of `tickets dead-letters` and `tickets replay`."""
+"""Does what an operator does, with the code of `tickets dead-letters` and `tickets replay`."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ class Operator:
         monkeypatch.setattr(dead_letters, "_WAIT_SECONDS", 0)  # the engine has one server only
 
     def dead_letter(self, arn: str) -> FailedExecution:
-        """The one failure of an execution, once it is in the queue."""
+        """Waits until the failure of an execution is in the queue; returns it."""
 
         def look() -> FailedExecution | None:
             with held_dead_letters(self._stack.names) as letters:
@@ -31,7 +31,8 @@ class Operator:
             return replay(self._stack.names, arn, letters)
 
     def replayed(self, arn: str) -> dict[str, Any]:
-        """The execution of a replay that had to start one, once it has ended."""
+        """Replays an execution, which must start another one. Returns its description after it has
+        ended."""
         done = self.replay(arn)
         assert done.outcome == "started", done
         return self._stack.ended(f"{arn.rpartition(':')[0]}:{done.execution}")

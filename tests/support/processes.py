@@ -1,4 +1,4 @@
-"""Sockets and relations of processes on this machine, read from /proc."""
+"""Reads the sockets, parents and children of processes on this machine from /proc."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ def listening_addresses(pids: Iterable[int]) -> list[str]:
 
 
 def process_at(port: int) -> int | None:
-    """The process whose end of a connection on the loopback has this port."""
+    """The id of the process with a socket on this local port; None if there is none."""
     wanted = {
         f"socket:[{inode}]"
         for local, _, inode in _connections()
@@ -30,14 +30,14 @@ def process_at(port: int) -> int | None:
 
 
 def parent_of(pid: int) -> int:
-    # The parent is the second field behind the command, which may hold anything.
+    # The parent is the second field after the command, which may contain any characters.
     return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
 
 
 def with_descendants(pid: int) -> set[int]:
     children: dict[int, list[int]] = {}
     for other in _pids():
-        with contextlib.suppress(OSError):  # a process that has ended meanwhile
+        with contextlib.suppress(OSError):  # the process has ended in between
             children.setdefault(parent_of(other), []).append(other)
     found, left = {pid}, [pid]
     while left:
@@ -61,7 +61,7 @@ def _sockets_of(pid: int) -> set[str]:
 
 
 def _connections() -> Iterator[tuple[str, str, str]]:
-    """Local address, state and inode of each TCP socket."""
+    """Yields the local address, the state and the inode of each TCP socket."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         if Path(table).exists():
             for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:

@@ -1,15 +1,19 @@
-"""A copy of this project beside an engine of its own, and commands run in it as a reader would.
+"""A copy of this project with an engine of its own, in which tests run commands as a reader of the
+documentation would.
 
-What a reader's machine would have otherwise, and this one does not:
+It differs from a reader's machine in two ways:
 
-- AWS is the engine: `AWS_ENDPOINT_URL`, region and credentials, as README prints them.
-- `tickets`, `sam` and `aws` are on PATH. `sam` is a script that calls the AWS SAM CLI and does two
-  more things. After `sam build` it removes pycurl and xxhash from the build: they are compiled for
-  arm64 and Python 3.13, the engine runs functions in this project's own interpreter, and packages
-  in the build take precedence over installed ones. (Building for this machine isn't possible: for
-  Python 3.11, SAM accepts only wheels for glibc 2.26, and pycurl has none.) And it adds
-  `EmbeddedEngine=true` to `sam deploy --parameter-overrides …`, because a new stack has no earlier
-  values. `aws` is version 1, which is on PyPI; version 2's `--cli-binary-format` is removed.
+- The engine takes the place of AWS, through `AWS_ENDPOINT_URL`, region and credentials as README
+  prints them.
+- `tickets`, `sam` and `aws` are on PATH, the last two as scripts.
+  - `sam` calls the AWS SAM CLI and does two more things. After `sam build` it removes pycurl and
+    xxhash from the build: they are compiled for arm64 and Python 3.13, but the engine runs
+    functions in this project's own interpreter, and packages in the build take precedence over
+    installed ones. (Building for this machine isn't possible: for Python 3.11, SAM accepts only
+    wheels for glibc 2.26, and pycurl has none.) It also adds `EmbeddedEngine=true` to
+    `sam deploy --parameter-overrides …`, because a new stack has no earlier values.
+  - `aws` calls version 1 of the AWS CLI, because only that is on PyPI, without version 2's option
+    `--cli-binary-format`.
 """
 
 import os
@@ -25,7 +29,7 @@ from tickets.local.engine import Engine
 
 ROOT = Path(__file__).parents[2]
 VENV = Path(sys.executable).parent.parent
-# Longer than any command here takes, so that a hanging one is ended and named.
+# More than any command here takes. A command that hangs is ended, and the error names it.
 COMMAND_SECONDS = 240
 
 SAM_ON_THE_ENGINE = """#!/bin/sh
@@ -58,7 +62,10 @@ class Project:
 
     @classmethod
     def copy(cls, into: Path, engine: Engine, runtime: str) -> "Project":
-        """runtime: the folder of the functions' own Python, which `sam build` needs."""
+        """Copies the project into a folder.
+
+        runtime: the folder with the Python version of the functions, which `sam build` needs.
+        """
         folder, programs, home = into / "project", into / "bin", into / "home"
         for one in (programs, home):
             one.mkdir()
@@ -97,9 +104,10 @@ class Project:
         )
 
     def run(self, command: str, answers: list[str] | None = None, code: int | None = 0) -> Ran:
-        """Run a command in the shell, as it is printed.
+        """Runs a command in the shell, exactly as the documentation prints it.
 
-        answers: lines for what it asks. code: the exit code that it must have; None for any.
+        answers: the lines to enter at its prompts.
+        code: the exit code that it must have; None for any.
         """
         ended = subprocess.run(
             ["/bin/sh", "-c", command],
@@ -110,14 +118,15 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
             timeout=COMMAND_SECONDS,
-            check=False,  # the exit code is looked at below
+            check=False,  # the exit code is checked below
         )
         assert code in (None, ended.returncode), f"{command} ended so:\n{ended.stdout}"
         return Ran(ended.returncode, ended.stdout)
 
 
 def runtime_folder() -> str:
-    """Where the functions' own Python is, as the Makefile finds it; empty if it is nowhere."""
+    """The folder with the Python version of the functions, as the Makefile finds it; empty if it is
+    not installed."""
     found = subprocess.run(
         ["make", "--no-print-directory", "-s", "runtime-path"],
         cwd=ROOT,

@@ -1,5 +1,5 @@
-"""Small files made of what is dangerous in a CSV file, in all combinations, and how the reference
-reads them."""
+"""Small random files that combine what is difficult in CSV, such as quotes, line ends and marks,
+and how the reference reader reads them."""
 
 from collections.abc import Iterable
 from random import Random
@@ -17,7 +17,7 @@ HEADER = b"h,h"
 
 
 class Made(NamedTuple):
-    """A file made up at random, and how it is to be read."""
+    """A random file, and the settings to read it with."""
 
     data: bytes
     width: int
@@ -35,7 +35,7 @@ def fits(width: int, column: int, value: bytes) -> bool:
 
 def make(rng: Random) -> Made:
     width = rng.choice([1, 2, 3, 3, 4, 5])
-    # A record may be too long, in some; in these there is no end mark.
+    # Some files have a small limit, so that records are too long. These have no NUL and Ctrl-Z.
     max_record = rng.choice([12, 20, 40] + [2**20] * 7)
     tokens = TOKENS if max_record > 40 else TOKENS[:-2]
 
@@ -83,12 +83,12 @@ def layout_for(made: Made) -> Layout:
 
 
 class Told(NamedTuple):
-    """What is known of a record without its fields."""
+    """A record without its fields."""
 
     line: int
     lines: int
     kind: str
-    """A problem, ``end mark``, or nothing."""
+    """A problem, ``end mark``, or empty."""
     doubtful: bool
 
 
@@ -109,7 +109,7 @@ def as_the_reference_reads(made: Made) -> list[Told]:
 
 
 def as_sections_tell(sections: Iterable[Section], first_line: int = 1) -> list[Told]:
-    """The records of sections that follow one another."""
+    """The records of consecutive sections."""
     told: list[Told] = []
     line = first_line
     for section in sections:

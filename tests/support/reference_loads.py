@@ -1,6 +1,6 @@
-"""What a file is to become, by the reference reading of its bytes and a dictionary of its keys.
+"""Works out how a file must be loaded, with the reference reader and a dictionary of its keys.
 
-Nothing of the product is used here. `check_success` holds a load that says SUCCEEDED against it.
+It uses no code of the product. `check_success` compares a load that ended as SUCCEEDED with it.
 """
 
 import csv
@@ -24,25 +24,26 @@ from tests.support.reference_records import (
 
 COLUMNS = ("ticket_id", "product", "basket_id", "timestamp", "category", "quantity", "store")
 BY_TABLE = {"refused_by_table", "value_too_long", "bad_number"}
-"""Reasons that are not in the file alone."""
+"""Reasons that depend on the table, not only on the file."""
 
 _MAX_COMPARED = 200
 _MAX_REFERENCE_BYTES = 20_000
-"""Of a file with quotes. The reference reads a record again for each of its lines."""
+"""The largest file with quotes that is compared. The reference reader is slow on longer ones: it
+reads a record again for each of its lines."""
 
 
 @dataclass
 class ExpectedLoad:
-    """What is to become of a file. Lines are the file's."""
+    """How a file must be loaded. Line numbers are those in the file."""
 
     key: Sequence[str]
     items: dict[tuple[str, ...], tuple[int, dict[str, str]]] = field(default_factory=dict)
-    """The last row of each key, with its line."""
+    """By key, the line number and the item of its last row."""
     refused: dict[int, str] = field(default_factory=dict)
-    """The reference's word for why, by line."""
+    """By line number, the reason that the reference reader gives."""
     superseded: set[int] = field(default_factory=set)
     lines: Counter[str] = field(default_factory=Counter)
-    """As the report counts them."""
+    """The numbers of lines of each kind, with the names that the report uses."""
     rows: int = 0
     doubtful: list[int] = field(default_factory=list)
 
@@ -62,8 +63,10 @@ def expected_load(
     key: Sequence[str] = ("ticket_id", "product"),
     refused_by_table: Mapping[int, str] | None = None,
 ) -> ExpectedLoad:
-    """What is to become of an unpacked file with a header of one line. The table's rules are not
-    known here: ``refused_by_table`` are the lines that it refuses."""
+    """Works out how an unpacked file with a header of one line must be loaded.
+
+    refused_by_table: the lines that the table refuses, because its rules are not known here.
+    """
     header, newline, body = data.partition(b"\n")
     names = {at: name for name, at in columns.items()}
     reference = Reference(
@@ -93,10 +96,10 @@ def expected_load(
 
 
 def check_success(records: LoadRecords, output: Mapping[str, Any], *, may_differ: bool) -> None:
-    """Compare table, report and refused rows of a load with its file.
+    """Compares the table, the report and the refused rows of a load with its file.
 
-    ``output`` is that of its execution. ``may_differ`` says whether another load may have replaced
-    the items since.
+    output: the output of its execution.
+    may_differ: whether another load may have replaced the items since.
     """
     file, result = output["file"], output["result"]
     packed = records.s3.get_object(
@@ -125,7 +128,7 @@ def check_success(records: LoadRecords, output: Mapping[str, Any], *, may_differ
         refused_by_table={line: one for line, one in reasons.items() if one in BY_TABLE},
     )
     if "N" in names.values():
-        return  # "007" and "7" are one key then
+        return  # "007" and "7" are then the same key
     assert result["rows_read"] == expected.rows
     assert {line for line, one in listed if one == "superseded"} == expected.superseded
     assert {line for line, one in listed if one != "superseded"} == set(expected.refused)
@@ -146,14 +149,15 @@ def _listed(records: LoadRecords, url: str | None) -> list[tuple[int, str]]:
 
 
 def _key_of(records: LoadRecords) -> dict[str, str]:
-    """The table's key attributes, with their types."""
+    """The table's key attributes and their types."""
     table = records.dynamodb.describe_table(TableName=records.table)["Table"]
     types = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
     return {one["AttributeName"]: types[one["AttributeName"]] for one in table["KeySchema"]}
 
 
 def _compare_items(records: LoadRecords, expected: ExpectedLoad, *, may_differ: bool) -> None:
-    """Each item is in the table, with the values of its row; of very many, some are looked up."""
+    """Checks that each item is in the table with the values of its row. Of more than _MAX_COMPARED
+    items it looks up a sample."""
     step = -(-len(expected.items) // _MAX_COMPARED) or 1
     compared = list(expected.items.items())[::step]
     for at in range(0, len(compared), 100):
@@ -166,14 +170,14 @@ def _compare_items(records: LoadRecords, expected: ExpectedLoad, *, may_differ: 
             item = dict(found[key])
             assert Decimal(item.pop("quantity")) == Decimal(row["quantity"])
             wanted = {name: value for name, value in row.items() if name != "quantity"}
-            # An attribute that is an index's key is left out where it is empty.
+            # An empty attribute is left out if it is the key of an index.
             assert dict.fromkeys(wanted, "") | item == wanted
 
 
 def _items(
     records: LoadRecords, names: Sequence[str], keys: Sequence[tuple[str, ...]]
 ) -> dict[tuple[str, ...], dict[str, str]]:
-    """The table's items under some keys."""
+    """The table's items with these keys."""
     wanted = [{name: {"S": value} for name, value in zip(names, key, strict=True)} for key in keys]
     answer = records.dynamodb.batch_get_item(
         RequestItems={records.table: {"Keys": wanted, "ConsistentRead": True}}

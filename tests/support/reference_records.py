@@ -1,7 +1,8 @@
-"""The rule of records, stray quotes and blank lines, written as plainly and slowly as possible.
+"""The reference reader: implements the rules for records, stray quotes and blank lines as simply as
+possible, without regard to speed.
 
-It follows the text of docs/files.md, not the product's code, of which it uses nothing. A file is
-read a byte at a time, and everything that is asked twice is computed twice.
+It follows the text of docs/files.md and uses nothing of the product's code. It reads a file byte by
+byte.
 """
 
 from collections.abc import Callable
@@ -13,23 +14,23 @@ MARKS = (b"\xef\xbb\xbf", b"\f")
 
 
 class Parsed(NamedTuple):
-    """What lines are when they are read as one record."""
+    """The result of reading one or more lines as one record."""
 
     state: str
-    """``closed``, ``open`` (within quotes at its end) or ``malformed``."""
+    """``closed``, ``open`` (the text ends within quotes) or ``malformed``."""
     fields: list[bytes]
     raw_fields: list[bytes]
-    """With their quotes."""
+    """The fields with their quotes."""
 
 
 class Found(NamedTuple):
-    """One record, or what is left of one."""
+    """One record, or the line that remains of one that is refused."""
 
     line: int
-    """The file's first line is 1."""
+    """The line at which it begins; the first line of the data is 1."""
     lines: int
     kind: str
-    """``row``, ``blank``, ``header``, ``end mark``, or the reason why it is refused: ``fields``,
+    """``row``, ``blank``, ``header``, ``end mark``, or the reason for refusing it: ``fields``,
     ``value``, ``not_utf8``, ``malformed_quote``, ``stray_quote`` or ``record_too_long``."""
     fields: list[bytes]
     doubtful: bool = False
@@ -49,9 +50,10 @@ class Reference:
     _known: dict[int, Found] = field(default_factory=dict)
 
     def read(self, data: bytes, *, ends_file: bool = True) -> list[Found]:
-        """The records of data without header."""
+        """Reads data without a header; returns its records."""
         data, mark = cut_end_mark(data) if ends_file else (data, b"")
-        # What stands in the last row's line behind the mark belongs to that row's line end.
+        # If the last row has no line end before the mark, the mark up to the end of that line
+        # belongs to the row's line end.
         if mark and data and not data.endswith(b"\n") and b"\n" in mark:
             data += b"\n"
             mark = mark[mark.index(b"\n") + 1 :]
@@ -112,7 +114,7 @@ class Reference:
         return Found(at + 1, 1, "stray_quote", [])
 
     def _count(self, parsed: Parsed) -> int:
-        """Fields, a delimiter at the end dropped."""
+        """The number of fields, without an empty one after a delimiter at the record's end."""
         if len(parsed.fields) == self.width + 1 and parsed.raw_fields[-1] == b"":
             return self.width
         return len(parsed.fields)
@@ -180,7 +182,7 @@ class Reference:
         return found("row" if fit else "value")
 
     def _parse(self, text: bytes) -> Parsed:
-        """Read text as one record, byte by byte."""
+        """Reads text as one record, byte by byte."""
         ended = text.endswith(b"\n")
         text = strip_marks(text)
         fields: list[bytes] = []
@@ -207,7 +209,7 @@ class Reference:
                 line_end = text[at - 1 :]
                 break
             if byte == b"\n":
-                # A record ends here although text follows: this is more than one record.
+                # A line end outside quotes with more text after it: this is more than one record.
                 return Parsed("malformed", fields, raw_fields)
             if byte == self.delimiter:
                 fields.append(bytes(value))
@@ -229,7 +231,8 @@ class Reference:
 
 
 def cut_end_mark(data: bytes) -> tuple[bytes, bytes]:
-    """A file without the Ctrl-Z and NULs at its end, and these, with the line ends among them."""
+    """Splits a file into its content and the end mark: the Ctrl-Zs and NULs at its end, with the
+    line ends between and after them."""
     body = data.rstrip(b"\x1a\x00\r\n")
     mark = data[len(body) :].lstrip(b"\r\n")
     return data[: len(data) - len(mark)], mark
@@ -261,7 +264,8 @@ def fits_ticket(column: str | None, value: bytes) -> bool:
 
 
 def _is_timestamp(value: bytes) -> bool:
-    """``YYYY-MM-DD``, ``T`` or a blank, ``hh:mm``, then perhaps ``:ss``, a fraction, an offset."""
+    """Whether a value is ``YYYY-MM-DD``, ``T`` or a space, and ``hh:mm``, optionally followed by
+    ``:ss``, a fraction of seconds, and an offset."""
     shape = "".join("9" if byte in b"0123456789" else chr(byte) for byte in value)
     day, time, rest = shape[:10], shape[10:16], shape[16:]
     if day != "9999-99-99" or time not in ("T99:99", " 99:99"):

@@ -1,4 +1,5 @@
-"""The whole stack as its users see it: buckets, queues, executions and tables, by boto3 alone."""
+"""The whole stack as its users see it: buckets, queues, executions and tables, accessed only with
+boto3."""
 
 import contextlib
 import json
@@ -19,7 +20,7 @@ Found = TypeVar("Found")
 
 
 def until(condition: Callable[[], Found | None], what: str, seconds: float = 60) -> Found:
-    """The first true answer of the condition."""
+    """Polls the condition and returns its first true result. Fails the test after `seconds`."""
     with contextlib.suppress(DeadlinePassed):
         for _ in polls(0.05, seconds):
             if found := condition():
@@ -77,7 +78,8 @@ class RunningStack(LoadRecords):
         ]
 
     def execution_of(self, upload: Upload) -> str:
-        """The ARN of the one execution that the upload starts."""
+        """Waits for the execution that the upload starts, which must be the only one; returns its
+        ARN."""
         found = until(
             lambda: self.executions(upload.key, upload.version_id), f"an execution for {upload}"
         )
@@ -91,7 +93,8 @@ class RunningStack(LoadRecords):
         return str(answer["executionArn"])
 
     def replay(self, arn: str) -> dict[str, Any]:
-        """A new execution `<name>-r1` with the same input, once it has ended."""
+        """Starts a new execution `<name>-r1` with the same input. Returns its description after it
+        has ended."""
         earlier = self.describe(arn)
         return self.ended(self.start(f"{earlier['name']}-r1", json.loads(earlier["input"])))
 
@@ -119,7 +122,7 @@ class RunningStack(LoadRecords):
         return keys.count(file["key"]) > 1
 
     def load(self, key: str, body: bytes) -> dict[str, Any]:
-        """Upload, and the execution once it has ended."""
+        """Uploads a file. Returns the description of its execution after it has ended."""
         return self.ended(self.execution_of(self.upload(key, body)))
 
     def history(self, arn: str) -> list[dict[str, Any]]:
@@ -134,7 +137,7 @@ class RunningStack(LoadRecords):
         ]
 
     def children(self, arn: str) -> list[dict[str, Any]]:
-        """The executions of all chunks."""
+        """The descriptions of the child executions of all chunks."""
         runs = self.states.list_map_runs(executionArn=arn)["mapRuns"]
         return [
             self.describe(child["executionArn"])
@@ -145,19 +148,19 @@ class RunningStack(LoadRecords):
     # --- queues
 
     def dead_letters(self, arn: str) -> list[dict[str, Any]]:
-        """All messages so far about one execution, from the graph or from the rule."""
+        """All messages so far about one execution, from the state machine or from EventBridge."""
         self._dead_letters += map(json.loads, self.receive(self.names.failed_executions_queue_url))
         return [letter for letter in self._dead_letters if _is_about(letter, arn)]
 
     def all_dead_letters(self, arn: str) -> list[dict[str, Any]]:
-        """As `dead_letters`, after everything that had happened by now has reached the queue: an
-        execution aborted last is reported last."""
+        """Like `dead_letters`, but waits until the queue has the messages about all earlier events.
+        For that it aborts an execution now and waits for its message, which is the last one."""
         sentinel = self._aborted_execution()
         until(lambda: self.dead_letters(sentinel), "the sentinel in the queue")
         return self.dead_letters(arn)
 
     def receive(self, url: str) -> list[str]:
-        """Take all messages that are there now out of a queue."""
+        """Receives and deletes all messages that are now in a queue."""
         bodies = []
         while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get(
             "Messages"
@@ -168,7 +171,7 @@ class RunningStack(LoadRecords):
         return bodies
 
     def received(self, url: str, count: int) -> list[str]:
-        """The next messages of a queue, taken out of it."""
+        """Receives and deletes messages of a queue until there were `count` of them."""
         bodies: list[str] = []
 
         def look() -> bool:
@@ -185,7 +188,8 @@ class RunningStack(LoadRecords):
 
     @contextlib.contextmanager
     def uploads_held(self) -> Iterator[None]:
-        """The upload queue keeps what comes; it is read again when the block is left."""
+        """Within the block, messages stay in the upload queue, because its event source mapping is
+        disabled."""
         mapping = self.functions.list_event_source_mappings()["EventSourceMappings"][0]["UUID"]
         self.functions.update_event_source_mapping(UUID=mapping, Enabled=False)
         try:
@@ -195,10 +199,11 @@ class RunningStack(LoadRecords):
 
     @contextlib.contextmanager
     def failed_uploads_return_after(self, seconds: int) -> Iterator[None]:
-        """In place of the three minutes that the template sets."""
+        """Within the block, a message that failed becomes visible again after `seconds`, in place
+        of the three minutes that the template sets."""
         url = self.names.upload_queue_url
-        # A first call starts the function's process, which may take longer than these seconds: a
-        # good message would come back meanwhile, and with bad luck end as a dead letter.
+        # The first call starts the function's process, which may take longer than `seconds`. Then
+        # a good message would become visible again, and might end as a dead letter.
         self.sqs.send_message(QueueUrl=url, MessageBody='{"Event": "s3:TestEvent"}')
         until(lambda: self.queue_is_empty(url), "an empty upload queue")
         names = ["VisibilityTimeout"]
@@ -213,7 +218,7 @@ class RunningStack(LoadRecords):
         while True:
             name = f"sentinel-{uuid.uuid4()}"
             arn = self.start(name, {"bucket": self.names.upload_bucket, "key": name})
-            # It may have ended by itself.
+            # The call fails if the execution has already ended by itself.
             with contextlib.suppress(self.states.exceptions.ClientError):
                 self.states.stop_execution(executionArn=arn)
                 return arn
@@ -221,27 +226,27 @@ class RunningStack(LoadRecords):
     # --- roles and the definition
 
     def role_of(self, function: str) -> str:
-        """The role's name; `function` is a logical id of the template."""
+        """The name of a function's role. `function` is a logical id in the template."""
         name = self.names.outputs[f"{function}FunctionName"]
         role = self.functions.get_function_configuration(FunctionName=name)["Role"]
         return str(role).rsplit("/", 1)[-1]
 
     def resource_of(self, function: str, sid: str, place: int) -> str:
-        """The ARN at that place of the statement's resources, as it is deployed."""
+        """The deployed ARN at index `place` of the resources of a statement."""
         _, document = self._policy(self.role_of(function))
         [statement] = [one for one in document["Statement"] if one["Sid"] == sid]
         return str(as_list(statement["Resource"])[place])
 
     @contextlib.contextmanager
     def without_statement(self, function: str, sid: str) -> Iterator[str]:
-        """The function's role lacks one statement; yields the role's name."""
+        """Within the block, the function's role lacks one statement. Yields the role's name."""
         with self._policy_changed(function, sid, lambda statement: []) as role:
             yield role
 
     @contextlib.contextmanager
     def without_action(self, function: str, sid: str, action: str, place: int) -> Iterator[str]:
-        """The function's role lacks one action of a statement for one of its resources; yields the
-        role's name."""
+        """Within the block, the function's role lacks one action of a statement for one of its
+        resources. Yields the role's name."""
 
         def left(statement: dict[str, Any]) -> list[dict[str, Any]]:
             actions, resources = as_list(statement["Action"]), as_list(statement["Resource"])
@@ -281,14 +286,17 @@ class RunningStack(LoadRecords):
             self._put_policy(role, policy, whole)
 
     def _policy(self, role: str) -> tuple[str, dict[str, Any]]:
-        """Name and document of the role's one inline policy."""
+        """The name and the document of the role's only inline policy."""
         [name] = self.iam.list_role_policies(RoleName=role)["PolicyNames"]
         return name, self.iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
 
     @contextlib.contextmanager
     def function_changed(self, function: str, **changes: Any) -> Iterator[None]:
-        """The function has another configuration, as Lambda's UpdateFunctionConfiguration takes
-        it; variables of `Environment` are added to those that it has."""
+        """Within the block, the function has another configuration.
+
+        changes: arguments of Lambda's UpdateFunctionConfiguration. The variables of `Environment`
+        are added to the existing ones.
+        """
         name = self.names.outputs[f"{function}FunctionName"]
         before = self.functions.get_function_configuration(FunctionName=name)
         if "Environment" in changes:
@@ -304,7 +312,7 @@ class RunningStack(LoadRecords):
 
     @contextlib.contextmanager
     def definition_changed(self, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
-        """Executions that start meanwhile run a changed copy of the deployed definition."""
+        """Executions that start within the block run a changed copy of the deployed definition."""
         arn = self.names.state_machine_arn
         before = self.states.describe_state_machine(stateMachineArn=arn)["definition"]
         definition = json.loads(before)

@@ -1,6 +1,7 @@
-"""A table, and the way to it, that is slow, throttled, broken or out of order on demand.
+"""A stand-in for the table and the transport that is slow, throttles, fails or answers out of order
+as a test scripts it.
 
-Time is the test's own: it passes only while somebody waits for replies, so no test waits.
+It has its own clock, which advances only while the writer waits for replies, so tests take no time.
 """
 
 import json
@@ -15,16 +16,17 @@ _ENDLESS = 100_000
 
 
 class Answer(NamedTuple):
-    """What the table says to a batch, ``takes`` seconds after it was sent."""
+    """The table's answer to a batch, ``takes`` seconds after it was sent."""
 
     left: int = 0
-    """How many of the batch's items, the last ones, are not taken."""
+    """How many of the batch's items, counted from the end, are returned as unprocessed."""
     status: int = 200
     body: bytes | None = None
-    """Instead of an answer that tells the items left; none of the items is taken then."""
+    """Sent in place of an answer with the unprocessed items. The table then stores no item."""
     takes: float | None = None
     stored: bool = False
-    """Whether the batch is in the table whatever the answer says: only the answer was lost."""
+    """Whether the table stores the batch although it answers with ``body``: only the answer was
+    lost."""
 
 
 def error(code: str, status: int = 400, message: str = "No.", **more: Any) -> Answer:
@@ -43,7 +45,8 @@ LOST = RESET._replace(stored=True)
 
 
 class Call(NamedTuple):
-    """A batch as it was sent: when, its items' values, and how many were under way with it."""
+    """A batch that was sent: the time, the values of its items, and how many batches were under
+    way, including this one."""
 
     at: float
     values: list[int]
@@ -59,9 +62,12 @@ class _UnderWay(NamedTuple):
 
 
 class ScriptedTable:
-    """The sender of a BatchWriter. ``answers`` are given to the batches in the order in which they
-    are sent, and then every batch is taken; an answer takes ``takes`` seconds. A batch with one of
-    the ``invalid`` values is refused as a whole, whatever else it would be answered."""
+    """The sender of a BatchWriter.
+
+    answers: the answers to the batches, in the order of sending. All later batches are accepted.
+    takes: seconds until an answer comes, unless the answer sets its own.
+    invalid: a batch with one of these values is refused as a whole, in place of its answer.
+    """
 
     def __init__(
         self, *answers: Answer, takes: float = 0.01, invalid: Collection[int] = ()
@@ -73,7 +79,7 @@ class ScriptedTable:
         self.calls: list[Call] = []
         self.stored: dict[str, int] = {}
         self.history: dict[str, list[int]] = {}
-        """Of each key all values that it ever had in the table."""
+        """By key, all values that the table has ever stored for it."""
         self.waits = 0
         self._under_way: list[_UnderWay] = []
 
@@ -155,7 +161,7 @@ def put(
     values: Sequence[int],
     key: Callable[[int], object] = lambda value: value,
 ) -> None:
-    """Put one batch, whose mark is its last value."""
+    """Puts one batch. Its mark is its last value."""
     names = [f"key-{key(value)}" for value in values]
     writer.put(
         [(name.encode(),) for name in names],
@@ -168,6 +174,6 @@ def put(
 
 
 def put_all(writer: BatchWriter[int], values: Sequence[int]) -> None:
-    """In batches as large as the writer takes them."""
+    """Puts values in batches of the largest size that the writer accepts."""
     for first in range(0, len(values), writer.batch_items):
         put(writer, values[first : first + writer.batch_items])

@@ -1,4 +1,5 @@
-"""A table that is slow, throttles or breaks, for tests of what is given up and continued."""
+"""A table in memory that is slow, throttles or fails, for tests in which a chunk is interrupted and
+continued."""
 
 import json
 from typing import Any
@@ -11,8 +12,12 @@ FAULT = 500, b""
 
 
 class SlowTable(TableInMemory):
-    """Each batch takes ``takes`` seconds. Its answers are given in turn, then all is taken: the
-    answers are numbers of items left, or other answers than that."""
+    """A table in memory with a clock of its own.
+
+    takes: seconds that each batch takes.
+    given: the answers to the first batches, in order; later batches are stored. An answer is the
+        number of unprocessed items, or a (status, body).
+    """
 
     def __init__(self, takes: float, given: list[Any]) -> None:
         super().__init__()

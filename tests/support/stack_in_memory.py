@@ -1,5 +1,5 @@
-"""The tasks on a stack in memory, for tests that load thousands of files: as much of S3, DynamoDB
-and the ledger as one load at a time needs. What the real ones do is tested elsewhere."""
+"""Runs the tasks on a stack in memory, for tests that load thousands of files. It implements only
+what one load at a time needs of S3, DynamoDB and the ledger; other tests use complete ones."""
 
 import io
 import json
@@ -48,7 +48,7 @@ class BucketsInMemory:
         stream = io.BytesIO(body)
 
         def iter_chunks(size: int) -> Iterator[bytes]:
-            # As a network does, S3 gives less at a time than was asked for.
+            # S3, like any network stream, may return less at a time than was asked for.
             return iter(lambda: stream.read(min(size, 4_096)), b"")
 
         return {
@@ -74,7 +74,7 @@ class BucketsInMemory:
 
 
 class TableInMemory:
-    """The table, and the way to it."""
+    """The table in memory. It is the DynamoDB client and the sender of batches in one."""
 
     def __init__(self) -> None:
         self._replies: list[Reply] = []
@@ -113,8 +113,11 @@ class TableInMemory:
 
 
 class StackInMemory:
-    """One load of one file. Afterwards the attributes hold all that it has left. ``writing`` are
-    more arguments of the ChunkWriter. ``seconds`` pass between any two tasks."""
+    """Runs one load of one file. The attributes then contain what it left behind.
+
+    seconds: the time that passes between two tasks.
+    writing: further arguments of the ChunkWriter.
+    """
 
     def __init__(
         self,
@@ -150,7 +153,7 @@ class StackInMemory:
         )
 
     def load(self, body: bytes) -> None:
-        """All tasks, in the order of the state machine."""
+        """Calls all tasks in the order of the state machine."""
         for task in self.plan(body):
             self.now += self._seconds
             assert self.writer.write(task, 900).finished
@@ -158,7 +161,8 @@ class StackInMemory:
             self.reconcile()
 
     def plan(self, body: bytes) -> list[ChunkTask]:
-        """The tasks of Write Chunk; none if the file is refused."""
+        """Calls Validate File, Split File and Take Turn. Returns the tasks of Write Chunk; none if
+        the file is refused."""
         self.buckets.objects[UPLOADS, "a.csv"] = body
         s3: Any = self.buckets
         verdict = Validator(s3, self.loads, self.turns, self.target, LIMITS).validate(
@@ -193,7 +197,7 @@ class StackInMemory:
         self.result = result.to_json()
 
     def settle(self, seconds: float = 900) -> str:
-        """The state that Settle Equal Keys answers with."""
+        """Calls Settle Equal Keys; returns the state that it answers with."""
         return self.settler.settle(self.load_id, self.file, self.planned, seconds).state
 
     def read_url(self, url: str) -> bytes:
@@ -207,7 +211,7 @@ class StackInMemory:
 
     @property
     def data(self) -> bytes:
-        """The file as it was cut into chunks: unpacked, if it was packed."""
+        """The data that was divided into chunks: the file, unpacked if it was compressed."""
         key = f"unpacked/{self.verdict['load_id']}.csv"
         body = self.buckets.objects[UPLOADS, "a.csv"]
         return self.buckets.objects[WORK, key] if self.verdict["file"]["compression"] else body

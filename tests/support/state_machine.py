@@ -1,11 +1,11 @@
 """Interprets the state machine's definition, `statemachine/ingest.asl.json`, one task at a time.
 
-A test decides which execution makes the next step and what becomes of each call, or leaves both to
-`run`. Time is virtual: a Wait, or the pause before a retry, only adds to `Execution.paused`.
+A test chooses the execution that makes the next step and the result of each call, or uses `run`.
+Time is virtual: a Wait, or the pause before a retry, only adds to `Execution.paused`.
 
 This covers the parts of the Amazon States Language (JSONPath) that the definition uses; anything
-else raises NotInterpreted. A path that is not there raises MissingPath, where AWS would end the
-execution with States.Runtime, which nothing catches.
+else raises NotInterpreted. A path that does not exist in the data raises MissingPath. AWS would end
+the execution with States.Runtime, which no Catch handles.
 """
 
 import functools
@@ -40,7 +40,7 @@ _NOT_IN_ALL = {"States.Runtime", "States.DataLimitExceeded"}
 
 
 class NotInterpreted(Exception):
-    """The definition uses something that this interpreter does not know."""
+    """The definition uses something that this interpreter does not support."""
 
 
 class MissingPath(Exception):
@@ -48,7 +48,7 @@ class MissingPath(Exception):
 
 
 class Failure(Exception):
-    """Raised by a task's stand-in to fail with a certain error name."""
+    """Raised by a test's stand-in for a task, to fail the task with this error name."""
 
     def __init__(self, error: str, cause: str = "") -> None:
         super().__init__(error, cause)
@@ -63,11 +63,11 @@ class Visit(NamedTuple):
     input: Any
     """`$` before the state."""
     result: Any
-    """What a task was answered, before its ResultSelector."""
+    """A task's result before its ResultSelector."""
     error: str
-    """What a task has failed with, or a Fail has."""
+    """The error name of a failed task or of a Fail."""
     output: Any
-    """`$` behind the state; None if the execution failed there."""
+    """`$` after the state; None if the execution failed there."""
     target: str
     """The state that came next, if any."""
 
@@ -75,7 +75,7 @@ class Visit(NamedTuple):
 class Execution:
     """An execution, or a child of its Map. It waits at a Lambda task or a Wait, or has ended.
 
-    `status` is Step Functions' own, `data` is `$`, `error` and `cause` are those of a Fail.
+    `status` is Step Functions' status, `data` is `$`, and `error` and `cause` say why it failed.
     """
 
     def __init__(
@@ -89,17 +89,24 @@ class Execution:
         stops_at_services: bool = False,
         parent: "Execution | None" = None,
     ) -> None:
-        """`at` is a state to begin at, with `given` as its input. With `stops_at_services` service
-        integrations are due like tasks; without, each succeeds at once."""
+        """Starts an execution with the input `given`, and runs it to its first Lambda task or Wait.
+
+        read: returns the bytes of an S3 object, for the ItemReader of the Map.
+        machine: the definition; the project's if None.
+        at: the state to begin at; StartAt if empty.
+        stops_at_services: whether a test also answers for the service integrations. Otherwise each
+        of them succeeds at once.
+        """
         self.name = name
         self.status, self.error, self.cause = "RUNNING", "", ""
         self.paused = 0.0
-        """Seconds of all its Waits and of the pauses before its retries, without jitter."""
+        """The total seconds of all its Waits and of the pauses before its retries, without
+        jitter."""
         self.visits: list[Visit] = []
         self.sent: list[tuple[str, Json]] = []
-        """What its service integrations have sent: the service's name, and the Parameters."""
+        """The calls of its service integrations: the service's name and the Parameters."""
         self.children: list[Execution] = []
-        """Those of the Map that is running."""
+        """The children of the Map that is running."""
         self.all_children: list[Execution] = []
         self.data = _copy(given)
         machine = machine or _definition()
@@ -115,12 +122,12 @@ class Execution:
 
     @property
     def dead_letters(self) -> list[Json]:
-        """What it has sent to the dead-letter queue."""
+        """The messages that it has sent to the dead-letter queue."""
         return [sent["MessageBody"] for service, sent in self.sent if service == "sqs"]
 
     @property
     def events(self) -> list[Json]:
-        """What it has put on the event bus."""
+        """The entries that it has put on the event bus."""
         puts = [sent["Entries"] for service, sent in self.sent if service == "events"]
         return [entry for entries in puts for entry in entries]
 
@@ -128,14 +135,14 @@ class Execution:
 
     @property
     def due(self) -> "list[Execution]":
-        """Those that can make a step now: the execution, or the running children of its Map."""
+        """What can make a step now: the execution itself, or the running children of its Map."""
         if self.status != "RUNNING":
             return []
         return [one for one in self.children if one.status == "RUNNING"] or [self]
 
     @property
     def ended_in(self) -> str:
-        """The last state of an execution that has ended."""
+        """The last state of an execution that has ended; empty while it runs."""
         return "" if self.status == "RUNNING" else self.state
 
     @property
@@ -144,7 +151,7 @@ class Execution:
 
     @property
     def described(self) -> Json:
-        """As DescribeExecution gives it, in part."""
+        """Some fields of DescribeExecution's response."""
         arn, output = EXECUTIONS + self.name, json.dumps(self.data)
         return {"status": self.status, "output": output, "executionArn": arn, "cause": self.cause}
 
@@ -155,13 +162,13 @@ class Execution:
 
     @property
     def event(self) -> Any:
-        """What the handler is given."""
+        """The event for the handler of the task that is due."""
         return self._filled_in(self._state["Parameters"]["Payload"])
 
     # --- Steps
 
     def succeed(self, answer: Any = None) -> None:
-        """The handler has answered, or the Wait is over."""
+        """Ends the task with the handler's answer, or ends the Wait."""
         state = self._state
         if state["Type"] == "Wait":
             seconds = self._value(state["SecondsPath"]) if "SecondsPath" in state else None
@@ -172,17 +179,17 @@ class Execution:
         self._run_on()
 
     def fail(self, error: str, cause: str = "") -> bool:
-        """The task has failed. Returns whether it is due again, after a pause."""
+        """Fails the task. Returns whether a Retry makes it due again, after a pause."""
         is_retried = self._fail(error, cause)
         self._run_on()
         return is_retried
 
     def give_up(self, error: str, cause: str = "") -> None:
-        """The task has failed, and so have all its retries."""
+        """Fails the task and all its retries."""
         self._caught(error, cause)
         self._run_on()
 
-    # --- States in which nothing is waited for
+    # --- Running from one task or Wait to the next
 
     @property
     def _state(self) -> Json:
@@ -221,7 +228,7 @@ class Execution:
                     self._end("FAILED", state["Error"])
 
     def _integrated(self, state: Json, answer: Any) -> None:
-        """A task has been answered: by a handler, or by another service."""
+        """Ends a task with the answer of its handler or of another service."""
         parameters = self._filled_in(state["Parameters"])
         if _is_lambda(state):
             answer = {"ExecutedVersion": "$LATEST", "Payload": answer, "StatusCode": 200}
@@ -302,7 +309,7 @@ class Execution:
                 return bool(is_number and value < wanted)
         raise NotInterpreted(f"{self.state} uses {comparison}.")
 
-    # --- Ways out of a state
+    # --- Leaving a state
 
     def _succeed(self, result: Any) -> None:
         state, self._result = self._state, result
@@ -394,10 +401,11 @@ class Execution:
 def run(
     execution: Execution, call: Callable[[Execution], Any], max_steps: int = 10_000
 ) -> Execution:
-    """Makes all the steps of an execution, one child of its Map after the other.
+    """Runs an execution to its end, one child of its Map after another.
 
-    `call` is given the execution, or the child, whose task is due, and answers for its handler. An
-    exception fails the task as Lambda would report it, unless it is a failed assertion.
+    call: called with the execution or the child whose task is due; returns the handler's answer.
+        If it raises an exception, the task fails with the error that Lambda would report. An
+        AssertionError is raised to the caller of `run`.
     """
     for _ in range(max_steps):
         if not execution.due:
@@ -424,7 +432,7 @@ def _is_lambda(state: Json) -> bool:
 
 
 def lambda_cause(error: Exception) -> str:
-    """The Cause of a Lambda task that an exception has ended."""
+    """The Cause of a Lambda task that failed with an exception."""
     return json.dumps({"errorMessage": str(error), "errorType": type(error).__name__})
 
 
@@ -434,8 +442,11 @@ def handler_of(state: str) -> str:
 
 
 def payload_of(handler: str, data: Json, item: Json | None = None, name: str = "by-hand") -> Json:
-    """What the definition gives to a handler, out of `$` before its state, or before the Map that
-    the state is in (with one item of the plan then)."""
+    """The event that the definition gives a handler.
+
+    data: `$` before the handler's state, or before the Map that contains the state.
+    item: for a state in the Map, an item of the plan.
+    """
     context: Json = {
         "Execution": {"Id": EXECUTIONS + name, "Name": name, "Input": data, "StartTime": STARTED_AT}
     }
@@ -454,7 +465,7 @@ def payload_of(handler: str, data: Json, item: Json | None = None, name: str = "
 
 
 def filled_in(template: Any, data: Any, context: Json) -> Any:
-    """A payload template with the values of its paths."""
+    """Replaces the paths in a payload template with their values."""
     if isinstance(template, list):
         return [filled_in(one, data, context) for one in template]
     if not isinstance(template, dict):
@@ -493,7 +504,7 @@ def _matches(names: list[str], error: str) -> bool:
 
 
 def _copy(value: Any) -> Any:
-    """As it travels between states: by way of JSON."""
+    """Copies a value by way of JSON, as Step Functions does between states."""
     return json.loads(json.dumps(value))
 
 

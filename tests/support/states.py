@@ -1,4 +1,4 @@
-"""A state machine's states, those inside its Maps included."""
+"""Walks the states of a state machine's definition, including those inside its Maps."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +20,8 @@ def all_states(machine: State) -> dict[str, State]:
 
 
 def targets(state: State) -> list[str]:
-    """Where the state's arrows go, in the order of the definition; catches come last."""
+    """The states that can follow a state: Next, Default, those of its Choices, then those of its
+    Catches."""
     found = [state.get("Next"), state.get("Default")]
     found += [rule["Next"] for rule in state.get("Choices", [])]
     found += [catcher["Next"] for catcher in state.get("Catch", [])]

@@ -1,6 +1,6 @@
-"""Step Functions for the command's tests: a real boto3 client whose calls are answered from here.
+"""Step Functions for the command's tests: a boto3 client whose calls this module answers.
 
-Requests are still validated and built by botocore; the answers have AWS's shapes.
+botocore still validates and builds the requests. The answers have the shapes of AWS's.
 """
 
 import json
@@ -42,7 +42,7 @@ RESULT = {
 
 
 class StepFunctions:
-    """Executions by name, and the `client` that knows them."""
+    """Stores executions by name, and has the boto3 `client` that returns them."""
 
     def __init__(self) -> None:
         self.described: dict[str, dict[str, Any]] = {}
@@ -53,7 +53,7 @@ class StepFunctions:
         self.client.meta.events.register("before-call.stepfunctions", self._answer)
 
     def forget(self) -> None:
-        """Everything that was added or started."""
+        """Forgets all executions that were added or started."""
         for kept in (self.described, self.events, self.map_counts, self.started):
             kept.clear()
 
@@ -65,7 +65,8 @@ class StepFunctions:
         ago: timedelta | None = None,
         **described: Any,
     ) -> None:
-        """An execution that took a minute, and the states it visited as (type, name, output)."""
+        """Adds an execution that took one minute. `visits` are the states that it visited, as
+        (type, name, output). `ago` is the time since its start."""
         start = datetime.now(UTC) - ago if ago is not None else STARTED
         self.described[name] = {
             "executionArn": f"{EXECUTION}:{name}",
@@ -86,7 +87,7 @@ class StepFunctions:
         self.set_events(name, events)
 
     def set_events(self, name: str, events: Sequence[dict[str, Any]]) -> None:
-        """The history of an execution, one event a second."""
+        """Sets the history of an execution, with one event per second."""
         self.events[name] = [
             {"timestamp": STARTED + timedelta(seconds=at), "id": at + 1, **event}
             for at, event in enumerate(events)
@@ -156,15 +157,18 @@ ANSWERS: dict[str, dict[str, Any]] = {
     | {"finished": True, "overtaken": False, "table_replaced": False},
     "reconcile": {**RESULT, "overtaken": False, "throttles": 0, "equal_keys": "settled"},
 }
-"""What the handlers answer in an execution without incident."""
+"""The answers of the handlers in an execution in which nothing goes wrong, by handler."""
 
 Visits = list[tuple[str, str, Any]]
 """States that an execution has visited, as (type, name, output)."""
 
 
 def execution_visits(waits: int = 0, **changes: dict[str, Any]) -> Visits:
-    """The states of an execution, interpreted from the definition. `changes` are fields of the
-    handlers' answers, `waits` is how often it has to wait for its turn."""
+    """The states of an execution, interpreted from the definition.
+
+    waits: how often the execution has to wait for its turn.
+    changes: by handler, fields that replace those in ANSWERS.
+    """
     left = iter(["wait"] * waits)
 
     def call(task: Execution) -> Any:
@@ -177,34 +181,35 @@ def execution_visits(waits: int = 0, **changes: dict[str, Any]) -> Visits:
 
 
 def loaded_visits() -> Visits:
-    """The states of a load without incident."""
+    """The states of a load in which nothing goes wrong."""
     return execution_visits()
 
 
 def turn_visits() -> Visits:
-    """The states of a load that has its turn and has not begun to write."""
+    """The states of a load that has got its turn and has not begun to write."""
     visits = execution_visits()
     return visits[: [state for _, state, _ in visits].index("Write Chunks")]
 
 
 def already_loaded_visits() -> Visits:
-    """The states of an execution that finds load-1 to have these bytes."""
+    """The states of an execution that finds that load-1 has already loaded the same bytes."""
     return execution_visits(validate_file={"verdict": "already_loaded", "file": None})
 
 
 def late_visits() -> Visits:
-    """The states of a version that comes after a later one: it writes nothing."""
+    """The states of a load that starts after a later version has taken over: it writes nothing."""
     return execution_visits(take_turn={"turn": "overtaken"})
 
 
 def overtaken_visits() -> Visits:
-    """The states of a load that a later version has stopped half-way."""
+    """The states of a load that was overtaken by a later version after one of its chunks."""
     stopped = {"complete": False, "overtaken": True, "chunks_finished": 1, "rows_read": 60}
     return execution_visits(reconcile={**stopped, "rows_written": 57})
 
 
 def failed_visits(**result: Any) -> Visits:
-    """The states of a load that Reconcile does not let pass, with its `result`."""
+    """The states of a load that Reconcile finds incomplete. `result` replaces fields of its
+    answer."""
     return execution_visits(reconcile={"complete": False, **result})
 
 

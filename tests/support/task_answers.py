@@ -1,7 +1,7 @@
-"""What the tasks really answer with: their handlers, run over small files on moto.
+"""Collects real answers of the tasks, by running their handlers on small files with moto.
 
-The tests of the definition take the states' results from here, so that they can't agree with each
-other on fields that no handler answers with.
+The tests of the definition use these answers as the states' results, so that they can't rely on
+fields that no handler returns.
 """
 
 from typing import Any
@@ -16,11 +16,11 @@ ROWS = ROW + b"T2,,B1,2026-01-01,,1,\n"
 
 Answer = dict[str, Any]
 Answers = dict[str, dict[str, Answer]]
-"""By handler, and by what the answer says. `chunk` of `plan` is an item of the plan."""
+"""Answers by handler and by a label. `["item"]["chunk"]` is an item of the plan."""
 
 
 def collect(moto_url: str) -> Answers:
-    """Run the tasks and keep what they answer, as Step Functions gets it: by way of JSON."""
+    """Runs the tasks and returns their answers as Step Functions gets them, by way of JSON."""
     with empty_cloud(moto_url, CHUNK_SIZE_BYTES="100", MAX_REFUSED_PERCENT="50") as cloud:
         given = cloud.put(HEADER + ROWS, "tickets.csv")
         loading, [chunk] = cloud.plan(given)
@@ -65,8 +65,8 @@ def collect(moto_url: str) -> Answers:
 
 
 def _two_versions(cloud: Cloud) -> tuple[Answer, dict[str, Answer]]:
-    """What Take Turn answers a newer load while an older one still writes, and what the tasks
-    answer the older one, which has been overtaken, by their handlers."""
+    """Makes a newer load overtake an older one. Returns Take Turn's answer to the newer load while
+    the older one still writes, and the tasks' answers to the older load, by handler."""
     older, [chunk] = cloud.plan(cloud.put(HEADER + ROWS, "twice.csv"))
     newer, _ = cloud.plan(cloud.put(HEADER + ROWS.replace(b"S1", b"S2"), "twice.csv"))
     cloud.take_turn(older)
@@ -81,8 +81,8 @@ def _two_versions(cloud: Cloud) -> tuple[Answer, dict[str, Answer]]:
 
 
 def _equal_keys(cloud: Cloud) -> tuple[Answer, Answer, Answer]:
-    """What Reconcile answers a load with one key in two chunks, and Settle Equal Keys while a
-    writer may be left, and then."""
+    """Loads a file with one key in several chunks. Returns the first answer of Reconcile, the
+    answer of Settle Equal Keys while a writer may still be running, and its answer after that."""
     state, chunks = cloud.plan(cloud.put(HEADER + ROW * 5, "equal.csv"))
     assert len(chunks) > 1
     cloud.take_turn(state)

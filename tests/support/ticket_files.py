@@ -1,7 +1,7 @@
-"""Ticket files and what must become of them, told without the code under test.
+"""Makes ticket files, and works out how they must be loaded without the code under test.
 
-Items come from Python's own `csv` module. What happens to a row that is no item is written by hand
-beside the row. Nothing here imports `ingestion`.
+Python's `csv` module reads the items. For a row that does not become an item, the test notes the
+expected reason when it adds the row. This module does not import `ingestion`.
 """
 
 import csv
@@ -29,7 +29,8 @@ Items = dict[Key, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Note:
-    """A row that is no item: its line in the file, the column to blame, and why."""
+    """A row that does not become an item: its line in the file, the column at fault, and the
+    reason."""
 
     line: int
     column: str
@@ -37,7 +38,7 @@ class Note:
 
 
 class TicketFile:
-    """A file in the making. Every ticket's number begins with `name`, which no other file has."""
+    """Builds a file. Every ticket's number begins with `name`, which must differ in each file."""
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class TicketFile:
         return self._body.count(b"\n") + 1
 
     def rows(self, count: int, **values: str) -> "TicketFile":
-        """Good rows, three to a ticket; `values` replace those of some columns."""
+        """Adds good rows, three per ticket. `values` replace the values of some columns."""
         for _ in range(count):
             number = self._written
             self._written += 1
@@ -85,13 +86,13 @@ class TicketFile:
         return self
 
     def raw(self, text: str | bytes) -> "TicketFile":
-        """A line exactly as given; `{}` stands for the file's name."""
+        """Adds a line exactly as given, except that `{}` in a str becomes the file's name."""
         line = text if isinstance(text, bytes) else text.replace("{}", self.name).encode()
         self._body += line + self._newline.encode()
         return self
 
     def refused(self, text: str | bytes, column: str, reason: str) -> "TicketFile":
-        """A line that must be refused, or superseded by a later one."""
+        """Adds a line that must be refused, or superseded by a later one."""
         self.notes.append(Note(self.next_line, column, reason))
         return self.raw(text)
 
@@ -123,7 +124,7 @@ class Expected:
 
 
 def expected(body: bytes, notes: list[Note], delimiter: str = ",") -> Expected:
-    """What a file must become, given the rows of it that are no items."""
+    """Works out how a file must be loaded, given the notes on the rows that do not become items."""
     records = _records(body, delimiter)
     _, header = next(records)
     columns = [name.strip().lower() for name in header]
@@ -149,7 +150,7 @@ def expected(body: bytes, notes: list[Note], delimiter: str = ",") -> Expected:
 
 
 def _records(body: bytes, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Each record with the line it begins at; only LF counts as a line's end."""
+    """Yields each record with the line at which it begins. Only LF ends a line."""
     text = body.decode("utf-8-sig", "surrogateescape")
     reader = csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter)
     while True:

@@ -1,5 +1,5 @@
-"""What stands between Write Chunk and its transport in a test: it counts batches, lets time pass
-with each, does something in the middle, or answers in the table's stead."""
+"""A sender between Write Chunk and its transport, for tests. It counts batches, lets time pass with
+each batch, runs a test's code before a batch, or answers in place of the table."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ INVALID = b'{"__type":"com.amazonaws.dynamodb.v20120810#ValidationException","me
 
 
 class WatchedSender:
-    """Installed by ``watch``. Time is its own: a batch takes ``batch_takes`` seconds, and waiting
-    for an answer that does not come passes the time that is waited."""
+    """Installed by ``watch``. It has its own clock: each batch advances it by ``batch_takes``
+    seconds, and waiting for answers when none is due advances it by the time waited."""
 
     def __init__(
         self, sender: Any, batch_takes: Any, before: Any, answer: Any, refused: Any
@@ -56,9 +56,13 @@ def watch(
     answer: Any = None,
     refused: Any = None,
 ) -> Any:
-    """Watch all that the handler sends from now on. ``before`` is called with the number of each
-    batch before it is sent; ``answer`` (status, body) is given instead of the table's. A batch that
-    contains the bytes ``refused`` is refused as invalid."""
+    """Makes the handler send all further batches through a WatchedSender, and returns it.
+
+    batch_takes: seconds that each batch takes.
+    before: called with the number of each batch, from 1, before it is sent.
+    answer: a (status, body) to give in place of the table's answers.
+    refused: a batch that contains these bytes is refused as invalid.
+    """
     writer = write_chunk._chunk_writer()
     sender = writer._sender
     while isinstance(sender, WatchedSender):

@@ -1,9 +1,9 @@
-"""An HTTP proxy on 127.0.0.1 that stands between the functions and moto's server, or the embedded
-engine, and injects faults.
+"""An HTTP proxy on 127.0.0.1 between the functions and moto's server, or the embedded engine. It
+injects faults.
 
-It forwards every call as it came, signature and Host included, and records all of them. What
-becomes of a call is decided by an Action: `Wire.expect` sets one for all calls, `Wire.fault` one
-for some of them.
+It forwards every call unchanged, including its signature and Host, and records it. An Action
+decides what happens to a call: `Wire.expect` sets one for all calls, `Wire.fault` one for some of
+them.
 """
 
 import contextlib
@@ -28,10 +28,11 @@ class Reply:
     headers: list[tuple[str, str]]
     body: bytes
     is_broken: bool = False
-    """Whether the connection is closed behind the body, however long it was to be."""
+    """Whether the connection is closed after the body, even if Content-Length is larger."""
     piece: int = 0
     pause: float = 0
-    """The body is sent in pieces of this many bytes, each after a pause (seconds); 0: at once."""
+    """The body is sent in pieces of `piece` bytes, each after a pause of `pause` seconds. If
+    `piece` is 0, it is sent at once."""
 
     def pieces(self) -> list[bytes]:
         size = self.piece or max(1, len(self.body))
@@ -40,7 +41,8 @@ class Reply:
 
 @dataclass(frozen=True)
 class Call:
-    """One request. `number` counts from 1 since `Wire.expect`, `operation` is AWS's name for it."""
+    """One request. `number` counts from 1 since `Wire.expect`, `operation` is AWS's name of the
+    operation."""
 
     number: int
     operation: str
@@ -60,7 +62,7 @@ class Call:
         return not any(name.lower() == "x-amz-target" for name, _ in self.headers)
 
     def forward(self, body: bytes | None = None) -> Reply:
-        """Has the call carried out, with another body if one is given."""
+        """Sends the call to the server and returns its reply. `body` replaces the call's body."""
         body = self.body if body is None else body
         connection = http.client.HTTPConnection(self._upstream, timeout=60)
         try:
@@ -74,7 +76,7 @@ class Call:
             answered = answer.read()
             length = answer.getheader("Content-Length")
             headers = [one for one in answer.getheaders() if one[0].lower() not in _HOP_BY_HOP]
-            # Of a HEAD it is the object's length, and there is no body.
+            # The reply to a HEAD has the object's length, but no body.
             if length is None or self.method != "HEAD":
                 length = str(len(answered))
             return Reply(answer.status, [*headers, ("Content-Length", length)], answered)
@@ -83,7 +85,8 @@ class Call:
 
 
 Action = Callable[[Call], Reply]
-"""What becomes of a call. A ConnectionError closes the connection without a reply."""
+"""Handles a call and returns the reply. If it raises ConnectionError, the connection is closed
+without a reply."""
 
 
 def carry_out(call: Call) -> Reply:
@@ -107,7 +110,7 @@ class Fault:
 
 
 class Wire:
-    """The proxy. `calls` are those since `expect`, in the order in which they came."""
+    """The proxy. `calls` are the calls since `expect`, in the order in which they arrived."""
 
     def __init__(self, upstream: str) -> None:
         self._upstream = urlsplit(upstream).netloc
@@ -124,7 +127,7 @@ class Wire:
     @classmethod
     @contextlib.contextmanager
     def before(cls, upstream: str) -> Iterator["Wire"]:
-        """A wire to the server at a URL, until the block is left."""
+        """Runs a wire to the server at the URL `upstream` within the block."""
         wire = cls(upstream)
         thread = threading.Thread(target=wire._server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
@@ -141,8 +144,8 @@ class Wire:
         return [call.operation for call in list(self.calls)]
 
     def expect(self, action: Action = carry_out) -> None:
-        """From now on calls are counted from 1, and the action is taken for each that no fault
-        takes. The calls before have been carried out by then, or never will be."""
+        """Waits until earlier calls have ended. Then counts calls from 1 again, and applies the
+        action to all calls that no fault applies to."""
         with self._changed:
             settled = self._changed.wait_for(lambda: not self._under_way, MAX_CALL_SECONDS)
             assert settled, "a call hangs"
@@ -157,9 +160,11 @@ class Wire:
         where: Callable[[Call], bool] = lambda call: True,
         times: int | None = None,
     ) -> Iterator[Fault]:
-        """Within the block, the action is taken for the calls of an operation, at most `times`.
+        """Within the block, applies the action to calls of an operation.
 
-        A fault that never fires has proved nothing: leaving the block then fails the test.
+        where: selects some of these calls.
+        times: the most calls to apply it to; None for all.
+        A fault that never fires proves nothing, so the end of the block then fails the test.
         """
         fault = Fault(operation, action, where, times)
         self._faults.append(fault)
@@ -221,7 +226,7 @@ class Wire:
             do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any
 
             def log_message(self, *_: object) -> None:
-                """Nothing: `calls` is the record."""
+                """Logs nothing: `calls` is the record."""
 
         return Handler
 
@@ -247,7 +252,7 @@ def _operation(request: BaseHTTPRequestHandler) -> str:
 
 
 def names(value: str) -> Callable[[Call], bool]:
-    """Those that have an item with this value, such as a ticket's number."""
+    """Selects calls whose body contains this text as a JSON string, such as a ticket's number."""
     return lambda call: f'"{value}"'.encode() in call.body
 
 
@@ -260,13 +265,13 @@ def is_chunk_entry(call: Call) -> bool:
 
 
 def lose_reply(call: Call) -> Reply:
-    """The call is carried out, and its caller gets no reply."""
+    """Carries the call out, but gives its caller no reply."""
     call.forward()
     raise ConnectionError
 
 
 def cut_body(at: float) -> Action:
-    """The reply's body breaks off after this share of its bytes."""
+    """Breaks the reply's body off after this fraction of its bytes."""
 
     def action(call: Call) -> Reply:
         reply = call.forward()
@@ -276,12 +281,12 @@ def cut_body(at: float) -> Action:
 
 
 def slowly(piece: int, pause: float) -> Action:
-    """The reply's body comes in pieces of some bytes, each after a pause (seconds)."""
+    """Sends the reply's body in pieces of `piece` bytes, each after `pause` seconds."""
     return lambda call: replace(call.forward(), piece=piece, pause=pause)
 
 
 def refuse(code: str, status: int = 400, message: str | None = None) -> Action:
-    """AWS's reply for an error, in place of carrying the call out."""
+    """Replies with an error of AWS in place of carrying the call out."""
 
     def action(call: Call) -> Reply:
         text = code if message is None else message
@@ -309,8 +314,8 @@ def throttled(call: Call) -> Reply:
 
 
 def hand_back(kept: int | None = None) -> Action:
-    """A BatchWriteItem that writes its first `kept` items (half of them by default) and hands the
-    others back as unprocessed. Other operations are carried out."""
+    """Makes a BatchWriteItem write only its first `kept` items (half of them by default) and return
+    the others as unprocessed. Carries other operations out."""
 
     def action(call: Call) -> Reply:
         if call.operation != "BatchWriteItem":
@@ -327,7 +332,7 @@ def hand_back(kept: int | None = None) -> Action:
 
 
 class Hold:
-    """Holds a call back until it is let go, or gives it up when its caller is gone."""
+    """Holds a call back until `let_go` is set. After MAX_HOLD_SECONDS, drops it without a reply."""
 
     def __init__(self) -> None:
         self.reached = threading.Event()
@@ -341,7 +346,7 @@ class Hold:
 
 
 def first(deed: Callable[[], object]) -> Action:
-    """Something happens in the world just before the call is carried out."""
+    """Runs `deed` just before the call is carried out."""
 
     def action(call: Call) -> Reply:
         deed()

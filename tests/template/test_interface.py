@@ -1,4 +1,4 @@
-"""Guarantees for whoever deploys the template: parameters, outputs, and that it deploys at all."""
+"""What users of the template rely on: its parameters and outputs, and that it can be deployed."""
 
 import re
 from graphlib import TopologicalSorter

@@ -34,7 +34,7 @@ class _SanitizingConsole(Console):
 
 
 def console(quiet: bool = False) -> Console:
-    """A console on standard output as it is now; a quiet one prints nothing."""
+    """A console that prints to the current `sys.stdout`; a quiet one prints nothing."""
     out = _SanitizingConsole(highlight=False, quiet=quiet)
     if not out.is_terminal:
         out.width = _WIDTH_WITHOUT_TERMINAL

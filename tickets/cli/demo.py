@@ -95,7 +95,7 @@ def _run(file: Path | None, rows: int, out: Console) -> tuple[Outcome, str | Non
 
 
 def _keep(stack: Stack, execution: Execution, outcome: Outcome) -> Outcome:
-    """Downloads report and refused rows; returns the outcome with the paths of the copies."""
+    """Downloads the report and the refused rows; returns the outcome with the copies' paths."""
     if outcome.report is None:
         return replace(outcome, refused_rows=None)
     folder = _folder(OUTPUT / execution.name).resolve()

@@ -52,7 +52,8 @@ def stop_on_signals() -> None:
 
 
 def _sentence(error: Exception) -> str | None:
-    """None for an unexpected error, and for a pipe whose reader has ended (`| head`)."""
+    """Describes an error in a sentence. None for an unexpected error, and for a pipe whose reader
+    has ended (`| head`)."""
     match error:
         case TicketsError():
             return str(error)

@@ -33,5 +33,5 @@ def main() -> None:
 
 
 def _exit(number: int, _frame: FrameType | None) -> None:
-    """Ends the process at once; nothing has been started that would have to be cleaned up."""
+    """Ends the process at once: nothing has started yet that needs cleaning up."""
     os._exit(128 + number)

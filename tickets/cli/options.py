@@ -28,7 +28,7 @@ Region = Annotated[
     str | None,
     typer.Option(
         "--region",
-        # boto3 reads the second one only, other AWS tools read both.
+        # boto3 reads only the second one, other AWS tools read both.
         envvar=["AWS_REGION", "AWS_DEFAULT_REGION"],
         help="AWS region of the stack.",
         rich_help_panel=_STACK,

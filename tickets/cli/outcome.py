@@ -42,7 +42,7 @@ def print_outcome(out: Console, execution: Execution, outcome: Outcome) -> None:
 
 
 def exit_if_failed(*outcomes: Outcome) -> None:
-    """Ends the command with exit code 1 unless all loads are loaded."""
+    """Ends the command with exit code 1 unless all loads succeeded."""
     if not all(outcome.loaded for outcome in outcomes):
         raise typer.Exit(FAILED)
 

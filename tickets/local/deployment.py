@@ -17,8 +17,8 @@ from tickets.runs.stack import Stack
 
 STACK_NAME = "tickets"  # as in samconfig.toml, so that commands need no --stack-name
 ARTIFACTS_BUCKET = "tickets-local-artifacts"
-# Only parameters differ from AWS: small chunks, so that small files have several, and little
-# concurrency, because every running chunk is a Python process on this machine.
+# Only parameters differ from those on AWS: chunks are small, so that small files have several, and
+# concurrency is low, because every running chunk is a Python process on this machine.
 LOCAL_PARAMETERS: Mapping[str, str] = {
     "EmbeddedEngine": "true",
     "ChunkSizeBytes": "262144",
@@ -41,7 +41,7 @@ class LocalStack:
     engine: Engine
 
     def description(self) -> dict[str, str]:
-        """Everything that another process needs to use this stack."""
+        """What another process needs to use this stack: the endpoint, credentials and names."""
         return {
             "endpoint_url": self.engine.endpoint_url,
             "region": self.engine.region,

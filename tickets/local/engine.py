@@ -4,8 +4,8 @@
         engine.client("s3").list_buckets()
 
 It listens on 127.0.0.1 only, does not see the caller's AWS settings, does not use Docker, and keeps
-its data in a private folder. `tickets.local.engine_guard` ends it and removes the folder, however
-this process ends.
+its data in a private folder. However this process ends, `tickets.local.engine_guard` ends the
+engine and removes the folder.
 """
 
 import contextlib
@@ -59,14 +59,14 @@ class PortTaken(EngineError):
 
 
 class Engine:
-    """A running engine. `Engine.start` creates it; `stop` or leaving the `with` block ends it.
+    """A running engine. `Engine.start` starts it; `stop` or leaving the `with` block ends it.
 
     `folder` is private to this engine and removed with it, even if this process is killed. `pid` is
-    the engine's process.
+    the engine's process id.
     """
 
     region = REGION
-    # The keys of the root user. The engine does not check the secret.
+    # The root user's access key. The engine does not check the secret.
     access_key_id = "test"
     secret_access_key = "test"  # noqa: S105 - fixed by the engine, not a secret
 
@@ -96,7 +96,8 @@ class Engine:
         """Starts an engine and returns when it is ready.
 
         port: the port to listen on; any free one if None.
-        wait_scale: factor for all waits and retry delays of the state machine; 1 is as on AWS.
+        wait_scale: factor for all waits and retry delays of the state machine; 1 waits as long as
+        AWS does.
         Raises EngineError.
         """
         if port is not None:
@@ -160,7 +161,7 @@ class Engine:
 
     @property
     def log_path(self) -> Path:
-        """The engine's log, which is removed with the engine."""
+        """The engine's log. It is removed when the engine ends."""
         return self.folder / LOG_NAME
 
     def log_tail(self, lines: int = 20) -> str:
@@ -174,7 +175,8 @@ class Engine:
         return "\n".join(text.splitlines()[-lines:])
 
     def session(self) -> boto3.Session:
-        """A session with the root user's keys that ignores the caller's AWS profile and files."""
+        """A session with the root user's access key. It ignores the caller's AWS profile and
+        files."""
         isolated: Any = botocore.session.Session(
             session_vars={
                 "profile": (None, None, None, None),
@@ -190,7 +192,7 @@ class Engine:
         )
 
     def client(self, service: str) -> Any:
-        """A new boto3 client with the root user's keys."""
+        """A new boto3 client with the root user's access key."""
         return make_client(self.session(), service, self.endpoint_url)
 
     def _request(self, wait_scale: float) -> None:
@@ -218,14 +220,14 @@ class Engine:
             # Used in queue URLs. `localhost` may resolve to ::1, where another process may listen.
             "MINISTACK_HOST": HOST,
             "MINISTACK_REGION": REGION,
-            # Identifies this engine: the health page shows it, and nothing else uses it.
+            # Identifies this engine. The health page shows it, and nothing else uses it.
             "MINISTACK_EDITION": self._token,
             # Relative to the private folder, in which the guard starts the engine.
             "S3_DATA_DIR": "s3",
             "STATE_DIR": "state",
             # If the engine finds a Docker socket, it removes the containers of other engines.
             "DOCKER_HOST": f"unix://{os.devnull}/no-docker.sock",
-            # As in Lambda.
+            # The same as in Lambda.
             "LANG": "C.UTF-8",
             "TZ": "UTC",
             "PYTHONUNBUFFERED": "1",  # so that the log is complete after a crash

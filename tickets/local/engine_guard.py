@@ -1,4 +1,4 @@
-"""Ends the embedded engine when the process that started it ends, even by SIGKILL.
+"""Ends the embedded engine when the process that started it ends, even if SIGKILL ended it.
 
 `tickets.local.engine` runs this file as a process in a session of its own, which Ctrl-C does not
 reach, and keeps the write end of its standard input open. However the parent ends, the kernel
@@ -12,8 +12,8 @@ Standard output: one JSON object per line.
     {"event": "exited", "code": int}                   the engine has ended by itself
     {"event": "failed", "reason": str}                 the engine could not be started
 
-The folder is created here and not by the parent, because `tempfile` would leave a test file behind
-if the parent were killed while it looks for a folder for temporary files.
+This process creates the folder, not the parent: if the parent were killed while `tempfile` looks
+for a folder for temporary files, a test file of `tempfile` would stay.
 
 Uses the standard library only and runs with `python -I -S`, so that it starts within milliseconds
 and does not depend on the current folder or the caller's environment.
@@ -58,7 +58,8 @@ def adopt_orphans() -> None:
 
 
 def watch_signals() -> int:
-    """Returns a pipe that signals write to, so that one `select` waits for them and the parent."""
+    """Returns the read end of a pipe that every signal writes to, so that one `select` waits for
+    signals and for the parent."""
     readable, writable = os.pipe()
     os.set_blocking(writable, False)
     signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
@@ -96,7 +97,7 @@ def no_children_left() -> bool:
 
 
 def end_group(pid: int) -> None:
-    """Kills the process group with the leader `pid` and waits until its processes have ended.
+    """Kills the process group that `pid` leads and waits until its processes have ended.
 
     It sends SIGKILL at once: the engine has nothing to save, and might start another worker while
     it shuts down.

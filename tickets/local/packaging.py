@@ -1,6 +1,7 @@
-"""Makes a template deployable as `sam package` does: uploads local files and refers to the objects.
+"""Makes a template deployable as `sam package` does: uploads the local files that it refers to, and
+replaces the references with the S3 objects.
 
-Equal files give an equal zip, and every object is named after its content's hash, so deploying
+Equal files give an equal zip, and every object is named after the hash of its content, so deploying
 unchanged code updates nothing.
 """
 
@@ -13,7 +14,7 @@ from typing import Any
 
 from tickets.errors import TicketsError
 
-# What is deployed to Lambda; other files in the folder are not.
+# The files that are deployed to Lambda; other files in the folder are not.
 SHIPPED = ("*.py", "requirements.txt")
 # The earliest time that a zip can hold. Files' own times would make each checkout's zip different.
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)
@@ -89,7 +90,7 @@ def package(template_path: Path, client_s3: Any, bucket: str) -> str:
 
 
 def _read(template_path: Path) -> dict[str, Any]:
-    from samtranslator.yaml_helper import yaml_parse  # is installed with the extra `local` only
+    from samtranslator.yaml_helper import yaml_parse  # installed only with the extra `local`
 
     try:
         template = yaml_parse(template_path.read_text(encoding="utf-8"))

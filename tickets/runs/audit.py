@@ -1,8 +1,9 @@
-"""Proves a load: reads the object version and the table again, and compares them row by row.
+"""Audits a load: reads the object version and the table again, and compares them row by row.
 
-The file is read by `ingestion.csv_files.rows`, one record at a time, not by the fast reader that
-loaded it. It is read twice: first to find the last row of each key, then to look each of those rows
-up in the table. Memory is bounded: what is known of keys is kept on disk, in partitions by hash.
+It reads the file with `ingestion.csv_files.rows`, one record at a time, and not with the fast
+reader that loaded it. It reads the file twice: first to find the last row of each key, then to look
+those rows up in the table. The digests of the keys are on disk, partitioned by hash, so that memory
+is bounded.
 """
 
 import hashlib
@@ -32,7 +33,7 @@ from tickets.runs.stack import Stack
 from tickets.runs.table_reader import TableReader
 
 MAX_LINES = 10
-"""Lines that are named of the rows that differ, and of those that are missing."""
+"""The most line numbers that an audit lists of rows with other values, and of missing rows."""
 
 _ROWS_PER_PARTITION = 400_000
 _MAX_PARTITIONS = 4_096
@@ -43,16 +44,16 @@ _ENTRY_BYTES = _DIGEST_BYTES + 8
 
 @dataclass
 class Audit:
-    """What an audit has found. Lines are those of the file, the header's included."""
+    """The result of an audit. Line numbers are those in the file, where the header is line 1."""
 
     load_id: str
     object_url: str
     version_id: str | None
     status: str | None
-    """The load's, as the ledger has it."""
+    """The load's status in the ledger."""
     table: str
     table_replaced: bool
-    """Whether the table isn't the one that the load was validated for."""
+    """Whether the load was validated for another table: the table ids differ."""
     rows_read: int = 0
     rows_refused: int = 0
     """Refused by the file's contract or by the table."""
@@ -64,11 +65,11 @@ class Audit:
     missing: int = 0
     """Rows whose item is not in the table."""
     rows_written_recorded: int | None = None
-    """What the load has recorded as written."""
+    """The rows that the load recorded as written."""
     other_values_lines: list[int] = field(default_factory=list)
-    """The first ones."""
+    """The line numbers of the first MAX_LINES rows with other values."""
     missing_lines: list[int] = field(default_factory=list)
-    """The first ones."""
+    """The line numbers of the first MAX_LINES missing rows."""
 
     @property
     def rows_expected(self) -> int:
@@ -81,7 +82,7 @@ def audit(
     rows_per_second: float | None = None,
     on_progress: Callable[[int], None] = lambda rows: None,
 ) -> Audit:
-    """Compare what an execution's load has read with what is in the table now: see `audit_load`."""
+    """Compares the file that an execution loaded with the table as it is now; see `audit_load`."""
     return audit_load(stack, _load(stack, name_or_arn), rows_per_second, on_progress)
 
 
@@ -91,11 +92,12 @@ def audit_load(
     rows_per_second: float | None = None,
     on_progress: Callable[[int], None] = lambda rows: None,
 ) -> Audit:
-    """Compare what a load, as the ledger has it, has read with what is in the table now.
+    """Compares the object version that a load read with the table as it is now.
 
-    rows_per_second: the most rows that are looked up in the table per second.
+    load: the load's entry in the ledger.
+    rows_per_second: the most rows to look up in the table per second.
     on_progress: called with the number of rows looked up so far.
-    Raises CommandError if there is nothing to compare.
+    Raises CommandError if the table or the object version can't be compared.
     """
     schema = read_table_schema(stack.client("dynamodb"), stack.table)
     unfit = mismatches(stack.table, schema)
@@ -187,7 +189,7 @@ def _load(stack: Stack, name_or_arn: str) -> Mapping[str, Any]:
 
 
 class _File:
-    """The object version that a load has read."""
+    """The object version that a load read."""
 
     def __init__(self, stack: Stack, load: Mapping[str, Any], schema: TableSchema) -> None:
         self._s3 = stack.client("s3")
@@ -195,7 +197,7 @@ class _File:
             load["bucket"], load["key"], load.get("version_id"), load["etag"], load["size"]
         )
         self.refused_by_table = self._refused_by_table(stack, load)
-        """The lines of the rows that the table has refused."""
+        """The line numbers of the rows that the table refused."""
         head = b""
         complete = True
         with closing(self._blocks()) as blocks:
@@ -219,11 +221,12 @@ class _File:
 
     @property
     def max_size(self) -> int:
-        """The largest size that the data may have, in bytes."""
+        """The largest possible size of the unpacked data in bytes."""
         return Unpacker.largest(self._object.size) if self._is_packed else self._object.size
 
     def rows(self) -> Iterator[tuple[int, Row | None]]:
-        """All rows with their lines; None for one that is refused."""
+        """Yields (line number, row) for each row; the row is None if the file's contract refuses
+        it."""
         lines = self._facts.header_lines
         for section in read_sections(self._data(), self._reader.layout, ends_file=True):
             for record in section.records():
@@ -235,14 +238,15 @@ class _File:
             lines += section.line_ends
 
     def _data(self) -> Iterator[bytes]:
-        """What follows the header."""
+        """Yields the data after the header."""
         left_out = self._facts.data_start
         for block in self._blocks():
             yield block[left_out:]
             left_out = max(0, left_out - len(block))
 
     def _blocks(self) -> Generator[bytes, None, None]:
-        """The object, unpacked. After the last whole line of damaged gzip data there is no row."""
+        """Yields the object, unpacked. Damaged gzip data is cut off after the last complete
+        line."""
         blocks = read_blocks(self._s3, self._object, 0, self._object.size)
         first = next(blocks, b"")
         self._is_packed = first.startswith(GZIP_MAGIC)
@@ -271,14 +275,15 @@ class _File:
 
 
 class _Keys:
-    """The digests of all keys and the lines of their rows, on disk, in partitions by digest."""
+    """The digests of all keys with the line numbers of their rows, on disk, partitioned by
+    digest."""
 
     def __init__(self, folder: Path, partitions: int) -> None:
         self._paths = [folder / f"{number:04d}" for number in range(partitions)]
         self._buffers = [bytearray() for _ in self._paths]
 
     def add(self, digest: bytes, line: int) -> None:
-        """Take note of a row. Lines go up."""
+        """Adds a row. Rows must come in the order of their line numbers."""
         partition = int.from_bytes(digest[:4], "big") % len(self._paths)
         buffer = self._buffers[partition]
         buffer += digest + line.to_bytes(8, "big")
@@ -286,7 +291,7 @@ class _Keys:
             self._write(partition)
 
     def superseded_lines(self) -> Iterator[int]:
-        """The lines of all rows but the last one of each key, ascending."""
+        """Returns the line numbers of all rows except the last one of each key, ascending."""
         found = []
         for partition, path in enumerate(self._paths):
             self._write(partition)

@@ -19,7 +19,8 @@ def find_stack(
     region: str | None = None,
     profile: str | None = None,
 ) -> Stack:
-    """The deployed stack. Values that are None come from samconfig.toml and from the AWS settings.
+    """Looks the deployed stack up. Values that are None come from samconfig.toml and from the AWS
+    settings.
 
     Raises TicketsError, or botocore's ProfileNotFound.
     """

@@ -5,8 +5,8 @@ the command is killed, they become visible again within a minute.
 
 Two readers that start together can each receive a part of the messages. A reader therefore compares
 what it holds with the queues' counts. If another reader holds messages, it makes its own visible
-again, pauses for a random time and starts over; so one of them soon gets all messages, and the
-other one after it.
+again, pauses for a random time and starts over. So one of the two soon gets all messages, and the
+other one gets them afterwards.
 """
 
 import json
@@ -75,8 +75,8 @@ class FailedExecution:
 
 @dataclass(frozen=True)
 class UnstartedUpload:
-    """A message of the upload queue that start_execution failed to process. `objects` are the S3
-    addresses of the uploaded objects; empty if the message is not an S3 event."""
+    """A message of the upload queue that start_execution failed to process. `objects` has the S3
+    addresses of the uploaded objects; it is empty if the message is not an S3 event."""
 
     objects: list[str]
     reason: str
@@ -88,8 +88,8 @@ class DeadLetters:
     """The contents of both queues, newest first.
 
     unreadable: messages in the queue of failed executions that are not about an execution.
-    unseen: how many messages are in the queues that could not be received, because another reader
-    holds them. SQS counts approximately.
+    unseen: the approximate number of messages in the queues that could not be received, because
+    another reader holds them.
     """
 
     executions: list[FailedExecution]
@@ -108,10 +108,12 @@ def can_be_redriven(status: str, error: str | None) -> bool:
 def held_dead_letters(
     stack: Stack, on_busy: Callable[[], None] = lambda: None
 ) -> Iterator[DeadLetters]:
-    """Receives all dead letters, and makes those visible again that the block does not delete.
+    """Receives all dead letters. At the end of the block, makes those that were not deleted visible
+    again.
 
-    Waits up to 30 seconds for messages that another reader holds; `unseen` counts those that were
-    still held then. on_busy: called once if it has to wait.
+    Waits up to 30 seconds for messages that another reader holds; `unseen` counts those that the
+    other reader still holds after that time.
+    on_busy: called once if it has to wait.
     """
     held: dict[str, Message] = {}
     try:
@@ -140,11 +142,11 @@ def delete(stack: Stack, messages: Sequence[Message]) -> None:
 def _receive_consistently(
     stack: Stack, held: dict[str, Message], on_busy: Callable[[], None]
 ) -> int:
-    """Receives until `held` has as many messages as the queues count, or the time is up; returns
-    how many are missing."""
+    """Receives messages until `held` has as many as the queues count, or _BUSY_SECONDS have passed.
+    Returns how many are missing."""
     busy = False
     for elapsed in polls(_BUSY_PAUSE_SECONDS, jitter=0.9):
-        for _ in range(2):  # because the counts lag a little behind
+        for _ in range(2):  # because SQS's counts lag behind
             for queue_url in _queues(stack):
                 _receive_all(stack, queue_url, held)
             missing = sum(_missing(stack, queue_url, held) for queue_url in _queues(stack))
@@ -165,7 +167,7 @@ def _queues(stack: Stack) -> tuple[str, str]:
 
 
 def _missing(stack: Stack, queue_url: str, held: dict[str, Message]) -> int:
-    """How many messages a queue has besides those that are held."""
+    """How many messages of a queue are not in `held`, by SQS's approximate counts."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     answer = stack.client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)
     counted = sum(int(answer["Attributes"][name]) for name in names)
@@ -208,7 +210,7 @@ def _make_visible(stack: Stack, messages: Iterable[Message]) -> None:
 
 
 def _newest_first(held: dict[str, Message], queue_url: str) -> list[Message]:
-    """The held messages of one queue."""
+    """The messages of one queue in `held`, newest first."""
     mine = [message for message in held.values() if message.queue_url == queue_url]
     return sorted(mine, key=lambda message: message.sent_at, reverse=True)
 
@@ -229,7 +231,7 @@ def _by_execution(failures: list[FailedExecution]) -> list[FailedExecution]:
 
 
 def _read(message: Message) -> FailedExecution | None:
-    """None for a message that is not about an execution."""
+    """Reads a message of the queue of failed executions; None if it is not about an execution."""
     try:
         body = json.loads(message.body)
         if "detail" in body:
@@ -264,7 +266,8 @@ def _from_state_machine(body: dict[str, Any], message: Message) -> FailedExecuti
 
 
 def _from_eventbridge(detail: dict[str, Any], message: Message) -> FailedExecution:
-    """From the rule for endings that the state machine itself can't report."""
+    """Reads an event of the EventBridge rule, which reports the executions that end without a dead
+    letter from the state machine."""
     stopped, status = detail.get("stopDate"), detail["status"]
     error, cause = detail.get("error"), detail.get("cause")
     match status:

@@ -29,8 +29,8 @@ from tickets.runs.stack import Stack
 
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE")
 MAX_ENDINGS = 100
-"""Executions of a list whose ending is looked up: each takes a DescribeExecution, of which AWS
-allows 300 in a burst and then 15 per second."""
+"""How many executions of a list have their ending looked up. Each needs a call of
+DescribeExecution, of which AWS allows 300 in a burst and then 15 per second."""
 _CONCURRENT_CALLS = 8
 _MAX_FAILED_CHUNKS = 10
 
@@ -117,13 +117,14 @@ class Execution:
 
     @property
     def load_id(self) -> str | None:
-        """The load it works on. If it ended as Already Loaded, the earlier load that it found."""
+        """The load that it works on. If it ended as Already Loaded: the earlier load that it
+        found."""
         load_id = last_value(self.states, "load_id")
         return None if load_id is None else str(load_id)
 
     @cached_property
     def load(self) -> dict[str, Any]:
-        """The ledger's entry of the load; empty if there is none."""
+        """The load's entry in the ledger; empty if there is none."""
         if self.load_id is None:
             return {}
         loads = Loads(self.stack.client("dynamodb"), self.stack.ledger_table)
@@ -229,8 +230,8 @@ def find_execution(stack: Stack, name_or_arn: str) -> Execution:
 
 
 def known_execution(stack: Stack, arn: str) -> Execution | None:
-    """The execution, or None if Step Functions does not have it, or no longer: AWS keeps ended
-    executions for 90 days."""
+    """The execution; None if Step Functions does not have it. AWS deletes executions 90 days after
+    they have ended."""
     execution = Execution(stack, arn)
     try:
         _ = execution.described
@@ -244,7 +245,11 @@ def known_execution(stack: Stack, arn: str) -> Execution | None:
 def list_executions(
     stack: Stack, status: str | None, since: timedelta | None
 ) -> list[ExecutionSummary]:
-    """The newest first. status: only those with it; since: only those started within this time."""
+    """Lists executions, the newest first.
+
+    status: only executions with this status.
+    since: only executions that started within this time.
+    """
     earliest = datetime.now(UTC) - since if since is not None else None
     filters = {"statusFilter": status} if status else {}
     pages = stack.client("stepfunctions").get_paginator("list_executions")
@@ -283,7 +288,7 @@ def _with_endings(stack: Stack, listed: list[ExecutionSummary]) -> list[Executio
 
 
 def recorded_chunks(stack: Stack, load: Mapping[str, Any]) -> list[ChunkProgress]:
-    """The chunks that a load has recorded so far. ``load`` is the load's entry in the ledger."""
+    """The chunks that a load has recorded so far. `load` is the load's entry in the ledger."""
     if not load:
         return []
     chunks = Chunks(stack.client("dynamodb"), stack.ledger_table)
@@ -291,7 +296,7 @@ def recorded_chunks(stack: Stack, load: Mapping[str, Any]) -> list[ChunkProgress
 
 
 def rows_recorded(stack: Stack, load: Mapping[str, Any]) -> dict[str, int]:
-    """The row counts of a load's chunks added up; empty if no chunk has recorded any."""
+    """The sums of the row counts of a load's chunks; empty if no chunk has recorded any."""
     chunks = recorded_chunks(stack, load)
     names = ("rows_read", "rows_written", "rows_superseded", "rows_refused")
     return {name: sum(getattr(chunk, name) for chunk in chunks) for name in names if chunks}

@@ -1,4 +1,5 @@
-"""The failures that wait in the dead-letter queues, with what the ledger knows of their loads."""
+"""Lists the failures in the dead-letter queues, with what the ledger has recorded about their
+loads."""
 
 import json
 from contextlib import suppress
@@ -16,7 +17,7 @@ from tickets.runs.stack import Stack
 @dataclass(frozen=True)
 class LoadFailure:
     """A failed execution. `load_status`, `chunks`, `chunks_done`, `plan` and `report` come from the
-    ledger's entry of the load and are None where it does not have them."""
+    load's entry in the ledger and are None if it does not have them."""
 
     kind: str = field(default="execution", init=False)
     execution: str
@@ -79,7 +80,8 @@ def list_failures(stack: Stack, letters: DeadLetters) -> list[Failure]:
 
 def _load_failure(stack: Stack, failure: FailedExecution) -> LoadFailure:
     loads = Loads(stack.client("dynamodb"), stack.ledger_table)
-    # An upload's execution has the load's name. If it was started by hand, its history has the id.
+    # If an upload started the execution, its name is the load's id. If an operator started it, the
+    # id is in its history.
     load_id = failure.load_id or stem_of(failure.name)
     load = loads.load(load_id)
     if load is None and failure.load_id is None:

@@ -12,20 +12,20 @@ from tickets.runs.stack import Stack
 from tickets.runs.waiting import polls
 
 START_TIMEOUT_SECONDS = 120.0
-"""How long S3, SQS and start_execution may take to start an upload's execution."""
+"""The longest that S3, SQS and start_execution may take to start an upload's execution."""
 
 _POLL_SECONDS = 0.5
-# AWS allows one call of ListMapRuns and DescribeMapRun per second in the long run.
+# After a burst, AWS allows one ListMapRuns and one DescribeMapRun per second.
 _SHORT_LOAD_SECONDS = 30.0
 _LONG_LOAD_POLL_SECONDS = 2.0
-# Each look at a load reads as many ledger entries as it has chunks.
+# Each poll reads one ledger entry per chunk.
 _MANY_CHUNKS = 500
 _LARGE_LOAD_POLL_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a load has come.
+    """The progress of a load.
 
     verdict: the result of Validate File; None until it is known.
     state: the current state; None once chunks are being written.
@@ -43,7 +43,7 @@ class Progress:
 
 
 def follow(stack: Stack, arn: str, timeout: float | None = None) -> Iterator[Progress]:
-    """Yields the load's progress until its execution ends; the last one has the final status.
+    """Yields the load's progress until its execution ends. The last Progress has the final status.
 
     Raises CommandError if the execution does not appear within two minutes, and DeadlinePassed if
     it has not ended within `timeout` seconds.

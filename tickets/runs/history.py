@@ -22,8 +22,8 @@ class StateRun:
     """One visit to a state.
 
     output: the state's output; None while it runs and if it failed without a Catch.
-    error, cause: the last failure, also if a Catch handled it; None if a retry succeeded.
-    attempts: how often a task was tried.
+    error, cause: the last failure, even if a Catch handled it; None if a retry succeeded.
+    attempts: how often the state's task was scheduled.
     """
 
     state: str
@@ -122,8 +122,8 @@ def _result(run: StateRun, following: StateRun | None) -> str:
 
 
 class Visits(NamedTuple):
-    """Visits to one state with the same result. `run` is the first of them, `times` their number,
-    `seconds` their total duration: None while one of them is running."""
+    """Visits to one state with the same result. `run` is the first visit, `times` the number of
+    visits, and `seconds` their total duration, or None while one of them is running."""
 
     run: StateRun
     result: str
@@ -134,7 +134,7 @@ class Visits(NamedTuple):
 def group_visits(states: Sequence[StateRun], results: Sequence[str]) -> list[Visits]:
     """Groups visits by state and result, because a load may visit Take Turn a hundred times.
 
-    results: those of `results` for the same states.
+    results: what the function `results` returns for the same states.
     """
     groups: dict[tuple[str, str], Visits] = {}
     for run, result in zip(states, results, strict=True):
@@ -153,7 +153,8 @@ def ending(states: Sequence[StateRun]) -> str | None:
 
 
 def ending_of_output(output: str | None) -> str | None:
-    """The ending of an execution that SUCCEEDED, from its output; None if it can't be told."""
+    """The ending of an execution that SUCCEEDED, from its output; None if the output does not show
+    it."""
     try:
         values = json.loads(output or "null")
     except ValueError:
@@ -191,7 +192,7 @@ def last_value(states: Iterable[StateRun], name: str) -> Any:
 
 
 def error_in_words(error: str | None, cause: str | None) -> str:
-    """`error: cause`. If the cause is a Lambda error as JSON, only its message is used."""
+    """`error: cause`. If the cause is a Lambda error as JSON, uses only its message."""
     try:
         parsed = json.loads(cause or "")
     except ValueError:

@@ -15,8 +15,7 @@ from tickets.runs.follow import await_verdict
 from tickets.runs.stack import Stack
 
 NOTIFIED_ENDINGS = (".csv", ".CSV", ".csv.gz")
-"""The endings of keys for which the upload bucket sends events; see UploadBucket in
-template.yaml."""
+"""The upload bucket sends events for keys with these endings; see UploadBucket in template.yaml."""
 _VERSION = "?versionId="
 
 
@@ -46,7 +45,7 @@ class LocalFile:
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object in S3 whose load is started by hand; its latest version if none is given."""
+    """An object in S3 whose load is started by hand. Without a `version_id`, its latest version."""
 
     bucket: str
     key: str
@@ -64,8 +63,8 @@ def read_sources(
 ) -> list[Source]:
     """Reads paths and `s3://bucket/key[?versionId=...]` addresses from the command line.
 
-    A file's key in the upload bucket is its name, with `.csv` appended if no load would start
-    otherwise; see `local_file` for the options.
+    A file's key in the upload bucket is its name. `.csv` is appended if its upload would not start
+    a load otherwise. See `local_file` for the options.
     Raises CommandError for a source that can't be loaded, and if two files have the same key.
     """
     if key is not None and len(arguments) > 1:
@@ -89,8 +88,9 @@ def read_sources(
 def stored_object(address: str) -> StoredObject:
     """Reads `s3://bucket/key` or `s3://bucket/key?versionId=ID`.
 
-    A key may contain "?versionId=" itself. What follows the last one is part of the key if it has a
-    slash or ends like a CSV file; an address that ends in "?versionId=" has no version.
+    A key may contain "?versionId=" itself. The text after the last "?versionId=" belongs to the key
+    if it contains a slash or ends in one of NOTIFIED_ENDINGS; otherwise it is the version. An
+    address that ends in "?versionId=" has no version.
     Raises CommandError for anything else.
     """
     location, _, version_id = address.rpartition(_VERSION)
@@ -105,7 +105,7 @@ def stored_object(address: str) -> StoredObject:
 def local_file(
     path: Path, key: str | None = None, prefix: str | None = None, keep_path: bool = False
 ) -> LocalFile:
-    """A file with the key that it will have in the upload bucket.
+    """Determines the key that a file gets in the upload bucket.
 
     key: the whole key.
     prefix: a folder in the bucket that the key is placed in.
@@ -141,7 +141,7 @@ def local_file(
 def start_load(stack: Stack, source: Source, *, force: bool = False) -> Start:
     """Uploads a file, or starts an execution for an object.
 
-    force: load an object again that is loaded already; for a file see `force_uploaded`.
+    force: load an object again even if it is already loaded. For a file, see `force_uploaded`.
     """
     if isinstance(source, LocalFile):
         return _upload(stack, source)
@@ -149,10 +149,10 @@ def start_load(stack: Stack, source: Source, *, force: bool = False) -> Start:
 
 
 def force_uploaded(stack: Stack, source: LocalFile, start: Start) -> Start:
-    """Loads an uploaded file again if its execution finds that the same bytes are loaded already;
+    """Loads an uploaded file again if its execution finds that the same bytes are already loaded;
     otherwise returns `start` itself.
 
-    Waits for that execution's verdict, because of two executions that write the same version one
+    Waits for that execution's verdict first: if two executions wrote the same version, one of them
     would be overtaken. Raises CommandError if the execution does not appear.
     """
     if await_verdict(stack, start.execution_arn) != "already_loaded":
@@ -162,8 +162,8 @@ def force_uploaded(stack: Stack, source: LocalFile, start: Start) -> Start:
 
 
 def _check_keys(files: Iterable[LocalFile]) -> None:
-    """Two uploads under one key would be two versions of one object, of which the later one may
-    overtake the load of the earlier one."""
+    """Raises CommandError if two files have the same key. Their uploads would be two versions of
+    one object, and the later version might overtake the load of the earlier one."""
     paths: dict[str, Path] = {}
     for file in files:
         if file.path == paths.get(file.key):
@@ -220,7 +220,7 @@ def _start_by_hand(stack: Stack, source: StoredObject, force: bool) -> Start:
         except botocore.exceptions.ClientError as error:
             if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
                 raise
-            now += timedelta(seconds=1)  # names end in a time in seconds, and this one is taken
+            now += timedelta(seconds=1)  # the name ends in the time in seconds, and is taken
             continue
         uri = f"s3://{source.bucket}/{source.key}"
         return Start(uri, answer["executionArn"], "RUNNING", source.version_id)

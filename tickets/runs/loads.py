@@ -1,4 +1,5 @@
-"""The history of loads, from the ledger: Step Functions keeps executions for 90 days only."""
+"""The history of loads. It comes from the ledger, because Step Functions keeps executions for only
+90 days."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -17,9 +18,9 @@ UNKNOWN = "UNKNOWN"
 """The status of a load that recorded no end and whose executions Step Functions no longer has."""
 
 Load = dict[str, Any]
-"""The ledger's entry of a load, with all FIELDS. `recorded_status` is the status in the ledger,
-`status` the actual one: an execution that was stopped or timed out can't record its end. `failure`
-says why such an execution ended."""
+"""A load's entry in the ledger, with all FIELDS. `recorded_status` is the status in the ledger,
+`status` the actual one: they differ if the execution was stopped or timed out, because it could not
+record its end. `failure` says why such an execution ended."""
 
 FIELDS = (
     "load_id",
@@ -55,9 +56,10 @@ FIELDS = (
 
 
 def list_loads(stack: Stack, key: str | None, since: timedelta | None) -> list[Load]:
-    """Loads that started within `since`, the newest first.
+    """Lists loads, the newest first.
 
-    key: only loads of this key of the upload bucket, or of this `s3://bucket/key`.
+    key: only loads of this key in the upload bucket, or of this `s3://bucket/key`.
+    since: only loads that started within this time.
     Raises CommandError for an invalid address.
     """
     conditions = {}
@@ -73,12 +75,16 @@ def list_loads(stack: Stack, key: str | None, since: timedelta | None) -> list[L
 
 
 def load_of_execution(stack: Stack, arn: str) -> Load | None:
-    """The ledger's entry of the load that an execution worked on; None if there is none."""
+    """The ledger entry of the load that an execution worked on; None if there is none."""
     return next((load for load in _entries(stack, "scan", {}) if arn in load["executions"]), None)
 
 
 def object_url(stack: Stack, key: str) -> str:
-    """The `s3://bucket/key` of a key in the upload bucket, or of an address that is one already."""
+    """Returns the `s3://bucket/key` of a key in the upload bucket. Returns an address that already
+    has this form unchanged.
+
+    Raises CommandError for an invalid address.
+    """
     if not key.startswith("s3://"):
         return f"s3://{stack.upload_bucket}/{key}"
     bucket, _, rest = key.removeprefix("s3://").partition("/")
@@ -111,7 +117,8 @@ def _entries(
 
 
 def _with_all_fields(load: Load) -> Load:
-    """FIELDS first, None where the entry has no value, then whatever else the entry has."""
+    """The load with FIELDS first (None if the entry lacks one), then the entry's other attributes
+    except the key `entry`."""
     return {name: load.get(name) for name in FIELDS} | {
         name: value for name, value in load.items() if name != "entry"
     }

@@ -42,15 +42,17 @@ def why_none(execution: Execution) -> str:
 
 
 def read_refused_rows(stack: Stack, uri: str) -> Iterator[RefusedRow]:
-    """Streams the rows that the file, or the manifest of several files, at `s3://bucket/key`
-    lists."""
+    """Streams the rows listed at `s3://bucket/key`: in one file, or in the files of a manifest."""
     with _expiry_explained(uri):
         yield from listed_rows(stack.client("s3"), uri)
 
 
 def listed_rows(client: "S3Client", uri: str) -> Iterator[RefusedRow]:
-    """Does what `read_refused_rows` does, with a client. In a file, texts that a spreadsheet would
-    take for formulas have an apostrophe before them."""
+    """Like `read_refused_rows`, for an S3 client instead of a stack.
+
+    In a file, a text that a spreadsheet would take for a formula has an apostrophe before it; a
+    manifest's files have the original texts.
+    """
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     if key.endswith(MANIFEST_NAME):
         yield from read_chunks(client, bucket, read_manifest(client, bucket, key))
@@ -62,8 +64,8 @@ def listed_rows(client: "S3Client", uri: str) -> Iterator[RefusedRow]:
 
 
 def download(stack: Stack, uri: str, path: Path) -> int:
-    """Saves the object at `s3://bucket/key` as a file; of a manifest, all rows that it lists.
-    Returns the file's size in bytes."""
+    """Saves the object at `s3://bucket/key` as a file. For a manifest, saves the rows of all its
+    files as one CSV file. Returns the saved file's size in bytes."""
     if uri.endswith(MANIFEST_NAME):
         blocks = csv_lines(read_refused_rows(stack, uri))
     else:

@@ -1,7 +1,7 @@
-"""Replays: a new execution `<name>-rN` with the input of a failed one.
+"""Replays a failed execution: starts a new execution `<name>-rN` with the same input.
 
-Chunks that the ledger has as finished are not written again. Nothing is started twice: a load that
-is running or has succeeded is left alone.
+A replay does not write chunks again that are finished according to the ledger. A load that is
+running or has succeeded is not replayed, so that nothing is loaded twice.
 """
 
 import json
@@ -40,7 +40,7 @@ class Replay:
     """The result of replaying an execution.
 
     replayed: the failed execution.
-    execution: the one that works on the load now, or that ended it.
+    execution: the execution that works on the load now (or would, in a dry run), or that ended it.
     outcome: one of the constants above.
     redrivable: whether RedriveExecution could continue the failed execution.
     """
@@ -78,7 +78,8 @@ def replay(
     redrivable = _redrivable(newest, own_letters)
     if settled := _settled(known.values(), load, name):
         if not dry_run:
-            # A dead letter is sent just before its execution ends. That one must stay.
+            # An execution sends its dead letter just before it fails, so a running execution's dead
+            # letter must stay.
             running = {one["name"] for one in known.values() if one["status"] == "RUNNING"}
             _delete(stack, [letter for letter in own_letters if letter.name not in running])
         return Replay(name, *settled, redrivable=False)
@@ -112,8 +113,8 @@ def send_uploads_again(
 
 
 def stop(stack: Stack, name_or_arn: str) -> str:
-    """Stops a running execution and returns its name. Functions that are running continue to the
-    end of their chunks, and record them in the ledger.
+    """Stops a running execution and returns its name. Functions that are already running finish
+    their chunks and record them in the ledger.
 
     Raises CommandError if it is not running.
     """
@@ -150,8 +151,9 @@ def _describe(stack: Stack, name: str) -> Described | None:
 def _load(
     stack: Stack, stem: str, letters: list[FailedExecution], known: Iterable[Described]
 ) -> dict[str, Any] | None:
-    """The ledger's entry of the load. Its id is looked for where that is cheapest first: in the
-    dead letters, in the name (an upload's execution has its load's name), in the histories."""
+    """The load's entry in the ledger. Looks for the load's id in the cheapest place first: in the
+    dead letters, in the name (that of an upload's execution is the load's id), then in the
+    executions' histories."""
     loads = Loads(stack.client("dynamodb"), stack.ledger_table)
     for load_id in [*filter(None, (letter.load_id for letter in letters)), stem]:
         if load := loads.load(load_id):
@@ -218,7 +220,7 @@ def _input(
 
 
 def _start(stack: Stack, name: str, execution_input: str) -> bool:
-    """False if another process has just started the same replay."""
+    """Starts an execution. Returns False if another process has just started the same replay."""
     client = stack.client("stepfunctions")
     try:
         client.start_execution(

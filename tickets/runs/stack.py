@@ -30,16 +30,16 @@ class StackError(TicketsError):
 
 
 class StackNotFound(StackError):
-    """No stack has that name in the region and account that were asked."""
+    """The region and account have no stack of that name."""
 
 
 class StackNotUsable(StackError):
-    """The endpoint can't be reached or asked, or the stack lacks an output that is needed."""
+    """The endpoint can't be reached, the call fails, or the stack lacks a required output."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """One deployed stack. `outputs` maps the names of CloudFormation's outputs to their values.
+    """One deployed stack. `outputs` maps the names of the stack's outputs to their values.
 
     `endpoint_url` is None on AWS. Threads may share a Stack.
     """
@@ -89,7 +89,7 @@ class Stack:
         return self.state_machine_arn.replace(":stateMachine:", ":execution:") + f":{name}"
 
     def client(self, service: str) -> Any:
-        """The boto3 client for a service, created once."""
+        """The boto3 client for a service, created on the first call."""
         with self._lock:
             if service not in self._clients:
                 self._clients[service] = make_client(self.session, service, self.endpoint_url)
@@ -105,7 +105,7 @@ class Stack:
     ) -> "Stack":
         """Looks a stack up with CloudFormation's DescribeStacks.
 
-        Region and credentials that are not given come from the AWS settings. Raises StackNotFound,
+        A region or credentials that are not given come from the AWS settings. Raises StackNotFound,
         and StackNotUsable for everything else that makes the stack unusable.
         """
         where = endpoint_url or "AWS"
@@ -168,13 +168,13 @@ def _config(endpoint_url: str | None) -> Config:
     loopback = (
         endpoint_url is not None and urllib.parse.urlsplit(endpoint_url).hostname in LOOPBACK_HOSTS
     )
-    # A loopback port that does not answer is closed: many retries would be pointless.
+    # A loopback port that does not answer is closed, so further retries would be pointless.
     attempts = 3 if loopback else 5
     config = Config(
         retries={"mode": "standard", "total_max_attempts": attempts}, max_pool_connections=32
     )
     if endpoint_url is not None:
-        # botocore must not put `sync-` or a bucket's name in front of a custom endpoint's name.
+        # botocore must not prepend `sync-` or a bucket's name to a custom endpoint's host name.
         config = config.merge(Config(inject_host_prefix=False, s3={"addressing_style": "path"}))
     if loopback:
         # A proxy from HTTP_PROXY can't reach this machine's loopback interface.

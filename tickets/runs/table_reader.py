@@ -1,4 +1,4 @@
-"""Reads many items of a table by their keys, and compares them with what they should be."""
+"""Reads many items of a table by their keys, and compares them with the rows of the file."""
 
 import random
 import time
@@ -10,13 +10,13 @@ from ingestion.csv_files.rows import Item, Row
 from ingestion.dynamodb.table_schema import TableSchema
 
 BATCH_KEYS = 100
-"""BatchGetItem's limit."""
+"""The most keys that BatchGetItem accepts."""
 
 _MAX_PAUSE_SECONDS = 5.0
 
 
 class TableReader:
-    """Looks up the items of rows, with consistent reads, at most ``rows_per_second``."""
+    """Looks up the items of rows with consistent reads, at most `rows_per_second` per second."""
 
     def __init__(
         self,
@@ -41,7 +41,8 @@ class TableReader:
             self.batch_rows = max(1, min(BATCH_KEYS, int(rows_per_second)))
 
     def items(self, rows: Sequence[Row]) -> Iterator[Item | None]:
-        """The item of each row, None where there is none. No two rows have equal keys."""
+        """Returns the item of each row, or None if the table has none. No two rows may have equal
+        keys."""
         if self._rate:
             self._next = max(self._next, self._clock()) + len(rows) / self._rate
             self._sleep(max(0.0, self._next - self._clock()))
@@ -61,8 +62,11 @@ class TableReader:
         return (found.get(self._values(row.item)) for row in rows)
 
     def is_as_loaded(self, row: Row, item: Mapping[str, Any]) -> bool:
-        """Whether an item has exactly the values of a row. It doesn't matter whether an empty
-        attribute was left out, since indexes may have been added or deleted after the load."""
+        """Whether an item has exactly the values of a row.
+
+        An empty attribute that is the key of an index counts as equal to a missing one, because the
+        index may have been added after the load.
+        """
         return self._compared(row.item) == self._compared(item)
 
     def _compared(self, item: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,7 +80,7 @@ class TableReader:
         return {attribute.name: item[attribute.name] for attribute in self._key}
 
     def _values(self, item: Mapping[str, Any]) -> tuple[str, ...]:
-        """The key's values as they compare."""
+        """The key's values, numbers in canonical form so that equal ones compare equal."""
         return tuple(_comparable(item[attribute.name])[1] for attribute in self._key)
 
 

@@ -1,4 +1,4 @@
-"""Polling with a deadline. Nothing else in the command sleeps."""
+"""Polling with a deadline."""
 
 import random
 import time
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 
 class DeadlinePassed(Exception):
-    """The deadline of `polls` has passed."""
+    """Raised by `polls` when its timeout has passed."""
 
 
 def polls(every: float, timeout: float | None = None, jitter: float = 0.0) -> Iterator[float]:
     """Yields the seconds since the start: at once, then again after each pause of `every` seconds.
 
-    jitter: each pause is shorter or longer by up to this fraction, so that processes that wait for
-    each other don't keep in step.
+    jitter: each pause is shorter or longer by up to this fraction, so that two processes that wait
+    for each other don't stay in step.
     Raises DeadlinePassed after `timeout` seconds; without a timeout it never ends.
     """
     start = time.monotonic()

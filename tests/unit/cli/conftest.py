@@ -22,7 +22,7 @@ from tickets.runs.stack import Stack
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test reaches AWS, the settings of whoever runs it, or the files of another test."""
+    """No test uses AWS, the AWS settings of the user who runs it, or the files of another test."""
     for name in list(os.environ):
         if name.startswith("AWS_"):
             monkeypatch.delenv(name)

@@ -70,7 +70,7 @@ def sections_of(text: bytes) -> list[Section]:
 
 
 def by_digests(lines: list[Line], page: int, digest: Digest) -> list[RefusedRow]:
-    """As the writer does it, in pages of so many lines."""
+    """Finds superseded rows as Write Chunk does, in pages of `page` lines."""
     digests = KeyDigests(digest)
     texts = [text_of(lines[at : at + page]) for at in range(0, len(lines), page)]
     sections = [one for text in texts for one in sections_of(text)]

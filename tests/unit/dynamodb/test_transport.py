@@ -32,7 +32,7 @@ PATIENCE = 20  # seconds, for what takes milliseconds
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test uses the settings of whoever runs it."""
+    """No test uses the AWS settings of the user who runs it."""
     for name in list(os.environ):
         if name.startswith("AWS_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -51,7 +51,7 @@ def to(url: Any, headers: Any = lambda body: ["x-test: yes"], ca_file: Any = BUN
 
 
 def replies_of(sender: Any, count: Any) -> Any:
-    """The next so many replies, by tag."""
+    """Waits for the next `count` replies; returns them by tag."""
     replies: dict[object, Reply] = {}
     while len(replies) < count:
         came = sender.replies(PATIENCE)

@@ -1,4 +1,5 @@
-"""Claims and leases in the ledger table: compare and set, whoever else is at it."""
+"""Claims and leases in the ledger table: every change is a compare-and-set, so that loads that act
+at the same time don't overwrite each other's changes."""
 
 from collections.abc import Iterator
 from typing import Any

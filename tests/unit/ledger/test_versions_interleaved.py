@@ -118,7 +118,7 @@ class Loads(World):
         self.writing.discard(self.actors[0].name)
 
     def finish(self) -> None:
-        """Nobody is left behind: whoever has claimed last is not kept waiting any more."""
+        """In the end the load with the claim must get its turn: no leftover lease makes it wait."""
         if self.actors[0].killed:
             self.run_out()
         turns = Turns(cast(Any, S3()), cast(Any, self.claims), now=lambda: self.now)

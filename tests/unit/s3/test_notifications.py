@@ -1,4 +1,5 @@
-"""Messages that announce uploads are read whoever sends them, and uploads are named."""
+"""Reads the messages that announce uploads, in the formats of all senders, and names the loads and
+executions of uploads."""
 
 import json
 import re

@@ -195,9 +195,12 @@ def test_what_the_sdk_could_not_cure_is_raised(error: Any) -> None:
 
 
 class ManyRanges:
-    """An S3 client for several threads. ``failures`` are raised by the request for the range that
-    starts there; ``broken`` bodies break once after so many bytes. The first ``together`` requests
-    are answered when all of them have come."""
+    """An S3 client for several threads.
+
+    failures: by the first byte of a range, the error that the request for it raises.
+    broken: by the first byte of a range, the number of bytes after which its body breaks once.
+    together: this number of first requests is answered only after all of them have arrived.
+    """
 
     def __init__(
         self,

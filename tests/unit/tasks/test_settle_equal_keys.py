@@ -131,8 +131,12 @@ class Simulation:
                 self.stack.writer.write(task, CALL_SECONDS)
 
     def settle(self, seconds: float = CALL_SECONDS, tick: float = 0.0) -> int:
-        """Settle and reconcile long after, in calls of so many seconds. ``tick`` of them pass
-        whenever a call looks at its clock. Answers how many calls it took."""
+        """Settles and reconciles long after the writers have ended. Returns the number of calls of
+        Settle Equal Keys.
+
+        seconds: the time that each call has.
+        tick: seconds by which the clock advances each time that a call reads it.
+        """
         self.stack.now = self.start + 10 * CALL_SECONDS
         self.stack.settler._clock = itertools.count(0, tick).__next__
         self.table.time = lambda: self.stack.now
@@ -210,7 +214,8 @@ def numbered(keys: Sequence[int | None]) -> str:
 
 @contextmanager
 def small(digests: int = 2**64) -> Iterator[None]:
-    """Slabs, batches and parts of a few rows each, and only so many different digests."""
+    """Within the block, slabs, batches and pages have only a few rows each, and keys have at most
+    `digests` different digests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ingestion.tasks.suspect_search.SLAB_DIGESTS", 20)
         patch.setattr("ingestion.tasks.suspect_search.MAX_SUSPECTS", 4)
@@ -329,7 +334,8 @@ def test_another_load_that_wrote_the_same_rows_in_between() -> None:
 
 
 def written(file: str = TWO_CHUNKS, rows: int = 3) -> Simulation:
-    """Two chunks, the first of so many rows, at the same time, so that rows are put again."""
+    """Writes two chunks at the same time, the first of `rows` rows, so that rows must be put
+    again."""
     simulation = Simulation(file, len(HEADER) + rows * ROW)
     for task in simulation.tasks:
         simulation.call(task, Call(1, 1))

@@ -85,7 +85,8 @@ class Rows:
 
 
 def write(rows: Rows, table: SlowTable, budget: float, in_flight: int) -> ChunkProgress:
-    """The chunk in rounds of so many seconds, more of them after each without progress."""
+    """Writes the chunk in rounds of `budget` seconds. After a round without progress, the next
+    rounds have ten seconds more."""
     buckets, ledger = BucketsInMemory(), EntriesInMemory()
     buckets.objects[UPLOADS, "a.csv"] = rows.text
     anything: Any = SimpleNamespace(buckets=buckets, table=table)
