@@ -92,7 +92,9 @@ def main() -> int:
     )
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--direct", type=int, default=40_000, help="rows sent directly, each time")
-    parser.add_argument("--seconds", type=float, default=900, help="wait at most so long")
+    parser.add_argument(
+        "--seconds", type=float, default=900, help="give up after this many seconds"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, local_stack() as local:
         path = Path(folder) / "tickets.csv"

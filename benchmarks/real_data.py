@@ -77,7 +77,7 @@ def load_and_compare(path: Path, seconds: float) -> list[str]:
             f"{outcome.status}: {outcome.rows_read or 0:,} rows read, "
             f"{outcome.rows_written or 0:,} written, {outcome.rows_refused or 0:,} refused, "
             f"{outcome.rows_superseded or 0:,} superseded; {outcome.chunks or 0} chunks, "
-            f"{took:.1f} s from upload to end, {expected.rows / took:,.0f} rows a second"
+            f"{took:.1f} s from upload to end, {expected.rows / took:,.0f} rows/s"
         )
         if outcome.status != "SUCCEEDED":
             return [execution.failure or f"The load is {outcome.status} after {seconds:.0f} s."]
@@ -101,7 +101,9 @@ def load_and_compare(path: Path, seconds: float) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Load a CSV file locally and compare.")
     parser.add_argument("file", type=Path)
-    parser.add_argument("--seconds", type=float, default=1800, help="wait at most so long")
+    parser.add_argument(
+        "--seconds", type=float, default=1800, help="give up after this many seconds"
+    )
     options = parser.parse_args()
     problems = load_and_compare(options.file, options.seconds)
     for problem in problems[:10]:

@@ -114,7 +114,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--chunks", type=int, nargs="*", default=CHUNKS, help="of the loads on the engine"
     )
-    parser.add_argument("--seconds", type=float, default=900, help="one of them may take at most")
+    parser.add_argument(
+        "--seconds", type=float, default=900, help="seconds that one of them may take"
+    )
     options = parser.parse_args(arguments)
     os.environ.update(ENVIRONMENT)
     print_throttling()

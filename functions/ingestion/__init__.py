@@ -7,6 +7,6 @@
 - ``s3``: objects, notifications, and the work bucket
 - ``contracts``: what the tasks pass to each other; ``errors``: what makes a task fail
 
-Nothing here knows a Lambda event. Imports go from ``tasks`` to the other packages, and from those to
-``contracts`` and ``errors``.
+Nothing here knows a Lambda event. Imports go from ``tasks`` to the other packages, and from those
+to ``contracts`` and ``errors``.
 """

@@ -120,7 +120,9 @@ class Project:
             timeout=COMMAND_SECONDS,
             check=False,  # the exit code is checked below
         )
-        assert code in (None, ended.returncode), f"{command} ended so:\n{ended.stdout}"
+        assert code in (None, ended.returncode), (
+            f"{command} ended with {ended.returncode}:\n{ended.stdout}"
+        )
         return Ran(ended.returncode, ended.stdout)
 
 
