@@ -18,7 +18,8 @@ from hypothesis.stateful import (
 from tests.support.cloud import Cloud, on_a_wire
 from tests.support.happenings import FAULTS, Fault
 from tests.support.made_files import CHUNK_SIZE, Content
-from tests.support.model import MAX_REFUSED_PERCENT, Loads
+from tests.support.model import Loads
+from tests.support.model_checks import MAX_REFUSED_PERCENT
 from tests.support.model_stack import Stack
 
 

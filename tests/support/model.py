@@ -1,10 +1,5 @@
-"""A Hypothesis state machine for the model test: uploads, faults and replays in random order, and
-checks of what the table and the ledger must then contain."""
+"""A Hypothesis state machine for the model test: uploads, faults and replays in random order."""
 
-import csv
-import io
-import json
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from hypothesis import strategies as st
@@ -16,11 +11,18 @@ from hypothesis.stateful import (
 )
 
 from tests.support.happenings import FAULTS, Fault, Late, Meanwhile, Twin
-from tests.support.made_files import HEADER, ROW_BYTES, Content
-from tests.support.state_machine import EXECUTIONS, Execution
+from tests.support.made_files import HEADER, Content
+from tests.support.model_checks import (
+    Version,
+    check_chunk,
+    check_ending,
+    check_loads,
+    check_table,
+    too_bad,
+)
+from tests.support.state_machine import Execution
 from tests.support.wire import carry_out
 
-MAX_REFUSED_PERCENT = 40
 FOR_EVER = 2_000.0  # seconds after which every lease has expired
 KEYS = ("a.csv", "b.csv")
 INDEX = st.integers(0, 7)
@@ -47,41 +49,6 @@ CALL_OF_A_SETTLER = st.sampled_from(
 )
 """An operation and the number of its call, from 1. Settle Equal Keys takes its own lease first. It
 then reads the chunks, the leases and the digests, and writes its entry last."""
-
-
-@dataclass
-class Version:
-    """One uploaded version of an object."""
-
-    content: Content
-    request: dict[str, Any]
-    """The execution input that the S3 event leads to."""
-    delivered: bool = False
-    """Whether start_execution has processed its event without a failure."""
-    deleted: bool = False
-
-    @property
-    def id(self) -> Any:
-        return self.request["version_id"]
-
-    @property
-    def key(self) -> Any:
-        return self.request["key"]
-
-    def event(self) -> dict[str, Any]:
-        told = {
-            "versionId": self.id,
-            "key": self.key,
-            "size": self.request["size"],
-            "eTag": self.request["etag"],
-            "sequencer": "0",
-        }
-        record = {
-            "eventName": "ObjectCreated:Put",
-            "s3": {"bucket": {"name": self.request["bucket"]}, "object": told},
-        }
-        body = json.dumps({"Records": [record]})
-        return {"Records": [{"messageId": self.id, "body": body}]}
 
 
 class Loads(RuleBasedStateMachine):
@@ -404,24 +371,12 @@ class Loads(RuleBasedStateMachine):
             for name, entry in entries.items():
                 if name.startswith("chunk#"):
                     content = self._content_of(entries["load"])
-                    self._check_chunk(content, entry, self.progress.get((load_id, name)))
+                    check_chunk(content, entry, self.progress.get((load_id, name)))
                     self.progress[load_id, name] = entry["next_byte"], entry["finished"]
 
     def _content_of(self, load: Any) -> Any:
         [version] = [one for one in self.versions if one.id == load["version_id"]]
         return version.content
-
-    def _check_chunk(self, content: Any, entry: Any, before: Any) -> None:
-        index, rows = int(entry["index"]), int(entry["rows_read"])
-        size = len(content.chunks[index])
-        start = content.start_of(index)
-        assert (entry["start"], entry["end"]) == (start, start + size * ROW_BYTES)
-        assert entry["next_byte"] == start + rows * ROW_BYTES
-        counts = asdict(content.counts(index, rows, entry["finished"]))
-        assert {name: entry[name] for name in counts} == counts
-        assert rows == size or not entry["finished"]
-        if before:
-            assert before <= (entry["next_byte"], entry["finished"]), "a chunk went back"
 
     # --- What must hold in the end
 
@@ -430,12 +385,12 @@ class Loads(RuleBasedStateMachine):
         self.chunks_only_get_on_and_count_right()
         entries = self.stack.ledger()
         for execution in self.executions.values():
-            self._check_ending(execution)
+            check_ending(self.stack, execution)
         for key in KEYS:
             versions = [one for one in self.versions if one.key == key]
-            self._check_table(versions, entries)
+            check_table(self.stack, versions, entries)
             for version in versions:
-                self._check_loads(version, versions, entries)
+                check_loads(self.stack, version, versions, entries)
 
     def run_to_the_end(self) -> None:
         """Runs everything to its end without further faults: delivers all events, runs all
@@ -470,115 +425,3 @@ class Loads(RuleBasedStateMachine):
         version_id = execution.given["version_id"]
         [version] = [one for one in self.versions if one.id == version_id]
         return version.deleted or version.content.is_refused or too_bad(version.content)
-
-    def _check_ending(self, execution: Any) -> None:
-        """Checks that each failure was reported once, that nothing else was reported, and that no
-        report contains values of rows."""
-        self.stack.seen[execution.ended_in] += 1
-        told = [letter["execution_arn"] for letter in execution.dead_letters]
-        assert told == ([EXECUTIONS + execution.name] if execution.status == "FAILED" else [])
-        assert execution.status in ("SUCCEEDED", "FAILED")
-        assert execution.error in ("", "LoadFailed")
-        announced = {"Loaded": ["Load Succeeded"], "Load Failed": ["Load Failed"]}
-        kinds = [event["DetailType"] for event in execution.events]
-        assert kinds == announced.get(execution.ended_in, [])
-        assert "2025-11-23" not in json.dumps(execution.dead_letters)
-
-    def _check_table(self, versions: Any, entries: Any) -> None:
-        key = versions[0].key if versions else ""
-        table = {
-            item["ticket_id"]: item
-            for item in self.stack.cloud.items()
-            if item["ticket_id"][0] == key[:1]
-        }
-        writing = [one for one in versions if one.content.writes]
-        if not writing:
-            assert not table
-            return
-        if any(one.deleted for one in versions):
-            # A version that was deleted for good counts as the oldest from then on. So it depends
-            # on the time of the deletion which version's row remains, but it is a row of one of
-            # them.
-            for ticket, item in table.items():
-                assert any(item in one.content.may_be(ticket, set()) for one in writing)
-            return
-        *earlier, newest = writing
-        for ticket in table.keys() | {ticket for one in writing for ticket in one.content.items}:
-            if ticket in newest.content.items:
-                assert table.get(ticket) == newest.content.items[ticket]
-            else:
-                self._check_older_row(ticket, table.get(ticket), earlier, entries)
-
-    def _check_older_row(self, ticket: Any, item: Any, earlier: Any, entries: Any) -> None:
-        """Checks a ticket that is not in the newest version. Its row must be that of the last
-        version that is known to have written it, or of a later version that was overtaken while it
-        wrote."""
-        allowed = []
-        for version in reversed(earlier):
-            finished = finished_chunks(version, entries)
-            allowed += version.content.may_be(ticket, finished)
-            if any(
-                row.ticket == ticket and row.item
-                for index in finished
-                for row in version.content.chunks[index]
-            ):
-                break
-        else:
-            allowed.append(None)
-        assert item in allowed
-
-    def _check_loads(self, version: Any, versions: Any, entries: Any) -> None:
-        """Checks the ledger, the reports and the refused rows of all loads of a version."""
-        content = version.content
-        loads = {name: one for name, one in entries.items() if is_load_of(version, one)}
-        statuses = [one["load"]["status"] for one in loads.values()]
-        for load_id, one in loads.items():
-            status = one["load"]["status"]
-            if status in ("SUCCEEDED", "FAILED") and content.writes and not version.deleted:
-                assert (status == "FAILED") == too_bad(content)
-                self._check_totals(load_id, one["load"], content)
-        if any(one.deleted for one in versions):
-            return
-        if content.is_refused:
-            assert set(statuses) == {"FAILED"}
-            return
-        final = "FAILED" if too_bad(content) else "SUCCEEDED"
-        assert set(statuses) <= {final, "OVERTAKEN"}
-        index = versions.index(version)
-        same_bytes = any(one.content is content for one in versions[:index])
-        if not any(one.content.writes for one in versions[index + 1 :]):
-            assert final in statuses or same_bytes
-
-    def _check_totals(self, load_id: Any, load: Any, content: Any) -> None:
-        totals = asdict(content.totals)
-        assert {name: load[name] for name in totals} == totals
-        listed = []
-        if load["refused_rows"]:
-            text = self.stack.cloud.read_url(load["refused_rows"]).decode()
-            listed = [
-                (int(row["line"]), row["reason"])
-                for row in csv.DictReader(io.StringIO(text, newline=""))
-            ]
-        assert listed == content.listed
-        report = json.loads(self.stack.cloud.read_url(load["report"]))
-        assert {name: report[name] for name in totals} == totals
-        assert report["load_id"] == load_id
-
-
-def too_bad(content: Any) -> bool:
-    return bool(content.totals.rows_refused * 100 > content.rows * MAX_REFUSED_PERCENT)
-
-
-def is_load_of(version: Any, entries: Any) -> Any:
-    return "load" in entries and entries["load"].get("version_id") == version.id
-
-
-def finished_chunks(version: Any, entries: Any) -> Any:
-    """The indexes of the chunks that any load of the version has finished."""
-    return {
-        int(entry["index"])
-        for one in entries.values()
-        if is_load_of(version, one)
-        for name, entry in one.items()
-        if name.startswith("chunk#") and entry["finished"]
-    }
