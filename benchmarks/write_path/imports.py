@@ -10,6 +10,7 @@ import sys
 import time
 
 from benchmarks.write_path.processes import run_module
+from tickets import ROOT
 
 MODULES = ("handlers.write_chunk", "boto3")
 
@@ -25,6 +26,7 @@ def measure(rounds: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT / "functions"))  # as in the Lambda function
     before = time.perf_counter()
     importlib.import_module(sys.argv[1])
     print(json.dumps((time.perf_counter() - before) * 1000))
