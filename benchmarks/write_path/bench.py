@@ -279,7 +279,7 @@ def run(scope: Scope, stub: Stub, folder: Path) -> dict[str, float]:
         lost, stats = bench.rows_lost()
     print(
         f"\n{FAULTS.unprocessed:.0%} UnprocessedItems and {FAULTS.throttled:.0%} throttling: "
-        f"{stats.items:,} items accepted, {stats.unprocessed:,} given back, {stats.throttled:,} "
+        f"{stats.items:,} items accepted, {stats.unprocessed:,} returned, {stats.throttled:,} "
         f"requests throttled; {lost} rows lost, doubled or altered.",
         flush=True,
     )
