@@ -147,13 +147,15 @@ def cut(
 def _first_ends(
     sections: Iterable[Section], offset: int, multiples: Sequence[int]
 ) -> Iterator[int]:
-    """For each multiple, the first record end at or after it."""
+    """For each multiple, the first record end at or after it, unless only an end mark follows."""
     wanted = iter(multiples)
     multiple = next(wanted)
     for section in sections:
-        ends = [offset + section.size]
-        if multiple < ends[0]:
-            ends = [*(offset + record.end for record in section.records()), *ends]
+        if section.end_mark_lines:
+            return  # the mark may begin on the last record's line, which must not be cut off from it
+        ends = [offset]  # of the record before the section
+        if multiple < offset + section.size:
+            ends += [offset + record.end for record in section.records()][:-1]
         for record_end in ends:
             while record_end >= multiple:
                 yield record_end

@@ -107,6 +107,16 @@ def test_where_line_ends_are_not_judged_all_chunks_end_with_records() -> None:
     ]
 
 
+@pytest.mark.parametrize("end_mark", [b"\x00\n\x1a\n", b"\n\x1a\n"])
+def test_an_end_mark_stays_with_the_last_record(
+    monkeypatch: pytest.MonkeyPatch, end_mark: bytes
+) -> None:
+    """It may begin on the record's line, and it is one only where the file ends."""
+    monkeypatch.setattr(chunks, "MAX_SEARCH", 2)
+    data = b"1,a\n2,b" + end_mark
+    assert ranges(data, 3) == [(0, 4), (4, len(data))]
+
+
 @settings(max_examples=400, deadline=None)
 @given(
     rows=st.lists(
