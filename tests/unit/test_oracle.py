@@ -107,7 +107,13 @@ def some_cuts(data: bytes, layout: Layout, rng: Random) -> Ranges:
     edges = [0]
     at = 0
     for line in data.split(b"\n"):
-        if at and rng.random() < 0.5 and is_plain_row(line.rstrip(b"\r"), layout):
+        is_end_mark = not line.strip(b"\x1a\x00\r")
+        if (
+            at
+            and rng.random() < 0.5
+            and not is_end_mark
+            and is_plain_row(line.rstrip(b"\r"), layout)
+        ):
             edges.append(at)
         at += len(line) + 1
     return list(pairwise([*edges, len(data)])) if data else []

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ingestion.csv_files.layout import Layout
 from ingestion.csv_files.multiline import is_plain_row
 from ingestion.csv_files.records import MAX_RECORD_BYTES, without_line_end
-from ingestion.csv_files.sections import Section
+from ingestion.csv_files.sections import END_MARK, Section
 
 MAX_SEARCH = MAX_RECORD_BYTES
 """Bytes after a multiple of the chunk size that are searched for a plain row."""
@@ -79,7 +79,9 @@ class BoundaryFinder:
                 self._text, self._offset = text[newline:], offset + newline
                 self._search_from = max(self._search_from, self._offset)
                 return
-            if is_plain_row(without_line_end(line), self._layout):
+            row = without_line_end(line)
+            # Where rows have one field, a line of an end mark looks like a row.
+            if row.strip(END_MARK) and is_plain_row(row, self._layout):
                 self._add(start)
             else:
                 self._search_from = offset + line_end - 1 if line_end else end
@@ -152,7 +154,7 @@ def _first_ends(
     multiple = next(wanted)
     for section in sections:
         if section.end_mark_lines:
-            return  # the mark may begin on the last record's line, which must not be cut off from it
+            return  # it may begin on the last record's line, so the two must not be separated
         ends = [offset]  # of the record before the section
         if multiple < offset + section.size:
             ends += [offset + record.end for record in section.records()][:-1]

@@ -117,6 +117,13 @@ def test_an_end_mark_stays_with_the_last_record(
     assert ranges(data, 3) == [(0, 4), (4, len(data))]
 
 
+def test_an_end_mark_is_no_row_of_one_field() -> None:
+    finder = BoundaryFinder(0, 2, 2, Layout(b",", 1, {}))
+    finder.feed(b"a\nb\n\x1a\x00\n\x00")
+    finder.finish()
+    assert finder.boundaries == [(2, 2)]
+
+
 @settings(max_examples=400, deadline=None)
 @given(
     rows=st.lists(
