@@ -41,7 +41,8 @@ class ExpectedLoad:
     """By key, the line number and the item of its last row."""
     refused: dict[int, str] = field(default_factory=dict)
     """By line number, the reason that the reference reader gives."""
-    superseded: set[int] = field(default_factory=set)
+    superseded: dict[int, int] = field(default_factory=dict)
+    """By line number, the line of the row that supersedes it."""
     lines: Counter[str] = field(default_factory=Counter)
     """The numbers of lines of each kind, with the names that the report uses."""
     rows: int = 0
@@ -50,7 +51,7 @@ class ExpectedLoad:
     def add(self, line: int, item: dict[str, str]) -> None:
         key = tuple(item[name] for name in self.key)
         if key in self.items:
-            self.superseded.add(self.items[key][0])
+            self.superseded[self.items[key][0]] = line
         self.items[key] = line, item
 
 
@@ -130,7 +131,7 @@ def check_success(records: LoadRecords, output: Mapping[str, Any], *, may_differ
     if "N" in names.values():
         return  # "007" and "7" are then the same key
     assert result["rows_read"] == expected.rows
-    assert {line for line, one in listed if one == "superseded"} == expected.superseded
+    assert {line for line, one in listed if one == "superseded"} == set(expected.superseded)
     assert {line for line, one in listed if one != "superseded"} == set(expected.refused)
     assert result["rows_written"] == len(expected.items)
     report = json.loads(records.read_url(result["report"]))
