@@ -16,6 +16,7 @@ from tickets import ROOT
         ("benchmarks.equal_keys", "--digests 1000000"),
         ("benchmarks.bad_rows_memory", "1 emoji twice"),
         ("benchmarks.plans", ""),
+        ("benchmarks.stray_quotes", "1 2"),
         ("benchmarks.write_path.imports", "handlers.write_chunk"),
         ("benchmarks.write_path.split_scan", ""),
     ],
