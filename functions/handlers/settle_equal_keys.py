@@ -1,7 +1,4 @@
-"""Lambda handler of the task Settle Equal Keys.
-
-If rows in several chunks have equal keys, it makes the last row win and lists the others.
-"""
+"""Lambda handler of the task Settle Equal Keys: makes the last of the rows with equal keys win."""
 
 import os
 from functools import cache

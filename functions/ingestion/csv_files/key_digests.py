@@ -5,7 +5,7 @@ compare; ``equal_keys`` compares the keys themselves.
 """
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import compress, islice
@@ -20,6 +20,9 @@ DIGEST_BITS = 62
 """Bits of a digest. With 62 of 64 bits, a digest is also the bit pattern of a finite float."""
 RUN_DIGESTS = 2**20
 """Digests to sort at a time: 32 MB as Python floats."""
+MANY_EQUAL = 1024
+"""Of at least this many equal digests in a run, two are kept. The others are only counted, because
+a range of values can't separate equal digests, and all digests of a range are sorted in memory."""
 
 Digest = Callable[[Iterable[EncodedKey]], list[int]]
 """Returns the digests of keys, in the order of the keys."""
@@ -58,6 +61,7 @@ class KeyDigests:
         self._runs: list[array[int]] = []  # of RUN_DIGESTS each, sorted
         self._recent: array[int] = array("Q")  # of the rows after those, in the file's order
         self._forgotten: array[int] = array("Q")
+        self._surplus: Counter[int] = Counter()  # digests that are not kept in runs
 
     def __len__(self) -> int:
         return len(self._runs) * RUN_DIGESTS + len(self._recent) - len(self._forgotten)
@@ -66,7 +70,9 @@ class KeyDigests:
         self._recent.extend(self._digest(keys))
         # Another RUN_DIGESTS stay in the file's order, for `keep`.
         while len(self._recent) >= 2 * RUN_DIGESTS:
-            self._runs.append(_integers(_sorted(self._recent[:RUN_DIGESTS])))
+            run = _integers(_sorted(self._recent[:RUN_DIGESTS]))
+            self._drop_surplus(run)
+            self._runs.append(run)
             del self._recent[:RUN_DIGESTS]
 
     def keep(self, count: int) -> None:
@@ -79,6 +85,7 @@ class KeyDigests:
     def clear(self) -> None:
         """Forget all rows."""
         self._runs.clear()
+        self._surplus.clear()
         self._recent = array("Q")
 
     def forget(self, keys: Iterable[EncodedKey]) -> None:
@@ -103,9 +110,33 @@ class KeyDigests:
                 values += run[start:end]
             starts = ends
             forgotten = bisect_left(self._forgotten, edge)
-            values = _without(values, self._forgotten[forgotten_before:forgotten])
+            values = self._without(values, self._forgotten[forgotten_before:forgotten])
             yield _digest_range(_sorted(values))
             forgotten_before = forgotten
+
+    def _drop_surplus(self, run: "array[int]") -> None:
+        """Keep two of MANY_EQUAL or more equal digests in a run, and count the others."""
+        step = MANY_EQUAL // 2
+        starts, ends = islice(run, 0, None, step), islice(run, step - 1, None, step)
+        for value in set(compress(run[::step], map(eq, starts, ends))):
+            first, last = bisect_left(run, value), bisect_right(run, value)
+            if last - first >= MANY_EQUAL:
+                del run[first + 2 : last]
+                self._surplus[value] += last - first - 2
+
+    def _without(self, values: "array[int]", forgotten: "array[int]") -> "array[int]":
+        """The values, with one occurrence removed for each forgotten one."""
+        if not forgotten:
+            return values
+        left = Counter(forgotten)
+        left.subtract({value: self._surplus[value] for value in left if value in self._surplus})
+        kept: array[int] = array("Q")
+        for value in values:
+            if left[value] > 0:
+                left[value] -= 1
+            else:
+                kept.append(value)
+        return kept
 
     def repeated(self) -> "array[int]":
         """The digests that occur more than once, ascending."""
@@ -128,20 +159,6 @@ def _sorted(digests: "array[int]") -> list[float]:
 def _integers(values: Iterable[float]) -> "array[int]":
     """The digests that have the same bits as the floats."""
     return array("Q", array("d", values).tobytes())
-
-
-def _without(values: "array[int]", forgotten: "array[int]") -> "array[int]":
-    """The values, with one occurrence removed for each forgotten one."""
-    if not forgotten:
-        return values
-    left = Counter(forgotten)
-    kept: array[int] = array("Q")
-    for value in values:
-        if left.get(value):
-            left[value] -= 1
-        else:
-            kept.append(value)
-    return kept
 
 
 def _digest_range(values: list[float]) -> DigestRange:

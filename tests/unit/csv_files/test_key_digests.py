@@ -1,5 +1,6 @@
 """Digests of keys, and a chunk's collection of them."""
 
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterable
 
@@ -74,14 +75,15 @@ def test_keys_whose_digests_are_equal_can_not_be_made_without_the_secret() -> No
     assert one != other
 
 
-@pytest.mark.parametrize("run", [2, 5, 1_000])
+@pytest.mark.parametrize(("run", "many"), [(2, 2), (5, 3), (9, 4), (20, 1024), (1_000, 2)])
 @given(st.lists(st.integers(0, 2**62 - 1) | st.sampled_from([0, 7, 2**61, 2**62 - 1]), max_size=60))
 @settings(deadline=None)
 def test_ranges_hold_all_digests_in_order_however_they_are_sorted(
-    run: int, numbers: list[int]
+    run: int, many: int, numbers: list[int]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(key_digests, "RUN_DIGESTS", run)
+        patch.setattr(key_digests, "MANY_EQUAL", many)
         digests = collected(numbers)
         assert len(digests) == len(numbers)
         times = Counter(numbers)
@@ -108,3 +110,30 @@ def test_a_row_that_the_table_refused_is_forgotten_and_its_equals_are_not() -> N
     assert (len(digests), found(digests)) == (3, ([1, 5], [5]))
     digests.forget([(b"5",)])
     assert (len(digests), found(digests)) == (2, ([1, 5], []))
+
+
+@pytest.mark.parametrize(("refused", "repeated"), [(5, [5]), (7, [5]), (8, []), (9, None)])
+def test_of_many_equal_rows_that_the_table_refused_the_others_are_left(
+    monkeypatch: pytest.MonkeyPatch, refused: int, repeated: list[int] | None
+) -> None:
+    monkeypatch.setattr(key_digests, "RUN_DIGESTS", 6)
+    monkeypatch.setattr(key_digests, "MANY_EQUAL", 4)
+    digests = collected([5] * 9 + [1, 2, 3] * 3)
+    digests.forget([(b"5",)] * refused)
+    distinct = [1, 2, 3] if repeated is None else [1, 2, 3, 5]
+    assert (len(digests), found(digests)) == (
+        18 - refused,
+        (distinct, [1, 2, 3, *(repeated or [])]),
+    )
+
+
+def test_equal_digests_of_many_rows_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_digests, "RUN_DIGESTS", 2**16)
+    digests = KeyDigests(number)
+    for _ in range(20):
+        digests.add([(b"7",)] * key_digests.RUN_DIGESTS)
+    tracemalloc.start()
+    assert found(digests) == ([7], [7])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10e6  # two runs of Python floats are 4 MB
