@@ -42,7 +42,7 @@ def test_the_key_is_the_only_difference_that_the_parameter_makes(
 
 def test_the_key_is_rotated_and_outlives_the_stack_as_what_it_locks_does(locked: Stack) -> None:
     assert locked.properties("Key")["EnableKeyRotation"] is True
-    assert locked.resources["Key"]["DeletionPolicy"] == "Retain"
+    assert locked.resources["Key"]["DeletionPolicy"] == "RetainExceptOnCreate"
     assert locked.resources["Key"]["UpdateReplacePolicy"] == "Retain"
 
 

@@ -79,7 +79,7 @@ def test_requests_without_tls_are_refused(stack: Stack, name: str) -> None:
 
 @pytest.mark.parametrize("bucket", BUCKETS)
 def test_buckets_and_their_objects_outlive_the_stack(stack: Stack, bucket: str) -> None:
-    assert stack.resources[bucket]["DeletionPolicy"] == "Retain"
+    assert stack.resources[bucket]["DeletionPolicy"] == "RetainExceptOnCreate"
     assert stack.resources[bucket]["UpdateReplacePolicy"] == "Retain"
 
 
