@@ -40,6 +40,17 @@ NOT_RUN = {
     "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test": "this test's environment has the same, "
     "with its own port",
     "aws lambda get-account-settings --query AccountLimit": "the engine has no quotas",
+    "sam deploy --parameter-overrides CreateTable=false TableName=Tickets "
+    "UploadBucketName=NEW-UPLOADS WorkBucketName=NEW-WORK": "the same as the command without "
+    "bucket names; tests/template/test_uploads.py has own names",
+    "sam deploy --parameter-overrides CreateTable=false TableName=Tickets CustomerKey=true": "the "
+    "engine encrypts nothing; tests/template/test_encryption.py",
+    "aws cloudformation describe-stack-resource --stack-name tickets --logical-resource-id Key "
+    "--query StackResourceDetail.PhysicalResourceId": "there is no key without CustomerKey",
+    "aws dynamodb update-table --table-name Tickets --sse-specification "
+    "Enabled=true,SSEType=KMS,KMSMasterKeyId=NEW-KEY": "the engine encrypts nothing",
+    "aws dynamodb describe-table --table-name Tickets --query Table.SSEDescription": "the engine "
+    "encrypts nothing",
     "sam local invoke StartExecution --event events/start_execution/test_event.json": "needs "
     "Docker; the event itself is sent by the two commands before it",
 }
