@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from benchmarks.write_path.settings import function_memory, parameter_default
+from benchmarks.write_path.settings import WRITERS, function_memory
 from tools.definition import load
 
 WHERE = "at the on-demand list prices of us-east-1, without free tiers"
@@ -160,7 +160,6 @@ def _next(state: dict[str, Any]) -> Iterator[str]:
 
 def print_model(measured: Measured, rows: int = 1_000_000) -> None:
     """Prints a table for each pace."""
-    concurrency = parameter_default("MapConcurrency")
     print(
         f"Dollars for {rows:,} rows of {measured.bytes_per_row:.0f} bytes, {WHERE}.\n"
         f"Measured: a writer writes {measured.rows_per_s:,.0f} rows per second and takes "
@@ -168,10 +167,10 @@ def print_model(measured: Measured, rows: int = 1_000_000) -> None:
         f"{function_memory('WriteChunk')} MB.\n{ASSUMPTIONS}"
     )
     paces = {
-        f"the table accepts whatever {concurrency} writers write": Pace(concurrency, float("inf")),
+        f"the table accepts whatever {WRITERS} writers write": Pace(WRITERS, float("inf")),
         "the table accepts 40,000 rows/s, one writer": Pace(1, 40_000),
-        f"the table accepts 40,000 rows/s, {concurrency} writers": Pace(concurrency, 40_000),
-        f"the table accepts 4,000 rows/s, {concurrency} writers": Pace(concurrency, 4_000),
+        f"the table accepts 40,000 rows/s, {WRITERS} writers": Pace(WRITERS, 40_000),
+        f"the table accepts 4,000 rows/s, {WRITERS} writers": Pace(WRITERS, 4_000),
     }
     for name, pace in paces.items():
         print(

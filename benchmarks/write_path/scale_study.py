@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.ticket_file import NO_QUOTES, TILE_ROWS, TicketFile
 from benchmarks.write_path import map_study, money, throttling
 from benchmarks.write_path.native import running_stub
-from benchmarks.write_path.settings import ENVIRONMENT, parameter_default
+from benchmarks.write_path.settings import ENVIRONMENT, WRITERS, parameter_default
 from ingestion.csv_files.gzip_stream import MAX_FILE_BYTES
 
 CAPACITIES = {1_000: 20, 4_000: 15, 40_000: 8}
@@ -33,16 +33,13 @@ LAMBDA_SECONDS = 900
 
 def print_throttling() -> None:
     in_flight = parameter_default("BatchesInFlight")
-    concurrency = parameter_default("MapConcurrency")
     print(
         f"A table with this capacity that answers in {throttling.LATENCY_MS} ms:\n\n"
         "| Table, writes/s | Writers | In flight, each | Rows | Rows/s reached | Time lost | "
         "Requests | Throttled requests | Unprocessed rows |\n"
         "|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     )
-    cases = [
-        (capacity, writers, in_flight) for capacity in CAPACITIES for writers in (1, concurrency)
-    ]
+    cases = [(capacity, writers, in_flight) for capacity in CAPACITIES for writers in (1, WRITERS)]
     cases += [(max(CAPACITIES), 1, most) for most in IN_FLIGHT if most != in_flight]
     cpus = sorted(os.sched_getaffinity(0))
     with running_stub(cpu=cpus[-1]) as stub:
@@ -78,14 +75,14 @@ def print_map(folder: Path, counts: list[int], seconds: float) -> None:
 
 
 def print_reckoning() -> None:
-    """Prints arithmetic from AWS's limits and the template's defaults; nothing is measured."""
+    """Prints arithmetic from AWS's limits, the default chunk size and WRITERS; nothing is
+    measured."""
     bytes_per_row = TicketFile(0, NO_QUOTES).tile_size / TILE_ROWS
     default = parameter_default("ChunkSizeBytes")
-    concurrency = parameter_default("MapConcurrency")
     per_load, per_started_chunk = money.transitions()
     print(
         f"\nCalculated for rows of {bytes_per_row:.0f} bytes, chunks of {default // 2**20} MiB and "
-        f"{concurrency} chunks in parallel. Child executions\nare started at "
+        f"{WRITERS} chunks in parallel. Child executions\nare started at "
         f"{CHILDREN_STARTED_PER_S} per second.\n\n"
         "| Rows | File | Chunks | Rows per chunk | Transitions | Starting the chunks | "
         "Table at 4,000/s | At 40,000/s | Time of a chunk then |\n"
@@ -98,7 +95,7 @@ def print_reckoning() -> None:
         chunks = -(-int(size) // default)
         per_chunk = rows / chunks
         # The chunks that are written at the same time share the table's capacity.
-        seconds = per_chunk * min(chunks, concurrency) / 40_000
+        seconds = per_chunk * min(chunks, WRITERS) / 40_000
         rounds = -(-int(seconds) // LAMBDA_SECONDS) if seconds > LAMBDA_SECONDS else 1
         calls = f", {rounds} calls" if rounds > 1 else ""
         print(

@@ -15,6 +15,11 @@ ENVIRONMENT = {
 """Credentials that only the stub accepts, and its certificate."""
 
 
+WRITERS = 4
+"""Chunks of one load in parallel, as README.md recommends for an ordinary account. The template's
+default is 2, for the small quotas of new accounts."""
+
+
 def parameter_default(name: str) -> int:
     """The default of a numeric parameter of the template."""
     text = TEMPLATE.read_text(encoding="utf-8")

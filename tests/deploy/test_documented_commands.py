@@ -39,6 +39,18 @@ NOT_RUN = {
     "export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_DEFAULT_REGION=us-east-1 "
     "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test": "this test's environment has the same, "
     "with its own port",
+    "aws lambda get-account-settings --query AccountLimit": "the engine has no quotas",
+    "sam deploy --parameter-overrides CreateTable=false TableName=Tickets "
+    "UploadBucketName=NEW-UPLOADS WorkBucketName=NEW-WORK": "the same as the command without "
+    "bucket names; tests/template/test_uploads.py has own names",
+    "sam deploy --parameter-overrides CreateTable=false TableName=Tickets CustomerKey=true": "the "
+    "engine encrypts nothing; tests/template/test_encryption.py",
+    "aws cloudformation describe-stack-resource --stack-name tickets --logical-resource-id Key "
+    "--query StackResourceDetail.PhysicalResourceId": "there is no key without CustomerKey",
+    "aws dynamodb update-table --table-name Tickets --sse-specification "
+    "Enabled=true,SSEType=KMS,KMSMasterKeyId=NEW-KEY": "the engine encrypts nothing",
+    "aws dynamodb describe-table --table-name Tickets --query Table.SSEDescription": "the engine "
+    "encrypts nothing",
     "sam local invoke StartExecution --event events/start_execution/test_event.json": "needs "
     "Docker; the event itself is sent by the two commands before it",
 }
@@ -98,6 +110,8 @@ def test_deploy_load_fail_replay_and_remove_as_documented(project: Project, engi
 
     # The same command again, with other parameters.
     ledger, items = stack.ledger_size(), len(stack.all_items())
+    raised = "sam deploy --parameter-overrides MapConcurrency=4 WriteChunkConcurrency=50"
+    assert "Successfully created/updated stack" in reader.run(raised, ["y"]).output
     deploy_again(project, "MaxRowsPerSecond=400 MapConcurrency=1")
     stack = deployed(engine)
     assert (stack.ledger_size(), len(stack.all_items())) == (ledger, items)

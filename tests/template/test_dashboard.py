@@ -72,6 +72,12 @@ def test_every_alarm_is_on_the_dashboard(stack: Stack) -> None:
     assert sorted(shown) == sorted(stack.arn(name) for name in alarms(stack))
 
 
+def test_the_dashboard_is_named_after_the_stack_and_its_region(stack: Stack) -> None:
+    """Dashboards are global: without the region, two stacks of one name would share one."""
+    [dashboard] = stack.of_type("AWS::CloudWatch::Dashboard").values()
+    assert dashboard["DashboardName"] == "Tickets-Prod-eu-central-1"
+
+
 def test_widgets_show_the_stacks_own_region(stack: Stack) -> None:
     for title, one in widgets(stack).items():
         if one["type"] == "metric":

@@ -191,7 +191,8 @@ def test_write_chunk_concurrency_0_reserves_none(zero: object) -> None:
     assert "ReservedConcurrentExecutions" not in stack.properties("WriteChunk")
 
 
-def test_no_other_function_reserves_concurrency(stack: Stack) -> None:
+def test_no_other_function_reserves_concurrency() -> None:
+    stack = deploy(WriteChunkConcurrency=17)
     reserving = {
         name
         for name, one in stack.of_type("AWS::Lambda::Function").items()

@@ -49,6 +49,7 @@ def test_every_parameter_changes_what_is_deployed(stack: Stack) -> None:
         "UploadBucketName": "uploads-of-mine",
         "WorkBucketName": "work-of-mine",
         "EmbeddedEngine": "true",
+        "WriteChunkConcurrency": 17,
         "MaxRowsPerSecond": 900,
         "CustomerKey": "true",
         "AlarmTopicArn": TOPIC,

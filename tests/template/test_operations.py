@@ -25,6 +25,10 @@ def test_times_of_keeping_are_those_of_the_template() -> None:
 
 
 def test_what_outlives_the_stack_is_what_the_page_says(stack: Stack) -> None:
-    kept = {name for name, one in stack.resources.items() if one.get("DeletionPolicy") == "Retain"}
+    kept = {
+        name
+        for name, one in stack.resources.items()
+        if one.get("DeletionPolicy", "Delete") != "Delete"
+    }
     assert kept == {"UploadBucket", "WorkBucket", "Table", "LedgerTable"}
     assert "both buckets, the table, the ledger, and the key if there is one" in TEXT

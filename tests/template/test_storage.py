@@ -140,7 +140,7 @@ def test_tables_are_encrypted_with_a_key_of_the_account(stack: Stack, table: str
 
 @pytest.mark.parametrize("table", TABLES)
 def test_tables_outlive_the_stack(stack: Stack, table: str) -> None:
-    assert stack.resources[table]["DeletionPolicy"] == "Retain"
+    assert stack.resources[table]["DeletionPolicy"] == "RetainExceptOnCreate"
     assert stack.resources[table]["UpdateReplacePolicy"] == "Retain"
 
 
