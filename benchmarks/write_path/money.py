@@ -31,24 +31,32 @@ first byte."""
 OTHER_CALL_SECONDS = 0.3
 COLD_START_SECONDS = 0.2
 """Lambda's part of a cold start, without importing."""
-SPLIT_MB_PER_SECOND = 75.0
-OTHER_FUNCTIONS = ("StartExecution", "ValidateFile", "TakeTurn", "SettleEqualKeys", "Reconcile")
+OTHER_FUNCTIONS = (
+    "StartExecution",
+    "ValidateFile",
+    "SplitFile",
+    "TakeTurn",
+    "SettleEqualKeys",
+    "Reconcile",
+)
 
 # A chunk takes its lease, writes its entry and deletes its lease. It reads its entry and the claim.
 LEDGER_WRITES_PER_CHUNK, LEDGER_READS_PER_CHUNK = 3, 3
 LEDGER_WRITES_PER_LOAD, LEDGER_READS_PER_LOAD = 10, 10
 # PUTs: a load's plan, report and Map results. GETs: these, the file's head and its byte ranges.
 PUTS_PER_LOAD, GETS_PER_LOAD = 8, 15
+# A chunk's boundary, its byte range and its digests are read; its digests are written.
+PUTS_PER_CHUNK, GETS_PER_CHUNK = 1, 3
 SQS_REQUESTS_PER_LOAD = 3
 
 ASSUMPTIONS = f"""\
 Assumed: one write unit per row; one invocation of write_chunk per chunk, with {CALL_SECONDS} s
-besides writing; {OTHER_CALL_SECONDS} s per invocation of the other functions, and for Split File
-the time to read at {SPLIT_MB_PER_SECOND:.0f} MB/s; one cold start per function, and for write_chunk
-one per writer, with {COLD_START_SECONDS} s besides importing; a writer reads from S3 as fast as it
-writes. Per chunk {LEDGER_WRITES_PER_CHUNK} writes and {LEDGER_READS_PER_CHUNK} reads of the ledger
-and one GET; per load {LEDGER_WRITES_PER_LOAD} writes, {LEDGER_READS_PER_LOAD} reads,
-{PUTS_PER_LOAD} PUTs, {GETS_PER_LOAD} GETs, {SQS_REQUESTS_PER_LOAD} SQS requests and one event.
+besides writing; {OTHER_CALL_SECONDS} s per invocation of the other functions; one cold start per
+function, and for write_chunk one per writer, with {COLD_START_SECONDS} s besides importing; a
+writer reads from S3 as fast as it writes. Per chunk {LEDGER_WRITES_PER_CHUNK} writes and
+{LEDGER_READS_PER_CHUNK} reads of the ledger, {PUTS_PER_CHUNK} PUT and {GETS_PER_CHUNK} GETs; per
+load {LEDGER_WRITES_PER_LOAD} writes, {LEDGER_READS_PER_LOAD} reads, {PUTS_PER_LOAD} PUTs,
+{GETS_PER_LOAD} GETs, {SQS_REQUESTS_PER_LOAD} SQS requests and one event. No keys are equal.
 Not included: storage, logs, traces, alarms, failed attempts."""
 
 
@@ -99,7 +107,6 @@ def cost(
     writing = rows / min(writers * measured.rows_per_s * share_of_vcpu, pace.table_rows_per_s)
     cold = COLD_START_SECONDS + measured.import_seconds
     gb_seconds = _gb("WriteChunk") * (writers * (writing + cold) + chunks * CALL_SECONDS)
-    gb_seconds += _gb("SplitFile") * (size / 1e6 / SPLIT_MB_PER_SECOND + cold)
     gb_seconds += sum(map(_gb, OTHER_FUNCTIONS)) * (OTHER_CALL_SECONDS + cold)
     gb_seconds += _gb("Reconcile") * OTHER_CALL_SECONDS  # before and after Settle Equal Keys
     transitions_ = transitions_per_load + chunks * transitions_per_chunk
@@ -110,9 +117,9 @@ def cost(
         transitions_,
         rows * DYNAMODB_WRITE,
         transitions_ * TRANSITION,
-        gb_seconds * GB_SECOND[architecture] + (chunks + 2 + len(OTHER_FUNCTIONS)) * INVOCATION,
-        PUTS_PER_LOAD * S3_PUT
-        + (GETS_PER_LOAD + chunks) * S3_GET
+        gb_seconds * GB_SECOND[architecture] + (chunks + 1 + len(OTHER_FUNCTIONS)) * INVOCATION,
+        (PUTS_PER_LOAD + chunks * PUTS_PER_CHUNK) * S3_PUT
+        + (GETS_PER_LOAD + chunks * GETS_PER_CHUNK) * S3_GET
         + SQS_REQUESTS_PER_LOAD * SQS_REQUEST
         + EVENT
         + writes * DYNAMODB_WRITE
