@@ -170,6 +170,18 @@ def test_an_index_that_was_added_later_makes_no_difference(cloud: Cloud) -> None
     assert counts(audited(cloud, load)) == (1, 0, 0, 0, 0)
 
 
+def test_an_index_that_was_deleted_later_makes_no_difference(cloud: Cloud) -> None:
+    cloud.replace_table(indexes={"by_category": ["category"]})
+    load = loaded(cloud, HEADER + row(1))
+    [item] = cloud.items()
+    assert "category" not in item
+    cloud.dynamodb.update_table(
+        TableName=cloud.table,
+        GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "by_category"}}],
+    )
+    assert counts(audited(cloud, load)) == (1, 0, 0, 0, 0)
+
+
 def test_a_table_that_was_created_again_is_said_to_be_another(cloud: Cloud) -> None:
     with table_ids():
         load = loaded(cloud)

@@ -30,7 +30,6 @@ class TableReader:
         self._client = client
         self._table = table
         self._key = schema.key
-        self._may_be_left_out = schema.index_only_keys.keys()
         self._rate = rows_per_second
         self._clock = clock
         self._sleep = sleep
@@ -64,17 +63,10 @@ class TableReader:
     def is_as_loaded(self, row: Row, item: Mapping[str, Any]) -> bool:
         """Whether an item has exactly the values of a row.
 
-        An empty attribute that is the key of an index counts as equal to a missing one, because the
-        index may have been added after the load.
+        An empty attribute counts as equal to a missing one, because a load leaves out empty keys of
+        indexes, and indexes may have been added or deleted since.
         """
-        return self._compared(row.item) == self._compared(item)
-
-    def _compared(self, item: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            name: _comparable(value)
-            for name, value in item.items()
-            if not (name in self._may_be_left_out and value == {"S": ""})
-        }
+        return _compared(row.item) == _compared(item)
 
     def _key_of(self, item: Mapping[str, Any]) -> Item:
         return {attribute.name: item[attribute.name] for attribute in self._key}
@@ -82,6 +74,10 @@ class TableReader:
     def _values(self, item: Mapping[str, Any]) -> tuple[str, ...]:
         """The key's values, numbers in canonical form so that equal ones compare equal."""
         return tuple(_comparable(item[attribute.name])[1] for attribute in self._key)
+
+
+def _compared(item: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
+    return {name: _comparable(value) for name, value in item.items() if value != {"S": ""}}
 
 
 def _comparable(value: Mapping[str, Any]) -> tuple[str, Any]:
