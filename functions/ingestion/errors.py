@@ -5,6 +5,7 @@
     IngestionError
     |-- ObjectGone               the object, or its pinned version, does not exist
     |-- ObjectChanged            the object in an unversioned bucket was overwritten
+    |-- ObjectUnreadable         S3 doesn't return the object until somebody changes something
     |-- NoProgress               a call ran out of time without any progress: retry later
     |-- TableUnreachable         DynamoDB failed repeatedly, or did not respond
     |-- TableMismatch            the table can't store the file's rows
@@ -23,6 +24,15 @@ class ObjectGone(IngestionError):
 
 class ObjectChanged(IngestionError):
     """The object's ETag is not the expected one. This only happens if no version is pinned."""
+
+
+class ObjectUnreadable(IngestionError):
+    """S3 doesn't return the object, for a cause that retries don't remove. ``reason`` is the code
+    of the refusal."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 class NoProgress(IngestionError):

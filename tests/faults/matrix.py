@@ -135,9 +135,9 @@ MATRIX: dict[str, list[Kind]] = {
         Kind("slow_down", "GetObject answers 503 SlowDown, twice in a row", LOADED, quick=True),
         Kind(
             "get_denied",
-            "GetObject answers AccessDenied",
+            "HeadObject and GetObject answer AccessDenied",
             FAILED,
-            why="(AccessDenied) when calling the GetObject operation",
+            why="S3 denies access to the object: s3://",
             cure=REPLAY,
         ),
     ],

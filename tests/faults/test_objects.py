@@ -187,9 +187,14 @@ def test_slow_down(kind: Kind, cloud: Cloud) -> None:
 def test_get_denied(kind: Kind, cloud: Cloud) -> None:
     file = ticket_file("get-denied")
     given = cloud.upload(file)
-    with cloud.wire.fault("GetObject", refuse("AccessDenied", 403)) as fault:
+    denied = refuse("AccessDenied", 403)
+    with (
+        cloud.wire.fault("HeadObject", denied) as heads,
+        cloud.wire.fault("GetObject", denied) as gets,
+    ):
         ended = cloud.run(given)
-    assert len(fault.fired) == 6, "every try of Validate File"
+    assert (len(heads.fired), len(gets.fired)) == (1, 1), "no second try"
     assert_ended(ended, kind)
+    assert [reason["reason"] for reason in ended.data["reasons"]] == ["access_denied"]
     assert cloud.items_of(file.name) == {}
     cloud.assert_loaded(cloud.run(given, "first-r1"), file)

@@ -4,9 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+from moto.s3.models import s3_backends
 
 from ingestion.errors import ObjectChanged
-from tests.support.cloud import Cloud
+from tests.support.cloud import ACCOUNT, Cloud
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 ROW = b"T1,Tea,B1,2025-11-23T08:00:00Z,Drinks,1,Lyon\n"
@@ -15,6 +18,25 @@ OTHER_ROW = b"T2,Tea,B2,2025-11-23T08:00:00Z,Drinks,1,Lyon\n"
 
 def reasons(answer: Any) -> list[Any]:
     return [(one["reason"], one["line"], one["column"]) for one in answer["reasons"]]
+
+
+def s3_answers(monkeypatch: pytest.MonkeyPatch, **errors: tuple[int, dict[str, str]]) -> None:
+    """Makes operations of S3 fail with a status and an error."""
+    call = BaseClient._make_api_call  # type: ignore[attr-defined] # not in the stubs
+
+    def answer(client: Any, operation: str, arguments: Any) -> Any:
+        if operation not in errors:
+            return call(client, operation, arguments)
+        status, error = errors[operation]
+        response: Any = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": status}}
+        raise ClientError(response, operation)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", answer)
+
+
+def archive(request: dict[str, Any]) -> None:
+    stored: Any = s3_backends[ACCOUNT]["aws"].get_object(request["bucket"], request["key"])
+    stored._storage_class = "DEEP_ARCHIVE"
 
 
 @pytest.mark.parametrize(
@@ -101,6 +123,61 @@ def test_a_delete_marker_is_no_object(cloud: Cloud) -> None:
     assert reasons(cloud.validate(request | {"version_id": marker})) == [
         ("object_gone", None, None)
     ]
+
+
+def test_a_malformed_version_id_is_refused_and_leaves_no_entry(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = {"Code": "InvalidArgument", "Message": "Invalid version id specified"}
+    s3_answers(monkeypatch, HeadObject=(400, {"Code": "400"}), GetObject=(400, error))
+    answer = cloud.validate(cloud.put(HEADER + ROW) | {"version_id": "v 1"})
+    assert (answer["verdict"], reasons(answer)) == ("refused", [("bad_version_id", None, None)])
+    assert (answer["load_id"], answer["file"]) == (None, None)
+    assert cloud.items(cloud.ledger_table) == []
+
+
+def test_a_bucket_that_denies_access_is_refused_and_loads_once_it_allows_it(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = cloud.put(HEADER + ROW)
+    error = {"Code": "AccessDenied", "Message": "because no identity-based policy allows it"}
+    with monkeypatch.context() as denied:
+        s3_answers(denied, HeadObject=(403, {"Code": "403"}), GetObject=(403, error))
+        answer = cloud.validate(request)
+    assert (answer["verdict"], reasons(answer)) == ("refused", [("access_denied", None, None)])
+    assert "because no identity-based policy allows it" in answer["summary"]
+    assert cloud.validate(request, "replayed")["verdict"] == "accepted"
+
+
+def test_an_archived_object_is_refused_until_it_is_restored(cloud: Cloud) -> None:
+    """Its version is known, so the refusal is in the ledger."""
+    request = cloud.put(HEADER + ROW)
+    archive(request)
+    answer = cloud.validate(request)
+    assert (answer["verdict"], reasons(answer)) == ("refused", [("archived", None, None)])
+    entry = cloud.entry(answer["load_id"])
+    assert (entry["status"], entry["version_id"]) == ("FAILED", request["version_id"])
+    assert [one["reason"] for one in entry["reasons"]] == ["archived"]
+    cloud.s3.restore_object(
+        Bucket=request["bucket"], Key=request["key"], RestoreRequest={"Days": 1}
+    )
+    again = cloud.validate(request, "replayed")
+    assert (again["verdict"], again["load_id"]) == ("accepted", answer["load_id"])
+
+
+def test_a_loaded_object_that_was_archived_since_is_loaded_already(cloud: Cloud) -> None:
+    request = cloud.put(HEADER + ROW)
+    cloud.load(request)
+    archive(request)
+    assert cloud.validate(request, "again")["verdict"] == "already_loaded"
+
+
+def test_an_outage_of_s3_is_raised(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = cloud.put(HEADER + ROW)
+    s3_answers(monkeypatch, GetObject=(503, {"Code": "SlowDown"}))
+    with pytest.raises(ClientError, match="SlowDown"):
+        cloud.validate(request)
+    assert cloud.items(cloud.ledger_table) == []
 
 
 def test_a_later_overwrite_or_deletion_does_not_disturb_the_load_of_a_version(cloud: Cloud) -> None:

@@ -20,6 +20,7 @@ from botocore.exceptions import (
 
 from ingestion.contracts import Chunk, File
 from ingestion.errors import ObjectChanged, ObjectGone
+from ingestion.s3.unreadable import raise_reason_of_head
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -66,12 +67,15 @@ def pin(
 ) -> ObjectState:
     """Pin the requested version, or the newest one if ``version_id`` is None.
 
-    Raises ObjectGone, and ObjectChanged if the newest version does not have the requested ETag.
+    Raises ObjectGone, ObjectChanged if the newest version does not have the requested ETag, and
+    ObjectUnreadable if S3 won't return the object. An archived object can be pinned, but not read.
     """
     arguments: dict[str, Any] = {"VersionId": version_id} if version_id else {}
     try:
         answer = client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED", **arguments)
     except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] in (400, 403):
+            raise_reason_of_head(client, bucket, key, version_id, error)
         _raise_gone(error, bucket, key)
     # An unversioned bucket returns no version, a suspended one "null". Neither pins the content.
     version = answer.get("VersionId")

@@ -2,22 +2,36 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from botocore.exceptions import ClientError
 
 from ingestion.contracts import File, LoadRequest, Reason, Verdict
 from ingestion.csv_files.gzip_stream import GZIP_MAGIC, MAX_FILE_BYTES, Unpacker
 from ingestion.csv_files.header import HEAD_SIZE, FileFacts, examine
-from ingestion.errors import ObjectChanged, ObjectGone
+from ingestion.errors import ObjectChanged, ObjectGone, ObjectUnreadable
 from ingestion.generation import generation
 from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import Turns
 from ingestion.names import forced_load_id, load_id
 from ingestion.s3.objects import ObjectState, PinnedObject, pin, read_blocks
+from ingestion.s3.unreadable import unreadable
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.target_table import TargetTable, mismatches
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+class _Head(NamedTuple):
+    """The beginning of a file, unpacked."""
+
+    data: bytes
+    compression: str | None
+    complete: bool
+    """Whether the file ends with ``data``."""
+    unreadable: Reason | None = None
+    """Why S3 doesn't return the object."""
 
 
 class Validator:
@@ -46,10 +60,9 @@ class Validator:
         bucket, key = request.bucket, request.key
         try:
             state = pin(self._s3, bucket, key, request.version_id, request.etag)
-            head, compression, complete = self._read_head(state.pinned)
-        except (ObjectGone, ObjectChanged) as error:
-            reason = "object_gone" if isinstance(error, ObjectGone) else "object_changed"
-            return _refused([Reason(reason, str(error))], None)
+            head = self._read_head(state.pinned)
+        except (ObjectGone, ObjectChanged, ObjectUnreadable) as error:
+            return _refused([_reason(error)], None)
         load = load_id(bucket, key, state.identity)
         if request.force:
             load = forced_load_id(load, execution_arn.rpartition(":")[2])
@@ -65,7 +78,7 @@ class Validator:
         }
         if request.uploader:  # a start by hand does not know it and must not erase it
             record["uploader"] = request.uploader
-        facts = self._judge(state.pinned.size, head, compression, complete)
+        facts = self._judge(state.pinned.size, head)
         reasons = facts if isinstance(facts, list) else []
         for reason, detail, attribute in mismatches(self._table.name, schema):
             reasons.append(Reason(reason, detail, column=attribute))
@@ -84,34 +97,39 @@ class Validator:
             return verdict
         record["unknown_columns"] = list(facts.unknown_columns)
         self._loads.open_load(load, record, execution_arn)
-        file = _file(state.pinned, facts, compression, table_id)
+        file = _file(state.pinned, facts, head.compression, table_id)
         return Verdict("accepted", "The file is accepted.", [], load, file)
 
-    def _read_head(self, source: PinnedObject) -> tuple[bytes, str | None, bool]:
-        """Return the unpacked first bytes, their compression, and whether the file ends there."""
-        blocks = read_blocks(self._s3, source, 0, min(source.size, HEAD_SIZE))
-        packed = b"".join(blocks)
+    def _read_head(self, source: PinnedObject) -> _Head:
+        try:
+            blocks = read_blocks(self._s3, source, 0, min(source.size, HEAD_SIZE))
+            packed = b"".join(blocks)
+        except ClientError as error:
+            cause = unreadable(error, source.bucket, source.key)
+            if cause is None:
+                raise
+            return _Head(b"", None, False, Reason(cause.reason, str(cause)))
         if not packed.startswith(GZIP_MAGIC):
-            return packed, None, len(packed) == source.size
+            return _Head(packed, None, len(packed) == source.size)
         head = b""
         unpacker = Unpacker([packed])
         for block in unpacker:
             head += block
             if len(head) >= HEAD_SIZE:
-                return head[:HEAD_SIZE], "gzip", False
-        return head, "gzip", len(packed) == source.size and unpacker.problem is None
+                return _Head(head[:HEAD_SIZE], "gzip", False)
+        return _Head(head, "gzip", len(packed) == source.size and unpacker.problem is None)
 
-    def _judge(
-        self, size: int, head: bytes, compression: str | None, complete: bool
-    ) -> FileFacts | list[Reason]:
+    def _judge(self, size: int, head: _Head) -> FileFacts | list[Reason]:
+        if head.unreadable:
+            return [head.unreadable]
         if size > MAX_FILE_BYTES:
             most = f"{MAX_FILE_BYTES:,}"
             detail = f"The file has {size:,} bytes; split it into files of at most {most}."
             return [Reason("file_too_large", detail)]
-        if compression and not head and not complete:
+        if head.compression and not head.data and not head.complete:
             detail = "The file begins like gzip, but it can't be unpacked."
             return [Reason("corrupt_gzip", detail)]
-        return examine(head, complete, self._limits.too_many_refused)
+        return examine(head.data, head.complete, self._limits.too_many_refused)
 
     def _loaded_already(
         self, load: str, state: ObjectState, made_for: str, forced: bool
@@ -133,6 +151,12 @@ class Validator:
         if not self._turns.move_on(newest, source.version_id):
             return None
         return _already_loaded(newest.load_id, entry)
+
+
+def _reason(error: ObjectGone | ObjectChanged | ObjectUnreadable) -> Reason:
+    if isinstance(error, ObjectUnreadable):
+        return Reason(error.reason, str(error))
+    return Reason("object_gone" if isinstance(error, ObjectGone) else "object_changed", str(error))
 
 
 def _refused(reasons: list[Reason], load: str | None) -> Verdict:

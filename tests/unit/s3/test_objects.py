@@ -416,11 +416,6 @@ def test_no_object_or_a_delete_marker_is_gone(status: int) -> None:
         pinned(Heads(failure(status)), "uploads", "a.csv", "v1", None)
 
 
-def test_forbidden_is_not_gone() -> None:
-    with pytest.raises(ClientError):
-        pinned(Heads(failure(403)), "uploads", "a.csv", "v1", None)
-
-
 def test_a_version_is_its_own_identity() -> None:
     answers = (head(VersionId="v1"), head(VersionId="v1", LastModified=STORED_AT + timedelta(1)))
     states = [pinned(Heads(one), "uploads", "a.csv", None, None) for one in answers]
