@@ -26,6 +26,7 @@ from ingestion.csv_files.refused_rows import MAX_RAW_BYTES, csv_lines, refused_r
 from ingestion.csv_files.row_warnings import WARNINGS
 from ingestion.csv_files.rows import REASONS, Item, NoRow, Row, RowReader
 from ingestion.csv_files.sections import read_sections
+from ingestion.s3 import unreadable
 from ingestion.tasks import validate_file
 from ingestion.tasks.join_refused_rows import MAX_JOINED_ROWS
 from ingestion.tasks.quality_limits import QualityLimits
@@ -196,7 +197,10 @@ def test_every_warning_has_its_meaning_on_the_page_and_an_example() -> None:
 def test_every_reason_to_refuse_a_file_is_on_the_page() -> None:
     source = inspect.getsource(header) + inspect.getsource(validate_file)
     reasons = set(re.findall(r'Reason\(\s*"(\w+)"', source)) | {"object_gone", "object_changed"}
+    of_s3 = set(re.findall(r'return "(\w+)", \(', inspect.getsource(unreadable)))
     assert len(reasons) >= 8
+    assert len(of_s3) == 5
+    reasons |= of_s3
     for reason in reasons:
         assert f"| `{reason}` | " in PAGE
 
