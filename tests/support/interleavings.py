@@ -100,9 +100,14 @@ class World:
 AWorld = TypeVar("AWorld", bound=World)
 
 
-def explore(make: Callable[[], AWorld]) -> Iterator[tuple[AWorld, list[str]]]:
+def explore(
+    make: Callable[[], AWorld], switches: int | None = None
+) -> Iterator[tuple[AWorld, list[str]]]:
     """Runs every order. Yields each world in which nothing more can happen, with the names of the
     steps that led to it.
+
+    ``switches`` limits how often an actor that could continue gives way to another one. The number
+    of orders grows fast with the number of actors, but few switches are enough to show most races.
 
     An exception in an actor ends the exploration. The steps so far are added to it as a note.
     """
@@ -111,16 +116,27 @@ def explore(make: Callable[[], AWorld]) -> Iterator[tuple[AWorld, list[str]]]:
     while waiting:
         prefix = waiting.pop()
         world, order = make(), list[str]()
+        switched = 0
         try:
             while choices := world.choices():
+                names = [name for name, _ in choices]
+                can_continue = bool(order) and order[-1] in names
                 if len(order) >= len(prefix):
-                    here = (world.state(), tuple((one.steps, *one.seen) for one in world.actors))
+                    here: Hashable = (
+                        world.state(),
+                        tuple((one.steps, *one.seen) for one in world.actors),
+                        None if switches is None else (switched, *order[-1:]),
+                    )
                     if here in visited:
                         break
                     visited.add(here)
-                    waiting += [[*prefix, other] for other in range(1, len(choices))]
-                    prefix = [*prefix, 0]
+                    first, *others = range(len(choices))
+                    if switched == switches and can_continue:
+                        first, others = names.index(order[-1]), []
+                    waiting += [[*prefix, other] for other in others]
+                    prefix = [*prefix, first]
                 name, happen = choices[prefix[len(order)]]
+                switched += can_continue and name != order[-1]
                 order.append(name)
                 happen()
             else:
