@@ -20,5 +20,5 @@ def project(engine: Engine, tmp_path: Path) -> Project:
     assert (VENV / "sam/bin/sam").exists(), "make sam-deploy installs the AWS SAM CLI"
     runtime = runtime_folder()
     if not runtime:
-        pytest.skip("`sam build` needs the functions' own Python, and it is nowhere")
+        pytest.skip("`sam build` needs the Python version of the functions, which is not installed")
     return Project.copy(tmp_path, engine, runtime)

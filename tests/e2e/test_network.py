@@ -9,7 +9,9 @@ from tests.support.processes import listening_addresses, with_descendants
 from tests.support.running_stack import RunningStack, until
 from tests.support.ticket_files import TicketFile
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="reads /proc, which only Linux has"
+)
 
 LOOPBACK = "0100007F"  # 127.0.0.1 as /proc/net/tcp writes it on little-endian machines
 

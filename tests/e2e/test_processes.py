@@ -22,7 +22,9 @@ from tickets import ROOT
 from tickets.local import engine
 from tickets.local.engine import Engine, EngineError, PortTaken
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads /proc")
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/environ").exists(), reason="reads /proc, which only Linux has"
+)
 
 GONE_WITHIN_SECONDS = 5.0
 READY_WITHIN_SECONDS = 60.0

@@ -15,7 +15,9 @@ from tests.support.running_stack import RunningStack, until
 from tests.support.ticket_files import TicketFile
 from tests.support.wire import Call, Hold, Wire, is_chunk_entry, names, slowly
 
-READS_PROC = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads /proc")
+READS_PROC = pytest.mark.skipif(
+    not Path("/proc/net/tcp").exists(), reason="reads /proc, which only Linux has"
+)
 # Half a minute of a round is kept back for its end, so this leaves it three seconds to write.
 FUNCTION_TIMEOUT_SECONDS = 33
 

@@ -120,7 +120,7 @@ def test_an_answer_has_every_field_that_its_state_selects(event: Any) -> None:
 @pytest.mark.parametrize("event", [event for event in ALL if event.startswith("start_")])
 def test_a_queue_message_is_whole_as_sqs_delivers_it(event: Any) -> None:
     for record in read(event)["Records"]:
-        assert record["md5OfBody"] == hashlib.md5(record["body"].encode()).hexdigest()  # noqa: S324 - as AWS
+        assert record["md5OfBody"] == hashlib.md5(record["body"].encode()).hexdigest()  # noqa: S324 - SQS uses MD5
         assert record["eventSource"] == "aws:sqs"
 
 
@@ -130,7 +130,7 @@ def test_the_events_tell_the_truth_about_the_objects() -> None:
     for one in read("objects/objects.json"):
         body = (EVENTS / "objects" / one["file"]).read_bytes()
         objects[one["bucket"], one["key"], one["version_id"]] = (
-            hashlib.md5(body).hexdigest(),  # noqa: S324 - as AWS
+            hashlib.md5(body).hexdigest(),  # noqa: S324 - SQS uses MD5
             len(body),
         )
     told = {}

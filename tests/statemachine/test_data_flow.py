@@ -10,7 +10,8 @@ import re
 import pytest
 
 from tests.support.every_way import every_way
-from tests.support.state_machine import MissingPath, Visit, handler_of
+from tests.support.payload_templates import MissingPath
+from tests.support.state_machine import Visit, handler_of
 from tests.support.states import all_states, targets
 from tests.support.task_answers import Answers
 from tools import definition

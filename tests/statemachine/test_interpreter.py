@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.state_machine import Execution, Failure, NotInterpreted, run
+from tests.support.payload_templates import NotInterpreted
+from tests.support.state_machine import Execution, Failure, run
 
 RETRY = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 2, "BackoffRate": 3, "MaxAttempts": 4}
 LAMBDA = "arn:aws:states:::lambda:invoke"

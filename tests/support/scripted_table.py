@@ -177,3 +177,12 @@ def put_all(writer: BatchWriter[int], values: Sequence[int]) -> None:
     """Puts values in batches of the largest size that the writer accepts."""
     for first in range(0, len(values), writer.batch_items):
         put(writer, values[first : first + writer.batch_items])
+
+
+def write(table: Any, values: Any, **options: Any) -> Any:
+    """Puts all values and drains the writer. Returns the writer."""
+    with writer_for(table, **options) as writer:
+        put_all(writer, values)
+        writer.drain()
+    assert table.under_way == 0
+    return writer

@@ -11,17 +11,24 @@ the execution with States.Runtime, which no Catch handles.
 import functools
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from tests.support.payload_templates import (
+    Json,
+    MissingPath,
+    NotInterpreted,
+    copied,
+    filled_in,
+    value_at,
+)
 from tools import definition
 
 MACHINE_ARN = "arn:aws:states:us-east-1:123456789012:stateMachine:Ingest"
 EXECUTIONS = MACHINE_ARN.replace(":stateMachine:", ":execution:") + ":"
 STARTED_AT = "2025-11-24T09:00:05.118Z"
 
-Json = dict[str, Any]
 Read = Callable[[str, str], bytes]
 """Returns the bytes of an S3 object, given its bucket and key."""
 
@@ -37,14 +44,6 @@ _FIELDS = {
     "Fail": {"Error", "Cause", "CausePath"},
 }
 _NOT_IN_ALL = {"States.Runtime", "States.DataLimitExceeded"}
-
-
-class NotInterpreted(Exception):
-    """The definition uses something that this interpreter does not support."""
-
-
-class MissingPath(Exception):
-    """A state uses a path that is not in its data."""
 
 
 class Failure(Exception):
@@ -108,10 +107,10 @@ class Execution:
         self.children: list[Execution] = []
         """The children of the Map that is running."""
         self.all_children: list[Execution] = []
-        self.data = _copy(given)
+        self.data = copied(given)
         machine = machine or _definition()
         self._states: Json = machine["States"]
-        self.given = _copy(given)
+        self.given = copied(given)
         self._read, self._parent = read, parent
         self._stops_at_services = stops_at_services
         self._tries: Counter[int] = Counter()
@@ -352,7 +351,7 @@ class Execution:
             self._parent._child_ended()
 
     def _visited(self, output: Any, target: str, error: str) -> None:
-        kind, output = self._state["Type"], _copy(output)
+        kind, output = self._state["Type"], copied(output)
         result, self._result = self._result, None
         self.visits.append(Visit(kind, self.state, self._input, result, error, output, target))
         self._input = output
@@ -382,20 +381,20 @@ class Execution:
         if path is None:
             return
         if path == "$":
-            self.data = _copy(result)
+            self.data = copied(result)
             return
         *parents, last = path.removeprefix("$.").split(".")
         place = self.data
         for name in parents:
             place = place.setdefault(name, {})
-        place[last] = _copy(result)
+        place[last] = copied(result)
 
     def _filled_in(self, template: Any, data: Any = None, context: Json | None = None) -> Any:
         data = self.data if data is None else data
         return filled_in(template, data, self._context if context is None else context)
 
     def _value(self, path: str) -> Any:
-        return _value(path, self.data, self._context)
+        return value_at(path, self.data, self._context)
 
 
 def run(
@@ -464,48 +463,12 @@ def payload_of(handler: str, data: Json, item: Json | None = None, name: str = "
     raise KeyError(f"no state of the definition calls {handler}")
 
 
-def filled_in(template: Any, data: Any, context: Json) -> Any:
-    """Replaces the paths in a payload template with their values."""
-    if isinstance(template, list):
-        return [filled_in(one, data, context) for one in template]
-    if not isinstance(template, dict):
-        return template
-    return {
-        name.removesuffix(".$"): _value(value, data, context)
-        if name.endswith(".$")
-        else filled_in(value, data, context)
-        for name, value in template.items()
-    }
-
-
-def _value(path: str, data: Any, context: Json) -> Any:
-    if path.startswith("States.JsonToString(") and path.endswith(")"):
-        argument = _value(path[len("States.JsonToString(") : -1], data, context)
-        return json.dumps(argument, separators=(",", ":"))
-    value = data
-    names = path.split(".")
-    if names[0] == "$$":
-        value = context
-    elif names[0] != "$" or not all(name.isidentifier() for name in names[1:]):
-        raise NotInterpreted(f"the path {path}")
-    for name in names[1:]:
-        if not isinstance(value, Mapping) or name not in value:
-            raise MissingPath(path)
-        value = value[name]
-    return _copy(value)
-
-
 def _matches(names: list[str], error: str) -> bool:
     return (
         error in names
         or ("States.ALL" in names and error not in _NOT_IN_ALL)
         or ("States.TaskFailed" in names and error not in {"States.Timeout", *_NOT_IN_ALL})
     )
-
-
-def _copy(value: Any) -> Any:
-    """Copies a value by way of JSON, as Step Functions does between states."""
-    return json.loads(json.dumps(value))
 
 
 @functools.cache
