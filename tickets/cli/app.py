@@ -28,6 +28,7 @@ class _Group(TyperGroup):
 
 
 app = typer.Typer(
+    rich_markup_mode="markdown",  # so that lines of a docstring are joined to paragraphs
     name="tickets",
     cls=_Group,
     help="Loads CSV files of purchase tickets from S3 into DynamoDB and accounts for every row.",

@@ -57,9 +57,9 @@ def dead_letters(
 ) -> None:
     """List the failures in the two dead-letter queues, the newest first.
 
-    These are failed loads, with how far they came, and uploads whose load could not be started. The
-    messages stay in the queues. If another process is reading them, waits up to 30 seconds for it,
-    and exits with code 1 if the list is still incomplete.
+    These are failed loads, with their progress, and uploads whose load could not be started. The
+    messages stay in the queues. If another process is reading them, the command waits for up to 30
+    seconds, and exits with 1 if the list is still incomplete.
     """
     stack = connect.find_stack(stack_name, endpoint_url, region, profile)
     with held_dead_letters(stack, _print_busy) as letters:

@@ -47,6 +47,13 @@ def test_every_command_explains_itself(command: str) -> None:
     assert "Usage" in result.stdout
 
 
+def test_the_lines_of_a_docstring_are_joined_to_paragraphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    shown = [line.strip() for line in tickets("replay", "--help").stdout.splitlines()]
+    [paragraph] = [line for line in shown if line.startswith("Finished chunks")]
+    assert paragraph.endswith("new execution exists.")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
