@@ -23,6 +23,7 @@ from ingestion.dynamodb.transport import Reply
 from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Loads
+from ingestion.ledger.slots import Slots
 from ingestion.ledger.versions import Turns
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.reconcile import Reconciler
@@ -109,6 +110,7 @@ class Load:
         self._loads, self._chunks = Loads(dynamodb, "ledger"), Chunks(dynamodb, "ledger")
         self._table = TargetTable(dynamodb, "Tickets")
         self._turns = Turns(self._s3, Claims(dynamodb, "ledger"))
+        self._slots = Slots(dynamodb, "ledger")
         self._file = File(
             "uploads",
             "rows.csv",
@@ -154,6 +156,7 @@ class Load:
             self._loads,
             self._chunks,
             self._turns,
+            self._slots,
             self._table,
             work_bucket="work",
             limits=limits,

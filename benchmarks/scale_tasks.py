@@ -23,6 +23,7 @@ from ingestion.csv_files.rows import COLUMNS
 from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Loads
+from ingestion.ledger.slots import Slots
 from ingestion.ledger.versions import Turns
 from ingestion.s3.streams import file_object
 from ingestion.tasks.quality_limits import QualityLimits
@@ -56,6 +57,7 @@ class Tasks:
         self._chunk_entries = Chunks(client, "ledger")
         self._table = TargetTable(client, "Tickets")
         self._turns = Turns(self._s3, Claims(client, "ledger"))
+        self._slots = Slots(client, "ledger")
         self._state_path = folder / "state.json"
         self._state: dict[str, Any] = {}
         if self._state_path.exists():
@@ -95,6 +97,7 @@ class Tasks:
             self._loads,
             self._chunk_entries,
             self._turns,
+            self._slots,
             self._table,
             work_bucket=_WORK,
             limits=LIMITS,

@@ -10,6 +10,7 @@ from ingestion.contracts import File, Plan
 from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Loads
+from ingestion.ledger.slots import Slots
 from ingestion.ledger.versions import Turns
 from ingestion.metrics import publish_metrics
 from ingestion.tasks.quality_limits import QualityLimits
@@ -22,17 +23,16 @@ from ingestion.telemetry import log_step, measures, outcome
 def _reconciler() -> Reconciler:
     s3, dynamodb, ledger = boto3.client("s3"), boto3.client("dynamodb"), os.environ["LEDGER_TABLE"]
     refused, superseded = os.environ["MAX_REFUSED_PERCENT"], os.environ["MAX_SUPERSEDED_PERCENT"]
-    turns = Turns(s3, Claims(dynamodb, ledger))
-    limits = QualityLimits(float(refused), float(superseded))
-    bucket = os.environ["WORK_BUCKET"]
+    limits, bucket = QualityLimits(float(refused), float(superseded)), os.environ["WORK_BUCKET"]
     loads, chunks = Loads(dynamodb, ledger), Chunks(dynamodb, ledger)
+    turns, slots = Turns(s3, Claims(dynamodb, ledger)), Slots(dynamodb, ledger)
     table = TargetTable(dynamodb, os.environ.get("DYNAMODB_TABLE", "Tickets"))
-    return Reconciler(s3, loads, chunks, turns, table, work_bucket=bucket, limits=limits)
+    return Reconciler(s3, loads, chunks, turns, slots, table, work_bucket=bucket, limits=limits)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     file, plan = File.from_json(event["file"]), Plan.from_json(event["plan"])
-    result = _reconciler().reconcile(event["load_id"], file, plan)
+    result = _reconciler().reconcile(event["load_id"], file, plan, event.get("execution_arn"))
     measured, ended = measures(file, result, event.get("started_at")), outcome(result)
     if result.equal_keys != "unsettled":
         publish_metrics(measured, ended, os.environ["STACK_NAME"])

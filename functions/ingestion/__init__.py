@@ -3,8 +3,9 @@
 - ``tasks``: the tasks of the state machine, one module each, and what they share
 - ``csv_files``: records, rows, chunks, and the digests of keys; no AWS
 - ``dynamodb``: the target table: its schema, requests, responses and flow control
-- ``ledger``: what is recorded of loads, chunks, claims and leases
+- ``ledger``: what is recorded of loads, chunks, claims, leases and slots
 - ``s3``: objects, notifications, and the work bucket
+- ``executions``: whether an execution is running
 - ``contracts``: what the tasks pass to each other; ``errors``: what makes a task fail
 
 Nothing here knows a Lambda event. Imports go from ``tasks`` to the other packages, and from those

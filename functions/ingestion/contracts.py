@@ -164,6 +164,56 @@ class Chunk(_Contract):
 
 
 @dataclass(frozen=True)
+class TurnRequest:
+    """The input of Take Turn."""
+
+    load_id: str
+    file: File
+    execution_arn: str = ""
+    """The ARN of the execution. Empty in executions of an earlier release, which take no slot."""
+    started_at: str = ""
+    """When the execution started."""
+    waits_for: str | None = None
+    waited_since: str | None = None
+    """``waits_for`` and ``waited_since`` are those of the last Turn. None if there was none."""
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        return cls(
+            value["load_id"],
+            File.from_json(value["file"]),
+            value.get("execution_arn", ""),
+            value.get("started_at", ""),
+            value.get("waits_for"),
+            value.get("waited_since"),
+        )
+
+
+@dataclass(frozen=True)
+class Turn(_Contract):
+    """The result of Take Turn."""
+
+    turn: str
+    """One of:
+
+    - ``mine``: write now.
+    - ``wait``: call it again after ``seconds``.
+    - ``overtaken``: a later version has claimed the object.
+    """
+    waits_for: str | None = None
+    """One of:
+
+    - ``execution``: a running execution has claimed the same version of the object.
+    - ``writers``: those of an earlier version or an earlier execution may still be writing.
+    - ``slot``: as many loads as allowed are writing.
+    - ``line``: besides, too many other loads were started earlier.
+    """
+    seconds: int | None = None
+    waited_since: str | None = None
+    """Since when it has waited for the same."""
+
+
+@dataclass(frozen=True)
 class ChunkTask:
     """The input of Write Chunk: one chunk of a load."""
 

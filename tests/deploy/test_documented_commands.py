@@ -110,7 +110,9 @@ def test_deploy_load_fail_replay_and_remove_as_documented(project: Project, engi
 
     # The same command again, with other parameters.
     ledger, items = stack.ledger_size(), len(stack.all_items())
-    raised = "sam deploy --parameter-overrides MapConcurrency=4 WriteChunkConcurrency=50"
+    raised = (
+        "sam deploy --parameter-overrides LoadsAtATime=12 MapConcurrency=4 WriteChunkConcurrency=50"
+    )
     assert "Successfully created/updated stack" in reader.run(raised, ["y"]).output
     deploy_again(project, "MaxRowsPerSecond=400 MapConcurrency=1")
     stack = deployed(engine)

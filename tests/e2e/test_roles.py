@@ -50,7 +50,7 @@ def test_a_chunk_needs_its_functions_role(stack: RunningStack, sid: str, action:
         ("SplitFile", "ReadUploads", "split_file", "s3:GetObjectVersion"),
         ("SplitFile", "WritePlans", "split_file", "s3:PutObject"),
         ("SplitFile", "RecordPlans", "split_file", "dynamodb:UpdateItem"),
-        ("TakeTurn", "ClaimObjects", "take_turn", "dynamodb:GetItem"),
+        ("TakeTurn", "ClaimObjectsAndTakeSlots", "take_turn", "dynamodb:GetItem"),
         (
             *("SettleEqualKeys", "CompareDigestsAndKeepSupersededRows"),
             *("settle_equal_keys", "s3:GetObject"),

@@ -105,3 +105,27 @@ def test_an_execution_started_by_hand_needs_bucket_and_key_only(stack: RunningSt
     report = assert_loaded(stack, execution, file)
     assert report["version_id"] == upload.version_id
     assert report["uploader"] is None
+
+
+@pytest.mark.exhaustive
+@pytest.mark.usefixtures("rows_capped")
+def test_of_many_files_at_once_no_more_are_written_than_allowed(stack: RunningStack) -> None:
+    """The stack has the default of three. The others wait, and none fails."""
+    files = [TicketFile(f"at-once-{number}").rows(1_000) for number in range(7)]
+    uploads = [stack.upload(f"uploads/{file.name}.csv", file.body) for file in files]
+    steps = []
+    waited = 0
+    for upload, file in zip(uploads, files, strict=True):
+        execution = stack.ended(stack.execution_of(upload))
+        assert_loaded(stack, execution, file)
+        entered = stack.states_entered(execution["executionArn"])
+        waited += "Wait For Turn" in entered
+        for event in stack.history(execution["executionArn"]):
+            state = event.get("stateEnteredEventDetails", {}).get("name")
+            if state in ("Write Chunks", "Reconcile"):
+                steps.append((event["timestamp"], 1 if state == "Write Chunks" else -1))
+        if entered.count("Reconcile") == 2:  # the first one found equal keys to settle
+            steps.remove(max(step for step in steps if step[1] == -1))
+    writing = [sum(change for _, change in sorted(steps)[: at + 1]) for at in range(len(steps))]
+    assert max(writing) <= 3
+    assert waited >= 4

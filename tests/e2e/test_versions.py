@@ -159,8 +159,8 @@ def test_after_a_crash_a_newer_version_waits_for_the_lease_to_run_out(stack: Run
 
     assert_loaded(stack, execution, file)
     entered = stack.states_entered(execution["executionArn"])
-    assert entered.count("Wait For Earlier Writers") >= 1
-    assert entered.count("Take Turn") == entered.count("Wait For Earlier Writers") + 1
+    assert entered.count("Wait For Turn") >= 1
+    assert entered.count("Take Turn") == entered.count("Wait For Turn") + 1
     [began] = [
         event["timestamp"]
         for event in stack.history(execution["executionArn"])

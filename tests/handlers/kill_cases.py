@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ingestion.ledger.slots import TAKEN, Slots, Waiter
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
-from tests.support.cloud import EVENTS, Cloud
+from tests.support.cloud import EVENTS, NOT_WAITED, Cloud
 from tests.support.one_key import HEADER, KEY
-from tests.support.state_machine import EXECUTIONS
+from tests.support.state_machine import EXECUTIONS, payload_of
 
 ONE_CHUNK = "1000000"
 
@@ -97,22 +98,33 @@ def packed_and_large(cloud: Cloud) -> Any:
 
 def planned(cloud: Cloud, *arguments: Any) -> dict[str, Any]:
     state = accepted(cloud, *arguments)
-    return {**state, "plan": cloud.call("split_file", state)}
+    return {**state, "turn": NOT_WAITED, "plan": cloud.call("split_file", state)}
 
 
 def first_turn(cloud: Cloud) -> Any:
-    return planned(cloud)
+    return payload_of("take_turn", planned(cloud))
 
 
 def later_version(cloud: Cloud) -> Any:
+    """Its slot is held by an execution that has ended."""
     assert cloud.take_turn(planned(cloud)) == "mine"
-    return planned(cloud, HEADER + row(1), "v2")
+    return payload_of("take_turn", planned(cloud, HEADER + row(1), "v2"), name="later")
 
 
 def overtaken(cloud: Cloud) -> Any:
     state = planned(cloud)
     assert cloud.take_turn(planned(cloud, HEADER + row(1), "v2")) == "mine"
-    return state
+    return payload_of("take_turn", state, name="earlier")
+
+
+def no_slot(cloud: Cloud) -> Any:
+    """The only slot is held by a running execution, which loads another object."""
+    running = cloud.step_functions.start_execution(
+        stateMachineArn=cloud.state_machine_arn, name="running"
+    )
+    slots = Slots(cloud.dynamodb, cloud.ledger_table)
+    assert slots.take(Waiter(running["executionArn"], ""), 1, lambda arn: True) == TAKEN
+    return first_turn(cloud)
 
 
 def one_chunk(cloud: Cloud) -> dict[str, Any]:
@@ -160,6 +172,9 @@ def repeated(cloud: Cloud) -> Any:
 
 # ---------------------------------------------------------------- What each handler calls
 
+CLAIM = ["GetItem", "PutItem", "Query"]  # the claim, and the leases of other writers
+SLOT = ["Query", "Query"]  # the line, and the slots
+ALONE = ["GetItem", "PutItem"]  # since when it writes alone
 LEASE = ["PutItem", "GetItem"]  # take it, look whether somebody has claimed the object since
 BEGUN = [*LEASE, "GetItem", "DescribeTable"]  # how far is the chunk?
 SAVED = ["DescribeTable", "PutItem", "DeleteItem"]  # is the table the same? then save the chunk
@@ -225,19 +240,28 @@ CASES = {
     "the first version takes its turn": Case(
         "take_turn",
         first_turn,
-        ["GetItem", "PutItem", "Query", "GetItem", "PutItem"],  # since when it writes alone
+        [*CLAIM, *SLOT, "PutItem", *["GetItem", "Query"], *ALONE],
         {"turn": "mine"},
     ),
     "a later version takes its turn": Case(
         "take_turn",
         later_version,
-        ["GetItem", "ListObjectVersions", "PutItem", "Query", "GetItem", "PutItem"],
+        [
+            *["ListObjectVersions", *CLAIM, *SLOT, "DescribeExecution", "PutItem"],
+            *["GetItem", "Query", *ALONE],
+        ],
         {"turn": "mine"},
+    ),
+    "a load waits for a slot": Case(
+        "take_turn",
+        no_slot,
+        [*CLAIM, *SLOT, "DescribeExecution", "PutItem"],  # its place in the line
+        {"turn": "wait", "waits_for": "slot", "seconds": 5},
     ),
     "an older version is overtaken": Case(
         "take_turn",
         overtaken,
-        ["GetItem", "ListObjectVersions", "UpdateItem"],
+        ["GetItem", "ListObjectVersions", "DeleteItem", "UpdateItem"],
         {"turn": "overtaken"},
     ),
     "a chunk is written in one round": Case(
@@ -314,6 +338,7 @@ CASES = {
             *["Query", "DescribeTable", "GetItem", "GetItem"],
             *[*["GetObject"] * 8, "PutObject"],  # rows that are not written: 7 parts
             *["GetItem", "PutObject", "UpdateItem"],  # the report, and the ledger
+            *["Query", "DeleteItem"],  # the slot
         ],
         TOTALS | {"complete": True},
         THREE_CHUNKS,
@@ -323,7 +348,7 @@ CASES = {
         short,
         [
             *["Query", "DescribeTable", "GetItem", *["GetObject"] * 4, "PutObject"],
-            *["GetItem", "PutObject", "UpdateItem"],
+            *["GetItem", "PutObject", "UpdateItem", "Query", "DeleteItem"],
         ],
         {"complete": False, "chunks_finished": 2},
         THREE_CHUNKS,

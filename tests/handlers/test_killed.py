@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(300)
 
 TIMES = {
     *("started_at", "finished_at", "updated_at", "planned_at", "reconciled_at"),
-    *("rounds", "rows_per_second", "throttles", "alone_since"),
+    *("rounds", "rows_per_second", "throttles", "alone_since", "waited_since"),
     "digest_key",  # a random one
 }
 QUICK = {"uploads start executions", "a chunk is written in one round"}
@@ -34,7 +34,13 @@ NAMES = [
 SETTINGS = (
     *("LEDGER_TABLE", "WORK_BUCKET", "DYNAMODB_TABLE"),
     *("CHUNK_SIZE_BYTES", "BATCHES_IN_FLIGHT", "MAX_REFUSED_PERCENT"),
-    *("MAX_SUPERSEDED_PERCENT", "MAP_CONCURRENCY", "MAX_ROWS_PER_SECOND", "STACK_NAME"),
+    *(
+        "MAX_SUPERSEDED_PERCENT",
+        "MAP_CONCURRENCY",
+        "LOADS_AT_A_TIME",
+        "MAX_ROWS_PER_SECOND",
+        "STACK_NAME",
+    ),
 )
 
 

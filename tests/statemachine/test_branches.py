@@ -78,7 +78,7 @@ SETTLED = ["Settle Equal Keys", "Equal Keys Settled?", "Reconcile"]
         ),
         (
             {"take_turn": "wait"},
-            [*MINE, "Wait For Earlier Writers", *WRITTEN[4:], "Announce Success", "Loaded"],
+            [*MINE, "Wait For Turn", *WRITTEN[4:], "Announce Success", "Loaded"],
         ),
         ({"take_turn": "overtaken"}, [*MINE, "Overtaken"]),
         ({"reconcile": "missing"}, [*WRITTEN, "Describe Shortfall", *FAILS]),
@@ -177,12 +177,12 @@ def test_a_message_that_can_not_be_sent(
         ("Lambda.ServiceException", 5),
         ("Lambda.AWSLambdaException", 5),
         ("Lambda.SdkClientException", 5),
-        ("Lambda.TooManyRequestsException", 20),
+        ("Lambda.TooManyRequestsException", 1_600),
     ],
 )
 def test_an_error_is_retried_before_it_is_caught(state: str, error: str, retries: int) -> None:
     if error == "Lambda.TooManyRequestsException":
-        retries = {"Write Chunk": 50, "Send To Dead Letter Queue": 5}.get(state, retries)
+        retries = {"Send To Dead Letter Queue": 5}.get(state, retries)
     machine = definition.load()
     if state == "Write Chunk":
         machine = machine["States"]["Write Chunks"]["ItemProcessor"]

@@ -18,7 +18,9 @@ from tools import definition
 
 STATES = all_states(definition.load())
 SELECTED = {
-    handler_of(name): {key.removesuffix(".$") for key in state["ResultSelector"]}
+    handler_of(name): {
+        key.removesuffix(".$") for key in state["ResultSelector"] if key.endswith(".$")
+    }
     for name, state in STATES.items()
     if "ResultSelector" in state
 }

@@ -8,10 +8,11 @@ import ast
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ingestion.contracts import ChunkTask
+from ingestion.contracts import ChunkTask, TurnRequest
 from tests.support.states import State, all_states, machines, targets
 from tools import definition
 
@@ -25,6 +26,7 @@ WITHOUT_CATCH = {"Write Chunk"}
 
 STATES = all_states(DEFINITION)
 TASKS = [name for name, state in STATES.items() if state["Type"] == "Task"]
+CALLS = [name for name in TASKS if STATES[name]["Resource"].endswith(":states:::lambda:invoke")]
 MAPS = [name for name, state in STATES.items() if state["Type"] == "Map"]
 CHOICES = [name for name, state in STATES.items() if state["Type"] == "Choice"]
 INVOKING = [name for name in TASKS if name not in WITHOUT_HANDLER]
@@ -125,19 +127,33 @@ def test_nothing_is_written_without_a_turn() -> None:
     """Each arrow by hand: Write Chunks is entered from the answer "mine" and from nowhere else."""
     assert ways_into("Write Chunks") == {"Whose Turn?"}
     assert ways_into("Whose Turn?") == {"Take Turn"}
-    assert ways_into("Take Turn") == {"Anything To Write?", "Wait For Earlier Writers"}
-    assert ways_into("Wait For Earlier Writers") == {"Whose Turn?"}
+    assert ways_into("Take Turn") == {"Anything To Write?", "Wait For Turn"}
+    assert ways_into("Wait For Turn") == {"Whose Turn?"}
     mine = {"Variable": "$.turn.turn", "StringEquals": "mine", "Next": "Write Chunks"}
     assert mine in STATES["Whose Turn?"]["Choices"]
-    assert STATES["Whose Turn?"]["Default"] == "Wait For Earlier Writers"
+    assert STATES["Whose Turn?"]["Default"] == "Wait For Turn"
 
 
-def test_waiting_for_an_older_version_is_a_wait_state_and_holds_no_function() -> None:
-    waiting = STATES["Wait For Earlier Writers"]
+def test_a_wait_is_a_wait_state_and_holds_no_function() -> None:
+    waiting = STATES["Wait For Turn"]
     assert (waiting["Type"], waiting["Next"]) == ("Wait", "Take Turn")
-    # Not often, for a crashed writer's lease lasts 16 minutes; not seldom, for one that is alive
-    # looks every 5 seconds.
-    assert 5 <= waiting["Seconds"] <= 60
+    assert waiting["SecondsPath"] == "$.turn.seconds"
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_throttled_call_is_retried_for_a_day(name: str) -> None:
+    """With full jitter, a retry waits half as long on average."""
+    [retrier] = [
+        one
+        for one in STATES[name]["Retry"]
+        if one["ErrorEquals"] == ["Lambda.TooManyRequestsException"]
+    ]
+    pauses = [
+        min(retrier["IntervalSeconds"] * retrier["BackoffRate"] ** n, retrier["MaxDelaySeconds"])
+        for n in range(100)
+    ]
+    rest = (retrier["MaxAttempts"] - len(pauses)) * retrier["MaxDelaySeconds"]
+    assert (sum(pauses) + rest) / 2 > 86_400
 
 
 def test_the_two_failures_tell_whether_the_message_was_sent() -> None:
@@ -257,13 +273,16 @@ def test_a_task_invokes_the_substitution_of_its_name(name: str) -> None:
 @pytest.mark.parametrize("name", INVOKING)
 def test_a_task_sends_its_handler_exactly_the_fields_that_it_reads(name: str) -> None:
     tree = ast.parse((HANDLERS / f"{snake_case(name)}.py").read_text(encoding="utf-8"))
+    contracts: dict[str, Any] = {
+        f"{kind.__name__}.from_json(event)": kind for kind in (ChunkTask, TurnRequest)
+    }
     read = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "event":
             read.add(ast.literal_eval(node.slice))
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "event.get":
             read.add(ast.literal_eval(node.args[0]))
-        elif isinstance(node, ast.Call) and ast.unparse(node) == "ChunkTask.from_json(event)":
-            read |= {field.name for field in dataclasses.fields(ChunkTask)}
+        elif isinstance(node, ast.Call) and ast.unparse(node) in contracts:
+            read |= {field.name for field in dataclasses.fields(contracts[ast.unparse(node)])}
     sent = {key.removesuffix(".$") for key in STATES[name]["Parameters"]["Payload"]}
     assert sent == read

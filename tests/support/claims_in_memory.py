@@ -31,7 +31,7 @@ class ClaimsInMemory:
     def move(self, held: Claim | None, wanted: Claim) -> Any:
         self.before()
         now = self.newest_of.get(wanted.object_url)
-        if now is not None and (held is None or now != held):
+        if now is not None and not (held and _is_same(now, held)):
             return self._answer(False)
         if held and held.load_id == wanted.load_id:
             wanted = replace(wanted, replaces=held.replaces, alone_since=held.alone_since)
@@ -42,7 +42,8 @@ class ClaimsInMemory:
 
     def note_alone(self, held: Claim, alone_since: str) -> Any:
         self.before()
-        if self.newest_of.get(held.object_url) != held:
+        now = self.newest_of.get(held.object_url)
+        if not (now and _is_same(now, held)):
             return self._answer(False)
         self.newest_of[held.object_url] = replace(held, alone_since=alone_since)
         return self._answer(True)
@@ -64,3 +65,7 @@ class ClaimsInMemory:
     def _answer(self, answer: Answer) -> Answer:
         self.after(answer)
         return answer
+
+
+def _is_same(one: Claim, other: Claim) -> bool:
+    return (one, one.execution_arn) == (other, other.execution_arn)

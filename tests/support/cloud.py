@@ -46,7 +46,11 @@ CHUNK_SIZE = 300  # bytes, so that even a short file has several chunks
 MAX_REFUSED_PERCENT = 40  # so that a file with all kinds of bad rows needs only a few good ones
 FUNCTION_SECONDS = 900.0
 # What the state machine adds to a task's event from its context object. Tests give the rest.
-OF_THE_EXECUTION = {"execution": "by-hand", "started_at": "2025-11-24T09:00:05.118Z"}
+OF_THE_EXECUTION = {
+    "execution": "by-hand",
+    "execution_arn": f"{EXECUTIONS}by-hand",
+    "started_at": "2025-11-24T09:00:05.118Z",
+}
 NOW = "2025-11-24T09:00:07.000Z"
 """The time that the ledger records."""
 GENERATION = generation(None)
@@ -58,6 +62,8 @@ def chunk_entry(index: int) -> str:
     return f"chunk#{GENERATION}#{index:06d}"
 
 
+NOT_WAITED = {"waits_for": None, "waited_since": None}
+"""What the state Validate File adds to its handler's answer, as ``turn``."""
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
@@ -66,6 +72,7 @@ ENVIRONMENT = {
     "WORK_BUCKET": WORK,
     "CHUNK_SIZE_BYTES": str(CHUNK_SIZE),
     "BATCHES_IN_FLIGHT": "4",
+    "LOADS_AT_A_TIME": "1",
     "MAP_CONCURRENCY": "1",
     "MAX_ROWS_PER_SECOND": "0",
     "MAX_REFUSED_PERCENT": str(MAX_REFUSED_PERCENT),
@@ -237,6 +244,7 @@ class Cloud(LoadRecords):
         chunks of the plan."""
         state = self.validate(given)
         assert state["verdict"] == "accepted", state
+        state["turn"] = NOT_WAITED
         state["plan"] = self.call("split_file", payload_of("split_file", state))
         return state, self.chunks(state)
 
@@ -266,7 +274,11 @@ class Cloud(LoadRecords):
         return result
 
     def take_turn(self, state: dict[str, Any]) -> Any:
-        return self.call("take_turn", payload_of("take_turn", state))["turn"]
+        return self.turn(state)["turn"]
+
+    def turn(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Calls Take Turn, and returns its whole answer."""
+        return dict(self.call("take_turn", payload_of("take_turn", state)))
 
     # --- Contents of buckets and tables
 

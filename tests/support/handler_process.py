@@ -109,7 +109,7 @@ def _answer(
     os.environ.update(environment)
     module = importlib.import_module(f"handlers.{handler}")
     if later:
-        module._turns()._now = lambda: time.time() + later
+        module._turn_taker()._turns._now = lambda: time.time() + later
     if tick:
         module._chunk_writer()._clock = itertools.count(0, tick).__next__
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: int(seconds * 1000))

@@ -9,17 +9,18 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ingestion.contracts import Chunk, ChunkTask, LoadRequest
+from ingestion.contracts import Chunk, ChunkTask, LoadRequest, TurnRequest
 from ingestion.dynamodb.transport import Reply
 from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Loads
+from ingestion.ledger.slots import Slots
 from ingestion.ledger.versions import Turns
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.reconcile import Reconciler
 from ingestion.tasks.settle_equal_keys import EqualKeySettler
 from ingestion.tasks.split_file import Planner
-from ingestion.tasks.take_turn import take_turn
+from ingestion.tasks.take_turn import TurnTaker
 from ingestion.tasks.target_table import TargetTable
 from ingestion.tasks.validate_file import Validator
 from ingestion.tasks.write_chunk import ChunkWriter
@@ -148,8 +149,10 @@ class StackInMemory:
         self.settler = EqualKeySettler(
             s3, self.target, self.table, written, self.turns, **to_the_table
         )
+        slots = self.ledger.over(Slots)
+        self._turn_taker = TurnTaker(self.turns, self.loads, slots, 1, lambda execution_arn: False)
         self.reconciler = Reconciler(
-            s3, self.loads, written, self.turns, self.target, work_bucket=WORK, limits=LIMITS
+            s3, self.loads, written, self.turns, slots, self.target, work_bucket=WORK, limits=LIMITS
         )
 
     def load(self, body: bytes) -> None:
@@ -174,7 +177,7 @@ class StackInMemory:
         self.load_id, self.file = verdict.load_id, verdict.file
         self.planned = Planner(s3, self.loads, WORK, self._chunk_size).plan(self.load_id, self.file)
         self.chunks = json.loads(self.buckets.objects[WORK, self.planned.key])
-        assert take_turn(self.turns, self.loads, self.load_id, self.file) == "mine"
+        assert self.take_turn(self.load_id) == "mine"
         return [
             ChunkTask(
                 self.load_id,
@@ -187,13 +190,18 @@ class StackInMemory:
             for chunk in self.chunks
         ]
 
+    def take_turn(self, load_id: str) -> str:
+        """Calls Take Turn for a load of the file, whose earlier executions have all ended."""
+        request = TurnRequest(load_id, self.file, "arn:1", "2026-01-01T00:00:00.000Z")
+        return self._turn_taker.take(request).turn
+
     def reconcile(self) -> None:
         self.now += self._seconds
-        result = self.reconciler.reconcile(self.load_id, self.file, self.planned)
+        result = self.reconciler.reconcile(self.load_id, self.file, self.planned, "arn:1")
         if result.equal_keys == "unsettled":
             while self.settle() != "settled":
                 self.now += self._seconds
-            result = self.reconciler.reconcile(self.load_id, self.file, self.planned)
+            result = self.reconciler.reconcile(self.load_id, self.file, self.planned, "arn:1")
         self.result = result.to_json()
 
     def settle(self, seconds: float = 900) -> str:

@@ -247,7 +247,7 @@ class Execution:
             return
         for index, item in enumerate(items):
             context = self._context | {"Map": {"Item": {"Index": index, "Value": item}}}
-            child = Execution(
+            child = type(self)(
                 self._filled_in(state["ItemSelector"], self.data, context),
                 self._read,
                 machine=state["ItemProcessor"],

@@ -150,7 +150,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "generation": "g",
         "digest_key": "k",
     },
-    "take_turn": {"turn": "mine"},
+    "take_turn": {"turn": "mine", "waits_for": None, "seconds": None, "waited_since": None},
     "write_chunk": dict.fromkeys(
         ("next_byte", "rows_read", "rows_written", "rows_superseded", "rows_refused"), 0
     )
@@ -173,7 +173,9 @@ def execution_visits(waits: int = 0, **changes: dict[str, Any]) -> Visits:
 
     def call(task: Execution) -> Any:
         answer = ANSWERS[task.handler] | changes.get(task.handler, {})
-        return answer | {"turn": next(left, answer["turn"])} if "turn" in answer else answer
+        if task.handler == "take_turn" and next(left, ""):
+            return answer | {"turn": "wait", "waits_for": "slot", "seconds": 5}
+        return answer
 
     given = {"bucket": "uploads", "key": "a.csv"}
     execution = run(Execution(given, lambda bucket, key: b"[{}, {}]"), call)

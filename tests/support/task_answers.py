@@ -25,9 +25,9 @@ def collect(moto_url: str) -> Answers:
         given = cloud.put(HEADER + ROWS, "tickets.csv")
         loading, [chunk] = cloud.plan(given)
         empty, _ = cloud.plan(cloud.put(HEADER, "empty.csv"))
-        accepted = {name: value for name, value in loading.items() if name != "plan"}
+        accepted = {name: value for name, value in loading.items() if name not in ("turn", "plan")}
         missing = cloud.reconcile(loading)
-        mine = {"turn": cloud.take_turn(loading)}
+        mine = cloud.turn(loading)
         finished = cloud.write(loading, chunk)
         complete = cloud.reconcile(loading)
         wait, overtaken = _two_versions(cloud)
@@ -71,9 +71,9 @@ def _two_versions(cloud: Cloud) -> tuple[Answer, dict[str, Answer]]:
     newer, _ = cloud.plan(cloud.put(HEADER + ROWS.replace(b"S1", b"S2"), "twice.csv"))
     cloud.take_turn(older)
     put_lease(cloud, "twice.csv", Lease(older["load_id"], began=0, until=2**34))
-    wait = {"turn": cloud.take_turn(newer)}
+    wait = cloud.turn(newer)
     return wait, {
-        "take_turn": {"turn": cloud.take_turn(older)},
+        "take_turn": cloud.turn(older),
         "write_chunk": cloud.write(older, chunk),
         "settle_equal_keys": cloud.settle(older),
         "reconcile": cloud.reconcile(older),

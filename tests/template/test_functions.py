@@ -90,6 +90,7 @@ def test_the_domain_reads_no_environment_variables() -> None:
 def test_the_variables_name_what_the_stack_deploys() -> None:
     stack = deploy(
         ChunkSizeBytes=65536,
+        LoadsAtATime=5,
         MapConcurrency=7,
         BatchesInFlight=3,
         MaxRowsPerSecond=900,
@@ -103,6 +104,7 @@ def test_the_variables_name_what_the_stack_deploys() -> None:
         "WORK_BUCKET": stack.ref("WorkBucket"),
         "CHUNK_SIZE_BYTES": 65536,
         "BATCHES_IN_FLIGHT": 3,
+        "LOADS_AT_A_TIME": 5,
         "MAP_CONCURRENCY": 7,
         "MAX_ROWS_PER_SECOND": 900,
         "DYNAMODB_TABLE": "Purchases",

@@ -58,6 +58,8 @@ FUNCTIONS: dict[str, Grants] = {
     },
     "TakeTurn": ORDER_VERSIONS
     | {
+        ("states:DescribeExecution", f"{EXECUTIONS}:*"),  # whether a slot's load still runs
+        ("dynamodb:DeleteItem", LEDGER),  # a place in the line
         ("dynamodb:GetItem", LEDGER),
         ("dynamodb:PutItem", LEDGER),
         ("dynamodb:Query", LEDGER),
@@ -105,6 +107,7 @@ FUNCTIONS: dict[str, Grants] = {
         ("dynamodb:GetItem", LEDGER),
         ("dynamodb:Query", LEDGER),
         ("dynamodb:UpdateItem", LEDGER),
+        ("dynamodb:DeleteItem", LEDGER),  # the load's slot
     },
 }
 

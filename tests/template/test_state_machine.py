@@ -34,8 +34,8 @@ def test_substitutions_supply_exactly_the_placeholders_of_the_definition(stack: 
     assert given.keys() == definition.placeholders(text)
 
 
-def test_a_load_is_ended_after_a_day_by_default(stack: Stack) -> None:
-    assert loaded(stack)["TimeoutSeconds"] == 24 * 60 * 60
+def test_a_load_is_ended_after_four_days_by_default(stack: Stack) -> None:
+    assert loaded(stack)["TimeoutSeconds"] == 4 * 24 * 60 * 60
 
 
 def test_numbers_in_the_definition_are_numbers_after_substitution() -> None:

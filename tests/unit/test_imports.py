@@ -14,12 +14,14 @@ from tickets import ROOT
 
 ALLOWED = {
     "handlers": "ingestion.tasks ingestion.dynamodb ingestion.ledger ingestion.s3 "
-    "ingestion.telemetry ingestion.metrics ingestion.contracts ingestion.errors",
+    "ingestion.telemetry ingestion.metrics ingestion.executions ingestion.contracts "
+    "ingestion.errors",
     "ingestion.tasks": "ingestion.csv_files ingestion.dynamodb ingestion.ledger ingestion.s3 "
-    "ingestion.telemetry ingestion.contracts ingestion.generation ingestion.names ingestion.errors",
+    "ingestion.telemetry ingestion.contracts ingestion.executions ingestion.generation "
+    "ingestion.names ingestion.errors",
     "ingestion.csv_files": "ingestion.contracts ingestion.errors",
     "ingestion.dynamodb": "ingestion.contracts ingestion.errors",
-    "ingestion.ledger": "ingestion.contracts ingestion.errors",
+    "ingestion.ledger": "ingestion.contracts ingestion.errors ingestion.executions",
     "ingestion.s3": "ingestion.contracts ingestion.names ingestion.errors",
     "ingestion.telemetry": "ingestion.contracts",
     "ingestion.metrics": "ingestion.telemetry",
@@ -32,6 +34,7 @@ ALLOWED = {
 
 ALLOWED_FROM_OUTSIDE = {
     "handlers": "boto3 botocore",
+    "ingestion.executions": "boto3 botocore",
     "ingestion.metrics": "aws_lambda_powertools",
     "ingestion.tasks": "boto3 botocore",
     "ingestion.csv_files": "xxhash",

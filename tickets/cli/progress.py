@@ -35,8 +35,8 @@ def watch(
             for progress in follow(stack, arn, timeout):
                 done = progress.chunks_done + progress.chunks_failed
                 if progress.chunks is None:
-                    waiting = progress.state == "Wait For Earlier Writers"
-                    step = "waiting for earlier writers" if waiting else "reading the file"
+                    waiting = progress.state == "Wait For Turn"
+                    step = "waiting for other loads" if waiting else "reading the file"
                     bar.update(task, numbers=step)
                     continue
                 rate = meter.rate(bar.get_time(), progress.rows)

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 LOADED, ALREADY_LOADED, OVERTAKEN = "Loaded", "Already Loaded", "Overtaken"
 """The states in which an execution can succeed."""
 
-_TURNS = {
-    "mine": "its turn",
-    "wait": "an older version is being written",
-    "overtaken": "a later version has taken over",
+_TURNS = {"mine": "its turn", "overtaken": "a later version has taken over"}
+_WAITS = {
+    "execution": "another execution is loading this version",
+    "writers": "earlier writers have not finished",
+    "slot": "other loads are writing",
+    "line": "other loads come first",
 }
 
 
@@ -111,7 +113,7 @@ def _result(run: StateRun, following: StateRun | None) -> str:
     words = {
         "Validate File": _verdict,
         "Split File": _planned,
-        "Take Turn": lambda output: _TURNS[output["turn"]["turn"]],
+        "Take Turn": _turn,
         "Reconcile": _reconciled,
         "Settle Equal Keys": _equal_keys_settled,
     }.get(run.state)
@@ -219,6 +221,11 @@ def _verdict(output: dict[str, Any]) -> str:
     verdict = str(output["verdict"]).replace("_", " ")
     codes = ", ".join(dict.fromkeys(reason["reason"] for reason in output.get("reasons") or ()))
     return f"{verdict}: {codes}" if codes else verdict
+
+
+def _turn(output: dict[str, Any]) -> str:
+    turn = output["turn"]
+    return _WAITS[turn["waits_for"]] if turn["turn"] == "wait" else _TURNS[turn["turn"]]
 
 
 def _planned(output: dict[str, Any]) -> str:

@@ -26,6 +26,8 @@ class Claim:
     key: str
     version_id: str | None
     load_id: str
+    execution_arn: str = field(default="", compare=False)
+    """The execution of the load. Empty if an execution of an earlier release made the claim."""
     replaces: str | None = field(default=None, compare=False)
     """The load that held the claim before this one."""
     alone_since: str | None = field(default=None, compare=False)
@@ -69,6 +71,7 @@ class Claims:
             entry["key"],
             entry["version_id"] or None,
             entry["held_by"],
+            entry.get("execution_arn", ""),
             entry["replaces"],
             entry.get("alone_since"),
         )
@@ -125,6 +128,7 @@ def _values(claim: Claim) -> dict[str, str | None]:
         "key": claim.key,
         "version_id": claim.version_id or "",
         "held_by": claim.load_id,
+        "execution_arn": claim.execution_arn,
         "replaces": claim.replaces,
         "alone_since": claim.alone_since,
     }
@@ -134,7 +138,9 @@ def _is_held(held: Claim | None) -> tuple[str, dict[str, str]]:
     """Return the condition expression that the claim has not moved, and its values."""
     if held is None:
         return "", {}
-    return (
-        "held_by = :load AND version_id = :version",
-        {":load": held.load_id, ":version": held.version_id or ""},
-    )
+    condition = "held_by = :load AND version_id = :version"
+    values = {":load": held.load_id, ":version": held.version_id or ""}
+    if held.execution_arn:
+        condition += " AND execution_arn = :execution"
+        values[":execution"] = held.execution_arn
+    return condition, values

@@ -5,6 +5,7 @@ is read as a sorted list.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -50,13 +51,15 @@ class Entries:
         )
         return deserialize(answer["Item"]) if "Item" in answer else None
 
-    def query(self, owner: str, prefix: str) -> Iterator[Entry]:
-        """Yield the owner's entries whose names begin with ``prefix``, sorted by name."""
+    def query(self, owner: str, prefix: str, limit: int | None = None) -> Iterator[Entry]:
+        """Yield the owner's entries whose names begin with ``prefix``, sorted by name: all of
+        them, or the first ``limit``."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             ConsistentRead=True,
             KeyConditionExpression="load_id = :owner AND begins_with(entry, :prefix)",
             ExpressionAttributeValues=_serialize({":owner": owner, ":prefix": prefix}),
+            PaginationConfig={"MaxItems": limit, "PageSize": limit} if limit else {},
         )
         for page in pages:
             yield from map(deserialize, page["Items"])
@@ -121,6 +124,18 @@ class Entries:
 
     def delete(self, owner: str, entry: str) -> None:
         self._client.delete_item(TableName=self._table, Key=_key(owner, entry))
+
+    def delete_if(
+        self, owner: str, entry: str, condition: str, condition_values: Mapping[str, Any]
+    ) -> None:
+        """Delete an entry, unless it does not exist or does not meet the condition."""
+        with suppress(self._client.exceptions.ConditionalCheckFailedException):
+            self._client.delete_item(
+                TableName=self._table,
+                Key=_key(owner, entry),
+                ConditionExpression=condition,
+                ExpressionAttributeValues=_serialize(condition_values),
+            )
 
 
 def _key(owner: str, entry: str) -> dict[str, Any]:

@@ -18,9 +18,9 @@ A lease also shows Settle Equal Keys that a call existed. The call takes it befo
 chunk's entry, and deletes it after the ledger has accepted the call's results. If a call ends in
 any other way, its lease stays, with the time after which none of its requests can reach the table.
 
-An execution also waits for the writers of an earlier execution of the same load, because they may
-continue after that execution was stopped. If two rows have equal keys, such a writer could write
-the earlier row after this execution has written the later one.
+An execution also waits for a running execution of the same version, and for the writers of one that
+has ended. They may continue after that execution was stopped. If two rows have equal keys, such a
+writer could write the earlier row after this execution has written the later one.
 """
 
 import time
@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ingestion.executions import IsRunning
 from ingestion.ledger.claims import Claim, Claims, Lease
 from ingestion.ledger.store import timestamp
 
@@ -49,6 +50,10 @@ LOOK_SECONDS = 5.0
 """Seconds between two checks of a writer whether it has been overtaken."""
 
 
+class ClaimHeld(Exception):
+    """A running execution has claimed the same version of the object."""
+
+
 class Turns:
     """Claims objects for loads, and leases them to writers. ``now`` returns seconds since the
     epoch."""
@@ -64,17 +69,21 @@ class Turns:
         """Return the newest claim on an object, or None if no load has claimed it."""
         return self._claims.newest(object_url)
 
-    def claim(self, wanted: Claim) -> bool:
+    def claim(self, wanted: Claim, is_running: IsRunning = lambda execution_arn: False) -> bool:
         """Claim an object for a load. Return False if a later version has claimed it already.
 
-        If another load has claimed the same version, the new load takes over the claim: the version
-        is loaded again on demand.
+        If another execution has claimed the same version and is not running any more, this one
+        takes over the claim: the version is loaded again on demand. Raises ClaimHeld if it is
+        running.
         """
         while True:
             held = self._claims.newest(wanted.object_url)
-            if held == wanted:
+            if held == wanted and held.execution_arn == wanted.execution_arn:
                 return True
-            if held and held.version_id != wanted.version_id and not self._is_later(wanted, held):
+            if held and _is_same_content(held, wanted):
+                if held.execution_arn and is_running(held.execution_arn):
+                    raise ClaimHeld
+            elif held and not self._is_later(wanted, held):
                 return False
             if self._claims.move(held, wanted):
                 return True
@@ -197,3 +206,11 @@ class WriterLease:
         """Whether another load holds the claim on the object."""
         newest = self._claims.newest(self._object_url)
         return newest is not None and newest.load_id != self._lease.load_id
+
+
+def _is_same_content(one: Claim, other: Claim) -> bool:
+    """Whether two claims are for the same version. Objects without a version are told apart by the
+    load, whose id depends on their content."""
+    if one.version_id is None:
+        return one.load_id == other.load_id and other.version_id is None
+    return one.version_id == other.version_id

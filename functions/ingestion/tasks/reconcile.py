@@ -11,6 +11,7 @@ from ingestion.csv_files.row_warnings import WARNINGS, Warned, Warnings, merged
 from ingestion.ledger.chunks import ChunkProgress, Chunks, EqualKeys
 from ingestion.ledger.claims import Claim
 from ingestion.ledger.loads import Loads
+from ingestion.ledger.slots import Slots
 from ingestion.ledger.versions import OVERTAKEN, Turns
 from ingestion.ledger.writing_times import writing_times
 from ingestion.s3.refused_rows import ChunkRows, Series
@@ -40,6 +41,7 @@ class Reconciler:
         loads: Loads,
         chunks: Chunks,
         turns: Turns,
+        slots: Slots,
         table: TargetTable,
         *,
         work_bucket: str,
@@ -49,14 +51,19 @@ class Reconciler:
         self._loads = loads
         self._chunks = chunks
         self._turns = turns
+        self._slots = slots
         self._table = table
         self._work_bucket = work_bucket
         self._limits = limits
 
-    def reconcile(self, load_id: str, file: File, plan: Plan) -> LoadResult:
+    def reconcile(
+        self, load_id: str, file: File, plan: Plan, execution_arn: str | None = None
+    ) -> LoadResult:
         """Add up a load; write its refused rows (CSV) and its report (JSON) to the work bucket.
 
-        If equal keys have to be settled first, the result says so and nothing is written.
+        Then give back the slot of its execution. If equal keys have to be settled first, the result
+        says so, and nothing is written or given back. ``execution_arn`` is None for an execution of
+        an earlier release, which has no slot.
         """
         chunks = list(self._chunks.all(load_id, plan.generation))
         replaced = self._table.is_replaced(file)
@@ -114,6 +121,8 @@ class Reconciler:
         }
         self._write_report(load_id, status, facts)
         self._loads.close_load(load_id, status, facts)
+        if execution_arn:
+            self._slots.release(execution_arn)
         return result
 
     def _needs_settling(

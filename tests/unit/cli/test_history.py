@@ -156,9 +156,9 @@ def test_a_load_that_waits_for_its_turn_has_one_line_for_each_kind_of_visit() ->
     states = list(read_states(step_functions.events["a"]))
     lines = group_visits(states, results(states, COUNTS))
     assert [(line.run.state, line.result, line.times, line.seconds) for line in lines[4:9]] == [
-        ("Take Turn", "an older version is being written", 3, 3.0),
-        ("Whose Turn?", "-> Wait For Earlier Writers", 3, 3.0),
-        ("Wait For Earlier Writers", "waited", 3, 3.0),
+        ("Take Turn", "other loads are writing", 3, 3.0),
+        ("Whose Turn?", "-> Wait For Turn", 3, 3.0),
+        ("Wait For Turn", "waited", 3, 3.0),
         ("Take Turn", "its turn", 1, 1.0),
         ("Whose Turn?", "-> Write Chunks", 1, 1.0),
     ]
@@ -169,9 +169,9 @@ def test_the_sum_of_a_line_is_not_known_while_a_visit_lasts() -> None:
     states = list(
         read_states(
             history(
-                entered("Wait", "Wait For Earlier Writers"),
-                exited("Wait", "Wait For Earlier Writers"),
-                entered("Wait", "Wait For Earlier Writers"),
+                entered("Wait", "Wait For Turn"),
+                exited("Wait", "Wait For Turn"),
+                entered("Wait", "Wait For Turn"),
             )
         )
     )

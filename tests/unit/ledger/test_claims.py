@@ -2,6 +2,7 @@
 at the same time don't overwrite each other's changes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -70,6 +71,17 @@ def test_a_claim_is_there_as_it_was_made(claims: Any) -> None:
     newest = claims.newest(URL)
     assert newest == claim("v1", "load-1")
     assert (newest.replaces, newest.object_url) == (None, URL)
+
+
+def test_of_two_executions_of_one_load_only_one_takes_the_claim_over(claims: Any) -> None:
+    """Both found that the execution with the claim had ended."""
+    first, second, third = (
+        replace(claim("v1", "load-1"), execution_arn=name) for name in ("one", "two", "three")
+    )
+    assert claims.move(None, first)
+    assert claims.move(first, second)
+    assert not claims.move(first, third)
+    assert claims.newest(URL).execution_arn == "two"
 
 
 def test_a_claim_without_a_version_has_none_afterwards(claims: Any) -> None:

@@ -12,10 +12,11 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from ingestion.contracts import TurnRequest
 from ingestion.ledger.claims import Claim, Claims, Lease
 from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import LEASE_MARGIN_SECONDS, OVERTAKEN, Turns
-from ingestion.tasks.take_turn import take_turn
+from ingestion.tasks.take_turn import TurnTaker
 from tests.support.claims_in_memory import ClaimsInMemory
 from tests.support.files import accepted_file
 
@@ -383,7 +384,9 @@ def test_a_writer_is_overtaken_by_another_load_and_not_by_its_own(turns: Any, pu
 
 def turn(turns: Any, dynamodb: Any, version: Any, load: Any = None) -> Any:
     file = accepted_file(bucket=BUCKET, key=KEY, version_id=version)
-    return take_turn(turns, Loads(dynamodb, "Ledger"), load or f"load-{version}", file)
+    slots: Any = None
+    taker = TurnTaker(turns, Loads(dynamodb, "Ledger"), slots, 1, lambda arn: False)
+    return taker.take(TurnRequest(load or f"load-{version}", file)).turn
 
 
 def test_since_when_a_load_writes_alone_is_noted_once(

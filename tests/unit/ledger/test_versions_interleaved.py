@@ -9,9 +9,10 @@ from typing import Any, cast
 
 import pytest
 
+from ingestion.contracts import TurnRequest
 from ingestion.ledger.claims import Claim, Lease
 from ingestion.ledger.versions import LEASE_MARGIN_SECONDS, Turns, WriterLease
-from ingestion.tasks.take_turn import take_turn
+from ingestion.tasks.take_turn import TurnTaker
 from tests.support.claims_in_memory import ClaimsInMemory
 from tests.support.files import accepted_file
 from tests.support.interleavings import Actor, World, explore
@@ -77,7 +78,8 @@ class Loads(World):
 
     def take_turn(self, turns: Any, version: Any) -> Any:
         file = accepted_file(version_id=version)
-        return take_turn(turns, cast(Any, Ledger()), f"load-{version}", file)
+        taker = TurnTaker(turns, cast(Any, Ledger()), cast(Any, None), 1, lambda arn: False)
+        return taker.take(TurnRequest(f"load-{version}", file)).turn
 
     def write(self, actor: Any, turns: Any) -> None:
         """As ChunkWriter does it: the lease, a look, and more looks between the writes."""

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from ingestion.contracts import ChunkTask
 from ingestion.errors import AccountingError
 from ingestion.ledger.versions import LEASE_MARGIN_SECONDS
-from ingestion.tasks.take_turn import take_turn
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
 from tests.support.fuzzing import files
 from tests.support.slow_table import FAULT, SlowTable
@@ -126,11 +125,11 @@ def test_another_load_that_wrote_the_same_rows_in_between() -> None:
         simulation.call(task, Call(at, 1))
     simulation.settle()
     stack.now += 100
-    assert take_turn(stack.turns, stack.loads, "forced", stack.file) == "mine"
+    assert stack.take_turn("forced") == "mine"
     table.writes.append((stack.now, len(table.writes), table.writes[0][2]))
     assert table.content()["T1", "Tea"] == "0"
     stack.now += 100
-    assert take_turn(stack.turns, stack.loads, stack.load_id, stack.file) == "mine"
+    assert stack.take_turn(stack.load_id) == "mine"
     simulation.start = stack.now
     assert simulation.settle() == 1
     check(simulation, TWO_CHUNKS)
@@ -182,7 +181,7 @@ def test_what_is_settled_is_answered_from_the_ledger() -> None:
 
 def test_a_later_version_takes_over() -> None:
     simulation = written()
-    assert take_turn(simulation.stack.turns, simulation.stack.loads, "b", simulation.stack.file)
+    assert simulation.stack.take_turn("b") == "mine"
     batches = len(simulation.table.writes)
     assert simulation.stack.settle() == "overtaken"
     assert len(simulation.table.writes) == batches
