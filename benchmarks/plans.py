@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from benchmarks.scale_tasks import CHUNK_SIZE
+from benchmarks.scale_tasks import CHUNK_SIZE, LAMBDA_SECONDS
 from benchmarks.stubs import Body, DynamoDBStub, Meter, S3Stub
 from benchmarks.ticket_file import QUOTED_AND_INCHES, TicketFile
 from ingestion.contracts import Chunk, File
@@ -86,7 +86,7 @@ def measure(name: str, size: int) -> None:
         loads = Loads(cast("Any", DynamoDBStub(Path(folder))), "ledger")
         planner = Planner(cast("Any", s3), loads, "work", CHUNK_SIZE)
         wall, cpu = time.perf_counter(), time.process_time()
-        plan = planner.plan("load", accepted_file(source))
+        plan = planner.plan("load", accepted_file(source), LAMBDA_SECONDS)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         text = (Path(folder) / plan.bucket / plan.key).read_text(encoding="utf-8")
     chunks = read_plan(text)

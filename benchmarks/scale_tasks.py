@@ -70,7 +70,8 @@ class Tasks:
 
     def split(self) -> Any:
         planner = Planner(self._s3, self._loads, _WORK, CHUNK_SIZE)
-        return self._keep({"plan": planner.plan(self._state["load_id"], self._file()).to_json()})
+        plan = planner.plan(self._state["load_id"], self._file(), LAMBDA_SECONDS)
+        return self._keep({"plan": plan.to_json()})
 
     def write(self) -> Any:
         return self._write(self._chunks())

@@ -187,8 +187,9 @@ class DynamoDBStub:
             entry[ExpressionAttributeNames[alias]] = values[value]
         for attribute, value in re.findall(r"if_not_exists\((\w+), (:\w+)\)", UpdateExpression):
             entry.setdefault(attribute, values[value])
-        for attribute in re.findall(r"REMOVE (\w+)", UpdateExpression):
-            entry.pop(attribute, None)
+        for attributes in re.findall(r"REMOVE (\w+(?:, \w+)*)", UpdateExpression):
+            for attribute in attributes.split(", "):
+                entry.pop(attribute, None)
         for attribute, value in re.findall(r"ADD (\w+) (:\w+)", UpdateExpression):
             united = {*entry.get(attribute, {"SS": []})["SS"], *values[value]["SS"]}
             entry[attribute] = {"SS": sorted(united)}

@@ -1,4 +1,7 @@
-"""Lambda handler of the task Split File: divides an object into chunks and writes the plan."""
+"""Lambda handler of the task Split File: divides an object into chunks and writes the plan.
+
+It refuses a file that it can't read to its end.
+"""
 
 import os
 from functools import cache
@@ -23,7 +26,11 @@ def _planner() -> Planner:
     )
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    plan = _planner().plan(event["load_id"], File.from_json(event["file"]))
-    log_step("Split File", event.get("execution"), event["load_id"], chunks=plan.chunks)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    seconds = context.get_remaining_time_in_millis() / 1000
+    plan = _planner().plan(event["load_id"], File.from_json(event["file"]), seconds)
+    refusal = plan.refusal.reason if plan.refusal else None
+    log_step(
+        "Split File", event.get("execution"), event["load_id"], chunks=plan.chunks, refusal=refusal
+    )
     return plan.to_json()

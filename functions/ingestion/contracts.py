@@ -133,13 +133,15 @@ class Plan:
     digest_key: str = ""
     """The random key of the load's digests, in hexadecimal. Empty in plans of an earlier release.
     """
+    refusal: Reason | None = None
+    """Why the file is refused. There is no plan in the work bucket then, and no chunk."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        unread = value["unread"]
+        unread, refusal = value["unread"], value.get("refusal")
         return cls(
             value["bucket"],
             value["key"],
@@ -148,6 +150,7 @@ class Plan:
             Unread.from_json(unread) if unread else None,
             value.get("generation", ""),
             value.get("digest_key", ""),
+            Reason.from_json(refusal) if refusal else None,
         )
 
 

@@ -27,12 +27,16 @@ class ObjectChanged(IngestionError):
 
 
 class ObjectUnreadable(IngestionError):
-    """S3 doesn't return the object, for a cause that retries don't remove. ``reason`` is the code
-    of the refusal."""
+    """S3 doesn't return the object, for a cause that retries don't remove.
 
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
+    ``reason`` is the code of the refusal. The message is ``cause``, which says why, and after it
+    what to do about it.
+    """
+
+    def __init__(self, reason: str, cause: str, remedy: str) -> None:
+        super().__init__(f"{cause} {remedy}")
         self.reason = reason
+        self.cause = cause
 
 
 class NoProgress(IngestionError):

@@ -65,8 +65,9 @@ class EntriesInMemory:
         values = more_values or {}
         for name, value in re.findall(r"if_not_exists\((\w+), (:\w+)\)", more):
             held.setdefault(name, values[value])
-        for name in re.findall(r"REMOVE (\w+)", more):
-            held.pop(name, None)
+        for names in re.findall(r"REMOVE (\w+(?:, \w+)*)", more):
+            for name in names.split(", "):
+                held.pop(name, None)
         for name, value in re.findall(r"ADD (\w+) (:\w+)", more):
             held[name] = sorted({*held.get(name, []), *values[value]})
         return dict(held)

@@ -33,6 +33,8 @@ def value_at(path: str, data: Any, context: Json) -> Any:
     if path.startswith("States.JsonToString(") and path.endswith(")"):
         argument = value_at(path[len("States.JsonToString(") : -1], data, context)
         return json.dumps(argument, separators=(",", ":"))
+    if path.startswith("States.Array(") and path.endswith(")"):
+        return [value_at(path[len("States.Array(") : -1], data, context)]
     value = data
     names = path.split(".")
     if names[0] == "$$":

@@ -175,7 +175,8 @@ class StackInMemory:
         if verdict.file is None or verdict.load_id is None:
             return []
         self.load_id, self.file = verdict.load_id, verdict.file
-        self.planned = Planner(s3, self.loads, WORK, self._chunk_size).plan(self.load_id, self.file)
+        planner = Planner(s3, self.loads, WORK, self._chunk_size)
+        self.planned = planner.plan(self.load_id, self.file, SECONDS)
         self.chunks = json.loads(self.buckets.objects[WORK, self.planned.key])
         assert self.take_turn(self.load_id) == "mine"
         return [

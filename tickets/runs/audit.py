@@ -22,7 +22,7 @@ from ingestion.csv_files.header import HEAD_SIZE, FileFacts, examine
 from ingestion.csv_files.rows import NoRow, Row, RowReader
 from ingestion.csv_files.sections import read_sections
 from ingestion.dynamodb.table_schema import TableSchema, read_table_schema
-from ingestion.errors import ObjectChanged, ObjectGone
+from ingestion.errors import ObjectChanged, ObjectGone, ObjectUnreadable
 from ingestion.s3.objects import PinnedObject, read_blocks
 from ingestion.tasks.target_table import key_rules, mismatches
 from tickets.errors import CommandError
@@ -126,6 +126,10 @@ def audit_load(
             _compare(found, file, keys.superseded_lines(), reader, on_progress)
     except (ObjectGone, ObjectChanged) as error:
         raise CommandError(f"{error} The load can't be audited without it.") from error
+    except ObjectUnreadable as error:  # its remedy is for the loader
+        raise CommandError(
+            f"{error.cause} The load can be audited once you can read the object."
+        ) from error
     return found
 
 
@@ -254,7 +258,7 @@ class _File:
         if not self._is_packed:
             yield from packed
             return
-        unpacker = Unpacker(packed)
+        unpacker = Unpacker(packed, self._object.size)
         held = b""
         for block in unpacker:
             end = block.rfind(b"\n") + 1
@@ -262,7 +266,7 @@ class _File:
                 yield held + block[:end]
                 held = b""
             held += block[end:]
-        if unpacker.problem is None and held:
+        if not unpacker.damaged and held:
             yield held
 
     @staticmethod

@@ -3,65 +3,82 @@
 import zlib
 from collections.abc import Iterable, Iterator
 
+from ingestion.contracts import Reason
+
 GZIP_MAGIC = b"\x1f\x8b"
 
 MAX_FILE_BYTES = 50 * 10**9
-"""Bytes of the largest file that is accepted, packed or not. Split File must read all of it within
-15 minutes if it is compressed or if no plain rows are found in it."""
+"""Bytes of the largest file that is accepted, if it isn't compressed."""
+
+MAX_UNPACKED_BYTES = 30 * 10**9
+"""Bytes that a compressed file may have, packed and unpacked. Split File unpacks them in 10 of its
+15 minutes if it reaches 50 MB per second (measured in docs/scale.md)."""
+
+MAX_RATIO = 200
+"""How many times its size a compressed file may unpack to, over the whole file. Tickets compress to
+about a tenth. gzip can reach 1,032, so a file over 200 is an attack, or no file of tickets."""
 
 _MAX_STEP_BYTES = 1024 * 1024
 _FREE_SIZE = 64 * 1024 * 1024
-_MAX_RATIO = 200
 
 
 class Unpacker:
-    """Iterates over the unpacked blocks of a gzip stream, which may have several members.
+    """Iterates over the unpacked blocks of a gzip file, which may have several members.
 
-    Data that can't be unpacked ends the iteration. ``problem`` then says why; otherwise it is None.
-
-    A file may unpack to at most 200 times its size, and to 64 MiB in any case. Tickets compress to
-    about a tenth. gzip can reach 1,032, so a file over 200 is an attack, or no file of tickets.
+    ``size`` is that of the file. The iteration ends early if data can't be unpacked (``damaged`` is
+    true then) or the file unpacks to more than it may (``refusal`` says so).
     """
 
-    def __init__(self, blocks: Iterable[bytes]) -> None:
+    def __init__(self, blocks: Iterable[bytes], size: int) -> None:
         self._blocks = blocks
-        self._packed = 0
-        self._unpacked = 0
-        self.problem: str | None = None
+        self._size = size
+        self.damaged = False
+        self.refusal: Reason | None = None
 
     @staticmethod
-    def largest(packed_size: int) -> int:
-        """The most bytes that a file of ``packed_size`` bytes may unpack to."""
-        return min(MAX_FILE_BYTES, max(_FREE_SIZE, packed_size * _MAX_RATIO))
+    def largest(size: int) -> int:
+        """The most bytes that a file of ``size`` bytes may unpack to. MAX_RATIO doesn't apply to
+        the first 64 MiB."""
+        return min(MAX_UNPACKED_BYTES, max(_FREE_SIZE, size * MAX_RATIO))
 
     def __iter__(self) -> Iterator[bytes]:
         member = None
+        unpacked, largest = 0, self.largest(self._size)
         for packed in self._blocks:
-            self._packed += len(packed)
             left = packed
             while left:
                 if member is None:
-                    if self._unpacked and not left.strip(b"\x00"):
+                    if unpacked and not left.strip(b"\x00"):
                         break  # padding after the last member
                     member = zlib.decompressobj(wbits=31)
                 before = member.copy()
                 try:
                     block = member.decompress(left, _MAX_STEP_BYTES)
                 except zlib.error:
-                    self.problem = "corrupt_gzip"
+                    self.damaged = True
                     yield from _before_the_damage(before, left)
                     return
-                self._unpacked += len(block)
-                if self._unpacked > self.largest(self._packed):
-                    self.problem = "unpacks_too_large"
+                unpacked += len(block)
+                if unpacked > largest:
+                    self.refusal = _too_large(self._size, largest)
                     return
                 if block:
                     yield block
                 left = member.unused_data if member.eof else member.unconsumed_tail
                 if member.eof:
                     member = None
-        if member is not None:
-            self.problem = "corrupt_gzip"  # it ends within a member
+        self.damaged = member is not None  # it ends within a member
+
+
+def _too_large(size: int, largest: int) -> Reason:
+    if largest == MAX_UNPACKED_BYTES:
+        detail = f"The file unpacks to more than {largest:,} bytes; split it into smaller files."
+        return Reason("gzip_too_large", detail)
+    return Reason(
+        "gzip_ratio",
+        f"The file has {size:,} bytes and unpacks to more than {largest:,}, which is more than"
+        f" {MAX_RATIO} times as many. If it is right, upload it uncompressed.",
+    )
 
 
 def _before_the_damage(member: "zlib._Decompress", packed: bytes) -> Iterator[bytes]:

@@ -6,9 +6,10 @@ conditional or repeatable, so a task can run twice, or be killed after any write
 ledger never contains the values of a row.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ingestion.contracts import Reason
 from ingestion.ledger.store import Entries, Entry, now
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Loads:
             _LOAD,
             {**facts, "status": "RUNNING"},
             more=", started_at = if_not_exists(started_at, :now) "
-            "REMOVE finished_at ADD executions :execution",
+            "REMOVE finished_at, reasons ADD executions :execution",
             more_values={":now": now(), ":execution": {execution_arn}},
         )
 
@@ -68,6 +69,16 @@ class Loads:
     def close_load(self, load_id: str, status: str, facts: Mapping[str, Any]) -> None:
         """Record how a load ended: ``SUCCEEDED``, ``FAILED`` or ``OVERTAKEN``. Add ``facts``."""
         self.note(load_id, {**facts, "status": status, "finished_at": now()})
+
+    def refuse_load(self, load_id: str, reasons: Sequence[Reason]) -> None:
+        """Record that the file of a load is refused, and why."""
+        first = reasons[0]
+        facts = {
+            "summary": " ".join(reason.detail for reason in reasons),
+            "reasons": [reason.to_json() for reason in reasons],
+            "first_error": {"line": first.line, "column": first.column, "reason": first.reason},
+        }
+        self.close_load(load_id, "FAILED", facts)
 
 
 def _plan_name(generation: str) -> str:

@@ -20,7 +20,7 @@ from botocore.exceptions import (
 
 from ingestion.contracts import Chunk, File
 from ingestion.errors import ObjectChanged, ObjectGone
-from ingestion.s3.unreadable import raise_reason_of_head
+from ingestion.s3.unreadable import raise_reason_of_head, unreadable
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -76,7 +76,7 @@ def pin(
     except ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] in (400, 403):
             raise_reason_of_head(client, bucket, key, version_id, error)
-        _raise_gone(error, bucket, key)
+        _raise_reason(error, bucket, key)
     # An unversioned bucket returns no version, a suspended one "null". Neither pins the content.
     version = answer.get("VersionId")
     pinned = PinnedObject(
@@ -122,8 +122,9 @@ def read_blocks(
     """The bytes of the half-open range in blocks of at most ``block_size``.
 
     The SDK does not retry a body once it streams, so a broken one is resumed at the last offset.
-    Raises ObjectGone, ObjectChanged, or botocore's error if S3 stays unreachable. If the server
-    ignores the range, bytes before it are skipped; with ``only_the_range``, RangeIgnored is raised.
+    Raises ObjectGone, ObjectChanged, ObjectUnreadable, or botocore's error if S3 stays unreachable.
+    If the server ignores the range, bytes before it are skipped; with ``only_the_range``,
+    RangeIgnored is raised.
     """
     offset = start
     breaks = 0
@@ -240,20 +241,23 @@ def _open_range(
             **arguments,
         )
     except ClientError as error:
-        _raise_gone(error, source.bucket, source.key)
+        _raise_reason(error, source.bucket, source.key)
     # A server may ignore Range and send everything (RFC 9110, 14.2). S3 does not, but MiniStack
     # does when it reads a version.
     partial = answer["ResponseMetadata"]["HTTPStatusCode"] == 206
     return answer["Body"], 0 if partial else start
 
 
-def _raise_gone(error: ClientError, bucket: str, key: str) -> NoReturn:
+def _raise_reason(error: ClientError, bucket: str, key: str) -> NoReturn:
+    """Raise the error to report in place of S3's, or ``error`` if another try may succeed."""
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     if status == 412:
         raise ObjectChanged(f"The object was overwritten since: {bucket}/{key}.") from error
     # S3 returns 405 for a version that is a delete marker.
     if status in (404, 405):
         raise ObjectGone(f"The object does not exist (any more): {bucket}/{key}.") from error
+    if cause := unreadable(error, bucket, key):
+        raise cause from error
     raise error
 
 

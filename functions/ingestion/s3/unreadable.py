@@ -51,34 +51,42 @@ def unreadable(error: ClientError, bucket: str, key: str) -> ObjectUnreadable | 
     return ObjectUnreadable(*explained) if explained else None
 
 
-def _explain(error: Any, url: str) -> tuple[str, str] | None:
-    """The code and the sentences of a refusal, or None."""
+def _explain(error: Any, url: str) -> tuple[str, str, str] | None:
+    """The code of a refusal, its cause and its remedy, or None."""
     code, message = error["Code"], str(error.get("Message", ""))
     if code == "InvalidArgument" and "version id" in message.lower():
-        return "bad_version_id", (
-            f"S3 can't have assigned the version id that was requested of {url}. Start the load"
-            " with a version id that S3 lists, or without one to load the newest version."
+        return (
+            "bad_version_id",
+            f"S3 can't have assigned the version id that was requested of {url}.",
+            "Start the load with a version id that S3 lists, or without one to load the newest"
+            " version.",
         )
     if code == "InvalidObjectState":
-        return "archived", (
-            f"The object is archived: {url}. Restore it, wait until the restore is complete, and"
-            " replay the load."
+        return (
+            "archived",
+            f"The object is archived: {url}.",
+            "Restore it, wait until the restore is complete, and replay the load.",
         )
     if code == "InvalidRequest" and "server side encryption" in message.lower():
-        return "customer_encryption_key", (
-            f"The object is encrypted with a key that only its uploader has (SSE-C): {url}. Upload"
-            " it again without SSE-C."
+        return (
+            "customer_encryption_key",
+            f"The object is encrypted with a key that only its uploader has (SSE-C): {url}.",
+            "Upload it again without SSE-C.",
         )
-    said = f' S3\'s message: "{message[:MAX_MESSAGE_CHARACTERS]}".'
+    said = f'S3\'s message: "{message[:MAX_MESSAGE_CHARACTERS]}".'
     if code in _LASTING_KMS_ERRORS or (code == "AccessDenied" and "kms:" in message):
-        return "kms_key_unusable", (
-            f"The KMS key of the object can't be used to decrypt it: {url}. Enable the key, or"
-            " allow the role of Validate File to use it (kms:Decrypt), and replay the load." + said
+        return (
+            "kms_key_unusable",
+            f"The KMS key of the object can't be used to decrypt it: {url}. {said}",
+            "Enable the key, or allow the stack's roles to use it (kms:Decrypt), and replay the"
+            " load.",
         )
     if code in ("AccessDenied", "AllAccessDisabled"):
-        return "access_denied", (
-            f"S3 denies access to the object: {url}. The stack's roles may read only its upload"
-            " bucket, and a bucket policy or a KMS key may deny access as well. Upload the file to"
-            " that bucket, or allow access and replay the load." + said
+        return (
+            "access_denied",
+            f"S3 denies access to the object: {url}. {said}",
+            "The stack's roles may read files only in its upload bucket, and a bucket policy or a KMS key"
+            " may deny access as well. Upload the file to that bucket, or allow access and replay"
+            " the load.",
         )
     return None

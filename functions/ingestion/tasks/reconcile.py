@@ -256,7 +256,7 @@ def shortfall(chunks: Sequence[ChunkProgress], plan: Plan, file: File) -> str | 
         return f"The chunks end at byte {expected:,} of {plan.data_end:,}."
     if plan.unread:
         return (
-            f"{UNREAD[plan.unread.reason]} The {sum(chunk.rows_read for chunk in chunks):,} "
+            f"{UNREAD.get(plan.unread.reason, NOT_READ)} The {sum(chunk.rows_read for chunk in chunks):,} "
             "rows before that are accounted for."
         )
     return None
@@ -274,9 +274,12 @@ def _wrong_lines(chunk: ChunkProgress, *, is_last: bool) -> str | None:
 
 UNREAD = {
     "corrupt_gzip": "The gzip data is damaged or cut off.",
-    "unpacks_too_large": "The gzip data unpacks to more than 200 times its size.",
 }
 """Why a compressed file could not be read to its end."""
+
+NOT_READ = "The file could not be read to its end."
+"""For the reasons of plans that an earlier release made, and of refused files in an execution that
+began before the update: its definition doesn't know that Split File refuses files."""
 
 
 def _series_of_batches(parts: Sequence[str]) -> list[Series]:

@@ -2,11 +2,16 @@
 
 It reads the object only around the chunks' boundaries. A compressed object can't be read by ranges,
 so it is unpacked into the work bucket, and the chunks are ranges of the unpacked object.
+
+It refuses a compressed file that is too large, and a file that it has too little time to read. All
+of a file is read only if it is compressed or has no plain rows; another call would have to begin
+again.
 """
 
 import json
 import secrets
-from collections.abc import Generator, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -14,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from ingestion.contracts import Chunk, File, Plan, Unread
+from ingestion.contracts import Chunk, File, Plan, Reason, Unread
 from ingestion.csv_files.chunks import (
     Boundary,
     BoundaryFinder,
@@ -56,22 +61,44 @@ usual ("Use byte-range fetches", S3 User Guide)."""
 RANGES_AHEAD = 4
 """Ranges that are read in parallel in that case: 64 MiB of memory."""
 
+MIN_SECONDS_LEFT = 120.0
+"""Seconds of a call in which no more of a file is read: for a request that S3 doesn't answer, which
+fails after 60 seconds, for the rest of the upload, and for the plan."""
+
+
+class _FileRefused(Exception):
+    """Ends the reading of a file that is refused, and the upload of its unpacked copy."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.reason)
+        self.reason = reason
+
 
 class Planner:
     """Plans loads. ``chunk_size`` (bytes) applies to loads that have not been planned yet."""
 
-    def __init__(self, s3: "S3Client", loads: Loads, work_bucket: str, chunk_size: int) -> None:
+    def __init__(
+        self,
+        s3: "S3Client",
+        loads: Loads,
+        work_bucket: str,
+        chunk_size: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._s3 = s3
         self._loads = loads
         self._work_bucket = work_bucket
         self._chunk_size = chunk_size
+        self._clock = clock
 
-    def plan(self, load_id: str, file: File) -> Plan:
+    def plan(self, load_id: str, file: File, seconds: float) -> Plan:
         """Write the plan of a file that Validate File accepted, a JSON array of chunks.
 
         Planning a load again gives the same plan, because the ledger keeps the chunk size of the
-        generation's first one.
+        generation's first one. If the file is refused, nothing is written, and the result has the
+        reason. ``seconds`` is the time that the call has left.
         """
+        deadline = self._clock() + seconds - MIN_SECONDS_LEFT
         made_for = generation(file.table_id)
         recorded = self._loads.fix_plan(
             load_id, made_for, self._size_for(file), secrets.token_hex(DIGEST_KEY_BYTES)
@@ -82,10 +109,15 @@ class Planner:
         if plan and self._exists(key) and self._is_unpacked(load_id, file):
             self._loads.note_plan(load_id, made_for, plan)
             return Plan.from_json(plan)
-        if file.compression:
-            chunks, data_end, unread = self._unpack(load_id, file, chunk_size)
-        else:
-            chunks, data_end, unread = self._cut(file, chunk_size), file.size, None
+        try:
+            if file.compression:
+                chunks, data_end, unread = self._unpack(load_id, file, chunk_size, deadline)
+            else:
+                chunks, data_end, unread = self._cut(file, chunk_size, deadline), file.size, None
+        except _FileRefused as refused:
+            self._loads.refuse_load(load_id, [refused.reason])
+            unread = Unread(refused.reason.reason, line=None, bytes=None)
+            return Plan(self._work_bucket, key, 0, file.data_start, unread, refusal=refused.reason)
         self._s3.put_object(
             Bucket=self._work_bucket,
             Key=key,
@@ -109,15 +141,15 @@ class Planner:
         largest = file.size if not file.compression else Unpacker.largest(file.size)
         return max(self._chunk_size, -(-largest // MAX_CHUNKS))
 
-    def _cut(self, file: File, chunk_size: int) -> list[Chunk]:
+    def _cut(self, file: File, chunk_size: int, deadline: float) -> list[Chunk]:
         source, layout = pinned_object(file), file_layout(file)
-        start, end = file.data_start, source.size
-        boundaries = self._boundaries(source, start, end, chunk_size, layout)
-        return self._chunks(source, start, end, boundaries, layout)
+        boundaries = self._boundaries(source, file.data_start, chunk_size, layout, deadline)
+        return self._chunks(source, file.data_start, source.size, boundaries, layout, deadline)
 
     def _boundaries(
-        self, source: PinnedObject, start: int, end: int, chunk_size: int, layout: Layout
+        self, source: PinnedObject, start: int, chunk_size: int, layout: Layout, deadline: float
     ) -> list[Boundary]:
+        end = source.size
         multiples = range(next_multiple(start, chunk_size), end, chunk_size)
         if not layout.judges_line_ends:
             return [Boundary(multiple, None) for multiple in multiples]
@@ -135,15 +167,16 @@ class Planner:
             finally:
                 threads.shutdown(cancel_futures=True)
         except RangeIgnored:
-            return self._boundaries_of_stream(source, start, chunk_size, layout)
+            return self._boundaries_of_stream(source, start, chunk_size, layout, deadline)
         return [boundary for boundary in found if boundary]
 
     def _boundaries_of_stream(
-        self, source: PinnedObject, start: int, chunk_size: int, layout: Layout
+        self, source: PinnedObject, start: int, chunk_size: int, layout: Layout, deadline: float
     ) -> list[Boundary]:
         """Find all boundaries by reading the object with one request."""
         finder = BoundaryFinder(start, next_multiple(start, chunk_size), chunk_size, layout)
-        for block in read_blocks(self._s3, source, start, source.size):
+        blocks = read_blocks(self._s3, source, start, source.size)
+        for block in self._in_time(blocks, deadline, start, source.size):
             finder.feed(block)
         finder.finish()
         return finder.boundaries
@@ -155,25 +188,44 @@ class Planner:
         end: int,
         boundaries: Sequence[Boundary],
         layout: Layout,
+        deadline: float,
     ) -> list[Chunk]:
         def sections_from(position: int) -> Generator[Section]:
             blocks = read_ahead(
                 self._s3, source, position, end, range_size=RANGE_SIZE, ranges=RANGES_AHEAD
             )
             with closing(blocks):
-                yield from read_sections(blocks, layout, ends_file=True)
+                in_time = self._in_time(blocks, deadline, position, end)
+                yield from read_sections(in_time, layout, ends_file=True)
 
         return [
             Chunk(index, source.bucket, source.key, source.version_id, first, last)
             for index, (first, last) in enumerate(cut(start, end, boundaries, sections_from))
         ]
 
+    def _in_time(
+        self, blocks: Iterator[bytes], deadline: float, start: int, end: int
+    ) -> Iterator[bytes]:
+        """Yields the blocks of the range from ``start`` to ``end``. Raises _FileRefused at the
+        deadline."""
+        at = start
+        for block in blocks:
+            if self._clock() > deadline:
+                detail = (
+                    f"Split File had read {at:,} of {end:,} bytes when it ran out of time. Split"
+                    " the file into smaller ones. If S3 was slow, replay the load."
+                )
+                raise _FileRefused(Reason("out_of_time", detail))
+            at += len(block)
+            yield block
+
     def _unpack(
-        self, load_id: str, file: File, chunk_size: int
+        self, load_id: str, file: File, chunk_size: int, deadline: float
     ) -> tuple[list[Chunk], int, Unread | None]:
         source, layout, start = pinned_object(file), file_layout(file), file.data_start
         finder = BoundaryFinder(0, next_multiple(start, chunk_size), chunk_size, layout)
-        unpacker = Unpacker(read_blocks(self._s3, source, 0, source.size))
+        blocks = read_blocks(self._s3, source, 0, source.size)
+        unpacker = Unpacker(self._in_time(blocks, deadline, 0, source.size), source.size)
         size = end_of_lines = 0
 
         def find_on_the_way() -> Iterator[bytes]:
@@ -185,18 +237,21 @@ class Planner:
                     end_of_lines = size + newline + 1
                 size += len(block)
                 yield block
+            if unpacker.refusal:
+                raise _FileRefused(unpacker.refusal)
 
         key = _unpacked_key(load_id)
         self._s3.upload_fileobj(file_object(find_on_the_way()), self._work_bucket, key)
         end, unread = size, None
-        if unpacker.problem:
+        if unpacker.damaged:
             # Half a line could be taken for a row. How much is lost is unknown.
             end = max(start, end_of_lines)
-            unread = Unread(unpacker.problem, line=None, bytes=None)
+            unread = Unread("corrupt_gzip", line=None, bytes=None)
         else:
             finder.finish()
         unpacked = PinnedObject(self._work_bucket, key, None, None, size)
-        return self._chunks(unpacked, start, end, finder.boundaries, layout), end, unread
+        chunks = self._chunks(unpacked, start, end, finder.boundaries, layout, deadline)
+        return chunks, end, unread
 
     def _is_unpacked(self, load_id: str, file: File) -> bool:
         return not file.compression or self._exists(_unpacked_key(load_id))

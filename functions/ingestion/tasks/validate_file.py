@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from botocore.exceptions import ClientError
-
 from ingestion.contracts import File, LoadRequest, Reason, Verdict
-from ingestion.csv_files.gzip_stream import GZIP_MAGIC, MAX_FILE_BYTES, Unpacker
+from ingestion.csv_files.gzip_stream import (
+    GZIP_MAGIC,
+    MAX_FILE_BYTES,
+    MAX_UNPACKED_BYTES,
+    Unpacker,
+)
 from ingestion.csv_files.header import HEAD_SIZE, FileFacts, examine
 from ingestion.errors import ObjectChanged, ObjectGone, ObjectUnreadable
 from ingestion.generation import generation
@@ -15,7 +18,6 @@ from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import Turns
 from ingestion.names import forced_load_id, load_id
 from ingestion.s3.objects import ObjectState, PinnedObject, pin, read_blocks
-from ingestion.s3.unreadable import unreadable
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.target_table import TargetTable, mismatches
 
@@ -85,15 +87,7 @@ class Validator:
         if reasons or isinstance(facts, list):
             verdict = _refused(reasons, load)
             self._loads.open_load(load, record, execution_arn)
-            self._loads.close_load(
-                load,
-                "FAILED",
-                {
-                    "summary": verdict.summary,
-                    "reasons": [reason.to_json() for reason in verdict.reasons],
-                    "first_error": _first_error(verdict.reasons[0]),
-                },
-            )
+            self._loads.refuse_load(load, reasons)
             return verdict
         record["unknown_columns"] = list(facts.unknown_columns)
         self._loads.open_load(load, record, execution_arn)
@@ -104,27 +98,24 @@ class Validator:
         try:
             blocks = read_blocks(self._s3, source, 0, min(source.size, HEAD_SIZE))
             packed = b"".join(blocks)
-        except ClientError as error:
-            cause = unreadable(error, source.bucket, source.key)
-            if cause is None:
-                raise
-            return _Head(b"", None, False, Reason(cause.reason, str(cause)))
+        except ObjectUnreadable as error:
+            return _Head(b"", None, False, _reason(error))
         if not packed.startswith(GZIP_MAGIC):
             return _Head(packed, None, len(packed) == source.size)
         head = b""
-        unpacker = Unpacker([packed])
+        unpacker = Unpacker([packed], source.size)
         for block in unpacker:
             head += block
             if len(head) >= HEAD_SIZE:
                 return _Head(head[:HEAD_SIZE], "gzip", False)
-        return _Head(head, "gzip", len(packed) == source.size and unpacker.problem is None)
+        return _Head(head, "gzip", len(packed) == source.size and not unpacker.damaged)
 
     def _judge(self, size: int, head: _Head) -> FileFacts | list[Reason]:
         if head.unreadable:
             return [head.unreadable]
-        if size > MAX_FILE_BYTES:
-            most = f"{MAX_FILE_BYTES:,}"
-            detail = f"The file has {size:,} bytes; split it into files of at most {most}."
+        most = MAX_UNPACKED_BYTES if head.compression else MAX_FILE_BYTES
+        if size > most:
+            detail = f"The file has {size:,} bytes; split it into files of at most {most:,}."
             return [Reason("file_too_large", detail)]
         if head.compression and not head.data and not head.complete:
             detail = "The file begins like gzip, but it can't be unpacked."
@@ -172,10 +163,6 @@ def _is_loaded(entry: Mapping[str, Any], made_for: str) -> bool:
 def _already_loaded(load: str, entry: Mapping[str, Any]) -> Verdict:
     summary = f"Loaded already on {entry['finished_at']}, as {load}."
     return Verdict("already_loaded", summary, [], load, None)
-
-
-def _first_error(reason: Reason) -> dict[str, Any]:
-    return {"line": reason.line, "column": reason.column, "reason": reason.reason}
 
 
 def _file(
