@@ -220,11 +220,15 @@ def condition(rule: dict[str, Any]) -> str:
     """Returns the label of one of several rules."""
     operator = next((key for key in rule if key not in ("Variable", "Next", "Comment")), "")
     expected = rule.get(operator)
+    name = rule.get("Variable", "").rpartition(".")[2].replace("_", " ")
     if operator == "StringEquals":
         return str(expected).replace("_", " ")
     if operator == "BooleanEquals":
-        name = rule["Variable"].rpartition(".")[2].replace("_", " ")
         return name if expected else f"not {name}"
+    if operator == "IsNull":
+        return f"no {name}" if expected else name
+    if operator == "NumericGreaterThan":
+        return f"{name} > {expected}"
     words = re.sub(r"(?<!^)(?=[A-Z])", " ", operator).lower()
     return f"{words} {expected}" if isinstance(expected, str | int | float) else words
 

@@ -140,6 +140,21 @@ MATRIX: dict[str, list[Kind]] = {
             why="S3 denies access to the object: s3://",
             cure=REPLAY,
         ),
+        Kind(
+            "get_denied_in_split",
+            "GetObject answers AccessDenied after Validate File",
+            FAILED,
+            why="S3 denies access to the object: s3://",
+            cure=REPLAY,
+        ),
+        Kind(
+            "archived_in_a_chunk",
+            "the object is archived between Split File and the chunks",
+            FAILED,
+            why="5 of 5 chunks are not finished; the first is chunk 0.",
+            cure=REPLAY,
+            quick=True,
+        ),
     ],
     "table": [
         Kind(

@@ -134,6 +134,7 @@ def test_deleted_for_good(kind: Kind, cloud: Cloud) -> None:
     ended = cloud.run(given, before={"write_chunk": destroy})
     assert_ended(ended, kind)
     assert all("ObjectGone" in why for why in failed_chunks(ended).values())
+    assert cloud.failed_calls == ["write_chunk"] * 5, "no second try"
     assert_accounted(cloud, ended.data["load_id"], file)
     replayed = cloud.run(given, "first-r1")
     assert [reason["reason"] for reason in replayed.data["reasons"]] == ["object_gone"]
@@ -197,4 +198,31 @@ def test_get_denied(kind: Kind, cloud: Cloud) -> None:
     assert_ended(ended, kind)
     assert [reason["reason"] for reason in ended.data["reasons"]] == ["access_denied"]
     assert cloud.items_of(file.name) == {}
+    cloud.assert_loaded(cloud.run(given, "first-r1"), file)
+
+
+def test_get_denied_in_split(kind: Kind, cloud: Cloud) -> None:
+    file = ticket_file("get-denied-in-split")
+    given = cloud.upload(file)
+    with ExitStack() as faults:
+        fault = cloud.wire.fault("GetObject", refuse("AccessDenied", 403))
+        ended = cloud.run(given, before={"split_file": partial(faults.enter_context, fault)})
+    assert_ended(ended, kind)
+    assert ended.data["failed"]["split_file"]["Error"] == "ObjectUnreadable"
+    assert cloud.failed_calls == ["split_file"], "no second try"
+    assert cloud.items_of(file.name) == {}
+    cloud.assert_loaded(cloud.run(given, "first-r1"), file)
+
+
+def test_archived_in_a_chunk(kind: Kind, cloud: Cloud) -> None:
+    file = ticket_file("archived")
+    given = cloud.upload(file)
+    with ExitStack() as faults:
+        fault = cloud.wire.fault("GetObject", refuse("InvalidObjectState", 403))
+        ended = cloud.run(given, before={"write_chunk": partial(faults.enter_context, fault)})
+    assert_ended(ended, kind)
+    told = failed_chunks(ended).values()
+    assert all("ObjectUnreadable" in why and "Restore it" in why for why in told)
+    assert cloud.failed_calls == ["write_chunk"] * 5, "no second try"
+    assert_accounted(cloud, ended.data["load_id"], file)
     cloud.assert_loaded(cloud.run(given, "first-r1"), file)

@@ -76,6 +76,7 @@ SETTLED = ["Settle Equal Keys", "Equal Keys Settled?", "Reconcile"]
             {"split_file": "empty plan"},
             [*SPLIT, "Reconcile", "Everything Written?", "Announce Success", "Loaded"],
         ),
+        ({"split_file": "refused"}, [*SPLIT, "Describe Split Refusal", *FAILS]),
         (
             {"take_turn": "wait"},
             [*MINE, "Wait For Turn", *WRITTEN[4:], "Announce Success", "Loaded"],
@@ -228,6 +229,20 @@ def test_the_dead_letter_of_a_refused_file_has_the_reasons(answers: Answers, ver
         "cause": answer["summary"],
         "reasons": answer["reasons"],
         "load_id": answer["load_id"],
+    }
+
+
+def test_the_dead_letter_of_a_file_that_split_file_refuses_is_of_the_same_form(
+    answers: Answers,
+) -> None:
+    refusal = answers["split_file"]["refused"]["refusal"]
+    assert refusal["reason"] == "out_of_time"
+    assert dead_letter(load(answers, split_file="refused")) == {
+        "state": "Split File",
+        "error": "FileRefused",
+        "cause": refusal["detail"],
+        "reasons": [refusal],
+        "load_id": answers["validate_file"]["accepted"]["load_id"],
     }
 
 

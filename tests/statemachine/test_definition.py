@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ingestion.contracts import ChunkTask, TurnRequest
+from ingestion.errors import ObjectChanged, ObjectGone, ObjectUnreadable
 from tests.support.states import State, all_states, machines, targets
 from tools import definition
 
@@ -177,8 +178,9 @@ def test_every_task_has_a_timeout(name: str) -> None:
 
 @pytest.mark.parametrize("name", TASKS + MAPS)
 def test_retries_back_off_up_to_a_bound_and_with_full_jitter(name: str) -> None:
-    assert STATES[name]["Retry"]
-    for retrier in STATES[name]["Retry"]:
+    retriers = [one for one in STATES[name]["Retry"] if one["MaxAttempts"]]
+    assert retriers
+    for retrier in retriers:
         assert retrier["BackoffRate"] > 1
         assert 0 < retrier["MaxDelaySeconds"] <= 300
         assert retrier["JitterStrategy"] == "FULL"
@@ -186,14 +188,26 @@ def test_retries_back_off_up_to_a_bound_and_with_full_jitter(name: str) -> None:
         assert retrier["IntervalSeconds"] >= 1
 
 
-def test_nothing_depends_on_the_name_of_an_exception_class() -> None:
+def test_only_the_end_of_retries_depends_on_names_of_exception_classes() -> None:
+    """The embedded engine doesn't report them."""
     handled = {
         error
         for state in STATES.values()
         for one in [*state.get("Retry", []), *state.get("Catch", [])]
+        if one.get("MaxAttempts") != 0
         for error in one["ErrorEquals"]
     }
     assert not [error for error in handled if not error.startswith(("States.", "Lambda."))]
+
+
+@pytest.mark.parametrize("name", ["Split File", "Write Chunk", "Settle Equal Keys"])
+def test_an_object_that_can_not_be_read_any_more_is_not_tried_again(name: str) -> None:
+    first, *others = STATES[name]["Retry"]
+    assert first["MaxAttempts"] == 0
+    assert first["ErrorEquals"] == [
+        error.__name__ for error in (ObjectChanged, ObjectGone, ObjectUnreadable)
+    ]
+    assert all(one["MaxAttempts"] for one in others)
 
 
 def test_only_write_chunk_has_no_catch() -> None:

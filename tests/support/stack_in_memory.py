@@ -176,7 +176,7 @@ class StackInMemory:
             return []
         self.load_id, self.file = verdict.load_id, verdict.file
         planner = Planner(s3, self.loads, WORK, self._chunk_size)
-        self.planned = planner.plan(self.load_id, self.file, SECONDS)
+        self.planned = planner.plan(self.load_id, self.file, 900)
         self.chunks = json.loads(self.buckets.objects[WORK, self.planned.key])
         assert self.take_turn(self.load_id) == "mine"
         return [

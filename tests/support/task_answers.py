@@ -4,6 +4,7 @@ The tests of the definition use these answers as the states' results, so that th
 fields that no handler returns.
 """
 
+import gzip
 from typing import Any
 
 from ingestion.ledger.claims import Claims, Lease
@@ -25,6 +26,8 @@ def collect(moto_url: str) -> Answers:
         given = cloud.put(HEADER + ROWS, "tickets.csv")
         loading, [chunk] = cloud.plan(given)
         empty, _ = cloud.plan(cloud.put(HEADER, "empty.csv"))
+        packed = cloud.validate(cloud.put(gzip.compress(HEADER + ROWS), "packed.csv.gz"))
+        too_late = cloud.call("split_file", payload_of("split_file", packed), seconds=60)
         accepted = {name: value for name, value in loading.items() if name not in ("turn", "plan")}
         missing = cloud.reconcile(loading)
         mine = cloud.turn(loading)
@@ -39,7 +42,11 @@ def collect(moto_url: str) -> Answers:
                 "refused": cloud.validate(cloud.put(b"ticket_id,product\n", "broken.csv")),
                 "gone": cloud.validate({"bucket": cloud.uploads, "key": "gone.csv"}),
             },
-            "split_file": {"plan": loading["plan"], "empty plan": empty["plan"]},
+            "split_file": {
+                "plan": loading["plan"],
+                "empty plan": empty["plan"],
+                "refused": too_late,
+            },
             "take_turn": {"mine": mine, "wait": wait, "overtaken": overtaken["take_turn"]},
             "write_chunk": {
                 "finished": finished,

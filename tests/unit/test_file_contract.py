@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from ingestion.csv_files import header
-from ingestion.csv_files.gzip_stream import MAX_FILE_BYTES, Unpacker
+from ingestion.csv_files import gzip_stream, header
+from ingestion.csv_files.gzip_stream import MAX_FILE_BYTES, MAX_UNPACKED_BYTES, Unpacker
 from ingestion.csv_files.header import HEAD_SIZE, FileFacts, examine
 from ingestion.csv_files.layout import MAX_COLUMNS
 from ingestion.csv_files.records import MAX_RECORD_BYTES
@@ -27,7 +27,7 @@ from ingestion.csv_files.row_warnings import WARNINGS
 from ingestion.csv_files.rows import REASONS, Item, NoRow, Row, RowReader
 from ingestion.csv_files.sections import read_sections
 from ingestion.s3 import unreadable
-from ingestion.tasks import validate_file
+from ingestion.tasks import split_file, validate_file
 from ingestion.tasks.join_refused_rows import MAX_JOINED_ROWS
 from ingestion.tasks.quality_limits import QualityLimits
 from tests.support.stack_in_memory import KEY, StackInMemory
@@ -195,10 +195,10 @@ def test_every_warning_has_its_meaning_on_the_page_and_an_example() -> None:
 
 
 def test_every_reason_to_refuse_a_file_is_on_the_page() -> None:
-    source = inspect.getsource(header) + inspect.getsource(validate_file)
+    source = "".join(map(inspect.getsource, (header, validate_file, gzip_stream, split_file)))
     reasons = set(re.findall(r'Reason\(\s*"(\w+)"', source)) | {"object_gone", "object_changed"}
-    of_s3 = set(re.findall(r'return "(\w+)", \(', inspect.getsource(unreadable)))
-    assert len(reasons) >= 8
+    of_s3 = set(re.findall(r'return \(\s+"(\w+)",', inspect.getsource(unreadable)))
+    assert len(reasons) >= 11
     assert len(of_s3) == 5
     reasons |= of_s3
     for reason in reasons:
@@ -209,6 +209,7 @@ def test_the_limits_on_the_page_are_those_of_the_code() -> None:
     parameters = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))["Parameters"]
     for number, name in (
         (MAX_FILE_BYTES, "largest file"),
+        (MAX_UNPACKED_BYTES, "largest gzip file"),
         (MAX_RECORD_BYTES, "longest record"),
         (MAX_COLUMNS, "columns of a file"),
         (HEAD_SIZE, "what is looked at before a file is accepted"),
@@ -221,7 +222,7 @@ def test_the_limits_on_the_page_are_those_of_the_code() -> None:
         (line,) = [one for one in PAGE.splitlines() if one.startswith(f"| {name}")]
         assert re.search(rf"(?<![0-9,]){number:,}(?![0-9,])", line), (name, number)
     assert Unpacker.largest(10**8) == 200 * 10**8
-    assert Unpacker.largest(10**9) == MAX_FILE_BYTES
+    assert Unpacker.largest(10**9) == MAX_UNPACKED_BYTES
 
 
 def test_the_endings_on_the_page_are_those_that_the_bucket_notifies() -> None:

@@ -16,7 +16,7 @@ from botocore.exceptions import (
 from botocore.response import StreamingBody
 from urllib3.exceptions import ProtocolError
 
-from ingestion.errors import ObjectChanged, ObjectGone
+from ingestion.errors import ObjectChanged, ObjectGone, ObjectUnreadable
 from ingestion.s3.objects import PinnedObject, pin, read_ahead, read_blocks
 
 STORED_AT = datetime(2025, 11, 24, 9, 0, 7, tzinfo=UTC)
@@ -169,11 +169,21 @@ def test_bodies_that_end_early_without_an_error_are_breaks_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(412, ObjectChanged), (404, ObjectGone), (405, ObjectGone)]
+    ("failed", "error"),
+    [
+        (failure(412), ObjectChanged),
+        (failure(404), ObjectGone),
+        (failure(405), ObjectGone),
+        (failure(403, "InvalidObjectState"), ObjectUnreadable),
+        (failure(403, "AccessDenied"), ObjectUnreadable),
+    ],
+    ids=["changed", "gone", "delete marker", "archived", "denied"],
 )
 @pytest.mark.parametrize("at_once", [True, False])
-def test_an_object_that_is_another_or_gone_is_told(status: int, error: Any, at_once: bool) -> None:
-    s3 = S3(failure(status)) if at_once else S3(500, failure(status))
+def test_an_object_that_can_no_longer_be_read_is_told(
+    failed: Any, error: Any, at_once: bool
+) -> None:
+    s3 = S3(failed) if at_once else S3(500, failed)
     with pytest.raises(error, match=r"uploads/a\.csv"):
         read(s3)
 
@@ -181,11 +191,10 @@ def test_an_object_that_is_another_or_gone_is_told(status: int, error: Any, at_o
 @pytest.mark.parametrize(
     "error",
     [
-        failure(403, "AccessDenied"),
         failure(503, "SlowDown"),
         EndpointConnectionError(endpoint_url="x"),
     ],
-    ids=["denied", "slow down", "unreachable"],
+    ids=["slow down", "unreachable"],
 )
 def test_what_the_sdk_could_not_cure_is_raised(error: Any) -> None:
     s3 = S3(error)

@@ -86,7 +86,8 @@ def test_a_cause_that_lasts_is_explained(status: int, code: str, message: str, r
     found = unreadable(failure(status, code, message), "uploads", "a.csv")
     assert found is not None
     assert found.reason == reason
-    assert "s3://uploads/a.csv" in str(found)
+    assert "s3://uploads/a.csv" in found.cause
+    assert len(str(found).removeprefix(found.cause).split()) > 4, "says what to do"
 
 
 @pytest.mark.parametrize(("status", "code", "message"), OTHERS)
