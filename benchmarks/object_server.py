@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 _BLOCK_SIZE = 1024 * 1024
-_STARTED = (
-    b"<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>"
+_STARTED = b"<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>"
+_COMPLETED = (
+    b"<CompleteMultipartUploadResult><ETag>&quot;1&quot;</ETag></CompleteMultipartUploadResult>"
 )
-_COMPLETED = b"<CompleteMultipartUploadResult><ETag>&quot;1&quot;</ETag></CompleteMultipartUploadResult>"
 
 
 @contextmanager
@@ -43,15 +43,15 @@ def object_server(objects: Mapping[str, bytes], cpu: int) -> Iterator[str]:
 
 def _certificate(folder: Path) -> Path:
     """Makes a self-signed certificate with its key, in one file."""
-    path = folder / "server.pem"
+    path, certificate = folder / "server.pem", folder / "certificate.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=127.0.0.1"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
-        + ["-subj", "/CN=127.0.0.1", "-keyout", str(path), "-out", str(folder / "certificate.pem")],
+        [*command.split(), "-keyout", str(path), "-out", str(certificate)],
         check=True,
         capture_output=True,
     )
     with path.open("ab") as file:
-        file.write((folder / "certificate.pem").read_bytes())
+        file.write(certificate.read_bytes())
     return path
 
 

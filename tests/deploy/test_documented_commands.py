@@ -207,7 +207,7 @@ def mend_and_replay(reader: Reader, stack: "SamStack") -> None:
     # A state that keeps failing.
     file = failing_load(reader, stack, "week-48", "SplitFile", "WritePlans")
     execution = stack.newest("week-48.csv")
-    assert "Split File kept failing" in reader.run("tickets dead-letters").output
+    assert "Split File failed with" in reader.run("tickets dead-letters").output
     again = reader.run("tickets replay week-48-csv-addbf4a4a253fa45", execution=execution)
     assert f"Started {execution}-r1." in again.output
     assert_loaded(stack, stack.ended_by_name(f"{execution}-r1"), file)

@@ -199,3 +199,15 @@ def test_without_the_object_or_the_table_there_is_nothing_to_compare(cloud: Clou
     cloud.dynamodb.delete_table(TableName=cloud.table)
     with pytest.raises(CommandError, match="Table Tickets does not exist"):
         audited(cloud, load)
+
+
+def test_an_object_that_was_archived_since_is_a_sentence_for_the_auditor(cloud: Cloud) -> None:
+    given = cloud.put(FILE)
+    load_id = cloud.load(given)["load_id"]
+    cloud.archive(given)
+    with pytest.raises(CommandError) as caught:
+        audited(cloud, Loads(cloud.dynamodb, cloud.ledger_table).load(load_id))
+    assert str(caught.value) == (
+        f"The object is archived: s3://{given['bucket']}/{given['key']}. The load can be audited"
+        " once you can read the object."
+    )

@@ -1,5 +1,6 @@
 """An execution that began before the stack was updated passes the JSON of the earlier release."""
 
+import gzip
 from typing import Any
 
 import pytest
@@ -45,3 +46,15 @@ def test_a_load_of_several_chunks_fails_and_asks_for_a_replay(
     assert not result["complete"]
     assert "began before the stack was updated" in result["summary"]
     assert "Replay it" in result["summary"]
+
+
+def test_a_file_that_split_file_refuses_does_not_succeed(cloud: Cloud) -> None:
+    """Its definition doesn't know of refusals, and calls Reconcile for a plan without chunks."""
+    state = cloud.validate(cloud.put(gzip.compress(HEADER + ROWS)))
+    event = {name: state[name] for name in ("load_id", "file")}
+    state["plan"] = cloud.call("split_file", event, seconds=60)
+    assert state["plan"].pop("refusal")["reason"] == "out_of_time"
+    result = cloud.call("reconcile", state)
+    assert not result["complete"]
+    assert result["summary"].startswith("The file could not be read to its end.")
+    assert cloud.entry(state["load_id"])["status"] == "FAILED"

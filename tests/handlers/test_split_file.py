@@ -1,15 +1,19 @@
 """split_file: the plan tiles the file at records, and stays the same for a load."""
 
 import csv
+import gzip
 import io
+import itertools
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from handlers import split_file
-from tests.support.cloud import Cloud
+from ingestion.csv_files import gzip_stream
+from tests.support.cloud import Cloud, Deed
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 
@@ -130,3 +134,106 @@ def test_the_ledger_knows_the_plan(cloud: Cloud) -> None:
     entry = cloud.entry(state["load_id"])
     assert entry["plan"] == state["plan"]
     assert entry["plan"]["chunks"] == len(chunks)
+
+
+# ---------------------------------------------------------------- Refusals
+
+ROW = b"T%07d,Tea,B1,2025-11-23T08:00:00Z,Drinks,1,Lyon\n"
+TWO_LINES = b'T%07d,"Tea\nfor two",B1,2025-11-23T08:00:00Z,Drinks,1,Lyon\n'
+
+
+def rows(size: int, row: bytes = ROW) -> bytes:
+    return b"".join(row % number for number in range(size // len(row % 0)))
+
+
+def refused(cloud: Cloud, body: bytes, before: Deed = lambda: None) -> Any:
+    """The reason for which Split File refuses a file that Validate File accepts. ``before`` is
+    called between the two."""
+    state = cloud.validate(cloud.put(body))
+    assert state["verdict"] == "accepted"
+    before()
+    plan = cloud.call("split_file", task(state))
+    assert plan["chunks"] == 0
+    entry = cloud.entry(state["load_id"])
+    assert (entry["status"], entry["summary"]) == ("FAILED", plan["refusal"]["detail"])
+    assert entry["reasons"] == [plan["refusal"]]
+    assert entry["first_error"]["reason"] == plan["refusal"]["reason"]
+    assert "plan" not in entry
+    return plan["refusal"]
+
+
+def assert_nothing_is_left(cloud: Cloud) -> None:
+    assert "Contents" not in cloud.s3.list_objects_v2(Bucket=cloud.work)
+    assert "Uploads" not in cloud.s3.list_multipart_uploads(Bucket=cloud.work)
+
+
+@pytest.mark.parametrize("size", [200_000, 20_000_000], ids=["one part", "several parts"])
+def test_a_file_that_unpacks_too_far_is_refused_and_its_upload_given_up(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    line = b"x" * 99 + b"\n"
+    packed = gzip.compress(HEADER + rows(1_000) + line * (size // len(line)))
+    assert len(packed) * gzip_stream.MAX_RATIO < size
+    limit = partial(monkeypatch.setattr, gzip_stream, "_FREE_SIZE", size)
+    assert refused(cloud, packed, limit)["reason"] == "gzip_ratio"
+    assert_nothing_is_left(cloud)
+
+
+def test_a_file_that_is_too_large_when_unpacked_is_refused(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = partial(monkeypatch.setattr, gzip_stream, "MAX_UNPACKED_BYTES", 200_000)
+    found = refused(cloud, gzip.compress(HEADER + rows(200_000)), limit)
+    assert found["reason"] == "gzip_too_large"
+    assert "more than 200,000 bytes" in found["detail"]
+    assert_nothing_is_left(cloud)
+
+
+def time_runs_out_at_the_second_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock shows 400 seconds more each time. Of the 900 seconds of a call, 120 are kept."""
+    clock = itertools.count(step=400)
+    monkeypatch.setattr(split_file._planner(), "_clock", lambda: next(clock))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        gzip.compress(HEADER + rows(3_000_000), 0),
+        # No line is a row, so where to cut can only be found by reading everything.
+        HEADER + rows(3_000_000, TWO_LINES),
+    ],
+    ids=["compressed", "without plain rows"],
+)
+def test_a_file_that_takes_too_long_is_refused_and_may_be_replayed(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, fresh_clients: Callable[[], None], body: bytes
+) -> None:
+    monkeypatch.setenv("CHUNK_SIZE_BYTES", "1500000")
+    fresh_clients()
+    with monkeypatch.context() as slow:
+        found = refused(cloud, body, partial(time_runs_out_at_the_second_block, slow))
+    assert found["reason"] == "out_of_time"
+    assert f" of {len(body):,} bytes when it ran out of time." in found["detail"]
+    assert_nothing_is_left(cloud)
+    state, chunks = cloud.plan(cloud.put(body))
+    assert state["plan"]["refusal"] is None
+    assert len(chunks) > 1
+    assert "reasons" not in cloud.entry(state["load_id"])
+
+
+def test_a_file_that_is_read_only_around_boundaries_needs_no_such_time(cloud: Cloud) -> None:
+    state = cloud.validate(cloud.put(awkward_file()))
+    assert cloud.call("split_file", task(state), seconds=60)["refusal"] is None
+
+
+def test_a_refused_file_ends_its_execution_like_any_other(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = partial(monkeypatch.setattr, gzip_stream, "MAX_UNPACKED_BYTES", 200_000)
+    given = cloud.put(gzip.compress(HEADER + rows(200_000)))
+    ended = cloud.run(given, before={"split_file": limit})
+    assert ended.ended_in == "Load Failed"
+    [letter] = ended.dead_letters
+    assert letter["error"] == "FileRefused"
+    assert [one["reason"] for one in letter["reasons"]] == ["gzip_too_large"]
+    assert cloud.failed_calls == []
+    assert cloud.items() == []

@@ -1,15 +1,15 @@
 """validate_file: each verdict, and that what was judged is what will be read."""
 
+import gzip
 import json
 from typing import Any
 
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
-from moto.s3.models import s3_backends
 
 from ingestion.errors import ObjectChanged
-from tests.support.cloud import ACCOUNT, Cloud
+from tests.support.cloud import Cloud
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 ROW = b"T1,Tea,B1,2025-11-23T08:00:00Z,Drinks,1,Lyon\n"
@@ -32,11 +32,6 @@ def s3_answers(monkeypatch: pytest.MonkeyPatch, **errors: tuple[int, dict[str, s
         raise ClientError(response, operation)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", answer)
-
-
-def archive(request: dict[str, Any]) -> None:
-    stored: Any = s3_backends[ACCOUNT]["aws"].get_object(request["bucket"], request["key"])
-    stored._storage_class = "DEEP_ARCHIVE"
 
 
 @pytest.mark.parametrize(
@@ -93,6 +88,19 @@ def test_the_largest_file_is_accepted_and_a_larger_one_refused(
     if verdict == "refused":
         assert reasons(answer) == [("file_too_large", None, None)]
         assert "split it into files of at most 106" in answer["summary"]
+
+
+@pytest.mark.parametrize(("largest", "verdict"), [(107, "accepted"), (106, "refused")])
+def test_a_compressed_file_may_be_as_large_as_what_it_unpacks_to(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, largest: int, verdict: str
+) -> None:
+    body = gzip.compress(HEADER + ROW, 0)
+    overhead = len(body) - len(HEADER + ROW)
+    monkeypatch.setattr("ingestion.tasks.validate_file.MAX_UNPACKED_BYTES", largest + overhead)
+    answer = cloud.validate(cloud.put(body))
+    assert answer["verdict"] == verdict
+    if verdict == "refused":
+        assert reasons(answer) == [("file_too_large", None, None)]
 
 
 def test_no_value_of_the_file_is_in_a_refusal(cloud: Cloud) -> None:
@@ -152,7 +160,7 @@ def test_a_bucket_that_denies_access_is_refused_and_loads_once_it_allows_it(
 def test_an_archived_object_is_refused_until_it_is_restored(cloud: Cloud) -> None:
     """Its version is known, so the refusal is in the ledger."""
     request = cloud.put(HEADER + ROW)
-    archive(request)
+    cloud.archive(request)
     answer = cloud.validate(request)
     assert (answer["verdict"], reasons(answer)) == ("refused", [("archived", None, None)])
     entry = cloud.entry(answer["load_id"])
@@ -168,7 +176,7 @@ def test_an_archived_object_is_refused_until_it_is_restored(cloud: Cloud) -> Non
 def test_a_loaded_object_that_was_archived_since_is_loaded_already(cloud: Cloud) -> None:
     request = cloud.put(HEADER + ROW)
     cloud.load(request)
-    archive(request)
+    cloud.archive(request)
     assert cloud.validate(request, "again")["verdict"] == "already_loaded"
 
 

@@ -151,6 +151,11 @@ class Cloud(LoadRecords):
             "uploader": "AWS:AIDAJDPLRKLG7UEXAMPLE",
         }
 
+    def archive(self, given: Mapping[str, Any]) -> None:
+        """Archives the newest version of the object that an execution's input names."""
+        stored: Any = s3_backends[ACCOUNT]["aws"].get_object(given["bucket"], given["key"])
+        stored._storage_class = "DEEP_ARCHIVE"
+
     def upload(
         self, file: TicketFile, key: str | None = None, bucket: str = UPLOADS
     ) -> dict[str, Any]:

@@ -149,6 +149,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "unread": None,
         "generation": "g",
         "digest_key": "k",
+        "refusal": None,
     },
     "take_turn": {"turn": "mine", "waits_for": None, "seconds": None, "waited_since": None},
     "write_chunk": dict.fromkeys(
@@ -221,6 +222,13 @@ def refused_visits() -> Visits:
     reason = {"reason": "missing_column", "line": 1, "column": "store", "detail": detail}
     refused = {"verdict": "refused", "summary": detail, "reasons": [reason], "file": None}
     return execution_visits(validate_file=refused)
+
+
+def refused_by_split_file_visits() -> Visits:
+    """The states of a file that Split File refused."""
+    detail = "The file unpacks to more than 30,000,000,000 bytes; split it into smaller files."
+    refusal = {"reason": "gzip_too_large", "line": None, "column": None, "detail": detail}
+    return execution_visits(split_file={"chunks": 0, "refusal": refusal})
 
 
 def _ok(**answer: Any) -> tuple[AWSResponse, dict[str, Any]]:

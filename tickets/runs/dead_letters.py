@@ -247,7 +247,7 @@ def _from_state_machine(body: dict[str, Any], message: Message) -> FailedExecuti
     if failed:
         name, caught = next(iter(failed.items()))
         state, error = name.replace("_", " ").title(), caught["Error"]
-        reason = f"{state} kept failing with {error_in_words(error, caught.get('Cause'))}"
+        reason = f"{state} failed with {error_in_words(error, caught.get('Cause'))}"
     return FailedExecution(
         execution_arn=body["execution_arn"],
         name=body["execution_name"],

@@ -162,8 +162,9 @@ class Execution:
 
     @property
     def reasons(self) -> list[dict[str, Any]]:
-        """Why Validate File refused the file; empty if it did not."""
-        return list(last_value(self.states, "reasons") or [])
+        """Why the file was refused; empty if it was not."""
+        letter = last_value(self.states, "dead_letter") or {}
+        return list(letter.get("reasons") or [])
 
     @property
     def ending(self) -> str | None:

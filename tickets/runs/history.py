@@ -180,7 +180,7 @@ def failure_in_words(states: Iterable[StateRun]) -> str | None:
     if isinstance(failed, dict) and failed:
         state, error = list(failed.items())[-1]
         words = error_in_words(error.get("Error"), error.get("Cause"))
-        return f"{state.replace('_', ' ').title()} kept failing with {words}"
+        return f"{state.replace('_', ' ').title()} failed with {words}"
     return str(letter.get("cause"))
 
 
@@ -230,6 +230,8 @@ def _turn(output: dict[str, Any]) -> str:
 
 def _planned(output: dict[str, Any]) -> str:
     plan = output["plan"]
+    if plan.get("refusal"):
+        return f"refused: {plan['refusal']['reason']}"
     chunks = count(plan["chunks"], "chunk")
     return f"{chunks}; could not be unpacked to its end" if plan.get("unread") else chunks
 

@@ -85,8 +85,8 @@ def _explain(error: Any, url: str) -> tuple[str, str, str] | None:
         return (
             "access_denied",
             f"S3 denies access to the object: {url}. {said}",
-            "The stack's roles may read files only in its upload bucket, and a bucket policy or a KMS key"
-            " may deny access as well. Upload the file to that bucket, or allow access and replay"
-            " the load.",
+            "The stack's roles may read files only in its upload bucket, and a bucket policy or a"
+            " KMS key may deny access as well. Upload the file to that bucket, or allow access and"
+            " replay the load.",
         )
     return None

@@ -255,10 +255,9 @@ def shortfall(chunks: Sequence[ChunkProgress], plan: Plan, file: File) -> str | 
     if expected != plan.data_end:
         return f"The chunks end at byte {expected:,} of {plan.data_end:,}."
     if plan.unread:
-        return (
-            f"{UNREAD.get(plan.unread.reason, NOT_READ)} The {sum(chunk.rows_read for chunk in chunks):,} "
-            "rows before that are accounted for."
-        )
+        rows = sum(chunk.rows_read for chunk in chunks)
+        why = UNREAD.get(plan.unread.reason, NOT_READ)
+        return f"{why} The {rows:,} rows before that are accounted for."
     return None
 
 

@@ -106,7 +106,7 @@ def test_the_graph_knows_more_than_the_rule_whichever_came_first(stack: Stack, o
     [
         (
             state_failed("a"),
-            "Split File kept failing with States.Timeout: It took too long.",
+            "Split File failed with States.Timeout: It took too long.",
             False,  # caught
         ),
         (event("a", "ABORTED"), "The execution was stopped.", True),

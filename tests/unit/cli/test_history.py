@@ -16,6 +16,7 @@ from tests.support.step_functions import (
     late_visits,
     loaded_visits,
     overtaken_visits,
+    refused_by_split_file_visits,
     refused_visits,
     turn_visits,
 )
@@ -118,14 +119,22 @@ def test_a_refused_file_fails_with_its_reason_in_words() -> None:
     assert last_value(states, "load_id") == "load-1"
 
 
+def test_a_file_that_split_file_refuses_is_told_in_the_same_way() -> None:
+    step_functions = StepFunctions()
+    step_functions.add("a", "FAILED", refused_by_split_file_visits())
+    states = list(read_states(step_functions.events["a"]))
+    assert failure_in_words(states) == (
+        "The file unpacks to more than 30,000,000,000 bytes; split it into smaller files."
+    )
+    assert words(refused_by_split_file_visits())["Split File"] == "refused: gzip_too_large"
+
+
 def test_a_failed_state_is_named_with_the_message_of_its_error() -> None:
     cause = json.dumps({"errorType": "ValueError", "errorMessage": "no plan", "stackTrace": ["x"]})
     failed = {"write_chunks": {"Error": "States.ItemReaderFailed", "Cause": cause}}
     letter = {"dead_letter": {"failed": failed, "cause": "{}"}}
     states = list(read_states(history(entered("Pass", "D"), exited("Pass", "D", letter))))
-    assert failure_in_words(states) == (
-        "Write Chunks kept failing with States.ItemReaderFailed: no plan"
-    )
+    assert failure_in_words(states) == "Write Chunks failed with States.ItemReaderFailed: no plan"
 
 
 @pytest.mark.parametrize(
