@@ -49,13 +49,17 @@ class StepFunctions:
         self.events: dict[str, list[dict[str, Any]]] = {}
         self.map_counts: dict[str, dict[str, int]] = {}
         self.started: list[dict[str, Any]] = []
+        self.lists: list[dict[str, Any]] = []
+        """The requests of ListExecutions."""
+        self.page_size = 1000
         self.client = boto3.client("stepfunctions", region_name="eu-west-1")
         self.client.meta.events.register("before-call.stepfunctions", self._answer)
 
     def forget(self) -> None:
         """Forgets all executions that were added or started."""
-        for kept in (self.described, self.events, self.map_counts, self.started):
+        for kept in (self.described, self.events, self.map_counts, self.started, self.lists):
             kept.clear()
+        self.page_size = 1000
 
     def add(
         self,
@@ -102,12 +106,17 @@ class StepFunctions:
                 self.add(asked["name"], "RUNNING")
                 return _ok(executionArn=f"{EXECUTION}:{asked['name']}", startDate=STARTED)
             case "ListExecutions":
+                self.lists.append(asked)
                 found = [
                     execution
                     for execution in self.described.values()
                     if asked.get("statusFilter") in (None, execution["status"])
                 ]
-                return _ok(executions=found)
+                found.sort(key=lambda execution: execution["startDate"], reverse=True)
+                at = int(asked.get("nextToken", 0))
+                until = at + min(self.page_size, asked.get("maxResults", 100))
+                more = {"nextToken": str(until)} if until < len(found) else {}
+                return _ok(executions=found[at:until], **more)
             case "DescribeMapRun":
                 return _ok(itemCounts=self.map_counts[asked["mapRunArn"]])
             case _ if name not in self.described:

@@ -36,9 +36,9 @@ def loads(
     The list comes from the ledger, which keeps its entries, while Step Functions deletes executions
     after 90 days. If a load has recorded no end, its status is taken from its executions.
     """
-    period = parse_since(since) if since is not None else None
+    earliest = parse_since(since) if since is not None else None
     stack = connect.find_stack(stack_name, endpoint_url, region, profile)
-    found = list_loads(stack, key, period)
+    found = list_loads(stack, key, earliest)
     if as_json:
         for load in found:
             print_json(load)

@@ -38,10 +38,10 @@ Profile = Annotated[
     str | None,
     typer.Option("--profile", help="AWS profile with the credentials.", rich_help_panel=_STACK),
 ]
-Since = Annotated[
-    str | None,
-    typer.Option("--since", help="Only those started within this time: 90m, 24h, 7d."),
-]
+SINCE = typer.Option(
+    "--since", help="Only those started since then: 90m, 12h, 7d, or a date like 2026-11-01."
+)
+Since = Annotated[str | None, SINCE]
 ExecutionName = Annotated[
     str, typer.Argument(metavar="EXECUTION", help="Name or ARN of the execution.")
 ]

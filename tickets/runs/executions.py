@@ -27,11 +27,12 @@ from tickets.runs.history import (
 )
 from tickets.runs.stack import Stack
 
-STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE")
+STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 MAX_ENDINGS = 100
 """How many executions of a list have their ending looked up. Each needs a call of
 DescribeExecution, of which AWS allows 300 in a burst and then 15 per second."""
 _CONCURRENT_CALLS = 8
+_PAGE_SIZE = 1000  # the largest that ListExecutions allows; its default is 100
 _MAX_FAILED_CHUNKS = 10
 
 
@@ -48,6 +49,14 @@ class ExecutionSummary:
     started_at: datetime
     stopped_at: datetime | None
     seconds: float | None
+
+
+@dataclass(frozen=True)
+class ExecutionList:
+    """Executions, the newest first. `older_exist` says whether the list leaves out older ones."""
+
+    executions: list[ExecutionSummary]
+    older_exist: bool
 
 
 @dataclass(frozen=True)
@@ -243,19 +252,25 @@ def known_execution(stack: Stack, arn: str) -> Execution | None:
     return execution
 
 
-def list_executions(
-    stack: Stack, status: str | None, since: timedelta | None
-) -> list[ExecutionSummary]:
-    """Lists executions, the newest first.
+def list_executions(stack: Stack, status: str | None, since: datetime) -> ExecutionList:
+    """Lists executions.
 
     status: only executions with this status.
-    since: only executions that started within this time.
+    since: only executions that started at this time or later.
     """
-    earliest = datetime.now(UTC) - since if since is not None else None
-    filters = {"statusFilter": status} if status else {}
-    pages = stack.client("stepfunctions").get_paginator("list_executions")
+    filters: dict[str, Any] = {"statusFilter": status} if status else {}
+    pages = (
+        stack.client("stepfunctions")
+        .get_paginator("list_executions")
+        .paginate(
+            stateMachineArn=stack.state_machine_arn,
+            PaginationConfig={"PageSize": _PAGE_SIZE},
+            **filters,
+        )
+    )
     listed: list[ExecutionSummary] = []
-    for page in pages.paginate(stateMachineArn=stack.state_machine_arn, **filters):
+    older_exist = False
+    for page in pages:
         recent = [
             ExecutionSummary(
                 name=found["name"],
@@ -267,13 +282,14 @@ def list_executions(
                 seconds=_seconds(found["startDate"], found.get("stopDate")),
             )
             for found in page["executions"]
-            if earliest is None or found["startDate"] >= earliest
+            if found["startDate"] >= since
         ]
+        older_exist = older_exist or len(recent) < len(page["executions"])
         if not recent:
             break  # later pages hold older executions
         listed += recent
     listed.sort(key=lambda execution: execution.started_at, reverse=True)
-    return _with_endings(stack, listed)
+    return ExecutionList(_with_endings(stack, listed), older_exist)
 
 
 def _with_endings(stack: Stack, listed: list[ExecutionSummary]) -> list[ExecutionSummary]:
@@ -303,13 +319,23 @@ def rows_recorded(stack: Stack, load: Mapping[str, Any]) -> dict[str, int]:
     return {name: sum(getattr(chunk, name) for chunk in chunks) for name in names if chunks}
 
 
-def parse_since(text: str) -> timedelta:
-    """Parses `90m`, `24h` or `7d`. Raises CommandError for anything else."""
+def parse_since(text: str) -> datetime:
+    """Parses a duration before now, such as `90m`, `12h` or `7d`, or a date, such as `2026-11-01`
+    or `2026-11-01T18:00`, which is in local time unless it names its offset.
+
+    Raises CommandError for anything else.
+    """
     match = re.fullmatch(r"([0-9]{1,6})([mhd])", text.strip().lower())
-    if match is None:
-        raise CommandError(f"--since {text} is not a duration: write it like 90m, 24h or 7d.")
-    number, unit = int(match[1]), match[2]
-    return timedelta(minutes=number * {"m": 1, "h": 60, "d": 24 * 60}[unit])
+    try:
+        if match is None:
+            return datetime.fromisoformat(text.strip()).astimezone()
+        number, unit = int(match[1]), match[2]
+        return datetime.now(UTC) - timedelta(minutes=number * {"m": 1, "h": 60, "d": 24 * 60}[unit])
+    except (ValueError, OverflowError) as error:
+        raise CommandError(
+            f"--since {text} is neither a duration nor a date: write it like 90m, 12h, 7d or"
+            " 2026-11-01."
+        ) from error
 
 
 def _seconds(start: datetime, stop: datetime | None) -> float | None:

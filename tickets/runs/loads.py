@@ -2,7 +2,7 @@
 90 days."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from boto3.dynamodb.types import TypeSerializer
@@ -55,18 +55,18 @@ FIELDS = (
 )
 
 
-def list_loads(stack: Stack, key: str | None, since: timedelta | None) -> list[Load]:
+def list_loads(stack: Stack, key: str | None, since: datetime | None) -> list[Load]:
     """Lists loads, the newest first.
 
     key: only loads of this key in the upload bucket, or of this `s3://bucket/key`.
-    since: only loads that started within this time.
+    since: only loads that started at this time or later.
     Raises CommandError for an invalid address.
     """
     conditions = {}
     if key is not None:
         conditions["object_url = :url"] = (":url", object_url(stack, key))
     if since is not None:
-        earliest = (datetime.now(UTC) - since).isoformat(timespec="milliseconds")
+        earliest = since.astimezone(UTC).isoformat(timespec="milliseconds")
         # In the ledger's own format, so that times compare as text.
         conditions["started_at >= :since"] = (":since", earliest.replace("+00:00", "Z"))
     loads = list(_entries(stack, "query" if key is not None else "scan", conditions))

@@ -2,7 +2,9 @@
 
 import contextlib
 import json
-from datetime import timedelta
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -64,9 +66,10 @@ def test_the_lines_of_a_docstring_are_joined_to_paragraphs(monkeypatch: pytest.M
         (["ingest", "rows.csv", "--key", "rows.txt"], "would not start a load"),
         (["ingest", "rows.csv", "rows.csv", "--key", "a.csv"], "one file"),
         (["ingest", "s3://b/a.csv", "--key", "a.csv"], "are for uploads"),
-        (["executions", "--since", "yesterday"], "90m, 24h or 7d"),
-        (["loads", "--since", "yesterday"], "90m, 24h or 7d"),
+        (["executions", "--since", "yesterday"], "90m, 12h, 7d or 2026-11-01"),
+        (["loads", "--since", "2026-13-01"], "90m, 12h, 7d or 2026-11-01"),
         (["loads", "--key", "s3://bucket-only"], "s3://bucket/key"),
+        (["executions", "--since", "999999d"], "90m, 12h, 7d or 2026-11-01"),
         (["executions", "--status", "done"], "SUCCEEDED"),
         (["show", "nothing"], "`tickets executions` lists them"),
         (["refused", "arn:aws:states:eu-west-1:1:execution:x:y"], "has no execution"),
@@ -130,9 +133,57 @@ def test_executions_are_listed_newest_first(step_functions: StepFunctions) -> No
 
 
 @pytest.mark.usefixtures("stack")
+def test_executions_of_the_last_seven_days_are_listed_unless_told_otherwise(
+    step_functions: StepFunctions,
+) -> None:
+    step_functions.add("older", ago=timedelta(days=8))
+    step_functions.add("newer", ago=timedelta(days=6))
+    week = tickets("executions", "--json")
+    assert [entry["name"] for entry in lines(week)] == ["newer"]
+    assert week.stderr == (
+        "Older executions are not listed: --since 120d lists all that AWS keeps.\n"
+    )
+    everything = tickets("executions", "--json", "--since", "120d")
+    assert [entry["name"] for entry in lines(everything)] == ["newer", "older"]
+    assert everything.stderr == ""
+
+
+@pytest.fixture
+def in_tokyo() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("stack", "in_tokyo")
+def test_a_date_is_that_of_the_operator(step_functions: StepFunctions) -> None:
+    midnight = datetime(2026, 10, 31, 15, tzinfo=UTC)
+    step_functions.add("before", startDate=midnight - timedelta(seconds=1))
+    step_functions.add("after", startDate=midnight)
+    listed = lines(tickets("executions", "--json", "--since", "2026-11-01"))
+    assert [entry["name"] for entry in listed] == ["after"]
+
+
+@pytest.mark.usefixtures("stack")
 def test_an_empty_list_is_nothing() -> None:
     assert tickets("executions", "--json").output == ""
-    assert "no such executions" in tickets("executions").stdout
+    assert "no such executions since 7d" in tickets("executions").stdout
+
+
+@pytest.mark.usefixtures("stack")
+def test_old_executions_are_not_read(step_functions: StepFunctions) -> None:
+    """A page has up to 1,000, and the newest come first."""
+    step_functions.page_size = 3
+    for number in range(10):
+        step_functions.add(f"old-{number}", ago=timedelta(days=20 + number))
+    for number in range(5):
+        step_functions.add(f"new-{number}", ago=timedelta(days=number))
+    listed = tickets("executions", "--json")
+    assert [entry["name"] for entry in lines(listed)] == [f"new-{number}" for number in range(5)]
+    asked = step_functions.lists
+    assert [one["maxResults"] for one in asked] == [1000] * 3
 
 
 @pytest.mark.usefixtures("stack")

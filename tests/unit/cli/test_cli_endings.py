@@ -132,9 +132,12 @@ def test_the_list_tells_endings_of_what_has_succeeded(step_functions: StepFuncti
     for ending, visits in kinds.items():
         step_functions.add(ending, output=json.dumps(visits()[-1][2]))
     step_functions.add("refused", "FAILED", refused_visits())
-    listed = {entry["name"]: entry["ending"] for entry in lines(tickets("executions", "--json"))}
+    listed = {
+        entry["name"]: entry["ending"]
+        for entry in lines(tickets("executions", "--json", "--since", "2025-01-01"))
+    }
     assert listed == {**{ending: ending for ending in kinds}, "refused": None}
-    assert "Already Loaded" in tickets("executions").stdout
+    assert "Already Loaded" in tickets("executions", "--since", "2025-01-01").stdout
 
 
 def test_endings_are_asked_of_the_newest_only(
@@ -144,7 +147,9 @@ def test_endings_are_asked_of_the_newest_only(
     output = json.dumps(loaded_visits()[-1][2])
     for name in ("one", "two"):
         step_functions.add(name, output=output)
-    endings = [entry["ending"] for entry in lines(tickets("executions", "--json"))]
+    endings = [
+        entry["ending"] for entry in lines(tickets("executions", "--json", "--since", "2025-01-01"))
+    ]
     assert endings == ["Loaded", None]
 
 
