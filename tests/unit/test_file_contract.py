@@ -206,7 +206,9 @@ def test_every_reason_to_refuse_a_file_is_on_the_page() -> None:
 
 
 def test_the_limits_on_the_page_are_those_of_the_code() -> None:
-    parameters = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))["Parameters"]
+    template = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))
+    parameters = template["Parameters"]
+    timeout = template["Resources"]["SplitFile"]["Properties"]["Timeout"]
     for number, name in (
         (MAX_FILE_BYTES, "largest file"),
         (MAX_UNPACKED_BYTES, "largest gzip file"),
@@ -214,6 +216,7 @@ def test_the_limits_on_the_page_are_those_of_the_code() -> None:
         (MAX_COLUMNS, "columns of a file"),
         (HEAD_SIZE, "what is looked at before a file is accepted"),
         (Unpacker.largest(0), "how far a gzip file may unpack"),
+        (round(timeout - split_file.MIN_SECONDS_LEFT), "how long Split File may read a file"),
         (MAX_RAW_BYTES, "text of a refused row"),
         (MAX_JOINED_ROWS, "rows of the file of refused rows"),
         (parameters["MaxRefusedPercent"]["Default"], "share of refused rows"),
