@@ -146,10 +146,10 @@ def rows(size: int, row: bytes = ROW) -> bytes:
     return b"".join(row % number for number in range(size // len(row % 0)))
 
 
-def refused(cloud: Cloud, body: bytes, before: Deed = lambda: None) -> Any:
+def refused(cloud: Cloud, given: dict[str, Any], before: Deed) -> Any:
     """The reason for which Split File refuses a file that Validate File accepts. ``before`` is
     called between the two."""
-    state = cloud.validate(cloud.put(body))
+    state = cloud.validate(given)
     assert state["verdict"] == "accepted"
     before()
     plan = cloud.call("split_file", task(state))
@@ -175,7 +175,7 @@ def test_a_file_that_unpacks_too_far_is_refused_and_its_upload_given_up(
     packed = gzip.compress(HEADER + rows(1_000) + line * (size // len(line)))
     assert len(packed) * gzip_stream.MAX_RATIO < size
     limit = partial(monkeypatch.setattr, gzip_stream, "_FREE_SIZE", size)
-    assert refused(cloud, packed, limit)["reason"] == "gzip_ratio"
+    assert refused(cloud, cloud.put(packed), limit)["reason"] == "gzip_ratio"
     assert_nothing_is_left(cloud)
 
 
@@ -183,7 +183,7 @@ def test_a_file_that_is_too_large_when_unpacked_is_refused(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit = partial(monkeypatch.setattr, gzip_stream, "MAX_UNPACKED_BYTES", 200_000)
-    found = refused(cloud, gzip.compress(HEADER + rows(200_000)), limit)
+    found = refused(cloud, cloud.put(gzip.compress(HEADER + rows(200_000))), limit)
     assert found["reason"] == "gzip_too_large"
     assert "more than 200,000 bytes" in found["detail"]
     assert_nothing_is_left(cloud)
@@ -209,12 +209,13 @@ def test_a_file_that_takes_too_long_is_refused_and_may_be_replayed(
 ) -> None:
     monkeypatch.setenv("CHUNK_SIZE_BYTES", "1500000")
     fresh_clients()
+    given = cloud.put(body)
     with monkeypatch.context() as slow:
-        found = refused(cloud, body, partial(time_runs_out_at_the_second_block, slow))
+        found = refused(cloud, given, partial(time_runs_out_at_the_second_block, slow))
     assert found["reason"] == "out_of_time"
     assert f" of {len(body):,} bytes when it ran out of time." in found["detail"]
     assert_nothing_is_left(cloud)
-    state, chunks = cloud.plan(cloud.put(body))
+    state, chunks = cloud.plan(given)
     assert state["plan"]["refusal"] is None
     assert len(chunks) > 1
     assert "reasons" not in cloud.entry(state["load_id"])
