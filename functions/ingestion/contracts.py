@@ -73,7 +73,8 @@ class File(_Contract):
     columns: dict[str, int]
     """The zero-based field number of each column that is stored."""
     width: int
-    """The number of fields in the header. Every row must have as many."""
+    """The number of fields in the header. Every row must have as many. A delimiter at the end of
+    the header or of a row adds none."""
     data_start: int
     """Offset of the first byte after the header, in the uncompressed data."""
     header_lines: int
@@ -83,6 +84,12 @@ class File(_Contract):
     table_id: str | None = None
     """The TableId of the table that the load was validated for. None if an emulator returns none.
     May be missing in executions of an earlier release."""
+    skipped_lines: int = 0
+    """Lines above the header, which are not read. Missing in executions of an earlier release."""
+
+    @property
+    def lines_before_data(self) -> int:
+        return self.skipped_lines + self.header_lines
 
     @property
     def object_url(self) -> str:

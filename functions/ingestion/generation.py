@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Increase this number whenever the rules that convert a file to items change."""
 
 BUILT_IN: Mapping[str, Any] = {"name": "tickets"}

@@ -231,7 +231,7 @@ class _File:
     def rows(self) -> Iterator[tuple[int, Row | None]]:
         """Yields (line number, row) for each row; the row is None if the file's contract refuses
         it."""
-        lines = self._facts.header_lines
+        lines = self._facts.lines_before_data
         for section in read_sections(self._data(), self._reader.layout, ends_file=True):
             for record in section.records():
                 outcome = self._reader.read(record)

@@ -27,7 +27,9 @@ from ingestion.csv_files.row_warnings import BLANKS, Warned, row_warnings
 from ingestion.csv_files.rows import (
     MAX_ITEM_BYTES,
     MAX_KEY_BYTES,
+    QUANTITY,
     TEXT_COLUMNS,
+    TIMESTAMP,
     Key,
     NoRow,
     Refusal,
@@ -49,12 +51,10 @@ _NO_BREAK_SPACES = re.compile("\n\u00a0|\u00a0\n".encode())
 _EXPECTED_ESCAPES = re.compile(rb'\\(?:[\\"n]|r\\n)')
 """Of quotes, backslashes and line ends."""
 
-# As in ``ingestion.csv_files.rows``, but without a plus sign, and for whole columns.
-_QUANTITIES = re.compile(rb"(?:-?[0-9]{1,38}\n)*+")
-_TIMESTAMPS = re.compile(
-    rb"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]"
-    rb"(?::[0-5][0-9](?:\.[0-9]{1,9})?)?(?:Z|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])?\n)*+"
-)
+# For whole columns, with an LF after each value.
+_STORED_QUANTITIES = re.compile(rb"(?:-?[0-9]{1,38}\n)*+")
+_QUANTITIES = re.compile(rb"^ *+%b *+$" % QUANTITY, re.MULTILINE)
+_TIMESTAMPS = re.compile(rb"(?:%b\n)*+" % TIMESTAMP)
 _CANONICAL_INTEGERS = re.compile(rb"(?:(?:-?[1-9][0-9]{0,37}|0)\n)*+")
 """As ``canonical_number`` gives them."""
 
@@ -181,7 +181,7 @@ class PageReader:
         # A longer text may hold an item over DynamoDB's size limit.
         short = len(text) <= MAX_ITEM_BYTES - 100
         fields = self._splitter.split(section, start, end) if short else None
-        if fields and self._has_good_numbers(fields):
+        if fields and self._convert(fields):
             key_columns = [fields[column::step] for column in self._key]
             keys = [b"\n%b\n" % b"\n".join(column) for column in key_columns]
             if self._are_good(fields, keys):
@@ -295,20 +295,36 @@ class PageReader:
         for field, longest in self._max_bytes:
             if max(map(len, fields[field::step])) > longest:
                 return False
-        timestamps = fields[self._timestamp :: step]
-        if not _TIMESTAMPS.fullmatch(b"\n".join(timestamps) + b"\n"):
-            return False
-        return all(map(is_date, {time[:10] for time in timestamps}))
+        return True
 
-    def _has_good_numbers(self, fields: list[bytes]) -> bool:
-        """Whether RowReader would accept the quantities and the key's numbers.
-
-        Makes the key's numbers canonical.
-        """
-        quantities = fields[self._quantity :: self._width + 1]
-        return _QUANTITIES.fullmatch(b"\n".join(quantities) + b"\n") is not None and all(
-            self._make_canonical(fields, column) for column in self._key_numbers
+    def _convert(self, fields: list[bytes]) -> bool:
+        """Convert quantities, timestamps and the key's numbers to what is stored. Returns False if
+        RowReader would refuse one of them."""
+        return (
+            self._convert_quantities(fields)
+            and self._convert_timestamps(fields)
+            and all(self._make_canonical(fields, column) for column in self._key_numbers)
         )
+
+    def _convert_quantities(self, fields: list[bytes]) -> bool:
+        step = self._width + 1
+        column = b"\n".join(fields[self._quantity :: step]) + b"\n"
+        if not _STORED_QUANTITIES.fullmatch(column):
+            column = _QUANTITIES.sub(rb"\1", column)
+            if not _STORED_QUANTITIES.fullmatch(column):
+                return False
+            fields[self._quantity :: step] = column[:-1].split(b"\n")
+        return True
+
+    def _convert_timestamps(self, fields: list[bytes]) -> bool:
+        step = self._width + 1
+        times = fields[self._timestamp :: step]
+        if not _TIMESTAMPS.fullmatch(b"\n".join(times) + b"\n"):
+            times = [time.strip(b" ") for time in times]
+            if not _TIMESTAMPS.fullmatch(b"\n".join(times) + b"\n"):
+                return False
+            fields[self._timestamp :: step] = times
+        return all(map(is_date, {time[:10] for time in times}))
 
     def _make_canonical(self, fields: list[bytes], field: int) -> bool:
         """Make one column's numbers canonical. Returns False if one of them is no number."""

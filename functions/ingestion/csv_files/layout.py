@@ -36,6 +36,8 @@ class HeaderLine:
 class Layout:
     """The delimiter, the number of fields and the column checks of one file.
 
+    A delimiter at the end of a row, after its last field, adds no field.
+
     ``checks`` maps zero-based fields to their checks; other fields take any text. ``header`` is the
     header's line, if the file has one. ``judges_line_ends`` says whether a record of several lines
     must also pass the tests (b) and (c) of ``multiline``, which need columns with checks. Switch it
@@ -61,6 +63,13 @@ class Layout:
     def pattern(self) -> re.Pattern[bytes]:
         """Matches a record with the right number of fields and a line end."""
         return record_pattern(self.delimiter, self.width)
+
+    def without_trailing(self, raw_fields: list[bytes]) -> list[bytes]:
+        """The fields of a record, given with their quotes, without the empty one that a delimiter
+        at the record's end adds."""
+        if len(raw_fields) == self.width + 1 and not raw_fields[-1]:
+            return raw_fields[:-1]
+        return raw_fields
 
     def fits(self, fields: Sequence[bytes], first: int = 0) -> bool:
         """Whether each field fits its column; ``first`` is the column of the first one."""

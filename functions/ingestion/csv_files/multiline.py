@@ -91,13 +91,14 @@ def _read_line(line: bytes, layout: Layout) -> tuple[bool, bool]:
         return invalid
     plain = True
     if b'"' in line:
-        taken = take_record(line, 0, len(line), layout.delimiter, layout.width, complete=True)
+        most = layout.width + 1  # with a delimiter at the end
+        taken = take_record(line, 0, len(line), layout.delimiter, most, complete=True)
         if taken.state is not State.CLOSED:
             return invalid
-        fields = values_of(taken.fields)
+        fields = values_of(layout.without_trailing(taken.fields))
         plain = not any(b'"' in one for one in taken.fields if not one.startswith(b'"'))
     else:
-        fields = line.split(layout.delimiter)
+        fields = layout.without_trailing(line.split(layout.delimiter))
     if not _is_valid(fields, layout) or not any(fields) or layout.is_header(line):
         return invalid
     return (True, plain) if is_utf8(line) else invalid
@@ -124,14 +125,15 @@ def scan(text: bytes, layout: Layout, *, complete: bool) -> Scan:
 
 def split_quoted(text: bytes, layout: Layout) -> list[bytes]:
     """The fields of whole lines, if every field is quoted, every line has the right number of
-    fields, and no field contains a quote or a line end. Otherwise empty."""
+    fields, and no field contains a quote or a line end. Otherwise empty. Either all lines or none
+    may have a delimiter at their end."""
     pieces = text.split(b'"')
     values, between = pieces[1::2], pieces[2::2]
     rows = text.count(b"\n")
     if not between or len(values) != rows * layout.width:
         return []
     line_end = between[-1]
-    if not LINE_END.fullmatch(line_end):
+    if not LINE_END.fullmatch(line_end.removeprefix(layout.delimiter)):
         return []
     if between != ([layout.delimiter] * (layout.width - 1) + [line_end]) * rows:
         return []
@@ -251,9 +253,9 @@ class _Search:
 
     def _take(self, start: int, line_end: int, fields: int) -> Taken | None:
         """The record at ``start``, if it is closed within the limit and has as many fields as the
-        header, else None.
+        header, perhaps with a delimiter after them, else None.
 
-        ``fields`` whole fields are on its first line. A delimiter at its end adds no field here.
+        ``fields`` whole fields are on its first line.
         """
         text, layout = self._text, self._layout
         limit = start + MAX_RECORD_BYTES + 1
@@ -265,7 +267,7 @@ class _Search:
         if not start < end <= longest or not layout.width <= fields <= layout.width + 1:
             return None
         taken = take_record(text, start, end, layout.delimiter, fields, complete=True)
-        return taken if fields == layout.width or not taken.fields[-1] else None
+        return taken if len(layout.without_trailing(taken.fields)) == layout.width else None
 
     def _rest(self, start: int) -> tuple[int, int]:
         """How many more fields a record has that is open at the start of a line, and where it ends.
@@ -311,7 +313,7 @@ class _Search:
 
     def _stands(self, start: int, taken: Taken) -> tuple[bool, bool]:
         """Whether a record of several lines is valid, and whether it stands."""
-        fields = values_of(taken.fields)
+        fields = values_of(self._layout.without_trailing(taken.fields))
         if not _is_valid(fields, self._layout) or not is_utf8(self._text[start : taken.end]):
             return False, False
         if not self._layout.judges_line_ends or self._has_no_quoted_delimiter(start, taken):
@@ -325,8 +327,8 @@ class _Search:
         Then no line within quotes looks like the beginning or the end of a row, and the last line
         has a quote that would be data if the line were a row.
         """
-        delimiter, width = self._layout.delimiter, self._layout.width
-        return 1 < width == self._text.count(delimiter, start, taken.end) + 1
+        delimiters = self._text.count(self._layout.delimiter, start, taken.end)
+        return self._layout.width > 1 and delimiters + 1 == len(taken.fields)
 
     def _holds_a_row(self, start: int, end: int) -> bool:
         """Whether (b) fails: a line of the record is a row."""
@@ -368,10 +370,16 @@ class _Search:
         following = layout.width - 1 - column
         for line in others:
             values = without_line_end(line + b"\n").split(layout.delimiter)
-            ends = values[len(values) - following :]
-            if len(values) > following and layout.fits(ends, column + 1):
+            if self._ends_a_row(values, following) or (
+                not values[-1] and self._ends_a_row(values[:-1], following)
+            ):
                 return True
         return False
+
+    def _ends_a_row(self, values: list[bytes], following: int) -> bool:
+        """Whether a row can end with the last ``following`` values, and a field before them."""
+        ends = values[len(values) - following :]
+        return len(values) > following and self._layout.fits(ends, self._layout.width - following)
 
     def _has_row(self, start: int, end: int) -> bool:
         """Whether one of the lines is a row, or begins one, when they are read again."""

@@ -56,7 +56,8 @@ class FieldSplitter:
                 following = done + stretch.count(b"\n") * step
                 fields += plain_fields[done:following]
                 done = following
-            fields += map(escape, values_of(fields_of(match)))
+            raw_fields = self._layout.without_trailing(fields_of(match))
+            fields += map(escape, values_of(raw_fields))
             fields.append(b"\n")
         fields += plain_fields[done:]
         return fields
@@ -81,11 +82,18 @@ class FieldSplitter:
             if len(plain.translate(None, self._to_escape)) < len(plain):
                 return None
         records = plain.count(b"\n")
+        width = self._layout.width
+        # Where the first record has a delimiter at its end, usually all have one.
+        trailing = plain.count(self._layout.delimiter, 0, plain.find(b"\n")) == width
         fields = plain.replace(b"\n", self._line_end).split(self._layout.delimiter)
         fields.pop()  # the empty field after the last LF
+        if trailing:
+            if any(fields[width :: width + 2]):
+                return None
+            del fields[width :: width + 2]
         # There is one LF per record, and none within a value. If each is where a record of the
         # right width has it, all records have that width.
-        if fields[self._layout.width :: self._layout.width + 1] != [b"\n"] * records:
+        if fields[width :: width + 1] != [b"\n"] * records:
             return None
         return fields
 

@@ -87,18 +87,25 @@ def marks_end(text: bytes, start: int = 0) -> int:
 
 
 def record_pattern(delimiter: bytes, width: int) -> re.Pattern[bytes]:
-    """A pattern for a record of ``width`` fields and its line end, as ``take_record`` reads it.
+    """A pattern for a record of ``width`` fields, perhaps with a delimiter at its end, and its line
+    end, as ``take_record`` reads it.
 
     One thing differs: an unquoted last field includes the CRs of the line end.
     """
     mark = re.escape(delimiter)
     field = rb'("(?:[^"]++|"")*+"|[^"\n%b][^\n%b]*+|)' % (mark, mark)
-    return re.compile(rb"(?:\xef\xbb\xbf|\f)*+" + mark.join([field] * width) + rb"\r{0,2}\n")
+    fields = mark.join([field] * width)
+    return re.compile(rb"(?:\xef\xbb\xbf|\f)*+%b(?:%b())?\r{0,2}\n" % (fields, mark))
 
 
 def fields_of(match: re.Match[bytes]) -> list[bytes]:
-    """The fields of a record that ``record_pattern`` matches, with the quotes around them."""
+    """The fields of a record that ``record_pattern`` matches, with the quotes around them.
+
+    A delimiter at the record's end adds an empty field, as in ``take_record``.
+    """
     fields = list(match.groups())
+    if fields[-1] is None:  # no delimiter at the end
+        fields.pop()
     if fields[-1].endswith(b"\r"):
         fields[-1] = fields[-1].removesuffix(b"\r").removesuffix(b"\r")
     return fields

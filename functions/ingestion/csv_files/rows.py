@@ -29,10 +29,12 @@ converted to if it is part of the table's key."""
 
 REASONS = {
     "missing_value": "a value that must not be empty is empty",
-    "bad_quantity": "the quantity is not a whole number of at most 38 digits",
-    "bad_timestamp": "the timestamp is not a real date and time of the form 2026-01-31T23:59:59Z",
+    "bad_quantity": "the quantity is not a whole number of at most 38 digits, such as `2` or `2.0`",
+    "bad_timestamp": "the timestamp is not a real date, or date and time, of the form `2026-01-31` "
+    "or `2026-01-31T23:59:59Z`",
     "too_few_fields": "the row has fewer fields than the header",
-    "too_many_fields": "the row has more fields than the header",
+    "too_many_fields": "the row has more fields than the header, not counting a delimiter at its "
+    "end",
     "malformed_quote": "text follows a closing quote",
     "stray_quote": "a quote opens a field that is not closed in the same row",
     "record_too_long": "the line is longer than 1 MiB",
@@ -47,11 +49,21 @@ REASONS = {
 # DynamoDB's limits, in bytes of UTF-8: "Quotas in Amazon DynamoDB", Developer Guide.
 MAX_KEY_BYTES = (2048, 1024)
 MAX_ITEM_BYTES = 400 * 1024
-_QUANTITY = re.compile(rb"[+-]?[0-9]{1,38}")
-_TIMESTAMP = re.compile(
-    rb"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,9})?)?"
-    rb"(Z|[+-]([01][0-9]|2[0-3]):?[0-5][0-9])?"
+
+TIMESTAMP = (
+    rb"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    rb"(?:[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?"
+    rb"(?: ?(?:[Zz]|UTC|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?))?)?"
 )
+"""The pattern of a timestamp without blanks around it. The date must exist, too."""
+QUANTITY = rb"\+?(-?[0-9]{1,38})(?:\.(?:0|00|0{4,}))?"
+"""The pattern of a quantity without blanks around it. Its group is what is stored. Three zeros may
+follow a thousands separator, so ``2.000`` does not match."""
+BLANKS_AROUND = b" \t"
+"""May be around quantities and timestamps."""
+
+_TIMESTAMP = re.compile(TIMESTAMP)
+_QUANTITY = re.compile(QUANTITY)
 
 Item = dict[str, dict[str, str]]
 """An item in DynamoDB's wire form: ``{"quantity": {"N": "2"}, ...}``."""
@@ -80,12 +92,12 @@ class NoRow(Enum):
 
 
 def is_quantity(value: bytes) -> bool:
-    return _QUANTITY.fullmatch(value) is not None
+    return _QUANTITY.fullmatch(value.strip(BLANKS_AROUND)) is not None
 
 
 def is_timestamp(value: bytes) -> bool:
-    match = _TIMESTAMP.fullmatch(value)
-    return match is not None and is_date(match[1])
+    time = value.strip(BLANKS_AROUND)
+    return _TIMESTAMP.fullmatch(time) is not None and is_date(time[:10])
 
 
 @lru_cache(maxsize=4096)  # few different days occur in a file
@@ -151,6 +163,8 @@ class RowReader:
             return Refusal(self._names.get(fields.field, ""), "malformed_quote")
         if not any(fields):
             return NoRow.BLANK
+        if len(fields) == self.layout.width + 1 and raw.endswith(self.layout.delimiter):
+            fields.pop()
         if len(fields) != self.layout.width:
             few = len(fields) < self.layout.width
             return Refusal("", "too_few_fields" if few else "too_many_fields")
@@ -169,11 +183,15 @@ class RowReader:
         return ""
 
     def _check(self, values: dict[str, bytes], raw_size: int) -> Row | Refusal:
+        for column in ("quantity", "timestamp"):
+            values[column] = values[column].strip(BLANKS_AROUND)
         for column in self._required:
             if not values[column]:
                 return Refusal(column, "missing_value")
-        if not is_quantity(values["quantity"]):
+        quantity = _QUANTITY.fullmatch(values["quantity"])
+        if not quantity:
             return Refusal("quantity", "bad_quantity")
+        values["quantity"] = quantity[1]
         if not is_timestamp(values["timestamp"]):
             return Refusal("timestamp", "bad_timestamp")
         for column in self._rules.numbers:
@@ -194,6 +212,5 @@ class RowReader:
             for column, value in values.items()
             if value or column not in self._rules.left_out_if_empty
         }
-        # DynamoDB normalises numbers, but does not document whether it accepts a plus sign.
-        item["quantity"] = {"N": values["quantity"].decode().removeprefix("+")}
+        item["quantity"] = {"N": values["quantity"].decode()}
         return Row(tuple(values[column].decode() for column in self._key), item)

@@ -93,7 +93,7 @@ class Reconciler:
             self._s3,
             self._work_bucket,
             load_id,
-            self._listed_rows(load_id, plan.generation, numbered, settled, file.header_lines),
+            self._listed_rows(load_id, plan.generation, numbered, settled, file.lines_before_data),
             listed + (settled.rows_superseded if settled else 0),
         )
         result = self._result(
@@ -111,10 +111,10 @@ class Reconciler:
         facts = {
             **result.to_json(),
             "blank_lines": totals["blank_lines"],
-            "lines": _line_counts(chunks, file.header_lines),
-            "warnings": _warnings(chunks, file.header_lines),
+            "lines": _line_counts(chunks, file),
+            "warnings": _warnings(chunks, file.lines_before_data),
             "unread": plan.unread.to_json() if plan.unread else None,
-            "first_error": _first_error(numbered, file.header_lines),
+            "first_error": _first_error(numbered, file.lines_before_data),
             "rows_per_second": rows_per_second(chunks),
             # Rows that only this earlier load had stay in the table.
             "replaces": newest.replaces if newest and is_newest else None,
@@ -179,7 +179,7 @@ class Reconciler:
         generation: str,
         chunks: Sequence[ChunkProgress],
         settled: EqualKeys | None,
-        header_lines: int,
+        lines_before_data: int,
     ) -> list[ChunkRows]:
         """List the parts with rows that are not in the table, for each chunk that has any.
 
@@ -190,7 +190,7 @@ class Reconciler:
         if settled and settled.parts:
             superseded = read_json(self._s3, self._work_bucket, settled.parts)
         listed = []
-        lines = header_lines
+        lines = lines_before_data
         for chunk in chunks:
             series = [
                 *chunk_series(load_id, generation, chunk),
@@ -291,9 +291,9 @@ def _series_of_batches(parts: Sequence[str]) -> list[Series]:
     return [Series("", names=names) for names in batches.values()]
 
 
-def _first_error(chunks: Sequence[ChunkProgress], header_lines: int) -> dict[str, Any] | None:
+def _first_error(chunks: Sequence[ChunkProgress], lines_before_data: int) -> dict[str, Any] | None:
     """Line, column and reason of the first refused row."""
-    lines = header_lines
+    lines = lines_before_data
     for chunk in chunks:
         if chunk.first_refused:
             return {**chunk.first_refused, "line": lines + chunk.first_refused["line"]}
@@ -326,11 +326,11 @@ def _totals(chunks: Sequence[ChunkProgress], settled: EqualKeys | None) -> dict[
     }
 
 
-def _line_counts(chunks: Sequence[ChunkProgress], header_lines: int) -> dict[str, int]:
+def _line_counts(chunks: Sequence[ChunkProgress], file: File) -> dict[str, int]:
     """Counts the lines of the file by kind. The counts add up to ``total``."""
     counts = {
-        "skipped": 0,
-        "header": header_lines,
+        "skipped": file.skipped_lines,
+        "header": file.header_lines,
         "comments": 0,
         "repeated_headers": sum(chunk.repeated_headers for chunk in chunks),
         "blank": sum(chunk.blank_lines for chunk in chunks),
@@ -340,12 +340,12 @@ def _line_counts(chunks: Sequence[ChunkProgress], header_lines: int) -> dict[str
     return counts | {"total": sum(counts.values())}
 
 
-def _warnings(chunks: Sequence[ChunkProgress], header_lines: int) -> dict[str, dict[str, Any]]:
+def _warnings(chunks: Sequence[ChunkProgress], lines_before_data: int) -> dict[str, dict[str, Any]]:
     """The warnings of a load, by kind: how many rows, the line of the first one, what it means.
 
     Chunks after an unfinished one are left out: their lines can't be numbered."""
     warnings: Warnings = {}
-    lines = header_lines
+    lines = lines_before_data
     for chunk in _numbered(chunks):
         found = {kind: Warned(*warned) for kind, warned in chunk.warnings.items()}
         warnings = merged(warnings, found, lines)

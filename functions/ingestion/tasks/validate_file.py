@@ -175,6 +175,7 @@ def _file(
         columns=facts.columns,
         width=facts.width,
         data_start=facts.data_start,
+        skipped_lines=facts.skipped_lines,
         header_lines=facts.header_lines,
         header=asdict(facts.header),
         table_id=table_id,
