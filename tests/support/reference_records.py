@@ -11,6 +11,8 @@ from datetime import date
 from typing import NamedTuple
 
 MARKS = (b"\xef\xbb\xbf", b"\f")
+MINUTES = ("", "99", ":99")
+"""What may follow the hours of an offset, with a 9 for any digit."""
 
 
 class Parsed(NamedTuple):
@@ -100,7 +102,7 @@ class Reference:
                 break
             parsed = self._parse(text)
         else:
-            if parsed.state == "closed" and self._count(parsed) == self.width:
+            if parsed.state == "closed" and len(self._trimmed(parsed).fields) == self.width:
                 whole = self._judge(at, end - at, parsed)
                 if whole.kind != "row":
                     if not self._any_row(at + 1, end):
@@ -113,11 +115,11 @@ class Reference:
                     return Found(at + 1, 1, "stray_quote", [], doubtful=True)
         return Found(at + 1, 1, "stray_quote", [])
 
-    def _count(self, parsed: Parsed) -> int:
-        """The number of fields, without an empty one after a delimiter at the record's end."""
+    def _trimmed(self, parsed: Parsed) -> Parsed:
+        """Without the empty field after a delimiter at the record's end."""
         if len(parsed.fields) == self.width + 1 and parsed.raw_fields[-1] == b"":
-            return self.width
-        return len(parsed.fields)
+            return parsed._replace(fields=parsed.fields[:-1], raw_fields=parsed.raw_fields[:-1])
+        return parsed
 
     def _any_row(self, at: int, end: int) -> bool:
         while at < end:
@@ -141,11 +143,14 @@ class Reference:
             *others, last = raw.removesuffix(b'"').split(b"\n")
             ends_as_a_row = False
             for line in others:
-                values = strip_line_end(line + b"\n").split(self.delimiter)
-                if len(values) >= w - k:
-                    tail = values[len(values) - (w - 1 - k) :]
-                    if all(self.fits(k + 1 + at, value) for at, value in enumerate(tail)):
-                        ends_as_a_row = True
+                ending = strip_line_end(line + b"\n")
+                # A row may end with a delimiter, which is not part of its last field.
+                for row in {ending, ending.removesuffix(self.delimiter)}:
+                    values = row.split(self.delimiter)
+                    if len(values) >= w - k:
+                        tail = values[len(values) - (w - 1 - k) :]
+                        if all(self.fits(k + 1 + at, value) for at, value in enumerate(tail)):
+                            ends_as_a_row = True
             values = strip_marks(last).split(self.delimiter)
             begins_as_a_row = len(values) - 1 >= k and all(
                 self.fits(at, value) for at, value in enumerate(values[:k])
@@ -172,6 +177,7 @@ class Reference:
             return found("header")
         if all(value == b"" for value in parsed.fields):
             return found("blank")
+        parsed = self._trimmed(parsed)
         if len(parsed.fields) != self.width:
             return found("fields")
         try:
@@ -256,19 +262,46 @@ def fits_ticket(column: str | None, value: bytes) -> bool:
     if column in ("ticket_id", "product", "basket_id"):
         return value != b""
     if column == "quantity":
-        digits = value[1:] if value[:1] in (b"+", b"-") else value
-        return 1 <= len(digits) <= 38 and all(byte in b"0123456789" for byte in digits)
+        return whole_number(value) is not None
     if column == "timestamp":
-        return _is_timestamp(value)
+        return _is_timestamp(strip_blanks(value))
     return True
 
 
+def stored_value(column: str, value: bytes) -> str:
+    """A good value of a column as it is stored."""
+    if column == "quantity":
+        return whole_number(value) or ""
+    return (strip_blanks(value) if column == "timestamp" else value).decode()
+
+
+def strip_blanks(value: bytes) -> bytes:
+    while value[:1] in (b" ", b"\t") and value:
+        value = value[1:]
+    while value[-1:] in (b" ", b"\t") and value:
+        value = value[:-1]
+    return value
+
+
+def whole_number(value: bytes) -> str | None:
+    """The whole number that a value is, without blanks, a plus sign, and a fraction of zeros. None
+    if it is none, or if three zeros may be those of a thousand."""
+    number = strip_blanks(value)
+    sign = number[:1] if number[:1] in (b"+", b"-") else b""
+    digits, point, zeros = number[len(sign) :].partition(b".")
+    if not 1 <= len(digits) <= 38 or any(byte not in b"0123456789" for byte in digits):
+        return None
+    if point and (len(zeros) in (0, 3) or zeros.strip(b"0")):
+        return None
+    return (b"-" if sign == b"-" else b"").decode() + digits.decode()
+
+
 def _is_timestamp(value: bytes) -> bool:
-    """Whether a value is ``YYYY-MM-DD``, ``T`` or a space, and ``hh:mm``, optionally followed by
-    ``:ss``, a fraction of seconds, and an offset."""
+    """Whether a value is ``YYYY-MM-DD``, optionally followed by ``T``, ``t`` or a space, and
+    ``hh:mm``, then optionally ``:ss``, a fraction of seconds, and an offset."""
     shape = "".join("9" if byte in b"0123456789" else chr(byte) for byte in value)
     day, time, rest = shape[:10], shape[10:16], shape[16:]
-    if day != "9999-99-99" or time not in ("T99:99", " 99:99"):
+    if day != "9999-99-99" or time not in ("T99:99", "t99:99", " 99:99", ""):
         return False
     if rest.startswith(":99"):
         if value[17:19] > b"59":
@@ -279,13 +312,14 @@ def _is_timestamp(value: bytes) -> bool:
             if not 1 <= digits <= 9:
                 return False
             rest = rest[1 + digits :]
-    if rest not in ("", "Z", "+99:99", "-99:99", "+9999", "-9999"):
+    rest = rest.removeprefix(" ") or rest
+    if rest not in ("", "Z", "z", "UTC", *(f"{sign}99{more}" for sign in "+-" for more in MINUTES)):
         return False
-    if len(rest) > 1:
+    if rest[:1] in ("+", "-"):
         offset = value[len(value) - len(rest) + 1 :].replace(b":", b"")
         if offset[:2] > b"23" or offset[2:] > b"59":
             return False
-    if value[11:13] > b"23" or value[14:16] > b"59":
+    if time and (value[11:13] > b"23" or value[14:16] > b"59"):
         return False
     try:
         date(int(value[:4]), int(value[5:7]), int(value[8:10]))

@@ -201,7 +201,7 @@ def test_good_rows_are_read_by_the_page(one_by_one: list[bytes], end: bytes) -> 
     "odd",
     [
         good(0, quantity="x"),
-        good(0, quantity="+5"),
+        good(0, quantity="\t5"),
         good(0, timestamp="2026-02-29T00:00"),
         good(0, basket_id=""),
         good(0, store="a\rb"),
@@ -218,6 +218,50 @@ def test_few_rows_beside_an_odd_one_are_read_one_by_one(
     Header().read(lines(*rows[:place], odd, *rows[place:]))
     assert len(one_by_one) <= 8
     assert odd in one_by_one or not odd
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize(
+    ("changed", "stored"),
+    [
+        ({"quantity": "2.0"}, {}),
+        ({"quantity": " +2 "}, {}),
+        ({"timestamp": " 2026-01-31T23:59:59Z  "}, {}),
+        ({"timestamp": "2026-01-31 12:00 +02"}, {"timestamp": "2026-01-31 12:00 +02"}),
+        ({"timestamp": "2026-01-31"}, {"timestamp": "2026-01-31"}),
+        ({"store": "Lyon,"}, {}),
+        ({"store": ","}, {"store": ""}),
+        ({"store": '"Lyon",', "quantity": "2.00"}, {}),
+    ],
+)
+def test_rows_in_another_form_are_read_by_the_page(
+    one_by_one: list[bytes], changed: dict[str, str], stored: dict[str, str], end: bytes
+) -> None:
+    rows = [good(n, **changed) for n in range(30)]
+    page = Header().read(lines(*rows, end=end))
+    assert one_by_one == []
+    expected = {"product": "Tea", "quantity": "2", "store": "Lyon"} | stored
+    for item in items(page):
+        values = {name: value for name, one in item.items() for value in one.values()}
+        assert values == values | expected
+    assert len(page.requests) == 30
+
+
+def test_rows_with_every_field_quoted_and_a_delimiter_at_their_end_are_read_by_the_page(
+    one_by_one: list[bytes],
+) -> None:
+    row = b",".join(b'"%b"' % value for value in good(1).split(b",")) + b","
+    page = Header().read(lines(*[row] * 30, end=b"\r\n"))
+    assert one_by_one == []
+    assert items(page) == items(Header().read(lines(*[good(1)] * 30)))
+
+
+@pytest.mark.parametrize("store", ["Lyon", '"Lyon"', '"Ly\non"', '"Ly,on"', ""])
+def test_rows_with_and_without_a_delimiter_at_their_end(store: str) -> None:
+    rows = [good(n, store=store) + b"," * (n % 3 == 0) for n in range(30)]
+    for some in (rows, rows[1:], [good(0) + b",", *rows], [*rows, good(0, quantity="x") + b","]):
+        page = check(Header(), lines(*some))
+        assert len(page.requests) >= 29
 
 
 @pytest.mark.parametrize("store", ['5" pipe', '"', "a\\b", "\\", 'a\\"b'])
@@ -238,7 +282,8 @@ BAD = [
     (good(0, timestamp=""), ("timestamp", "missing_value")),
     (good(0, quantity="1.5"), ("quantity", "bad_quantity")),
     (good(0, quantity="9" * 39), ("quantity", "bad_quantity")),
-    (good(0, quantity=" 1"), ("quantity", "bad_quantity")),
+    (good(0, quantity="1.000"), ("quantity", "bad_quantity")),
+    (good(0, quantity=" "), ("quantity", "missing_value")),
     (good(0, quantity="\u0665"), ("quantity", "bad_quantity")),
     (good(0, quantity='"1\n"'), ("quantity", "bad_quantity")),
     (good(0, quantity='"1\n2"'), ("quantity", "bad_quantity")),
@@ -246,10 +291,11 @@ BAD = [
     (good(0, timestamp="2026-02-30T00:00"), ("timestamp", "bad_timestamp")),
     (good(0, timestamp="0000-01-01T00:00"), ("timestamp", "bad_timestamp")),
     (good(0, timestamp="2026-01-01T24:00"), ("timestamp", "bad_timestamp")),
-    (good(0, timestamp="2026-01-01"), ("timestamp", "bad_timestamp")),
+    (good(0, timestamp="2026-01-01Z"), ("timestamp", "bad_timestamp")),
     (good(0, timestamp='"2026-01-01T00:00\n"'), ("timestamp", "bad_timestamp")),
     (good(0).rpartition(b",")[0], ("", "too_few_fields")),
-    (good(0) + b",", ("", "too_many_fields")),
+    (good(0) + b",,", ("", "too_many_fields")),
+    (good(0) + b",x", ("", "too_many_fields")),
     (b" ", ("", "too_few_fields")),
     (good(0, store='"Lyon" 2'), ("store", "malformed_quote")),
     (good(0).replace(b"Lyon", b"L\xffon"), ("store", "not_utf8")),
@@ -302,7 +348,16 @@ def test_a_row_that_ends_with_a_delimiter_does_not_run_into_the_next_one() -> No
 
 @pytest.mark.parametrize(
     ("given", "stored"),
-    [("+5", "5"), ("-0", "-0"), ("007", "007"), ("-" + "9" * 38, "-" + "9" * 38), ('"3"', "3")],
+    [
+        ("+5", "5"),
+        ("-0", "-0"),
+        ("007", "007"),
+        ("-" + "9" * 38, "-" + "9" * 38),
+        ('"3"', "3"),
+        (" 3.0 ", "3"),
+        ('"3.00"', "3"),
+        ('"\t3"', "3"),
+    ],
 )
 def test_quantities(given: str, stored: str) -> None:
     page = check(Header(), lines(*many(9), good(9, quantity=given), *many(9)))
@@ -482,9 +537,12 @@ PLAIN_VALUES = {
     "ticket_id": [b"T1", b"T2", "Té".encode()],
     "product": [b"Tea", b"Coffee", "😀".encode()],
     "basket_id": [b"B1"],
-    "timestamp": [b"2026-01-31T23:59:59Z", b"2024-02-29 00:00", b"2026-12-31T01:02:03.4-05:00"],
+    "timestamp": [
+        *(b"2026-01-31T23:59:59Z", b"2024-02-29 00:00", b"2026-12-31T01:02:03.4-05:00"),
+        *(b" 2026-01-31 ", b"2026-01-31t23:59z", b"2026-01-31 23:59:59 UTC", b"2026-01-31 10:00+02"),
+    ],
     "category": [b"", b"Drinks"],
-    "quantity": [b"1", b"-3", b"007"],
+    "quantity": [b"1", b"-3", b"007", b"2.0", b" +4.00 "],
     "store": [b"", b"Lyon"],
     None: [b"", b"left out", b"\t"],
 }
@@ -512,8 +570,9 @@ def headers(draw: st.DrawFn) -> Header:
 
 
 @st.composite
-def records(draw: st.DrawFn, header: Header) -> bytes:
-    """Mostly a good row; perhaps with an odd value, a quoted one, or not even the right fields."""
+def records(draw: st.DrawFn, header: Header, trailing: bool) -> bytes:
+    """Mostly a good row; perhaps with an odd value, a quoted one, or not even the right fields. If
+    ``trailing``, it usually has a delimiter at its end."""
     kind = draw(
         st.sampled_from(["good"] * 4 + ["quoted", "odd", "odd", "fields", "bytes", "blank"])
     )
@@ -534,7 +593,11 @@ def records(draw: st.DrawFn, header: Header) -> bytes:
         at = draw(st.integers(0, len(fields) - 1))
         fields[at] = draw(st.sampled_from(QUOTINGS))(draw(TEXTS))
     if kind == "fields":
-        fields = draw(st.sampled_from([fields[:-1], [*fields, b""], [*fields, b"x"], fields[1:]]))
+        fields = draw(
+            st.sampled_from([fields[:-1], [*fields, b"", b""], [*fields, b"x"], fields[1:]])
+        )
+    if trailing and draw(st.integers(0, 9)):
+        fields = [*fields, b""]
     mark = draw(st.sampled_from([b""] * 9 + [b"\f", BYTE_ORDER_MARK]))
     return mark + header.delimiter.join(fields)
 
@@ -543,7 +606,7 @@ def records(draw: st.DrawFn, header: Header) -> bytes:
 def files(draw: st.DrawFn, most: int) -> tuple[Header, bytes]:
     header = draw(headers())
     ends = draw(st.sampled_from([[b"\n"], [b"\r\n"], [b"\n", b"\r\n"], [b"\n", b"\r\r\n"]]))
-    rows = draw(st.lists(records(header), max_size=most))
+    rows = draw(st.lists(records(header, draw(st.booleans())), max_size=most))
     text = b"".join(row + draw(st.sampled_from(ends)) for row in rows)
     return header, text[: len(text) - draw(st.sampled_from([0, 0, 0, 1]))]
 
@@ -583,12 +646,15 @@ TIME_PARTS = [
     [":00", ":59", ":60", ":7", ""],
     [":59", "", ":00", ":60", ":7", "."],
     ["", ".1", ".123456789", ".1234567890", ".", ",5"],
-    ["", "Z", "z", "+00:00", "-2359", "+24:00", "01:00", "0100", "+01:60", "+01", " ", "ZZ"],
+    [
+        *("", "Z", "z", "+00:00", "-2359", "+24:00", "01:00", "0100", "+01:60", "+01", " ", "ZZ"),
+        *(" Z", " UTC", "UTC", " +0000", "  Z", " utc", "\t"),
+    ],
 ]
 NUMBER_PARTS = [
-    ["", "-", "+", "--", " "],
+    ["", "-", "+", "--", " ", "\t"],
     ["7", "0", "00", "9" * 37, "9" * 38, "9" * 39, "", "٣", "1_0", "1.0", "1e3", "\n1"],
-    ["", "0", " ", "\n", "."],
+    ["", "0", " ", "\n", ".", ".0", ".00 ", ".000", ".0000", ",0", ".0\t", ".0.0", ".01"],
 ]
 
 

@@ -106,6 +106,17 @@ def test_text_after_a_closing_quote_ends_the_record_with_its_line() -> None:
     assert found(text) == [(1, 1, Kind.BY_ITSELF, False)]
 
 
+def test_rows_with_a_delimiter_at_their_end() -> None:
+    text = ticket(1, product='"Soap,\n""blue"""', store='"a\n\nb",') + ticket(2, store="Lyon,")
+    assert found(text) == [(1, 4, Kind.ROW, False)]
+    first = ticket(2, product='"Screen 22""', store="Lyon,")
+    for store in ("Lyon,", "Lyon"):  # of the row that the stray quote joins to the first one
+        joined = first + ticket(4, product='Hose 3/4"', store=store)
+        assert found(joined) == [(1, 1, Kind.STRAY_QUOTE, True)]
+    text = ticket(1, product='"see:\n' + ticket(3, store="Lyon,").decode() + 'end"')
+    assert found(text) == [(1, 1, Kind.STRAY_QUOTE, True)]
+
+
 def test_a_source_whose_line_ends_are_not_judged() -> None:
     layout = Layout(b",", 2, {}, judges_line_ends=False)
     assert found(b'a,b\n"a\nc,d\n",e\n', layout) == [(2, 3, Kind.ROW, True)]
@@ -128,6 +139,12 @@ def test_a_source_whose_line_ends_are_not_judged() -> None:
         (ticket(1, quantity="x"), False),
         (ticket(1, product=""), False),
         (ticket(1, store="x,y"), False),
+        (ticket(1, store="Lyon,"), True),
+        (ticket(1, store='"Lyon",'), True),
+        (ticket(1, store=","), True),
+        (ticket(1, store=',""'), False),
+        (ticket(1, store=",,"), False),
+        (ticket(1, quantity=" 1.00 ", timestamp="2026-03-01 "), True),
         (ticket(1)[:-1] + b"\xff", False),
         (ticket(1, store="x" * 2**20), False),
         (b"\n", False),

@@ -153,7 +153,8 @@ def test_the_pattern_matches_what_is_taken_with_its_line_end(text: bytes, width:
     match = record_pattern(b",", width).match(text)
     taken = take(text)
     closed = taken.state is State.CLOSED and text.endswith(b"\n", 0, taken.end)
-    if closed and len(taken.fields) == width:
+    fields = len(taken.fields)
+    if closed and (fields == width or (fields == width + 1 and taken.fields[-1] == b"")):
         assert match
         assert Taken(State.CLOSED, match.end(), fields_of(match)) == taken
     else:

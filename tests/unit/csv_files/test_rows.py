@@ -81,7 +81,21 @@ def test_the_others_may_not(column: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "stored"),
-    [("0", "0"), ("-3", "-3"), ("+3", "3"), ("007", "007"), ("9" * 38, "9" * 38)],
+    [
+        ("0", "0"),
+        ("-3", "-3"),
+        ("+3", "3"),
+        ("007", "007"),
+        ("9" * 38, "9" * 38),
+        (" 2 ", "2"),
+        ("\t2", "2"),
+        ("2.0", "2"),
+        ("+2.00", "2"),
+        ("-2.0000", "-2"),
+        (" 12.0\t ", "12"),
+        ("9" * 38 + ".0", "9" * 38),
+        ("0.0", "0"),
+    ],
 )
 def test_quantities(text: str, stored: str) -> None:
     assert read(quantity=text).item["quantity"] == {"N": stored}
@@ -89,7 +103,11 @@ def test_quantities(text: str, stored: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["two", "1.0", "1e3", "1_000", " 5 ", "5 ", "1,000", "+", "--1", "9" * 39, "٣", "５", "1\n"],
+    [
+        *("two", "1e3", "1_000", "1,000", "+", "--1", "9" * 39, "٣", "５", "1\n", "1 000", "- 1"),
+        *("1.5", "1.234", "1,0", "2.000", "2.", ".0", "2.0.0", "2.00000001", "2.0 0", "\u00a02"),
+        "9" * 39 + ".0",
+    ],
 )
 def test_quantities_that_are_none(text: str) -> None:
     raw = ";".join((GOOD | {"quantity": f'"{text}"'})[name] for name in COLUMNS).encode()
@@ -108,16 +126,34 @@ def test_quantities_that_are_none(text: str) -> None:
         "2026-01-31T23:59:59+05:30",
         "2026-01-31T23:59:59-1200",
         "2024-02-29T12:00:00",
+        "2026-01-31",
+        "2026-01-31t12:00:00.5z",
+        "2026-01-31T12:00+05",
+        "2026-01-31 12:00 UTC",
+        "2026-01-31 12:00:00 +0000",
+        "2026-01-31 12:00:00 Z",
+        "2026-01-31T12:00:00UTC",
     ],
 )
 def test_timestamps(text: str) -> None:
     assert read(timestamp=text).item["timestamp"] == {"S": text}
+    assert read(timestamp=f" \t{text} ").item["timestamp"] == {"S": text}
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "2026-01-31",
+        "01/02/2026",
+        "2026-02-29",
+        "2026-01-31T",
+        "2026-01-31Z",
+        "2026-01-31 +02:00",
+        "2026-01-31  12:00",
+        "2026-01-31T12:00  Z",
+        "2026-01-31T12:00 CET",
+        "2026-01-31T12:00utc",
+        "20260131",
+        "\u00a02026-01-31",
         "31.01.2026 12:00",
         "2026-1-31T12:00",
         "2026-02-29T12:00:00",
@@ -130,11 +166,9 @@ def test_timestamps(text: str) -> None:
         "2026-01-31T12:00:00.",
         "2026-01-31T12:00:00.1234567890",
         "2026-01-31T12:00.5",
-        "2026-01-31T12:00:00z",
         "2026-01-31T12:00:00+24:00",
-        "2026-01-31T12:00:00+05",
-        "2026-01-31T12:00:00 ",
-        "2026-01-31t12:00:00",
+        "2026-01-31T12:00:00+24",
+        "2026-01-31T12:00:00+5",
         "２０２６-01-31T12:00:00",
     ],
 )
@@ -148,6 +182,11 @@ def test_timestamps_that_are_none(text: str) -> None:
         (b"a;b;c;d;e;f", Refusal("", "too_few_fields")),
         (b" ", Refusal("", "too_few_fields")),
         (b"a;b;c;d;e;f;g;h", Refusal("", "too_many_fields")),
+        (b"a;b;c;d;e;f;g;;", Refusal("", "too_many_fields")),
+        (b'a;b;c;d;e;f;g;""', Refusal("", "too_many_fields")),
+        (b"T1;Tea;B1;2026-01-01;;1", Refusal("", "too_few_fields")),
+        (b"T1;Tea;B1;2026-01-01;; \t;Lyon", Refusal("quantity", "missing_value")),
+        (b"T1;Tea;B1; ;;1;Lyon", Refusal("timestamp", "missing_value")),
         (b'T1;"Tea" green;B1;2026-01-01T00:00;;1;', Refusal("product", "malformed_quote")),
         (b"T1;Tea;B1;2026-01-01T00:00;\xff;1;", Refusal("category", "not_utf8")),
         (b"T1;;;;;;", Refusal("product", "missing_value")),
@@ -162,6 +201,14 @@ def test_records_that_are_no_rows(raw: bytes, refusal: Any) -> None:
 )
 def test_records_without_a_value_are_blank(raw: bytes) -> None:
     assert read(raw) is NoRow.BLANK
+
+
+def test_a_row_may_end_with_one_delimiter() -> None:
+    row = ";".join(GOOD.values()).encode()
+    assert read(row + b";") == read()
+    assert read(row.replace(b"Lyon", b'"Lyon";')) == read()
+    assert read(row.replace(b"Lyon", b";")) == read(store="")
+    assert read(row.replace(b"Lyon", b'"Lyon;"')) == read(store='"Lyon;"')
 
 
 @pytest.mark.parametrize("mark", [b"\f", b"\xef\xbb\xbf", b"\f\xef\xbb\xbf\f"])
@@ -193,7 +240,7 @@ NUMERIC = KeyRules(numbers=frozenset({"ticket_id", "quantity"}))
 
 
 def test_numbers_of_the_key_are_stored_and_compared_in_one_way() -> None:
-    row = read(key=("ticket_id", "quantity"), rules=NUMERIC, ticket_id="007.50", quantity="+03")
+    row = read(key=("ticket_id", "quantity"), rules=NUMERIC, ticket_id="007.50", quantity=" +03.0")
     assert row.key == ("7.5", "3")
     assert (row.item["ticket_id"], row.item["quantity"]) == ({"N": "7.5"}, {"N": "3"})
     assert row.item["product"] == {"S": "Café, crème"}
@@ -204,6 +251,10 @@ def test_a_key_that_is_no_number(text: str) -> None:
     assert read(key=("ticket_id",), rules=NUMERIC, ticket_id=text) == Refusal(
         "ticket_id", "bad_number"
     )
+
+
+def test_a_timestamp_in_the_key_has_no_blanks_around_it() -> None:
+    assert read(key=("ticket_id", "timestamp"), timestamp=" 2026-01-31 ").key[1] == "2026-01-31"
 
 
 def test_keys_of_indexes_are_left_out_where_they_are_empty() -> None:
