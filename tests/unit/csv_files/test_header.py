@@ -38,7 +38,7 @@ def refusals(head: bytes, complete: bool = True) -> list[Any]:
 
 def test_the_plain_file() -> None:
     line = HeaderLine(61, hashlib.sha256(HEADER).hexdigest())
-    facts = FileFacts(",", IN_ORDER, 7, 62, 1, line, ())
+    facts = FileFacts(",", IN_ORDER, 7, 62, 0, 1, line, ())
     assert examine(HEADER + b"\nT1,", complete=False) == facts
 
 
@@ -71,6 +71,159 @@ def test_headers_in_other_dress(head: Any, delimiter: str, data_start: int) -> N
 
 def test_a_header_is_one_line() -> None:
     assert refusals(HEADER + b',"note\n(free)"\n') == [("no_header", 1, None)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "Ticket ID,PRODUCT,basket-id,Time Stamp,Category,QUANTITY,Store",
+        "TICKET_ID,Product #,Basket ID #,timestamp,#category,quantity,- store -",
+        "ticket\u00adid,pro\u200bduct,basket\u00a0id,\ufefftimestamp,cate\u2060gory,quantity\u200e,store",
+        "Ticket\u2011Id,product,basket\u2013id,time\tstamp,category,quantity,store",
+        "ticketid,product,basketid,timestamp,category,quantity,store",
+    ],
+)
+def test_names_in_other_spellings(names: str) -> None:
+    facts = examine(names.encode(), complete=True)
+    assert isinstance(facts, FileFacts), facts
+    assert (facts.columns, facts.unknown_columns) == (IN_ORDER, ())
+
+
+@pytest.mark.parametrize("name", ["ticket.id", "ticket", "ticket id no", "quantity (pcs)", "№"])
+def test_names_that_are_no_spelling_of_a_column(name: str) -> None:
+    facts = examine(HEADER + b"," + name.encode(), complete=True)
+    assert facts.unknown_columns == (name,)
+
+
+def test_the_exact_name_is_preferred_to_another_spelling() -> None:
+    facts = examine(b"Ticket ID,Store #," + HEADER, complete=True)
+    assert facts.columns == {name: at + 2 for name, at in IN_ORDER.items()}
+    assert facts.unknown_columns == ("Ticket ID", "Store #")
+
+
+def test_two_spellings_of_a_column_are_ambiguous() -> None:
+    head = HEADER.replace(b"ticket_id", b"Ticket ID,ticket-id")
+    [reason] = examine(head, complete=True)
+    assert (reason.reason, reason.line, reason.column) == ("repeated_column", 1, "ticket_id")
+    assert reason.detail.startswith(
+        'The header has more than one column ticket_id: "Ticket ID" and "ticket-id".'
+    )
+
+
+ROW = b"T1,Tea,B1,2026-01-01T00:00,,1,Lyon\n"
+
+
+@pytest.mark.parametrize(
+    ("above", "delimiter"),
+    [
+        (b"sep=;\r\n", b";"),
+        (b'\xef\xbb\xbf"sep=;"\n', b";"),
+        (b"sep=,\n", b"\t"),
+        (b"\n", b","),
+        (b"\r\n" * 20, b","),
+        (b"Sales, of all stores; in March | 2026\n\n", b";"),
+        (b'The 24" offers\n"A quote that nothing closes,\n', b","),
+        (b"#" + b"x" * 100_000 + b"\n", b"|"),
+        (b"# Ums\xe4tze\n", b","),
+        (b"Store;Lyon\nFrom;2026-03-01;To;2026-03-31\nRows;500\n", b";"),
+        (b"# columns: ticket_id, product, basket_id, timestamp, category, quantity, store\n", b","),
+    ],
+)
+def test_up_to_20_lines_above_the_header_are_skipped(above: bytes, delimiter: bytes) -> None:
+    head = above + (HEADER + b"\n" + ROW).replace(b",", delimiter)
+    facts = examine(head, complete=True)
+    assert isinstance(facts, FileFacts), facts
+    assert facts.delimiter == delimiter.decode()
+    assert (facts.skipped_lines, facts.header_lines) == (above.count(b"\n"), 1)
+    assert head[facts.data_start :] == ROW.replace(b",", delimiter)
+    assert facts.columns == IN_ORDER
+    assert facts.header == HeaderLine.of(HEADER.replace(b",", delimiter))
+
+
+def test_the_header_is_the_first_line_that_names_all_columns() -> None:
+    head = b"ticket_id,product\n" + HEADER + b"\n" + HEADER + b",more\n"
+    facts = examine(head, complete=True)
+    assert (facts.skipped_lines, facts.width) == (1, 7)
+
+
+@pytest.mark.parametrize(
+    ("above", "line"),
+    [
+        (ROW, 1),
+        (b"Sales of March\n" + ROW.replace(b"Tea", b'"Tea, green"'), 2),
+        (HEADER.replace(b",store", b"") + b"\n" + ROW.replace(b",Lyon", b""), 2),
+        (HEADER.replace(b"store", b"shop").replace(b",", b";") + b"\na;b;c;d;e;f;g\n", 2),
+    ],
+)
+def test_a_file_with_rows_above_its_header_is_refused(above: bytes, line: int) -> None:
+    """They would be lost without a trace."""
+    assert refusals(above + HEADER + b"\n" + ROW) == [("rows_above_header", line, None)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "width", "unknown"),
+    [
+        (ROW * 3, 7, ()),
+        (ROW.replace(b"Lyon", b"Lyon,") * 3, 7, ()),
+        (ROW.replace(b"Lyon", b"Lyon,") + ROW, 7, ()),
+        (ROW.replace(b"Lyon", b'Lyon,""') * 3, 8, ("",)),
+        (ROW.replace(b"Lyon", b"Lyon,") * 3 + ROW.replace(b"Lyon", b"Lyon,note"), 8, ("",)),
+        (ROW * 2 + ROW.replace(b"Lyon", b"Lyon,note"), 7, ()),
+        (b"", 7, ()),
+    ],
+)
+def test_a_delimiter_at_the_end_of_the_header_names_no_column_unless_rows_have_it(
+    rows: bytes, width: int, unknown: tuple[str, ...]
+) -> None:
+    for end in (b",\n", b",\r\n"):
+        facts = examine(HEADER + end + rows, complete=True)
+        assert (facts.width, facts.unknown_columns, facts.columns) == (width, unknown, IN_ORDER)
+        assert facts.header == HeaderLine.of(HEADER + b",")
+
+
+def test_the_names_of_a_header_that_lacks_columns_are_compared_with_them() -> None:
+    head = b"Ticket ID;Prod;basket_id;timestamp;category;Qty;Store\n" + ROW
+    reasons = examine(head, complete=True)
+    assert [(one.column, one.detail) for one in reasons] == [
+        ("product", 'The header has no column product. Is it "Prod"?'),
+        (
+            "quantity",
+            'The header has no column quantity. Is it "Qty"? Line 1 has 7 fields separated by '
+            "semicolons, and names ticket_id, basket_id, timestamp, category, store.",
+        ),
+    ]
+
+
+def test_the_line_that_names_most_columns_is_judged() -> None:
+    head = b"Store;Lyon\n\n" + HEADER.replace(b"store", b"shop").replace(b",", b"\t") + b"\n"
+    [reason] = examine(head, complete=True)
+    assert (reason.reason, reason.line, reason.column) == ("missing_column", 3, "store")
+    assert "Line 3 has 7 fields separated by tabs" in reason.detail
+
+
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [
+        (ROW, "Line 1 has 7 fields separated by commas. Add a header."),
+        (b"a|b\n" + ROW, "Line 1 has 2 fields separated by pipes. Add a header."),
+        (b"Sales\n", "Line 1 has one field. Add a header."),
+        (b'"ticket_id\n', "The quotes of line 1 do not match, or it is too long. Add a header."),
+    ],
+)
+def test_a_file_without_header_is_told_how_its_first_line_was_read(head: bytes, found: str) -> None:
+    [reason] = examine(head, complete=True)
+    assert reason.detail == (
+        "None of the first 21 lines names one of the columns ticket_id, product, basket_id, "
+        f"timestamp, category, quantity, store. {found}"
+    )
+
+
+def test_a_row_that_is_taken_for_a_header_is_not_shown() -> None:
+    """A value may be the name of a column, and another one similar to a name."""
+    for row in (b"T1,store,Products,2026-01-01,,1,Basket\n", b"Products,store,Basket 7\n"):
+        for reason in examine(row, complete=True):
+            assert "Products" not in reason.detail
+            assert "Basket" not in reason.detail
 
 
 def test_a_header_has_at_most_2_000_columns() -> None:
@@ -134,7 +287,7 @@ def zip_file() -> bytes:
         (HEADER + b"\nT1,caf\xe9,\n", [("not_utf8", 2, None)]),
         (HEADER + b",gr\xf6\xdfe\nT1,tea,\n", [("not_utf8", 1, None)]),
         (b"T1,Tea,B1,2026-01-01T00:00,,1,Lyon\n", [("no_header", 1, None)]),
-        (b"\n" + HEADER, [("no_header", 1, None)]),
+        (b"\n" * 21 + HEADER, [("no_header", 1, None)]),
         (b'"ticket_id,product\n', [("no_header", 1, None)]),
         (HEADER[:-6] + b"\n", [("missing_column", 1, "store")]),
         (b"ticket_id,product\n", [("missing_column", 1, name) for name in list(IN_ORDER)[2:]]),
