@@ -47,12 +47,88 @@ def only_blank_lines(t: Tickets) -> Made:
 
 @kind()
 def blank_line_before_the_header(t: Tickets) -> Made:
-    return b"\n" + text(t.line(1)), refused(NO_HEADER)
+    return b"\n" + text(t.line(1)), loaded(t.rows(1))
 
 
 @kind()
 def excels_separator_line(t: Tickets) -> Made:
-    return b"sep=,\r\n" + text(t.line(1), end="\r\n"), refused(NO_HEADER)
+    lines = [t.line(1, ";"), t.line(2, ";", quantity="x")]
+    body = "\r\n".join(["sep=;", HEADER.replace(",", ";"), *lines, ""]).encode()
+    return b"\xef\xbb\xbf" + body, loaded(t.rows(1), refused=[(4, "quantity", "bad_quantity")])
+
+
+@kind()
+def twenty_lines_above_the_header(t: Tickets) -> Made:
+    """Quotes in them are not closed, and one of them is in another encoding."""
+    above = [b'"Sales of "March"', b'24" offers, "and more', b"# Ums\xe4tze", b"", b"Store;Lyon;x"]
+    body = b"\n".join([*above, *[b"-" * 200] * 15, text(t.line(1), t.line(2, quantity="x"))])
+    return body, loaded(t.rows(1), refused=[(23, "quantity", "bad_quantity")])
+
+
+@kind()
+def twenty_one_lines_above_the_header(t: Tickets) -> Made:
+    return b"-\n" * 21 + text(t.line(1)), refused(NO_HEADER)
+
+
+@kind()
+def rows_above_the_header(t: Tickets) -> Made:
+    """As when a file was sorted."""
+    body = f"{t.line(1)}\n{HEADER}\n{t.line(2)}\n".encode()
+    return body, refused(("rows_above_header", 1, None))
+
+
+@kind()
+def another_files_rows_above_the_header(t: Tickets) -> Made:
+    other = HEADER.removesuffix(",store"), t.line(1).removesuffix(",Lyon")
+    body = "\n".join([*other, HEADER, t.line(2), ""]).encode()
+    return body, refused(("rows_above_header", 2, None))
+
+
+@kind()
+def a_list_of_columns_above_the_header(t: Tickets) -> Made:
+    body = f"# columns: {HEADER}\n".encode() + text(t.line(1))
+    return body, loaded(t.rows(1))
+
+
+@kind()
+def names_in_other_spellings(t: Tickets) -> Made:
+    header = (
+        "Ticket ID,PRODUCT #,basket\u2011id,Time\u00adStamp,cate\u200bgory,\ufeffquantity,-Store-"
+    )
+    return f"{header}\n{t.line(1)}\n".encode(), loaded(t.rows(1))
+
+
+@kind()
+def two_spellings_of_one_name(t: Tickets) -> Made:
+    body = f"Ticket ID,ticket-id{HEADER[9:]}\n{t.id(1)},{t.line(1)}\n".encode()
+    return body, refused(("repeated_column", 1, "ticket_id"))
+
+
+@kind()
+def another_spelling_beside_the_exact_name(t: Tickets) -> Made:
+    body = f"Ticket ID,{HEADER}\nx,{t.line(1)}\n".encode()
+    return body, loaded(t.rows(1), unknown_columns=("Ticket ID",))
+
+
+@kind()
+def delimiter_at_the_end_of_all_lines(t: Tickets) -> Made:
+    lines = [f"{HEADER},", f"{t.line(1)},", f"{t.line(2, store='')},", f"{t.line(3)},x"]
+    short = t.line(4).removesuffix(",Drinks,2,Lyon")
+    body = "\r\n".join([*lines, f"{short},", ""]).encode()
+    notes = [(4, "", "too_many_fields"), (5, "", "too_few_fields")]
+    return body, loaded([t.row(1), t.row(2, store="")], refused=notes)
+
+
+@kind()
+def delimiter_at_the_end_of_the_header(t: Tickets) -> Made:
+    return f"{HEADER},\n{t.line(1)}\n{t.line(2)}\n".encode(), loaded(t.rows(1, 2))
+
+
+@kind()
+def delimiter_at_the_end_of_the_rows(t: Tickets) -> Made:
+    quoted = ",".join(f'"{value}"' for value in t.line(3).split(","))
+    body = f"{HEADER}\n{t.line(1)},\n{t.line(2)}\n{quoted},\n{t.line(4)},,\n".encode()
+    return body, loaded(t.rows(1, 2, 3), refused=[(5, "", "too_many_fields")])
 
 
 @kind()
@@ -69,15 +145,15 @@ def quoted_names(t: Tickets) -> Made:
 
 @kind()
 def newline_in_a_quoted_unknown_name(t: Tickets) -> Made:
-    """A header is one line."""
+    """A header is one line, so the last line of this one is the header."""
     body = f'"note;\n(free\r\ntext)",{HEADER}\n,{t.line(1)}\n'.encode()
-    return body, refused(NO_HEADER)
+    return body, loaded(t.rows(1), unknown_columns=('text)"',))
 
 
 @kind()
 def newline_in_a_known_name(t: Tickets) -> Made:
     body = f'"ticket\n_id"{HEADER[9:]}\n{t.line(1)}\n'.encode()
-    return body, refused(NO_HEADER)
+    return body, refused(("missing_column", 2, "ticket_id"))
 
 
 @kind()

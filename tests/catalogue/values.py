@@ -15,11 +15,12 @@ Made = tuple[bytes, Outcome]
 
 
 def one_column(t: Tickets, column: str, good: list[str], bad: list[str], reason: str) -> Made:
-    """Rows whose values in one column are good, and rows whose values are bad."""
+    """Rows whose values in one column are good, apart from blanks around them, and rows whose
+    values are bad."""
     fine = max(0, len(bad) - len(good))  # no more than half of the rows may be refused
     values = [*good, *[USUAL[column]] * fine]
     lines = [t.line(number, **{column: value}) for number, value in enumerate([*values, *bad])]
-    rows = [t.row(number, **{column: value}) for number, value in enumerate(values)]
+    rows = [t.row(number, **{column: value.strip(" \t")}) for number, value in enumerate(values)]
     first = len(rows) + 2
     notes = [(first + number, column, reason) for number in range(len(bad))]
     return text(*lines), loaded(rows, refused=notes)
@@ -28,14 +29,18 @@ def one_column(t: Tickets, column: str, good: list[str], bad: list[str], reason:
 @kind()
 def quantities(t: Tickets) -> Made:
     good = ["0", "-5", "+5", "007", "-0", "9" * 38, "-" + "1" * 38]
+    good += [" 5 ", "5\t", "2.0", "-2.00", "2.0000", " +3.0 "]
     bad = [
         "1_000",
-        " 5 ",
-        "5 ",
+        "1 000",
         "٣",
         "５",
         "1e3",
-        "1.0",
+        "1.5",
+        "1.234",
+        "2.000",
+        '"1,0"',
+        "1.",
         "1\u00a0000",
         "9" * 39,
         "--1",
@@ -55,6 +60,13 @@ def timestamps(t: Tickets) -> Made:
         "2026-01-31 10:00+01:00",
         "2026-12-31T23:59:59.5-11:30",
         "0001-01-01T00:00",
+        "2026-01-31",
+        "2026-01-31t10:00z",
+        "2026-01-31T10:00:00+02",
+        "2026-01-31 10:00:00 UTC",
+        "2026-01-31 10:00:00.5 +0000",
+        " 2026-01-31T10:00",
+        "2026-01-31 \t",
     ]
     bad = [
         "2026-02-29T10:00",  # none
@@ -68,18 +80,17 @@ def timestamps(t: Tickets) -> Made:
         "2026-01-31T24:00",
         "2026-01-31T10:60",
         "2026-01-31T23:59:60",
-        "2026-01-31",
+        "01/02/2026",
+        "2026-01-31Z",
         "31.01.2026 10:00",
         "01/31/2026 10:00",
         "2026-1-31T10:00",
         "26-01-31T10:00",
-        "2026-01-31t10:00",
         "2026-01-31  10:00",
-        " 2026-01-31T10:00",
-        "2026-01-31T10:00 ",
+        "2026-01-31T10:00 CET",
+        "\u00a02026-01-31T10:00",
         "2026-01-31T10:00:00.",
         "2026-01-31T10:00:00.1234567890",
-        "2026-01-31T10:00z",
         "2026-01-31T10:00+25:00",
         "２026-01-31T10:00",
         "1767225600",

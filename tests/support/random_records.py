@@ -47,9 +47,7 @@ def make(rng: Random) -> Made:
         return value
 
     # Whether rows end with a delimiter: none, all, or some.
-    trailing = rng.choice(
-        [lambda: b"", lambda: b"", lambda: b",", lambda: rng.choice([b"", b","])]
-    )
+    trailing = rng.choice([lambda: b"", lambda: b"", lambda: b",", lambda: rng.choice([b"", b","])])
     data = bytearray()
     for _ in range(rng.randrange(1, 9)):
         kind = rng.random()

@@ -18,6 +18,7 @@ from tests.support.reference_records import (
     Reference,
     cut_end_mark,
     fits_ticket,
+    stored_value,
     strip_line_end,
     strip_marks,
 )
@@ -61,14 +62,17 @@ def expected_load(
     width: int,
     delimiter: bytes,
     *,
+    skipped: int = 0,
     key: Sequence[str] = ("ticket_id", "product"),
     refused_by_table: Mapping[int, str] | None = None,
 ) -> ExpectedLoad:
     """Works out how an unpacked file with a header of one line must be loaded.
 
+    skipped: the number of lines above the header.
     refused_by_table: the lines that the table refuses, because its rules are not known here.
     """
-    header, newline, body = data.partition(b"\n")
+    *_, last = data.split(b"\n", skipped)
+    header, newline, body = last.partition(b"\n")
     names = {at: name for name, at in columns.items()}
     reference = Reference(
         width,
@@ -76,10 +80,11 @@ def expected_load(
         lambda column, value: fits_ticket(names.get(column), value),
         strip_marks(strip_line_end(cut_end_mark(header + newline)[0])),
     )
-    load = ExpectedLoad(key, lines=Counter({"total": 1, "header": 1, "skipped": 0, "comments": 0}))
+    counts = {"total": skipped + 1, "header": 1, "skipped": skipped, "comments": 0}
+    load = ExpectedLoad(key, lines=Counter(counts))
     kinds = {"blank": "blank", "header": "repeated_headers", "end mark": "end_mark"}
     for one in reference.read(body):
-        line = one.line + 1
+        line = skipped + 1 + one.line
         load.lines[kinds.get(one.kind, "rows")] += one.lines
         load.lines["total"] += one.lines
         if one.doubtful:
@@ -90,9 +95,7 @@ def expected_load(
         if one.kind != "row" or line in (refused_by_table or {}):
             load.refused[line] = one.kind
             continue
-        item = {name: one.fields[columns[name]].decode() for name in COLUMNS}
-        item["quantity"] = item["quantity"].removeprefix("+")
-        load.add(line, item)
+        load.add(line, {name: stored_value(name, one.fields[columns[name]]) for name in COLUMNS})
     return load
 
 
@@ -125,6 +128,7 @@ def check_success(records: LoadRecords, output: Mapping[str, Any], *, may_differ
         file["columns"],
         file["width"],
         file["delimiter"].encode(),
+        skipped=file["skipped_lines"],
         key=list(names),
         refused_by_table={line: one for line, one in reasons.items() if one in BY_TABLE},
     )

@@ -20,7 +20,10 @@ from typing import Any
 import pytest
 
 from tests.support.fuzzing import FUZZING, ONLY, SEED, files
+from tests.support.random_forms import in_form, random_form
+from tests.support.reference_header import find_header
 from tests.support.reference_loads import expected_load
+from tests.support.reference_records import Reference, fits_ticket
 from tests.support.stack_in_memory import StackInMemory
 from tickets.sample import write_sample
 
@@ -116,6 +119,8 @@ def check(stack: StackInMemory, body: bytes) -> str:
     file, report, data = stack.verdict["file"], stack.report, stack.data
     assert data == plain, "not all that can be unpacked"
 
+    check_header(file, data)
+
     # The ranges tile what follows the header.
     start = edge = file["data_start"]
     for chunk in stack.chunks:
@@ -134,6 +139,7 @@ def check(stack: StackInMemory, body: bytes) -> str:
         file["columns"],
         file["width"],
         file["delimiter"].encode(),
+        skipped=file["skipped_lines"],
         refused_by_table=too_long,
     )
     lines = expected.lines
@@ -183,6 +189,30 @@ def check(stack: StackInMemory, body: bytes) -> str:
     return "damaged" if unread else "failed" if failed else "loaded"
 
 
+def check_header(file: dict[str, Any], data: bytes) -> None:
+    """The header is the one that the reference finds, and no row is above it."""
+    found = find_header(data)
+    assert found
+    for name, expected in (
+        ("skipped_lines", found.lines_above),
+        ("header_lines", 1),
+        ("data_start", found.end),
+        ("delimiter", found.delimiter),
+        ("columns", found.columns),
+    ):
+        assert file[name] == expected
+    delimiter = found.delimiter.encode()
+    # Whether a delimiter at the end begins a column without a name depends on the rows.
+    fields = {found.fields, found.fields - found.line.endswith(delimiter)}
+    assert file["width"] in fields
+    names = {at: name for name, at in found.columns.items()}
+    reader = Reference(
+        file["width"], delimiter, lambda column, value: fits_ticket(names.get(column), value)
+    )
+    for line in data.split(b"\n")[: found.lines_above]:
+        assert not reader.is_plain_row(line + b"\n")
+
+
 def told(name: str, value: dict[str, Any]) -> tuple[str, str]:
     [(kind, text)] = value.items()
     assert kind == ("N" if name == "quantity" else "S")
@@ -201,7 +231,10 @@ def file_of(number: int, samples: list[bytes]) -> tuple[bytes, int]:
     """The file of a number, and a chunk size for it."""
     rng = Random(f"{SEED}-{number}")
     data = rng.choice(samples)
-    if rng.random() < 0.2:
+    if rng.random() < 0.5:
+        _, *rows = csv.reader(io.StringIO(data.decode(), newline=""))
+        data = in_form(random_form(rng), rows, rng)
+    elif rng.random() < 0.2:
         data = data.replace(b"\r\n", b"\n")
     body = mutate(rng, data)
     match rng.randrange(10):
