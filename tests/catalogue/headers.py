@@ -112,11 +112,17 @@ def another_spelling_beside_the_exact_name(t: Tickets) -> Made:
 
 @kind()
 def delimiter_at_the_end_of_all_lines(t: Tickets) -> Made:
-    lines = [f"{HEADER},", f"{t.line(1)},", f"{t.line(2, store='')},", f"{t.line(3)},x"]
-    short = t.line(4).removesuffix(",Drinks,2,Lyon")
-    body = "\r\n".join([*lines, f"{short},", ""]).encode()
-    notes = [(4, "", "too_many_fields"), (5, "", "too_few_fields")]
+    short = t.line(3).removesuffix(",2,Lyon")
+    lines = [HEADER, t.line(1), t.line(2, store=""), short, f"{t.line(4)},", ""]
+    body = ",\r\n".join(lines).encode()
+    notes = [(4, "", "too_few_fields"), (5, "", "too_many_fields")]
     return body, loaded([t.row(1), t.row(2, store="")], refused=notes)
+
+
+@kind()
+def a_last_column_without_a_name(t: Tickets) -> Made:
+    body = f"{HEADER},\n{t.line(1)},\n{t.line(2)},note\n{t.line(3)}\n{t.line(4)},,\n".encode()
+    return body, loaded(t.rows(1, 2, 4), refused=[(4, "", "too_few_fields")], unknown_columns=("",))
 
 
 @kind()

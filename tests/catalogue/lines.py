@@ -146,7 +146,7 @@ def a_quoted_field_contains_what_is_no_row(t: Tickets) -> Made:
 @kind(chunk_sizes=LONG_RECORD)
 def a_quoted_field_longer_than_a_chunk(t: Tickets) -> Made:
     inside = "All about tea, and more.\n" * 8_000
-    body = text(t.line(1), t.line(2, category=f'"{inside}"'), t.line(3, store=""), t.line(4) + ",")
+    body = text(t.line(1), t.line(2, category=f'"{inside}"'), t.line(3, store=""), t.line(4) + ",x")
     return body, loaded(
         [*t.rows(1), t.row(2, category=inside), t.row(3, store="")],
         refused=[(8_005, "", "too_many_fields")],
@@ -278,7 +278,7 @@ def a_record_of_nearly_a_mib(t: Tickets) -> Made:
 @kind()
 def too_few_and_too_many_fields(t: Tickets) -> Made:
     few = t.line(2).rpartition(",")[0]
-    body = text(t.line(1), few, t.line(3) + ",", t.line(4), t.line(5))
+    body = text(t.line(1), few, t.line(3) + ",,", t.line(4), t.line(5))
     notes = [(3, "", "too_few_fields"), (4, "", "too_many_fields")]
     return body, loaded(t.rows(1, 4, 5), refused=notes)
 

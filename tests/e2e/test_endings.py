@@ -71,7 +71,10 @@ def test_a_refused_file_is_reported_once_with_its_reasons(stack: RunningStack) -
     file = TicketFile("refused", columns=tuple(c for c in COLUMNS if c != "quantity")).rows(3)
     execution = stack.load("endings/refused.csv", file.body)
 
-    cause = "The header has no column quantity."
+    cause = (
+        "The header has no column quantity. Line 1 has 6 fields separated by commas, and names "
+        "ticket_id, product, basket_id, timestamp, category, store."
+    )
     assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")
     assert execution["cause"] == cause
     [letter] = stack.all_dead_letters(execution["executionArn"])

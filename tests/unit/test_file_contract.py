@@ -20,6 +20,7 @@ from samtranslator.yaml_helper import yaml_parse
 from ingestion.csv_files import gzip_stream, header
 from ingestion.csv_files.gzip_stream import MAX_FILE_BYTES, MAX_UNPACKED_BYTES, Unpacker
 from ingestion.csv_files.header import HEAD_SIZE, FileFacts, examine
+from ingestion.csv_files.header_search import MAX_LINES_ABOVE
 from ingestion.csv_files.layout import MAX_COLUMNS
 from ingestion.csv_files.records import MAX_RECORD_BYTES
 from ingestion.csv_files.refused_rows import MAX_RAW_BYTES, csv_lines, refused_row
@@ -109,7 +110,7 @@ def rows_happen(file: bytes, found: FileFacts) -> tuple[list[str], dict[str, Ite
     reader = RowReader(found.columns, found.width, delimiter, KEY, found.header)
     outcomes: dict[int, str] = {}
     items: dict[str, Item] = {}
-    before = found.header_lines
+    before = found.lines_before_data
     for section in read_sections([file[found.data_start :]], reader.layout, ends_file=True):
         for record in section.records():
             line = before + record.line
@@ -214,6 +215,7 @@ def test_the_limits_on_the_page_are_those_of_the_code() -> None:
         (MAX_UNPACKED_BYTES, "largest gzip file"),
         (MAX_RECORD_BYTES, "longest record"),
         (MAX_COLUMNS, "columns of a file"),
+        (MAX_LINES_ABOVE, "lines above the header"),
         (HEAD_SIZE, "what is looked at before a file is accepted"),
         (Unpacker.largest(0), "how far a gzip file may unpack"),
         (round(timeout - split_file.MIN_SECONDS_LEFT), "how long Split File may read a file"),

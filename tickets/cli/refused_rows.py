@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ingestion.contracts import RefusedRow
+from ingestion.csv_files.rows import REASONS
 from tickets.cli.console import console, new_table, print_error, print_json
 from tickets.cli.options import AsJson, EndpointUrl, ExecutionName, Profile, Region, StackName
 from tickets.cli.text import size
@@ -55,10 +56,14 @@ def refused(
         for row in rows:
             print_json(row._asdict())
         return
-    console().print(refused_rows_table(islice(rows, _SHOWN_ROWS)))
+    shown = list(islice(rows, _SHOWN_ROWS))
+    console().print(refused_rows_table(shown))
     more = sum(1 for _ in rows)
     if more:
         console().print(f"... and {more:,} more: --output FILE saves them all, --json prints them.")
+    for reason in dict.fromkeys(row.reason for row in shown):
+        if reason in REASONS:  # loads of earlier releases have other reasons, too
+            console().print(Text(f"{reason}: {REASONS[reason]}"))
 
 
 def refused_rows_table(rows: Iterable[RefusedRow]) -> Table:

@@ -191,7 +191,7 @@ def _has_column_without_name(
     for line in lines:
         row = without_line_end(line + b"\n")
         fits_narrow, fits_wide = is_plain_row(row, narrow), is_plain_row(row, wide)
-        with_value += fits_wide and not fits_narrow
+        with_value += fits_wide and not fits_narrow and not row.endswith(header.delimiter)
         without_field += fits_narrow and not fits_wide
     return with_value >= max(without_field, 1)
 

@@ -29,11 +29,13 @@ converted to if it is part of the table's key."""
 
 REASONS = {
     "missing_value": "a value that must not be empty is empty",
-    "bad_quantity": "the quantity is not a whole number of at most 38 digits, such as `2` or `2.0`",
-    "bad_timestamp": "the timestamp is not a real date, or date and time, of the form `2026-01-31` "
-    "or `2026-01-31T23:59:59Z`",
-    "too_few_fields": "the row has fewer fields than the header",
-    "too_many_fields": "the row has more fields than the header, not counting a delimiter at its "
+    "bad_quantity": "the quantity is not a whole number of at most 38 digits, such as 2 or 2.0; "
+    "1.234 and 1,0 are not certain to mean one",
+    "bad_timestamp": "the timestamp is not a real date, or date and time, such as 2026-01-31 or "
+    "2026-01-31T23:59:59Z; 01/02/2026 may be in January or in February",
+    "too_few_fields": "the row has fewer fields than the header, so it is not certain which are "
+    "missing",
+    "too_many_fields": "the row has more fields than the header, not counting one delimiter at its "
     "end",
     "malformed_quote": "text follows a closing quote",
     "stray_quote": "a quote opens a field that is not closed in the same row",

@@ -219,8 +219,10 @@ def test_refused_rows_are_streamed_as_json_shown_as_table_or_saved(
     rows = [tuple(row.values()) for row in lines(tickets("refused", "a", "--json"))]
     assert rows == REFUSED_ROWS
     table = tickets("refused", "a").stdout.splitlines()
-    assert len(table) == 3
     assert table[2].rstrip().endswith(r'T2,"x\r\ny"')
+    meanings = " ".join(table[3:])
+    assert "bad_quantity: the quantity is not a whole number" in meanings
+    assert meanings.endswith("superseded: a later row of the file has the same key")
     saved = tickets("refused", "a", "--output", "saved.csv")
     assert saved.exit_code == 0
     assert (tmp_path / "saved.csv").read_bytes() == (tmp_path / "rows.csv").read_bytes()

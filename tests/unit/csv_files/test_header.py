@@ -169,6 +169,7 @@ def test_a_file_with_rows_above_its_header_is_refused(above: bytes, line: int) -
         (ROW.replace(b"Lyon", b'Lyon,""') * 3, 8, ("",)),
         (ROW.replace(b"Lyon", b"Lyon,") * 3 + ROW.replace(b"Lyon", b"Lyon,note"), 8, ("",)),
         (ROW * 2 + ROW.replace(b"Lyon", b"Lyon,note"), 7, ()),
+        (ROW + ROW.replace(b"Lyon", b"Lyon,,"), 7, ()),
         (b"", 7, ()),
     ],
 )
