@@ -47,13 +47,13 @@ def make(rng: Random) -> Made:
         return value
 
     # Whether rows end with a delimiter: none, all, or some.
-    trailing = rng.choice([lambda: b"", lambda: b"", lambda: b",", lambda: rng.choice([b"", b","])])
+    trailing = rng.choice([[b""], [b""], [b","], [b"", b","]])
     data = bytearray()
     for _ in range(rng.randrange(1, 9)):
         kind = rng.random()
         if kind < 0.6:
             end = rng.choice([b"\n", b"\r\n", b"\r\r\n"])
-            data += b",".join(map(field, range(width))) + trailing() + end
+            data += b",".join(map(field, range(width))) + rng.choice(trailing) + end
         elif kind < 0.7:
             odd = [b"\n", b"," * (width - 1) + b"\n", b'""\n', HEADER + b"\n", b"\f" + HEADER]
             data += rng.choice(odd)
