@@ -308,12 +308,13 @@ class PageReader:
 
     def _convert_quantities(self, fields: list[bytes]) -> bool:
         step = self._width + 1
-        column = b"\n".join(fields[self._quantity :: step]) + b"\n"
+        quantities = fields[self._quantity :: step]
+        column = b"\n".join(quantities) + b"\n"
         if not _STORED_QUANTITIES.fullmatch(column):
-            column = _QUANTITIES.sub(rb"\1", column)
-            if not _STORED_QUANTITIES.fullmatch(column):
+            stored = _QUANTITIES.findall(column)
+            if len(stored) < len(quantities):
                 return False
-            fields[self._quantity :: step] = column[:-1].split(b"\n")
+            fields[self._quantity :: step] = stored
         return True
 
     def _convert_timestamps(self, fields: list[bytes]) -> bool:
