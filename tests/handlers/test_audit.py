@@ -100,6 +100,12 @@ def test_items_that_are_missing_or_changed_are_counted_and_their_lines_named(clo
     assert found.other_values_lines == [7, 8, 26]
 
 
+def test_lines_above_the_header_count(cloud: Cloud) -> None:
+    load = loaded(cloud, b"Sales of November\n\n" + FILE)
+    delete(cloud, "T3")
+    assert audited(cloud, load).missing_lines == [7]
+
+
 def test_only_the_first_lines_are_named(cloud: Cloud) -> None:
     load = loaded(cloud, HEADER + b"".join(row(at) for at in range(300)))
     for at in range(100, 150):

@@ -86,6 +86,21 @@ def test_refused_rows_have_the_files_lines_across_chunks_and_quoted_newlines(
     assert numbers == sorted(numbers)
 
 
+def test_lines_above_the_header_count(cloud: Cloud) -> None:
+    rows = [f"T{at},Tea,B,2025-11-23T08:00:00Z,,{at},\n" for at in range(20)]
+    rows[6] = rows[6].replace("Tea", "Tea ")
+    rows[9] = rows[9].replace(",9,", ",some,")
+    body = b'sep=,\n"Sales\n\n' + HEADER + "".join(rows).encode()
+    answer = cloud.load(cloud.put(body))["result"]
+    report = json.loads(cloud.read_url(answer["report"]))
+    assert report["chunks"] > 2
+    assert report["first_error"] == {"line": 14, "column": "quantity", "reason": "bad_quantity"}
+    assert [row["line"] for row in listed(cloud, answer)] == ["14"]
+    assert report["warnings"]["blank_around_key"]["line"] == 11
+    assert (report["lines"]["skipped"], report["lines"]["header"]) == (3, 1)
+    assert report["lines"]["total"] == 24
+
+
 def test_the_report_says_what_was_loaded_and_by_whom(cloud: Cloud, written: Any) -> None:
     state, _, _ = written
     answer = cloud.reconcile(state)
