@@ -84,6 +84,8 @@ class Reader:
                     assert record.problem is None
                     fields = split_fields(record.raw, self._layout.delimiter)
                     assert isinstance(fields, list)
+                    if record.raw.endswith(self._layout.delimiter):
+                        assert fields.pop() == b""
                     rows.append((line + record.line - 1, [one.decode() for one in fields]))
                 line += section.line_ends
         return rows
@@ -164,6 +166,8 @@ def well_formed(rng: Random) -> tuple[str, list[tuple[int, list[str]]], Layout]:
     width = rng.randrange(3, 6)
     text = io.StringIO(newline="")
     ends = rng.choice([["\n"], ["\r\n"], ["\n", "\r\n", "\r\r\n"]])
+    if rng.random() < 0.3:  # with a delimiter before them
+        ends = [delimiter + end for end in ends]
     rows = []
     for number in range(rng.randrange(1, 8)):
         texts = ["".join(rng.choices(DANGEROUS, k=rng.randrange(4))) for _ in range(width)]

@@ -45,7 +45,8 @@ class Known(NamedTuple):
 def known_file(rng: Random, *, several_lines: bool) -> Known:
     delimiter = rng.choice(",;\t|")
     quoting = rng.choice([csv.QUOTE_MINIMAL, csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
-    end = rng.choice(["\n", "\r\n"])
+    end = rng.choice(["", "", delimiter]) + rng.choice(["\n", "\r\n"])
+    time, number_form = rng.choice([(":00Z", ""), (":00 UTC", ".0"), ("+02", ".00")])
     texts, rows = [], []
     for number in range(ROWS):
         choice = PLAIN + SEVERAL_LINES * (several_lines and rng.random() < 0.3)
@@ -53,9 +54,9 @@ def known_file(rng: Random, *, several_lines: bool) -> Known:
             f"T{number}",
             rng.choice(choice) or "Tea",
             f"B{number // 3}",
-            f"2026-{rng.randrange(1, 13):02}-{rng.randrange(1, 29):02}T12:{number:02}:00Z",
+            f"2026-{rng.randrange(1, 13):02}-{rng.randrange(1, 29):02}T12:{number:02}{time}",
             rng.choice(choice),
-            str(rng.randrange(100)),
+            f"{rng.randrange(100)}{number_form}",
             rng.choice(choice),
         ]
         text = io.StringIO(newline="")
@@ -126,7 +127,7 @@ def load(data: bytes, delimiter: bytes, chunk_size: int) -> Outcome:
                 if isinstance(reader.read(record), Row):
                     fields = split_fields(without_marks(record.raw), delimiter)
                     assert isinstance(fields, list)
-                    values = [field.decode() for field in fields]
+                    values = [field.decode() for field in fields[: len(COLUMNS)]]
                     accepted[line + record.line - 1] = record.lines, values
                 else:
                     refused += record.lines
