@@ -22,7 +22,7 @@ from ingestion.csv_files.sections import end_mark_start, read_sections
 HEAD_SIZE = 1024 * 1024
 """Bytes of a file (unpacked) that are examined before it is accepted."""
 
-_NAMES = {b",": "commas", b";": "semicolons", b"\t": "tabs", b"|": "pipes"}
+_DELIMITER_NAMES = {b",": "commas", b";": "semicolons", b"\t": "tabs", b"|": "pipes"}
 _MAX_UNKNOWN_COLUMNS = 100  # named in the report; a million columns would not fit into the ledger
 
 _SIGNATURES = (
@@ -227,6 +227,10 @@ def _what_was_found(line: HeadLine) -> str:
     if not line.names:
         return f"The quotes of line {line.number} do not match, or it is too long."
     fields = len(line.names)
-    how = f"{fields:,} fields separated by {_NAMES[line.delimiter]}" if fields > 1 else "one field"
+    how = (
+        f"{fields:,} fields separated by {_DELIMITER_NAMES[line.delimiter]}"
+        if fields > 1
+        else "one field"
+    )
     named = f", and names {', '.join(line.found)}" if line.found else ""
     return f"Line {line.number} has {how}{named}."
