@@ -369,15 +369,17 @@ class _Search:
             return False
         following = layout.width - 1 - column
         for line in others:
-            values = without_line_end(line + b"\n").split(layout.delimiter)
-            if self._ends_a_row(values, following) or (
-                not values[-1] and self._ends_a_row(values[:-1], following)
+            text = without_line_end(line + b"\n")
+            # A delimiter at its end may be that of a last field that is empty, or belong to none.
+            if self._ends_a_row(text, following) or self._ends_a_row(
+                text.removesuffix(layout.delimiter), following
             ):
                 return True
         return False
 
-    def _ends_a_row(self, values: list[bytes], following: int) -> bool:
-        """Whether a row can end with the last ``following`` values, and a field before them."""
+    def _ends_a_row(self, text: bytes, following: int) -> bool:
+        """Whether a row can end as the text does, with ``following`` fields after the first one."""
+        values = text.split(self._layout.delimiter)
         ends = values[len(values) - following :]
         return len(values) > following and self._layout.fits(ends, self._layout.width - following)
 
