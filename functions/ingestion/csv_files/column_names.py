@@ -32,7 +32,7 @@ def find_columns(names: Sequence[str]) -> dict[str, list[int]]:
 def nearest_names(names: Sequence[str], columns: Mapping[str, Sequence[int]]) -> dict[str, str]:
     """For each missing column, the most similar of the other names, if one is similar at all.
 
-    None if a name has a digit: then the line may be a row, whose values must not be shown.
+    Empty if a name has a digit: then the line may be a row, whose values must not be shown.
     """
     if any(character.isdigit() for name in names for character in name):
         return {}
