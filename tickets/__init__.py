@@ -2,7 +2,9 @@
 
 cli/     the commands: options, output and exit codes; nothing else prints
 runs/    a deployed stack: uploads, executions, loads, dead letters, replays, refused rows
+doctor/  checks of a deployed stack
 local/   the stack on this machine, on an embedded engine
+definition  the state machine's definition, with its placeholders replaced
 sample   made-up ticket files
 errors   errors and exit codes
 """

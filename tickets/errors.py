@@ -3,6 +3,7 @@
 TicketsError                 a message for the operator, which the command prints
 |-- CommandError             the command can't do what was asked; carries the exit code
 |-- EngineError              tickets.local.engine: the embedded engine did not start
+|-- DefinitionError          tickets.definition: the definition can't be read with the given values
 |-- PackagingError           tickets.local.packaging: the template can't be made deployable
 |-- DeploymentError          tickets.local.deployment: the engine did not create the stack
 `-- StackError               tickets.runs.stack: there is no usable stack
@@ -11,8 +12,8 @@ TicketsError                 a message for the operator, which the command print
 """
 
 FAILED = 1
-"""A load failed or was not finished in time, an audit found missing rows, or another reader holds
-some of the dead letters."""
+"""A load failed or was not finished in time, an audit found missing rows, a check of doctor failed,
+or another reader holds some of the dead letters."""
 WRONG_USE = 2
 """Wrong arguments, a missing stack, missing permissions: anything that kept the command from
 working."""

@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from tickets.cli.audit import audit
 from tickets.cli.demo import demo
+from tickets.cli.doctor import doctor
 from tickets.cli.errors import one_sentence
 from tickets.cli.executions import executions
 from tickets.cli.failures import dead_letters, replay, stop
@@ -33,8 +34,8 @@ app = typer.Typer(
     cls=_Group,
     help="Loads CSV files of purchase tickets from S3 into DynamoDB and accounts for every row.",
     epilog="Exit codes: 0 success; 1 a load failed, --timeout ran out, an audit found missing "
-    "rows, or another process was reading the dead-letter queues; 2 the command was used wrongly "
-    "or could not do its work.",
+    "rows, a check of doctor failed, or another process was reading the dead-letter queues; 2 the "
+    "command was used wrongly or could not do its work.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -70,6 +71,7 @@ for _command in (
     dead_letters,
     replay,
     stop,
+    doctor,
     sample,
 ):
     app.command(_command.__name__.replace("_", "-"))(_command)

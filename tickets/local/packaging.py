@@ -56,7 +56,7 @@ def package(template_path: Path, client_s3: Any, bucket: str) -> str:
     Each CodeUri (in Globals or of a function) and DefinitionUri that is a path, relative to the
     template, becomes {"Bucket": ..., "Key": ...}. Raises PackagingError.
     """
-    template = _read(template_path)
+    template = read_template(template_path)
     uploaded: dict[Path, dict[str, str]] = {}
 
     def upload(local: str) -> dict[str, str]:
@@ -89,7 +89,8 @@ def package(template_path: Path, client_s3: Any, bucket: str) -> str:
     return json.dumps(template, default=str)
 
 
-def _read(template_path: Path) -> dict[str, Any]:
+def read_template(template_path: Path) -> dict[str, Any]:
+    """Parses a template. Short forms like !Ref are in their long form. Raises PackagingError."""
     from samtranslator.yaml_helper import yaml_parse  # installed only with the extra `local`
 
     try:

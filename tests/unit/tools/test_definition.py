@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from tickets import ROOT
+from tickets.definition import DefinitionError, placeholders, substitute
 from tools import definition
-from tools.definition import DefinitionError, placeholders, substitute
 
 
 def test_values_are_replaced_as_text_before_the_text_is_parsed() -> None:

@@ -1,0 +1,178 @@
+"""Checks how an upload reaches start_execution, and an uncaught ending its queue."""
+
+import json
+from fnmatch import fnmatchcase
+from typing import Any
+
+from tickets.doctor.deployment import Deployment
+from tickets.doctor.findings import UNDO, CantTell, Verdict, failed, ok, verdict
+from tickets.doctor.template import as_list
+from tickets.runs.ingest import NOTIFIED_ENDINGS
+
+_CREATED = "s3:ObjectCreated:*"
+_PARTIAL = "ReportBatchItemFailures"
+
+
+def upload_notification(deployment: Deployment) -> Verdict:
+    """Whether the upload bucket sends each new object with one of the endings to the queue."""
+    bucket = deployment.stack.upload_bucket
+    found = deployment.client("s3").get_bucket_notification_configuration(Bucket=bucket)
+    queue = deployment.template.arn("UploadQueue")
+    sent = set()
+    for one in found.get("QueueConfigurations", []):
+        rules = one.get("Filter", {}).get("Key", {}).get("FilterRules", [])
+        names = {rule["Name"].lower(): rule["Value"] for rule in rules}
+        if one["QueueArn"] == queue and _CREATED in one["Events"] and not names.get("prefix"):
+            sent |= {end for end in NOTIFIED_ENDINGS if end.endswith(names.get("suffix", ""))}
+    missing = [ending for ending in NOTIFIED_ENDINGS if ending not in sent]
+    if missing:
+        keys = ", ".join(missing)
+        others = [
+            name
+            for name, key in (
+                ("SNS", "TopicConfigurations"),
+                ("EventBridge", "EventBridgeConfiguration"),
+            )
+            if key in found
+        ]
+        if others:
+            raise CantTell(
+                f"{bucket} sends events to {' and '.join(others)}, and none of its own for keys in "
+                f"{keys}: whether they reach the upload queue isn't checked",
+                "docs/operations.md#where-events-come-from",
+            )
+        return failed(f"{bucket} sends no event for keys in {keys} to the upload queue", UNDO)
+    return ok(f"{bucket} announces keys in {', '.join(NOTIFIED_ENDINGS)} to the upload queue")
+
+
+def upload_queue(deployment: Deployment) -> Verdict:
+    """Whether the upload queue admits the bucket, and moves what can't be started to its
+    dead-letter queue."""
+    template = deployment.template
+    attributes = _attributes(deployment, deployment.stack.upload_queue_url)
+    problems = []
+    bucket = f"arn:{template.partition}:s3:::{deployment.stack.upload_bucket}"
+    queue = template.arn("UploadQueue")
+    if not admits(attributes.get("Policy"), "s3.amazonaws.com", queue, bucket, template.account):
+        problems.append("its policy doesn't let the upload bucket send")
+    wanted = template.arn("UploadDeadLetterQueue")
+    redrive = json.loads(attributes.get("RedrivePolicy", "{}"))
+    if redrive.get("deadLetterTargetArn") != wanted:
+        problems.append("it has no dead-letter queue, or another one")
+    good = "admits the upload bucket, and has its dead-letter queue"
+    return verdict(problems, good, UNDO)
+
+
+def event_source(deployment: Deployment) -> Verdict:
+    """Whether Lambda polls the upload queue, reports single failed messages, and has a limit."""
+    queue = deployment.template.arn("UploadQueue")
+    pages = (
+        deployment.client("lambda")
+        .get_paginator("list_event_source_mappings")
+        .paginate(FunctionName=deployment.template.physical("StartExecution"))
+    )
+    found = [
+        one
+        for page in pages
+        for one in page["EventSourceMappings"]
+        if one["EventSourceArn"] == queue
+    ]
+    if not found:
+        return failed("start_execution doesn't receive the messages of the upload queue", UNDO)
+    problems = []
+    next_step = UNDO
+    for one in found:
+        if one["State"] not in ("Enabled", "Enabling", "Updating"):
+            problems.append(f"it is {one['State']}, so uploads wait in their queue")
+            next_step = f"aws lambda update-event-source-mapping --uuid {one['UUID']} --enabled"
+        if _PARTIAL not in one.get("FunctionResponseTypes", []):
+            problems.append(f"it has no {_PARTIAL}: one bad message makes its whole batch fail")
+        if not one.get("ScalingConfig", {}).get("MaximumConcurrency"):
+            problems.append(
+                "it has no MaximumConcurrency, so throttled messages end as dead letters"
+            )
+        result = one.get("LastProcessingResult", "")
+        if "PROBLEM" in result:
+            problems.append(f"Lambda reports: {result}")
+    good = f"{found[0]['State']}, with {_PARTIAL} and MaximumConcurrency"
+    return verdict(problems, good, next_step)
+
+
+def uncaught_endings(deployment: Deployment) -> Verdict:
+    """Whether the EventBridge rule sends executions that were stopped or timed out to the
+    failed-executions queue."""
+    template = deployment.template
+    rule = template.physical("UncaughtEndingsRule")
+    events = deployment.client("events")
+    found = events.describe_rule(Name=rule)
+    queue = template.arn("FailedExecutionsQueue")
+    problems = []
+    if found["State"] != "ENABLED":
+        problems.append(f"the rule is {found['State']}")
+    expected = template.properties("UncaughtEndingsRule")["EventPattern"]
+    if json.loads(found.get("EventPattern", "{}")) != expected:
+        problems.append("the rule has another pattern than template.yaml")
+    targets = events.list_targets_by_rule(Rule=rule)["Targets"]
+    if queue not in [one["Arn"] for one in targets]:
+        problems.append("the failed-executions queue is not the rule's target")
+    policy = _attributes(deployment, deployment.stack.failed_executions_queue_url).get("Policy")
+    source = template.arn("UncaughtEndingsRule")
+    if not admits(policy, "events.amazonaws.com", queue, source, template.account):
+        problems.append("the queue's policy doesn't let the rule send")
+    return verdict(problems, "the rule sends them to the failed-executions queue", UNDO)
+
+
+def admits(policy: str | None, service: str, queue_arn: str, source_arn: str, account: str) -> bool:
+    """Whether a queue's policy lets a service send messages over TLS on behalf of a resource.
+
+    Raises CantTell if the policy has elements or operators that aren't evaluated here.
+    """
+    context = {
+        "aws:sourcearn": source_arn,
+        "aws:sourceaccount": account,
+        "aws:securetransport": "true",
+    }
+    effects = {
+        statement["Effect"]
+        for statement in as_list(json.loads(policy or "{}").get("Statement", []))
+        if _applies(statement, service, queue_arn, context)
+    }
+    return effects == {"Allow"}
+
+
+def _applies(
+    statement: dict[str, Any], service: str, queue_arn: str, context: dict[str, str]
+) -> bool:
+    unread = {"NotAction", "NotPrincipal", "NotResource"} & statement.keys()
+    if unread:
+        raise CantTell(f"a policy has {unread.pop()}, which isn't evaluated here")
+    principal = statement["Principal"]
+    services = as_list(principal.get("Service", [])) if isinstance(principal, dict) else []
+    actions = [one.lower() for one in as_list(statement["Action"])]
+    return (
+        (principal in ("*", {"AWS": "*"}) or service in services)
+        and any(fnmatchcase("sqs:sendmessage", one) for one in actions)
+        and any(fnmatchcase(queue_arn, one) for one in as_list(statement.get("Resource", "*")))
+        and all(
+            _holds(operator, key, values, context)
+            for operator, conditions in statement.get("Condition", {}).items()
+            for key, values in conditions.items()
+        )
+    )
+
+
+def _holds(operator: str, key: str, values: Any, context: dict[str, str]) -> bool:
+    given = context.get(key.lower())
+    if given is None:
+        raise CantTell(f"a policy has the condition key {key}, which isn't evaluated here")
+    if operator in ("StringEquals", "Bool"):
+        return given in [str(one) for one in as_list(values)]
+    if operator in ("StringLike", "ArnEquals", "ArnLike"):
+        return any(fnmatchcase(given, one) for one in as_list(values))
+    raise CantTell(f"a policy has the condition operator {operator}, which isn't evaluated here")
+
+
+def _attributes(deployment: Deployment, url: str) -> dict[str, str]:
+    names = ["Policy", "RedrivePolicy"]
+    answer = deployment.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)
+    return dict(answer.get("Attributes", {}))

@@ -1,0 +1,146 @@
+"""Checks the tables and buckets, and how they are encrypted and backed up."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ingestion.dynamodb.table_schema import read_table_schema
+from ingestion.tasks.target_table import mismatches
+from tickets.doctor.deployment import Deployment
+from tickets.doctor.findings import UNDO, Verdict, failed, ok, unknown, verdict
+
+TABLE = "docs/operations.md#the-table"
+_TABLES = "AWS::DynamoDB::Table"
+_BUCKETS = "AWS::S3::Bucket"
+_QUEUES = "AWS::SQS::Queue"
+
+
+def table(deployment: Deployment) -> Verdict:
+    """Whether the table exists, takes writes, and has a key and indexes that rows fit."""
+    name = deployment.stack.table
+    schema = read_table_schema(deployment.client("dynamodb"), name)
+    found = mismatches(name, schema)
+    if schema is None or found:
+        return failed("; ".join(one.detail.rstrip(".") for one in found), TABLE)
+    key = ", ".join(schema.key_names)
+    indexes = len(schema.indexes)
+    return ok(f"{name} is {schema.status}, its key is {key}, and it has {indexes} indexes")
+
+
+def ledger(deployment: Deployment) -> Verdict:
+    """Whether the ledger exists and has the key, the index and the time to live of the template."""
+    name = deployment.stack.ledger_table
+    dynamodb = deployment.client("dynamodb")
+    schema = read_table_schema(dynamodb, name)
+    if schema is None:
+        return failed(f"there is no table {name}", UNDO)
+    expected = deployment.template.properties("LedgerTable")
+    problems = []
+    if schema.status not in ("ACTIVE", "UPDATING"):
+        problems.append(f"its status is {schema.status}")
+    if schema.key_names != _names(expected["KeySchema"]):
+        problems.append(f"its key is {', '.join(schema.key_names)}")
+    indexes = {one.name: tuple(part.name for part in one.key) for one in schema.indexes}
+    problems += [
+        f"it lacks the index {one['IndexName']}, which `tickets loads` reads"
+        for one in expected["GlobalSecondaryIndexes"]
+        if indexes.get(one["IndexName"]) != _names(one["KeySchema"])
+    ]
+    if not deployment.is_local:  # the engine has no time to live
+        attribute = expected["TimeToLiveSpecification"]["AttributeName"]
+        found = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+        if found.get("AttributeName") != attribute:
+            problems.append(f"items don't expire by {attribute}")
+    good = f"{name} is {schema.status}, with its key and its index"
+    return verdict(problems, good, UNDO)
+
+
+def backups(deployment: Deployment) -> Verdict:
+    """Whether the stack's tables have point-in-time recovery, and the upload bucket keeps versions,
+    which loads read."""
+    bucket = deployment.stack.upload_bucket
+    versioning = deployment.client("s3").get_bucket_versioning(Bucket=bucket)
+    if versioning.get("Status") != "Enabled":
+        return failed(
+            f"{bucket} keeps no versions, so a file that is replaced while it waits isn't loaded",
+            f"aws s3api put-bucket-versioning --bucket {bucket} "
+            "--versioning-configuration Status=Enabled",
+        )
+    if deployment.is_local:
+        return unknown(f"{bucket} keeps versions; the engine ignores point-in-time recovery")
+    dynamodb = deployment.client("dynamodb")
+    names = [deployment.template.physical(one) for one in deployment.template.names_of(_TABLES)]
+    for name in names:
+        found = dynamodb.describe_continuous_backups(TableName=name)
+        recovery = found["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+        if recovery.get("PointInTimeRecoveryStatus") != "ENABLED":
+            return failed(
+                f"{name} has no point-in-time recovery",
+                f"aws dynamodb update-continuous-backups --table-name {name} "
+                "--point-in-time-recovery-specification PointInTimeRecoveryEnabled=true",
+            )
+    return ok(f"{bucket} keeps versions, and {len(names)} tables have point-in-time recovery")
+
+
+def encryption(deployment: Deployment) -> Verdict:
+    """Whether the stack's tables, buckets and queues are encrypted with the keys of the template,
+    and its own key can be used."""
+    if deployment.is_local:
+        return unknown("the engine encrypts nothing")
+    template = deployment.template
+    problems = []
+    customer_key = template.names_of("AWS::KMS::Key")
+    for name in customer_key:
+        found = deployment.client("kms").describe_key(KeyId=template.physical(name))["KeyMetadata"]
+        if found["KeyState"] != "Enabled":
+            problems.append(f"the stack's key is {found['KeyState']}")
+    for name in template.names_of(_TABLES):
+        problems += _table_problems(deployment, name)
+    for name in template.names_of(_BUCKETS):
+        problems += _bucket_problems(deployment, name)
+    for name in template.names_of(_QUEUES):
+        problems += _queue_problems(deployment, name)
+    whose = "the stack's key" if customer_key else "keys of AWS"
+    good = f"tables, buckets and queues are encrypted with {whose}"
+    return verdict(problems, good, UNDO)
+
+
+def _table_problems(deployment: Deployment, name: str) -> Iterator[str]:
+    expected = deployment.template.properties(name)["SSESpecification"]
+    physical = deployment.template.physical(name)
+    answer = deployment.client("dynamodb").describe_table(TableName=physical)
+    found = answer["Table"].get("SSEDescription", {})
+    if found.get("Status") not in ("ENABLED", "UPDATING") or found.get("SSEType") != "KMS":
+        yield f"{physical} isn't encrypted with KMS"
+    elif expected.get("KMSMasterKeyId") not in (None, found.get("KMSMasterKeyArn")):
+        yield f"{physical} is encrypted with another key"
+
+
+def _bucket_problems(deployment: Deployment, name: str) -> Iterator[str]:
+    [rule] = deployment.template.properties(name)["BucketEncryption"][
+        "ServerSideEncryptionConfiguration"
+    ]
+    expected = rule["ServerSideEncryptionByDefault"]
+    physical = deployment.template.physical(name)
+    answer = deployment.client("s3").get_bucket_encryption(Bucket=physical)
+    rules = answer["ServerSideEncryptionConfiguration"]["Rules"]
+    found: Mapping[str, Any] = rules[0].get("ApplyServerSideEncryptionByDefault", {})
+    if any(found.get(setting) != value for setting, value in expected.items()):
+        yield f"{physical} is encrypted in another way than template.yaml says"
+
+
+def _queue_problems(deployment: Deployment, name: str) -> Iterator[str]:
+    expected = deployment.template.properties(name)
+    url = deployment.template.physical(name)
+    names = ["SqsManagedSseEnabled", "KmsMasterKeyId"]
+    answer = deployment.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)
+    found = answer.get("Attributes", {})
+    wanted = expected.get("KmsMasterKeyId")
+    if wanted:
+        if found.get("KmsMasterKeyId") != wanted:
+            yield f"{name} isn't encrypted with the stack's key"
+    elif found.get("SqsManagedSseEnabled") != "true":
+        yield f"{name} isn't encrypted"
+
+
+def _names(key_schema: list[dict[str, str]]) -> tuple[str, ...]:
+    return tuple(one["AttributeName"] for one in key_schema)
