@@ -64,7 +64,7 @@ def http_server(tls: ssl.SSLContext | None = None) -> Iterator[Server]:
 
         def do_POST(self) -> None:
             self.nth += 1
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             request = Request(
                 self.path, list(self.headers.items()), body, self.connection_number, self.nth
             )
@@ -79,6 +79,8 @@ def http_server(tls: ssl.SSLContext | None = None) -> Iterator[Server]:
             self.end_headers()
             self.wfile.write(answer)
             self.close_connection = self.close_connection or server.closes
+
+        do_GET = do_POST
 
         def log_message(self, *_: Any) -> None:
             pass

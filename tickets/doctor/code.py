@@ -15,7 +15,7 @@ from botocore.utils import get_environ_proxies
 from tickets import TEMPLATE
 from tickets.definition import DEFINITION, DefinitionError, substitute
 from tickets.doctor.deployment import Deployment
-from tickets.doctor.findings import UNDO, CantTell, Verdict, failed, ok, verdict
+from tickets.doctor.findings import UNDO, CantTell, Verdict, failed, ok, verdict, warning
 from tickets.local.packaging import zip_code
 
 DEPLOY = (
@@ -50,9 +50,10 @@ def code(deployment: Deployment) -> Verdict:
     """Whether the files of each function equal this checkout's, and its packages are those of
     requirements.txt."""
     own = _files(zip_code(TEMPLATE.parent / "functions"))
+    names = deployment.template.functions()
     problems = []
     archives: dict[str, dict[str, bytes]] = {}
-    for name in deployment.template.functions():
+    for name in names:
         answer = _function(deployment, name)
         digest = answer["Configuration"]["CodeSha256"]
         if digest not in archives:
@@ -64,32 +65,38 @@ def code(deployment: Deployment) -> Verdict:
             problems += [
                 f"{name} has {one}" for one in _wrong_packages(own[REQUIREMENTS], archives[digest])
             ]
-    packages = "runs with the packages installed here" if deployment.is_local else "and packages"
-    count = len(deployment.template.functions())
-    return verdict(
-        problems, f"{count} functions have this checkout's {len(own)} files, {packages}", DEPLOY
+    packages = (
+        "the engine runs them with the packages installed here"
+        if deployment.is_local
+        else f"they have the packages of {REQUIREMENTS}"
     )
+    good = f"{len(names)} functions have this checkout's {len(own)} files; {packages}"
+    return verdict(problems, good, DEPLOY)
 
 
 def functions(deployment: Deployment) -> Verdict:
     """Whether each function is active, not stopped, and configured as in the template."""
-    problems = []
+    problems, updating = [], []
     names = deployment.template.functions()
     for name in names:
         answer = _function(deployment, name)
         found = answer["Configuration"]
-        # Inactive: Lambda freed the resources of an idle function. The next call brings them back.
-        if found.get("State", "Active") not in ("Active", "Inactive"):
-            problems.append(f"{name} is {found['State']} ({found.get('StateReason', 'no reason')})")
-        if found.get("LastUpdateStatus", "Successful") == "Failed":
+        state, update = found.get("State", "Active"), found.get("LastUpdateStatus", "Successful")
+        if state == "Failed":
+            problems.append(f"{name} is Failed ({found.get('StateReason', 'no reason given')})")
+        if update == "Failed":
             reason = found.get("LastUpdateStatusReason", "no reason given")
             problems.append(f"the last update of {name} failed ({reason})")
+        if state == "Pending" or update == "InProgress":
+            updating.append(name)
         if answer.get("Concurrency", {}).get("ReservedConcurrentExecutions") == 0:
             problems.append(f"{name} is stopped: its reserved concurrency is 0")
         changed = list(_changed_settings(deployment.template.properties(name), found))
         if changed:
             problems.append(f"{name} has another {_some(changed)} than template.yaml")
-    return verdict(problems, f"{len(names)} functions are active, and configured as deployed", UNDO)
+    if updating and not problems:
+        return warning(f"{_some(updating)}: being updated", "run it again in a minute")
+    return verdict(problems, f"{len(names)} functions are active and configured as deployed", UNDO)
 
 
 def _function(deployment: Deployment, name: str) -> Mapping[str, Any]:

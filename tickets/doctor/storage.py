@@ -22,8 +22,8 @@ def table(deployment: Deployment) -> Verdict:
     if schema is None or found:
         return failed("; ".join(one.detail.rstrip(".") for one in found), TABLE)
     key = ", ".join(schema.key_names)
-    indexes = len(schema.indexes)
-    return ok(f"{name} is {schema.status}, its key is {key}, and it has {indexes} indexes")
+    indexes = ", ".join(one.name for one in schema.indexes) or "none"
+    return ok(f"{name} is {schema.status}; key: {key}; indexes: {indexes}")
 
 
 def ledger(deployment: Deployment) -> Verdict:
@@ -88,6 +88,8 @@ def encryption(deployment: Deployment) -> Verdict:
         return unknown("the engine encrypts nothing")
     template = deployment.template
     problems = []
+    if template.parameter("EmbeddedEngine") == "true":
+        problems.append("EmbeddedEngine is true, so buckets and queues accept requests without TLS")
     customer_key = template.names_of("AWS::KMS::Key")
     for name in customer_key:
         found = deployment.client("kms").describe_key(KeyId=template.physical(name))["KeyMetadata"]

@@ -9,6 +9,7 @@ _FUNCTION = "AWS::Serverless::Function"
 _MACHINE = "AWS::Serverless::StateMachine"
 # The service and the end of the ARN of what Fn::GetAtt returns as Arn.
 _ARNS = {
+    "AWS::CloudWatch::Alarm": ("cloudwatch", "alarm:{}"),
     "AWS::DynamoDB::Table": ("dynamodb", "table/{}"),
     "AWS::Events::Rule": ("events", "rule/{}"),
     "AWS::KMS::Key": ("kms", "key/{}"),
