@@ -102,6 +102,10 @@ def test_deploy_load_fail_replay_and_remove_as_documented(project: Project, engi
     reader = Reader(project)
     deploy_for_the_first_time(reader)
     stack = deployed(engine)
+    checks = reader.run(".venv/bin/tickets doctor").output
+    assert re.search(r"ok +code: 7 functions have this checkout's", checks)
+    with stack.uploads_held():
+        assert "it is Disabled" in reader.run("tickets doctor", code=1).output
     first = load_a_file(reader, stack)
     refuse_a_file(reader, stack)
     mend_and_replay(reader, stack)

@@ -352,7 +352,7 @@ def message(queue: str) -> Plant:
         ("functions", stopped, "StartExecution is stopped", UNDO),
         ("permissions", action, "is denied dynamodb:BatchWriteItem on", UNDO),
         ("permissions", deny, "is denied sqs:SendMessage on", UNDO),
-        ("upload notification", notification(no_gzip), "for keys in .csv.gz to", UNDO),
+        ("upload notification", notification(no_gzip), "no event for .csv.gz to", UNDO),
         ("upload notification", notification(one_folder), ".csv, .CSV, .csv.gz to", UNDO),
         ("upload notification", notification(dict.clear), ".csv, .CSV, .csv.gz to", UNDO),
         (
@@ -398,13 +398,13 @@ def message(queue: str) -> Plant:
         (
             "dead letters",
             message("FailedExecutionsQueueUrl"),
-            "1 failed loads and 0 uploads",
+            "wait: about 1; uploads that started none: about 0",
             "tickets dead-letters",
         ),
         (
             "dead letters",
             message("UploadDeadLetterQueueUrl"),
-            "0 failed loads and 1 uploads",
+            "wait: about 0; uploads that started none: about 1",
             "tickets dead-letters",
         ),
     ],

@@ -21,7 +21,7 @@ class StubbedDeployment:
         self, endpoint_url: str | None = None, status: str = "CREATE_COMPLETE", **parameters: str
     ) -> None:
         self._stubbers: dict[str, Stubber] = {}
-        self.resolved = deploy(**parameters)
+        self.resolved = deploy(None, **parameters)
         outputs = {name: str(one["Value"]) for name, one in self.resolved.outputs.items()}
         self.stack = Stack("Tickets-Prod", REGION, outputs, _session(), endpoint_url)
         resources = {name: self.resolved.ref(name) for name in self.resolved.resources}

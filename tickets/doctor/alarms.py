@@ -42,7 +42,7 @@ def alarm_topic(deployment: Deployment) -> Verdict:
     subscriptions = [one["SubscriptionArn"] for page in pages for one in page["Subscriptions"]]
     confirmed = [one for one in subscriptions if one.startswith("arn:")]
     if confirmed:
-        return ok(f"{topic} has {len(confirmed)} confirmed subscriptions")
+        return ok(f"confirmed subscriptions of {topic}: {len(confirmed)}")
     if "PendingConfirmation" in subscriptions:
         return failed(
             f"no subscription of {topic} is confirmed yet",
@@ -78,7 +78,8 @@ def dead_letters(deployment: Deployment) -> Verdict:
     uploads = _waiting(deployment, stack.upload_dead_letter_queue_url)
     if loads or uploads:
         return failed(
-            f"about {loads:,} failed loads and {uploads:,} uploads wait for a replay",
+            f"failed loads that wait: about {loads:,}; uploads that started none: about "
+            f"{uploads:,}",
             "tickets dead-letters; see docs/operations.md#what-waits-and-what-to-do",
         )
     return ok("both queues are empty")

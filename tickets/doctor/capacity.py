@@ -28,10 +28,10 @@ def concurrency(deployment: Deployment) -> Verdict:
     free, quota = limit["UnreservedConcurrentExecutions"], limit["ConcurrentExecutions"]
     chunks = loads * parallel
     needed = starting + (0 if reserved else chunks)
-    how = f"{loads} loads x {parallel} chunks + {starting}" if not reserved else f"{starting}"
+    how = "" if reserved else f" ({loads} loads x {parallel} chunks + {starting})"
     if needed > free:
         return failed(
-            f"the stack needs {needed} ({how}), and the account has {free} of {quota} unreserved",
+            f"the stack needs {needed}{how}, and the account has {free} of {quota} unreserved",
             f"lower MapConcurrency or LoadsAtATime, or: aws service-quotas "
             f"request-service-quota-increase --service-code lambda --quota-code {_QUOTA_CODE} "
             f"--desired-value {max(1000, quota + needed)}; see {QUOTAS}",
@@ -42,7 +42,7 @@ def concurrency(deployment: Deployment) -> Verdict:
             f"{reserved}: the others are throttled and retried",
             f"sam deploy --parameter-overrides WriteChunkConcurrency={chunks}; see {QUOTAS}",
         )
-    return ok(f"the stack needs {needed} ({how}) of {free} unreserved")
+    return ok(f"the stack needs {needed}{how} of {free} unreserved")
 
 
 def throughput(deployment: Deployment) -> Verdict:

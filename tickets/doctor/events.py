@@ -37,12 +37,12 @@ def upload_notification(deployment: Deployment) -> Verdict:
         ]
         if others:
             raise CantTell(
-                f"{bucket} sends events to {' and '.join(others)}, and none of its own for keys in "
+                f"{bucket} sends events to {' and '.join(others)}, and none of its own for "
                 f"{keys}: whether they reach the upload queue isn't checked",
                 "docs/operations.md#where-events-come-from",
             )
-        return failed(f"{bucket} sends no event for keys in {keys} to the upload queue", UNDO)
-    return ok(f"{bucket} announces keys in {', '.join(NOTIFIED_ENDINGS)} to the upload queue")
+        return failed(f"{bucket} sends no event for {keys} to the upload queue", UNDO)
+    return ok(f"the bucket sends events for {', '.join(NOTIFIED_ENDINGS)} to the upload queue")
 
 
 def upload_queue(deployment: Deployment) -> Verdict:

@@ -41,7 +41,10 @@ def add_loaded(step_functions: StepFunctions, name: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "sample", "ingest", "executions", "loads", "show", "refused", "audit", "local start"],
+    [
+        *("demo", "sample", "ingest", "executions", "loads", "show", "refused", "audit"),
+        *("doctor", "local start"),
+    ],
 )
 def test_every_command_explains_itself(command: str) -> None:
     result = tickets(*command.split(), "--help")

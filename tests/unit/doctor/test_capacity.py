@@ -36,7 +36,7 @@ def test_what_other_functions_reserve_is_not_there() -> None:
 
 def test_reserved_chunks_need_nothing_of_the_rest() -> None:
     found = with_quota(1000, 100, WriteChunkConcurrency="50", LoadsAtATime="12", MapConcurrency="4")
-    assert (found.status, found.detail) == (OK, "the stack needs 2 (2) of 100 unreserved")
+    assert (found.status, found.detail) == (OK, "the stack needs 2 of 100 unreserved")
 
 
 def test_a_reservation_that_is_too_small_for_all_loads_is_a_warning() -> None:
