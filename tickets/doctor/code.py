@@ -5,7 +5,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from botocore.awsrequest import AWSRequest
@@ -50,6 +50,7 @@ def code(deployment: Deployment) -> Verdict:
     """Whether the files of each function equal this checkout's, and its packages are those of
     requirements.txt."""
     own = _files(zip_code(TEMPLATE.parent / "functions"))
+    folders = {name.split("/")[0] for name in own if "/" in name}
     names = deployment.template.functions()
     problems = []
     archives: dict[str, dict[str, bytes]] = {}
@@ -57,13 +58,18 @@ def code(deployment: Deployment) -> Verdict:
         answer = _function(deployment, name)
         digest = answer["Configuration"]["CodeSha256"]
         if digest not in archives:
-            archives[digest] = _files(_download(deployment, answer["Code"]["Location"]))
-        changed = list(_changed_files(own, archives[digest]))
+            archives[digest] = _files(_download(deployment, answer["Code"]["Location"]), folders)
+        deployed = archives[digest]
+        changed = [
+            file
+            for file in sorted(own.keys() | deployed.keys())
+            if _is_ours(file, own, folders) and own.get(file) != deployed.get(file)
+        ]
         if changed:
             problems.append(f"{name} differs from this checkout in {_some(changed)}")
         elif not deployment.is_local:
             problems += [
-                f"{name} has {one}" for one in _wrong_packages(own[REQUIREMENTS], archives[digest])
+                f"{name} has {one}" for one in _wrong_packages(own[REQUIREMENTS], deployed)
             ]
     packages = (
         "the engine runs them with the packages installed here"
@@ -108,7 +114,7 @@ def _function(deployment: Deployment, name: str) -> Mapping[str, Any]:
 
 def _changed_settings(expected: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
     for setting in ("Handler", "MemorySize", "Runtime", "Timeout"):
-        if found.get(setting) != expected[setting]:
+        if str(found.get(setting)) != str(expected[setting]):
             yield setting
     variables = found.get("Environment", {}).get("Variables", {})
     for name, value in expected.get("Environment", {}).get("Variables", {}).items():
@@ -116,14 +122,10 @@ def _changed_settings(expected: Mapping[str, Any], found: Mapping[str, Any]) -> 
             yield name
 
 
-def _changed_files(own: Mapping[str, bytes], deployed: Mapping[str, bytes]) -> Iterator[str]:
-    """Files of this checkout that are missing or different, and other Python files in the same
-    folders. What is in no folder of this checkout belongs to a package."""
-    folders = {name.split("/")[0] for name in own if "/" in name}
-    for name in sorted(own.keys() | deployed.keys()):
-        ours = name in own or (name.split("/")[0] in folders and name.endswith(".py"))
-        if ours and own.get(name) != deployed.get(name):
-            yield name
+def _is_ours(name: str, own: Container[str], folders: Container[str]) -> bool:
+    """Whether a file is one of this checkout, or a Python file in the same folders. What is
+    elsewhere belongs to a package."""
+    return name in own or (name.split("/")[0] in folders and name.endswith(".py"))
 
 
 def _wrong_packages(requirements: bytes, deployed: Mapping[str, bytes]) -> Iterator[str]:
@@ -147,9 +149,19 @@ def _normalized(package: str) -> str:
     return re.sub(r"[-_.]+", "-", package).lower()
 
 
-def _files(archive: bytes) -> dict[str, bytes]:
+def _files(archive: bytes, folders: Container[str] | None = None) -> dict[str, bytes]:
+    """The files of a zip. With `folders`, files in others are listed, but not unpacked."""
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-        return {one.filename: opened.read(one) for one in opened.infolist() if not one.is_dir()}
+        return {
+            one.filename: opened.read(one) if folders is None or _is_in(one, folders) else b""
+            for one in opened.infolist()
+            if not one.is_dir()
+        }
+
+
+def _is_in(entry: zipfile.ZipInfo, folders: Container[str]) -> bool:
+    folder, slash, _ = entry.filename.partition("/")
+    return not slash or folder in folders
 
 
 def _download(deployment: Deployment, url: str) -> bytes:

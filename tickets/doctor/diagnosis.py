@@ -1,5 +1,6 @@
 """Runs the checks of a deployed stack."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -110,8 +111,9 @@ CHECKS: dict[str, Check] = {
 def diagnose(find_stack: Callable[[], Stack]) -> Iterator[Finding]:
     """Finds the stack and yields the findings of all checks, in order, as soon as each is known.
 
-    If there is no usable stack, the only findings are that, and the clock if its time is known: a
-    wrong clock makes AWS refuse requests.
+    If there is no usable stack, the only findings are that, and the clock if AWS's time is known: a
+    wrong clock makes AWS refuse requests. Raises botocore's errors if the stack's resources can't
+    be listed.
     """
     try:
         found = find_stack()
@@ -120,11 +122,9 @@ def diagnose(find_stack: Callable[[], Stack]) -> Iterator[Finding]:
             yield _finding("clock", _clock(seconds_ahead(error.__cause__.response)))
         yield Finding("stack", FAILED, str(error), None)
         return
-    try:
-        deployment = Deployment.read(found)
-    except botocore.exceptions.ClientError as error:
-        yield _finding("stack", _failed_call(error))
-        return
+    deployment = Deployment.read(found)
+    with contextlib.suppress(CantTell):
+        deployment.template  # noqa: B018 - parsed here, once, and not by each thread
     with ThreadPoolExecutor(_PARALLEL_CHECKS) as pool:
         running = {name: pool.submit(run, check, deployment) for name, check in CHECKS.items()}
         for name, future in running.items():

@@ -82,7 +82,7 @@ def event_source(deployment: Deployment) -> Verdict:
     problems = []
     next_step = UNDO
     for one in found:
-        if one["State"] not in ("Enabled", "Enabling", "Updating"):
+        if one["State"] not in ("Creating", "Enabled", "Enabling", "Updating"):
             problems.append(f"it is {one['State']}, so uploads wait in their queue")
             next_step = f"aws lambda update-event-source-mapping --uuid {one['UUID']} --enabled"
         if _PARTIAL not in one.get("FunctionResponseTypes", []):

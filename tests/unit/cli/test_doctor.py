@@ -39,7 +39,7 @@ def test_one_line_per_check_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> N
         "failed      dead letters: one waits",
         "            next: tickets dead-letters",
         "",
-        "4 checks: 1 ok, 1 warning, 1 failed, 1 can't tell.",
+        "1 ok, 1 warning, 1 failed, 1 can't tell",
     ]
 
 
