@@ -29,7 +29,7 @@ def queue_arn(stack: RunningStack, url: str) -> str:
     return str(answer["Attributes"]["QueueArn"])
 
 
-def definition(stack: RunningStack) -> AbstractContextManager[None]:
+def definition_changed(stack: RunningStack) -> AbstractContextManager[None]:
     def change(definition: dict[str, Any]) -> None:
         definition["States"]["Write Chunks"]["MaxConcurrency"] = 7
 
@@ -62,29 +62,29 @@ def code(change: Callable[[dict[str, bytes]], None]) -> Plant:
     return plant
 
 
-def edited(files: dict[str, bytes]) -> None:
+def file_edited(files: dict[str, bytes]) -> None:
     files["ingestion/errors.py"] += b"\n"
 
 
-def added(files: dict[str, bytes]) -> None:
+def file_added(files: dict[str, bytes]) -> None:
     files["ingestion/tasks/another.py"] = b""
 
 
-def removed(files: dict[str, bytes]) -> None:
+def file_removed(files: dict[str, bytes]) -> None:
     del files["handlers/reconcile.py"]
 
 
-def variable(stack: RunningStack) -> AbstractContextManager[None]:
+def variable_changed(stack: RunningStack) -> AbstractContextManager[None]:
     variables = {"MAX_ROWS_PER_SECOND": "9"}
     return stack.function_changed("WriteChunk", Environment={"Variables": variables})
 
 
-def timeout(stack: RunningStack) -> AbstractContextManager[None]:
+def timeout_changed(stack: RunningStack) -> AbstractContextManager[None]:
     return stack.function_changed("WriteChunk", Timeout=30)
 
 
 @contextlib.contextmanager
-def stopped(stack: RunningStack) -> Iterator[None]:
+def function_stopped(stack: RunningStack) -> Iterator[None]:
     name = stack.names.outputs["StartExecutionFunctionName"]
     stack.functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
     try:
@@ -93,12 +93,12 @@ def stopped(stack: RunningStack) -> Iterator[None]:
         stack.functions.delete_function_concurrency(FunctionName=name)
 
 
-def action(stack: RunningStack) -> AbstractContextManager[str]:
+def action_missing(stack: RunningStack) -> AbstractContextManager[str]:
     return stack.without_action("WriteChunk", "WriteItems", "dynamodb:BatchWriteItem", 0)
 
 
 @contextlib.contextmanager
-def deny(stack: RunningStack) -> Iterator[None]:
+def action_denied(stack: RunningStack) -> Iterator[None]:
     role = physical(stack, "IngestRole")
     statement = {"Effect": "Deny", "Action": "sqs:*", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -132,7 +132,7 @@ def notification(change: Callable[[dict[str, Any]], None]) -> Plant:
     return plant
 
 
-def no_gzip(configuration: dict[str, Any]) -> None:
+def gzip_left_out(configuration: dict[str, Any]) -> None:
     configuration["QueueConfigurations"] = [
         one
         for one in configuration["QueueConfigurations"]
@@ -140,7 +140,7 @@ def no_gzip(configuration: dict[str, Any]) -> None:
     ]
 
 
-def one_folder(configuration: dict[str, Any]) -> None:
+def one_folder_only(configuration: dict[str, Any]) -> None:
     for one in configuration["QueueConfigurations"]:
         one["Filter"]["Key"]["FilterRules"].append({"Name": "prefix", "Value": "shops/"})
 
@@ -200,7 +200,7 @@ def rule_changed(stack: RunningStack) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def no_target(stack: RunningStack) -> Iterator[None]:
+def target_removed(stack: RunningStack) -> Iterator[None]:
     events, rule = stack.names.client("events"), physical(stack, "UncaughtEndingsRule")
     targets = events.list_targets_by_rule(Rule=rule)["Targets"]
     events.remove_targets(Rule=rule, Ids=[one["Id"] for one in targets])
@@ -243,24 +243,24 @@ def alarm(change: Callable[[Any, dict[str, Any]], None]) -> Plant:
     return plant
 
 
-def delete(cloudwatch: Any, found: dict[str, Any]) -> None:
+def deleted(cloudwatch: Any, found: dict[str, Any]) -> None:
     cloudwatch.delete_alarms(AlarmNames=[found["AlarmName"]])
 
 
-def disable(cloudwatch: Any, found: dict[str, Any]) -> None:
+def actions_disabled(cloudwatch: Any, found: dict[str, Any]) -> None:
     cloudwatch.disable_alarm_actions(AlarmNames=[found["AlarmName"]])
 
 
-def without_actions(cloudwatch: Any, found: dict[str, Any]) -> None:
+def actions_removed(cloudwatch: Any, found: dict[str, Any]) -> None:
     cloudwatch.put_metric_alarm(**{**found, "AlarmActions": []})
 
 
-def ring(cloudwatch: Any, found: dict[str, Any]) -> None:
+def in_alarm(cloudwatch: Any, found: dict[str, Any]) -> None:
     cloudwatch.set_alarm_state(AlarmName=found["AlarmName"], StateValue="ALARM", StateReason="test")
 
 
 @contextlib.contextmanager
-def unsubscribed(stack: RunningStack) -> Iterator[None]:
+def subscription_removed(stack: RunningStack) -> Iterator[None]:
     sns = stack.names.client("sns")
     [found] = sns.list_subscriptions_by_topic(TopicArn=TOPIC)["Subscriptions"]
     sns.unsubscribe(SubscriptionArn=found["SubscriptionArn"])
