@@ -19,18 +19,21 @@ def with_subscriptions(*arns: str) -> Verdict:
 
 
 @pytest.mark.parametrize(
-    ("arns", "status"),
+    ("arns", "status", "words"),
     [
-        ((CONFIRMED,), OK),
-        (("PendingConfirmation", CONFIRMED), OK),
-        (("PendingConfirmation",), FAILED),
-        (("Deleted",), FAILED),
-        ((), FAILED),
+        ((CONFIRMED,), OK, "alarms: 1"),
+        (("PendingConfirmation", CONFIRMED), OK, "alarms: 1"),
+        (("PendingConfirmation",), FAILED, "is confirmed yet"),
+        (("Deleted",), FAILED, "has no subscription"),
+        ((), FAILED, "has no subscription"),
     ],
 )
-def test_one_confirmed_subscription_is_needed(arns: tuple[str, ...], status: str) -> None:
+def test_one_confirmed_subscription_is_needed(
+    arns: tuple[str, ...], status: str, words: str
+) -> None:
     found = with_subscriptions(*arns)
     assert found.status == status
+    assert words in found.detail
     assert (found.next is None) == (status == OK)
 
 
