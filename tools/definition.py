@@ -9,7 +9,7 @@ from typing import Any
 
 from tickets.definition import DEFINITION, placeholders, substitute
 
-__all__ = ["DEFINITION", "load", "placeholders", "sample_value"]
+__all__ = ["DEFINITION", "load", "placeholders", "sample_value", "substitute"]
 
 
 def sample_value(name: str) -> object:
