@@ -18,6 +18,7 @@ from tickets.cli.local import local_app
 from tickets.cli.refused_rows import refused
 from tickets.cli.sample import sample
 from tickets.cli.show import show
+from tickets.cli.verify import verify
 
 
 class _Group(TyperGroup):
@@ -72,6 +73,7 @@ for _command in (
     replay,
     stop,
     doctor,
+    verify,
     sample,
 ):
     app.command(_command.__name__.replace("_", "-"))(_command)
