@@ -23,6 +23,8 @@ from tickets.verify.verification import verify as run_verification
 
 _MARKS = {PASSED: ("✓", "green"), FAILED: ("✗", "bold red"), SKIPPED: ("-", "yellow")}
 _NAME_WIDTH = 26
+_ALARMS = ("LoadsFailed", "LoadsAborted", "FailedLoadsWaiting")
+"""The alarms that the checks of failures set off."""
 
 
 def verify(
@@ -53,6 +55,7 @@ def verify(
     view.begin(stack, plan)
     try:
         run_verification(stack, plan, timeout, view.check, view.step, view.removed)
+        view.complete = True
     finally:
         view.end(stack)
     if not view.passed:
@@ -69,11 +72,13 @@ class _View:
         self._spinner = out.status("") if out.is_terminal else None
         self._checks: list[Check] = []
         self._removed: Removed | None = None
+        self.complete = False
+        """Whether all checks were made."""
 
     @property
     def passed(self) -> bool:
         clean = self._removed is not None and not self._removed.problems
-        return clean and not any(check.status == FAILED for check in self._checks)
+        return self.complete and clean and not self._number(FAILED)
 
     def begin(self, stack: Stack, plan: Plan) -> None:
         cost = plan.cost()
@@ -87,6 +92,7 @@ class _View:
                     "run": plan.run,
                     **asdict(cost),
                     "dollars": round(cost.dollars, 4),
+                    "alarms": _ALARMS if plan.stopped else (),
                 }
             )
         where = f" at {stack.endpoint_url}" if stack.endpoint_url else ""
@@ -101,8 +107,8 @@ class _View:
         )
         if plan.stopped:
             self._print(
-                "One file is refused and one load is stopped on purpose: the alarms LoadsFailed, "
-                "LoadsAborted and FailedLoadsWaiting will go off."
+                "One file is refused and one load is stopped on purpose: the alarms "
+                f"{', '.join(_ALARMS[:-1])} and {_ALARMS[-1]} will go off."
             )
         self._print("")
         if self._spinner:
@@ -141,8 +147,9 @@ class _View:
             print_json(
                 {
                     "kind": "verdict",
-                    "passed": self.passed,
-                    "checks": len(self._checks),
+                    "verified": self.passed,
+                    "complete": self.complete,
+                    "passed": self._number(PASSED),
                     "failed": failed,
                     "skipped": skipped,
                     "seconds": round(seconds, 1),
@@ -153,16 +160,11 @@ class _View:
             self._print("")
             for line in _left(stack, self._removed):
                 self._print(line)
-        checks = count(len(self._checks), "check")
-        others = f", {skipped} skipped" if skipped else ""
-        verdict = (
-            Text.assemble(("Verified", "bold green"), f": {checks} made{others}")
-            if self.passed
-            else Text.assemble(
-                ("Not verified", "bold red"), f": {failed} of {checks} failed{others}"
-            )
-        )
-        self._print(Text.assemble(verdict, f", in {duration(seconds)}."))
+        verdict = ("Verified", "bold green") if self.passed else ("Not verified", "bold red")
+        numbers = f"{self._number(PASSED)} passed, {failed} failed, {skipped} skipped"
+        if not self.complete:
+            numbers += ", the others not made"
+        self._print(Text.assemble(verdict, f": {numbers}, in {duration(seconds)}."))
 
     def _number(self, status: str) -> int:
         return sum(check.status == status for check in self._checks)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tickets.runs.history import ALREADY_LOADED
+from tickets.runs.history import ALREADY_LOADED, count
 from tickets.runs.replay import IS_LOADED, STARTED
 from tickets.verify.comparison import (
     EXECUTION,
@@ -95,7 +95,7 @@ class Checks:
         kept = self._plan.kept()
         self._began = time.monotonic()
         second = self._traffic.upload(self._plan.second)
-        check = self._loaded(name, second, kept)
+        check = self._loaded(name, second, f", {len(kept)} of version 1 kept", kept=kept)
         yield check
         if check.status != PASSED:
             for one in (again, replay):
@@ -105,30 +105,39 @@ class Checks:
         yield self._replay_of_loaded(replay, second)
 
     def _loaded(
-        self, name: str, upload: Upload, kept: Sequence[ExpectedRow] = (), arn: str | None = None
+        self,
+        name: str,
+        upload: Upload,
+        note: str = "",
+        *,
+        kept: Sequence[ExpectedRow] = (),
+        arn: str | None = None,
     ) -> Check:
         """Waits for the load of an upload, and compares what it left behind.
 
+        note: more words for the evidence.
         kept: rows of an earlier version, which must still be in the table.
         arn: the execution that must have loaded it; that of the upload if None.
         """
+        file = upload.file
         try:
             execution = self._traffic.ended(arn or upload.execution_arn)
         except NotDone as error:
-            return self._failed(name, upload.file, error)
+            return self._failed(name, file, error)
         found = self._comparison.differences(upload, execution, kept)
         if found:
-            return self._differs(name, upload.file, execution.name, found)
-        totals = upload.file.totals
-        chunks = execution.outcome().chunks
-        evidence = (
-            f"{_file_name(upload.file)}: {totals['rows_written']} written + "
-            f"{totals['rows_superseded']} superseded + {totals['rows_refused']} refused rows in "
-            f"{chunks} {'chunk' if chunks == 1 else 'chunks'}"
+            return self._differs(name, file, execution.name, found)
+        counts = [
+            f"{file.totals[f'rows_{what}']} {what}"
+            for what in ("written", "superseded", "refused")
+            if file.totals[f"rows_{what}"]
+        ]
+        chunks = count(execution.outcome().chunks or 0, "chunk")
+        return self._passed(
+            name,
+            f"{_file_name(file)}: {', '.join(counts)} in {chunks}{note}; items, report, refused "
+            "rows and ledger agree",
         )
-        if kept:
-            evidence += f", {len(kept)} rows of the first version kept"
-        return self._passed(name, f"{evidence}; items, report, refused rows and ledger agree")
 
     def _same_bytes(self, name: str, loaded: Upload) -> Check:
         """Uploads a loaded file again. Nothing must be written."""
@@ -147,7 +156,7 @@ class Checks:
         if found:
             return self._differs(name, upload.file, execution.name, found)
         return self._passed(
-            name, f"{_file_name(upload.file)} ended as Already Loaded, by {loaded.execution}"
+            name, f"{_file_name(upload.file)}: Already Loaded, by {loaded.execution}"
         )
 
     def _replay_of_loaded(self, name: str, loaded: Upload) -> Check:
@@ -184,7 +193,7 @@ class Checks:
             return self._differs(name, file, execution.name, found)
         assert letter is not None
         return self._passed(
-            name, f'{_file_name(file)} is refused: "{letter.reason}" Its dead letter is dismissed'
+            name, f'{_file_name(file)} is refused ("{letter.reason}"), its dead letter dismissed'
         )
 
     def _stopped(self, file: TicketFile) -> Check:
@@ -208,10 +217,7 @@ class Checks:
         if done.outcome != STARTED:
             found = [Difference(EXECUTION, f"the replay answered {done.outcome} {done.execution}")]
             return self._differs(name, file, done.execution, found)
-        check = self._loaded(name, upload, arn=arn)
-        if check.status != PASSED:
-            return check
-        return self._passed(name, f"{check.evidence} after a replay from its dead letter")
+        return self._loaded(name, upload, ", replayed from its dead letter", arn=arn)
 
     def _passed(self, name: str, evidence: str) -> Check:
         return Check(name, PASSED, f"{evidence}.", seconds=time.monotonic() - self._began)

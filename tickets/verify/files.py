@@ -130,8 +130,9 @@ class TicketFile:
 
     @property
     def puts(self) -> int:
-        """How many rows are put into the table, at most. A superseded row may be put, too."""
-        return self.totals["rows_written"] + self.totals["rows_superseded"]
+        """The most puts that loading the file takes. A superseded row may be put first, and the row
+        that supersedes it twice."""
+        return self.totals["rows_written"] + 2 * self.totals["rows_superseded"]
 
     @property
     def size(self) -> int:
