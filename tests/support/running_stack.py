@@ -3,9 +3,12 @@ boto3."""
 
 import contextlib
 import json
+import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -13,7 +16,9 @@ import pytest
 from tests.support.deployed import as_list
 from tests.support.load_records import LoadRecords
 from tests.support.reference_loads import check_success
+from tickets import ROOT
 from tickets.local.deployment import LocalStack
+from tickets.local.packaging import zip_code
 from tickets.runs.waiting import DeadlinePassed, polls
 
 Found = TypeVar("Found")
@@ -308,6 +313,26 @@ class RunningStack(LoadRecords):
         finally:
             self.functions.update_function_configuration(
                 FunctionName=name, **{setting: before[setting] for setting in changes}
+            )
+
+    @contextlib.contextmanager
+    def code_changed(self, function: str, path: str, old: str, new: str) -> Iterator[None]:
+        """Within the block, the function runs a copy of the code in which one text is replaced.
+
+        path: the changed file, relative to `functions/`. It must contain `old` once.
+        """
+        name = self.names.outputs[f"{function}FunctionName"]
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(shutil.copytree(ROOT / "functions", Path(folder) / "functions"))
+            text = (copy / path).read_text(encoding="utf-8")
+            assert text.count(old) == 1, f"{path} has {old!r} {text.count(old)} times"
+            (copy / path).write_text(text.replace(old, new), encoding="utf-8")
+            self.functions.update_function_code(FunctionName=name, ZipFile=zip_code(copy))
+        try:
+            yield
+        finally:
+            self.functions.update_function_code(
+                FunctionName=name, ZipFile=zip_code(ROOT / "functions")
             )
 
     @contextlib.contextmanager
