@@ -11,6 +11,7 @@ from tests.support.command_line import tickets
 from tests.support.running_stack import RunningStack
 from tickets.runs import connect, dead_letters
 from tickets.verify.checks import Check
+from tickets.verify.cleanup import Removed
 from tickets.verify.plan import make_plan
 from tickets.verify.verification import verify
 
@@ -146,7 +147,7 @@ def test_a_report_that_lies_is_found(stack: RunningStack) -> None:
 def test_an_interrupted_run_is_cleaned_up(stack: RunningStack) -> None:
     """Interrupted after the first check, while the other files are being loaded."""
     plan = make_plan(stack.names, failures=False)
-    removed = []
+    removed: list[Removed] = []
 
     def interrupt(check: Check) -> None:
         raise KeyboardInterrupt
