@@ -134,7 +134,7 @@ def _delete_items(stack: Stack, plan: Plan) -> int:
         client.delete_item(TableName=stack.table, Key=named)
 
     with ThreadPoolExecutor(_CONCURRENT_CALLS) as pool:
-        return sum(1 for _ in pool.map(delete_item, plan.keys()))
+        return sum(1 for _ in pool.map(delete_item, plan.row_keys()))
 
 
 def _delete_versions(stack: Stack, prefix: str, removed: Removed) -> int:

@@ -100,7 +100,7 @@ class Plan:
             _STOPPED: int(self.stopped is not None),
         }
         puts = sum(file.puts for file in self.files)
-        deletions = len(self.keys())
+        deletions = len(self.row_keys())
         indexes = len(self.schema.indexes)
         return Cost(
             bytes_uploaded=sum(file.size for file in (*self.files, self.second)),
@@ -109,7 +109,7 @@ class Plan:
             transitions=sum(work.transitions * count for work, count in loads.items()),
         )
 
-    def keys(self) -> list[Key]:
+    def row_keys(self) -> list[Key]:
         """The keys of all rows, including the refused ones, each once."""
         rows = (one.row.key for file in self.files for one in (*file.in_table, *file.refused))
         return list(dict.fromkeys(rows))
