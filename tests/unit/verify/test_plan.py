@@ -11,17 +11,10 @@ from typing import Any
 import pytest
 
 from ingestion.dynamodb.table_schema import Index, KeyAttribute, TableSchema
+from tests.support.described_stack import CHUNK_SIZE, TICKETS, DescribedStack
 from tickets.errors import CommandError
 from tickets.verify.files import COLUMNS, RowMaker, TicketFile
 from tickets.verify.plan import Plan, chunked_file, make_plan, rows_file
-
-AWS_CHUNK_SIZE = 16 * 1024 * 1024
-PARAMETERS = {
-    "ChunkSizeBytes": str(AWS_CHUNK_SIZE),
-    "MaxRefusedPercent": "5",
-    "MaxSupersededPercent": "50",
-}
-TICKETS = {"ticket_id": "S", "product": "S"}
 
 
 def schema(key: dict[str, str] | None = None, indexes: int = 0) -> TableSchema:
@@ -33,40 +26,8 @@ def schema(key: dict[str, str] | None = None, indexes: int = 0) -> TableSchema:
 MAKER = RowMaker("verify-1", schema())
 
 
-class FakeStack:
-    """A stack with parameters and a table."""
-
-    table, name = "Tickets", "tickets"
-
-    def __init__(self, key: dict[str, str] | None = None, **parameters: str) -> None:
-        self._key = key or TICKETS
-        self._parameters = {**PARAMETERS, **parameters}
-
-    def client(self, service: str) -> Any:
-        return self
-
-    def describe_stacks(self, **_: Any) -> Any:
-        listed = [
-            {"ParameterKey": name, "ParameterValue": value}
-            for name, value in self._parameters.items()
-        ]
-        return {"Stacks": [{"Parameters": listed}]}
-
-    def describe_table(self, **_: Any) -> Any:
-        kinds = zip(self._key, ("HASH", "RANGE"), strict=False)
-        return {
-            "Table": {
-                "KeySchema": [{"AttributeName": name, "KeyType": kind} for name, kind in kinds],
-                "AttributeDefinitions": [
-                    {"AttributeName": name, "AttributeType": kind}
-                    for name, kind in self._key.items()
-                ],
-            }
-        }
-
-
 def plan(failures: bool = True, **options: Any) -> Plan:
-    stack: Any = FakeStack(**options)
+    stack: Any = DescribedStack(**options)
     return make_plan(stack, failures)
 
 
@@ -120,7 +81,7 @@ def test_no_more_rows_are_refused_than_a_load_may_have(percent: float, reasons: 
 
 @pytest.mark.parametrize(("percent", "superseded"), [(50, 2), (2, 2), (1, 1)])
 def test_no_more_rows_are_superseded_than_a_load_may_have(percent: float, superseded: int) -> None:
-    file = chunked_file(MAKER, "chunks.csv", AWS_CHUNK_SIZE, percent)
+    file = chunked_file(MAKER, "chunks.csv", CHUNK_SIZE, percent)
     assert file is not None
     assert file.totals["rows_superseded"] == superseded
     assert 100 * superseded <= percent * file.totals["rows_read"]
@@ -130,7 +91,7 @@ def test_equal_keys_are_left_out_if_no_row_may_be_superseded() -> None:
     assert plan(MaxSupersededPercent="0").chunked is None
 
 
-@pytest.mark.parametrize("chunk_size", [65_536, 262_144, AWS_CHUNK_SIZE, 268_435_456])
+@pytest.mark.parametrize("chunk_size", [65_536, 262_144, CHUNK_SIZE, 268_435_456])
 def test_a_file_has_two_chunks_with_equal_keys_at_its_ends(chunk_size: int) -> None:
     file = chunked_file(MAKER, "chunks.csv", chunk_size, 50)
     assert file is not None
@@ -194,7 +155,7 @@ def test_a_run_costs_less_than_a_cent_at_the_default_chunk_size() -> None:
     # 356 puts, 308 deletions and 69 writes of the ledger; 4 x 15 + 23 + 3 + 6 + 15 transitions.
     assert (cost.writes, cost.transitions) == (733, 107)
     assert cost.dollars == pytest.approx(733 * 0.625e-6 + 107 * 25e-6)
-    assert 1 < cost.bytes_uploaded / AWS_CHUNK_SIZE < 1.2
+    assert 1 < cost.bytes_uploaded / CHUNK_SIZE < 1.2
 
 
 def test_each_index_costs_another_write() -> None:
