@@ -3,6 +3,7 @@
 cli/     the commands: options, output and exit codes; nothing else prints
 runs/    a deployed stack: uploads, executions, loads, dead letters, replays, refused rows
 doctor/  checks of a deployed stack
+verify/  a proof of a deployed stack, with files whose result is known
 local/   the stack on this machine, on an embedded engine
 definition  the state machine's definition, with its placeholders replaced
 sample   made-up ticket files

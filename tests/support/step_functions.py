@@ -121,6 +121,9 @@ class StepFunctions:
                 return _ok(itemCounts=self.map_counts[asked["mapRunArn"]])
             case _ if name not in self.described:
                 return _refused("ExecutionDoesNotExist", f"Execution Does Not Exist: '{name}'")
+            case "StopExecution":
+                self.described[name]["status"] = "ABORTED"
+                return _ok(stopDate=STARTED)
             case "DescribeExecution":
                 return _ok(**self.described[name])
             case "GetExecutionHistory":
