@@ -39,6 +39,7 @@ NOT_RUN = {
     "export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_DEFAULT_REGION=us-east-1 "
     "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test": "this test's environment has the same, "
     "with its own port",
+    "tickets verify": "the same as `.venv/bin/tickets verify`, which README.md prints",
     "aws lambda get-account-settings --query AccountLimit": "the engine has no quotas",
     "sam deploy --parameter-overrides CreateTable=false TableName=Tickets "
     "UploadBucketName=NEW-UPLOADS WorkBucketName=NEW-WORK": "the same as the command without "
@@ -106,6 +107,9 @@ def test_deploy_load_fail_replay_and_remove_as_documented(project: Project, engi
     assert re.search(r"ok +code: 7 functions have this checkout's", checks)
     with stack.uploads_held():
         assert "it is Disabled" in reader.run("tickets doctor", code=1).output
+    ran = reader.run(".venv/bin/tickets verify")
+    assert "Verified: 6 passed, 0 failed, 0 skipped" in ran.output
+    assert stack.all_items() == {}
     first = load_a_file(reader, stack)
     refuse_a_file(reader, stack)
     mend_and_replay(reader, stack)
@@ -125,6 +129,12 @@ def test_deploy_load_fail_replay_and_remove_as_documented(project: Project, engi
     assert stack.variables("WriteChunk")["MAX_ROWS_PER_SECOND"] == "400"
     # What is not named stays as it was.
     assert stack.variables("Reconcile")["MAX_REFUSED_PERCENT"] == "6"
+
+    kept = stack.all_items()
+    ran = reader.run("tickets verify --failures")
+    assert "Verified: 8 passed, 0 failed, 0 skipped" in ran.output
+    assert stack.all_items() == kept
+    assert "has no dead letters" in reader.run("tickets dead-letters").output
 
     stop_and_replay(reader, stack)
     remove(reader, stack, first)

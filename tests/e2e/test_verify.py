@@ -95,7 +95,7 @@ def test_failures_are_checked_if_wanted(stack: RunningStack) -> None:
     found = verified("--failures")
     assert statuses(found) == dict.fromkeys([FIRST, CHUNKED, PACKED, *LATER, *FAILURES], "passed")
     [plan] = found["plan"]
-    assert plan["alarms"] == ["LoadsFailed", "LoadsAborted", "FailedLoadsWaiting"]
+    assert plan["alarms"] == ["LoadsFailed", "LoadsAborted"]
     assert_nothing_left(stack, plan["run"])
     ended = [stack.describe(arn)["status"] for arn in executions_of(stack, plan["run"])]
     assert sorted(ended) == ["ABORTED", "FAILED", *["SUCCEEDED"] * 6]
@@ -108,8 +108,9 @@ def test_a_missing_permission_is_found(stack: RunningStack) -> None:
     # Its superseded rows are in another chunk, so Settle Equal Keys lists them.
     assert statuses(found)[CHUNKED] == "passed"
     assert [statuses(found)[name] for name in LATER] == ["skipped"] * 3
-    [problem] = problems(found, FIRST)
-    assert "1 of 1 chunks are not finished" in problem
+    failure, error = problems(found, FIRST)
+    assert "1 of 1 chunks are not finished" in failure
+    assert "is not authorized to perform: s3:PutObject" in error
     [removed] = found["removed"]
     assert removed["dead_letters"] == 1
     assert_nothing_left(stack, found["plan"][0]["run"])

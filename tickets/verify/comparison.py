@@ -50,7 +50,13 @@ class Comparison:
         file = upload.file
         if execution.ending != LOADED:
             why = execution.failure or f"it ended as {execution.ending}"
-            return [Difference(EXECUTION, f"the load is {execution.status}: {why}")]
+            return [
+                Difference(EXECUTION, f"the load is {execution.status}: {why}"),
+                *(
+                    Difference(EXECUTION, f"chunk {chunk.index}: {chunk.error}")
+                    for chunk in execution.failed_chunks()
+                ),
+            ]
         return [
             *_execution(execution, file),
             *self._items(file.in_table, kept, file.refused),
