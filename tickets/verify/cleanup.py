@@ -13,7 +13,7 @@ from tickets.runs.executions import known_execution
 from tickets.runs.stack import Stack
 from tickets.runs.waiting import DeadlinePassed, polls
 from tickets.verify.plan import Plan
-from tickets.verify.traffic import MAX_LETTER_SECONDS, Traffic
+from tickets.verify.traffic import MAX_LETTER_SECONDS, Traffic, stop_if_running
 
 MAX_ENDING_SECONDS = 60.0
 """How long the clean-up waits for loads to start and to end before it stops them."""
@@ -43,7 +43,7 @@ def clean_up(stack: Stack, plan: Plan, traffic: Traffic, on_step: Callable[[str]
     """Removes a run's items, object versions and dead letters. Carries on if a part of it fails."""
     removed = Removed()
     on_step("waiting until nothing is written any more")
-    with _noted(removed, "The executions can't be looked at"):
+    with _noted(removed, "The loads and their dead letters can't be ended and dismissed"):
         if not _all_succeeded(stack, traffic, removed):
             on_step("dismissing the dead letters")
             _dismiss(stack, plan, removed)
@@ -73,9 +73,7 @@ def _all_succeeded(stack: Stack, traffic: Traffic, removed: Removed) -> bool:
         status = _final_status(stack, arn, patience)
         if status == "RUNNING":
             removed.stopped.append(_name(arn))
-            client = stack.client("stepfunctions")
-            with suppress(client.exceptions.ClientError):  # it may have ended just now
-                client.stop_execution(executionArn=arn, error="Stopped", cause="`tickets verify`.")
+            stop_if_running(stack, arn)
             status = _final_status(stack, arn, MAX_ENDING_SECONDS)
         if status is None:
             removed.not_started.append(_name(arn))

@@ -27,19 +27,18 @@ _CHUNKED_SHARE = 1.1
 
 
 class _Work(NamedTuple):
-    """State transitions and ledger writes of an execution that retries nothing."""
+    """What an execution does if it retries nothing."""
 
-    name: str
     transitions: int
     ledger_writes: int
 
 
 # Transitions as in docs/operations.md#what-a-load-costs; ledger writes counted on the engine.
-_LOAD_OF_ONE_CHUNK = _Work("one chunk", 15, 10)
-_LOAD_OF_TWO_CHUNKS = _Work("two chunks", 23, 16)
-_ALREADY_LOADED = _Work("already loaded", 3, 1)
-_REFUSED = _Work("refused", 6, 2)
-_STOPPED = _Work("stopped at its end", 15, 10)
+_LOAD_OF_ONE_CHUNK = _Work(15, 10)
+_LOAD_OF_TWO_CHUNKS = _Work(23, 16)
+_ALREADY_LOADED = _Work(3, 1)
+_REFUSED = _Work(6, 2)
+_STOPPED_AT_ITS_END = _Work(15, 10)
 
 
 @dataclass(frozen=True)
@@ -92,21 +91,24 @@ class Plan:
 
     def cost(self) -> Cost:
         """Estimates the cost of the run from its rows and chunks."""
-        loads = {
-            _LOAD_OF_ONE_CHUNK: 3 + (self.stopped is not None),
-            _LOAD_OF_TWO_CHUNKS: int(self.chunked is not None),
-            _ALREADY_LOADED: 1,
-            _REFUSED: int(self.refused is not None),
-            _STOPPED: int(self.stopped is not None),
-        }
+        executions = [
+            *[_LOAD_OF_ONE_CHUNK] * 3,  # rows, its second version, packed
+            _ALREADY_LOADED,
+        ]
+        if self.chunked:
+            executions.append(_LOAD_OF_TWO_CHUNKS)
+        if self.refused:
+            executions.append(_REFUSED)
+        if self.stopped:
+            executions += (_STOPPED_AT_ITS_END, _LOAD_OF_ONE_CHUNK)
         puts = sum(file.puts for file in self.files)
         deletions = len(self.row_keys())
         indexes = len(self.schema.indexes)
         return Cost(
             bytes_uploaded=sum(file.size for file in (*self.files, self.second)),
             writes=(puts + deletions) * (1 + indexes)
-            + sum(work.ledger_writes * count for work, count in loads.items()),
-            transitions=sum(work.transitions * count for work, count in loads.items()),
+            + sum(work.ledger_writes for work in executions),
+            transitions=sum(work.transitions for work in executions),
         )
 
     def row_keys(self) -> list[Key]:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import botocore.exceptions
+
 from tickets.errors import CommandError
 from tickets.runs.dead_letters import DeadLetters, FailedExecution, delete, held_dead_letters
 from tickets.runs.executions import Execution, known_execution
@@ -95,15 +97,10 @@ class Traffic:
     def stop(self, upload: Upload) -> None:
         """Stops an upload's execution as soon as it runs. Raises NotDone."""
         self._on_step(f"stopping {upload.execution}")
-        client = self._stack.client("stepfunctions")
         try:
             for _ in polls(_POLL_SECONDS, min(START_TIMEOUT_SECONDS, self._timeout)):
                 if known_execution(self._stack, upload.execution_arn) is not None:
-                    client.stop_execution(
-                        executionArn=upload.execution_arn,
-                        error="Stopped",
-                        cause="`tickets verify --failures`.",
-                    )
+                    stop_if_running(self._stack, upload.execution_arn)
                     return
         except DeadlinePassed as error:
             self.given_up.add(upload.execution_arn)
@@ -148,6 +145,18 @@ class Traffic:
         if arn not in self.executions:
             self.executions.append(arn)
         return done, arn
+
+
+def stop_if_running(stack: Stack, arn: str) -> None:
+    """Stops an execution, unless it has ended."""
+    try:
+        stack.client("stepfunctions").stop_execution(
+            executionArn=arn, error="Stopped", cause="`tickets verify`."
+        )
+    except botocore.exceptions.ClientError:
+        execution = known_execution(stack, arn)
+        if execution is not None and execution.status == "RUNNING":
+            raise
 
 
 def _not_started(name: str) -> NotDone:

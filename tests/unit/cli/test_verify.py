@@ -106,6 +106,18 @@ def test_an_execution_that_does_not_end_is_told(
     assert traffic.given_up == {f"{EXECUTION}:slow"}
 
 
+def test_an_execution_that_has_ended_is_not_stopped(
+    step_functions: StepFunctions, plan: Plan, traffic: Traffic
+) -> None:
+    upload = traffic.upload(plan.packed)
+    step_functions.add(upload.execution)
+    traffic.stop(upload)
+    assert step_functions.described[upload.execution]["status"] == "SUCCEEDED"
+    step_functions.add(upload.execution, "RUNNING")
+    traffic.stop(upload)
+    assert step_functions.described[upload.execution]["status"] == "ABORTED"
+
+
 def test_a_run_is_removed_and_nothing_else(
     stack: Stack, step_functions: StepFunctions, plan: Plan, traffic: Traffic
 ) -> None:
