@@ -35,7 +35,8 @@ app = typer.Typer(
     cls=_Group,
     help="Loads CSV files of purchase tickets from S3 into DynamoDB and accounts for every row.",
     epilog="Exit codes: 0 success; 1 a load failed, --timeout ran out, an audit found missing "
-    "rows, a check of doctor failed, or another process was reading the dead-letter queues; 2 the "
+    "rows, a check of doctor or verify failed, or another process was reading the dead-letter "
+    "queues; 2 the "
     "command was used wrongly or could not do its work.",
     no_args_is_help=True,
     add_completion=False,
