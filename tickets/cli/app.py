@@ -36,8 +36,7 @@ app = typer.Typer(
     help="Loads CSV files of purchase tickets from S3 into DynamoDB and accounts for every row.",
     epilog="Exit codes: 0 success; 1 a load failed, --timeout ran out, an audit found missing "
     "rows, a check of doctor or verify failed, or another process was reading the dead-letter "
-    "queues; 2 the "
-    "command was used wrongly or could not do its work.",
+    "queues; 2 the command was used wrongly or could not do its work.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
