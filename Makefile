@@ -146,6 +146,7 @@ lock: $(VENV)/.created ## Write the lock files from pyproject.toml [ARGS=--upgra
 	$(COMPILE) --group gates -o requirements/gates.lock $(ARGS)
 	$(COMPILE) --group diagram -c requirements/dev.lock -o requirements/diagram.lock $(ARGS)
 	$(COMPILE) --group sam -o requirements/sam.lock $(ARGS)
+	$(COMPILE) --group arm64 -o requirements/arm64.lock $(ARGS)
 	$(COMPILE) --group real-data -o requirements/real-data.lock $(ARGS)
 	$(COMPILE) --group bench -c requirements/runtime.lock -o requirements/bench.lock $(ARGS)
 

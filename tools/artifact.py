@@ -1,4 +1,4 @@
-"""Checks the output of `sam build`: its files, their processor architecture and their size.
+"""Checks the output of `sam build`: its files, their machine code and their size.
 
     python -m tools.artifact .aws-sam/build
 
@@ -22,6 +22,7 @@ from samtranslator.yaml_helper import yaml_parse
 from tickets import TEMPLATE
 from tickets.errors import TicketsError
 from tickets.local.packaging import SHIPPED
+from tools import elf
 
 # Bytes per function. Lambda allows 262,144,000 unpacked. These limits are only a little above the
 # current sizes, so that any growth is noticed.
@@ -31,8 +32,6 @@ MAX_ZIPPED = 9_000_000
 UNWANTED = re.compile(
     r"(^|/)(tests?|__pycache__|\.git|\.venv|node_modules)(/|$)|\.(pyc|pyo|csv|log)$"
 )
-# The machine number in an ELF header for each of Lambda's architectures.
-MACHINES = {"arm64": 0xB7, "x86_64": 0x3E}
 
 
 class ArtifactError(TicketsError):
@@ -63,8 +62,8 @@ def problems(folder: Path, code: Path, architecture: str) -> list[str]:
             wrong.append(f"{name} is neither a source file nor part of a distribution")
         if UNWANTED.search(name):
             wrong.append(f"{name} is never needed")
-        if _machine(path) not in (None, MACHINES[architecture]):
-            wrong.append(f"{name} is not built for {architecture}")
+        if elf.is_elf(path):
+            wrong += [f"{name} {problem}" for problem in elf.problems(path, architecture)]
     for name in sorted(distributions.keys() - _needed(folder, code)):
         wrong.append(f"the distribution {name} is not required")
     for name in sorted(_needed(folder, code) - distributions.keys()):
@@ -158,13 +157,6 @@ def _name(requirement: str) -> str:
     match = re.match(r"[A-Za-z0-9._-]+", requirement.strip())
     assert match is not None, requirement
     return re.sub(r"[-_.]+", "-", match[0].partition("==")[0]).lower()
-
-
-def _machine(path: Path) -> int | None:
-    """The machine number of an ELF file; None for any other file."""
-    with path.open("rb") as file:
-        head = file.read(20)
-    return int.from_bytes(head[18:20], "little") if head.startswith(b"\x7fELF") else None
 
 
 def _text(unpacked: int, zipped: int) -> str:

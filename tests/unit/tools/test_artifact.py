@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.elf_files import X86_64, elf_file
 from tools import artifact
 from tools.artifact import ArtifactError
 
@@ -17,8 +18,6 @@ Resources:
   Two: {Type: "AWS::Serverless::Function"}
   Bucket: {Type: "AWS::S3::Bucket"}
 """
-ARM64 = b"\x7fELF" + bytes(14) + b"\xb7\x00" + bytes(100)
-X86_64 = b"\x7fELF" + bytes(14) + b"\x3e\x00" + bytes(100)
 
 
 def put(path: Path, content: str | bytes) -> None:
@@ -49,7 +48,7 @@ def template(tmp_path: Path) -> Path:
         for name, text in sources.items():
             put(folder / name, text)
         needs = "Requires-Dist: Helper>=1\nRequires-Dist: redis; extra == 'redis'\n"
-        distribution(folder, "fast_thing", {"fast/_native.so": ARM64}, needs)
+        distribution(folder, "fast_thing", {"fast/_native.so": elf_file()}, needs)
         distribution(folder, "helper", {"helper.py": b"h = 1\n"})
     return tmp_path / "template.yaml"
 
@@ -71,7 +70,14 @@ def test_a_build_without_a_fault_passes_and_its_size_is_said(template: Path) -> 
         (lambda f: put(f / "week-47.csv", "T1"), "week-47.csv is never needed"),
         (lambda f: put(f / "handlers/a.py", "a = 2"), "handlers/a.py differs from its source"),
         (lambda f: (f / "handlers/a.py").unlink(), "handlers/a.py is missing"),
-        (lambda f: put(f / "fast/_native.so", X86_64), "fast/_native.so is not built for arm64"),
+        (
+            lambda f: put(f / "fast/_native.so", elf_file(X86_64)),
+            "fast/_native.so is not built for arm64",
+        ),
+        (
+            lambda f: put(f / "fast/_native.so", elf_file(needed=["libcurl.so.4"])),
+            "fast/_native.so needs libcurl.so.4, which is neither bundled nor part of the runtime",
+        ),
         (
             lambda f: distribution(f, "pandas", {"pandas/tests/test_x.py": b""}),
             "the distribution pandas is not required",
