@@ -81,8 +81,9 @@ def sizes(folder: Path) -> tuple[int, int]:
     return sum(path.stat().st_size for path in files), len(zipped.getvalue())
 
 
-def check(build: Path, template: Path = TEMPLATE) -> str:
-    """Checks every function of a build and returns a sentence about their sizes.
+def check_files(build: Path, template: Path = TEMPLATE) -> tuple[list[Path], str]:
+    """Checks the files of every function of a build. Returns the functions' folders and their
+    architecture.
 
     Raises ArtifactError if there is a problem.
     """
@@ -97,22 +98,34 @@ def check(build: Path, template: Path = TEMPLATE) -> str:
     built = sorted(path.name for path in build.iterdir() if path.is_dir()) if build.exists() else []
     if built != functions:
         raise ArtifactError(f"{build} contains {built}, not the functions: run `make build`.")
-    wrong = []
-    largest = (0, 0)
-    for name in functions:
-        folder = build / name
-        wrong += [
-            f"{name}: {one}"
-            for one in problems(folder, template.parent / settings["CodeUri"], architecture)
-        ]
-        unpacked, zipped = sizes(folder)
-        largest = max(largest[0], unpacked), max(largest[1], zipped)
-        if unpacked > MAX_UNPACKED or zipped > MAX_ZIPPED:
-            wrong.append(f"{name}: {_text(unpacked, zipped)} is too large")
+    wrong = [
+        f"{name}: {one}"
+        for name in functions
+        for one in problems(build / name, template.parent / settings["CodeUri"], architecture)
+    ]
     if wrong:
         raise ArtifactError("\n".join(wrong))
+    return [build / name for name in functions], architecture
+
+
+def check(build: Path, template: Path = TEMPLATE) -> str:
+    """Checks the files and the size of every function of a build. Returns a sentence about their
+    sizes.
+
+    Raises ArtifactError if there is a problem.
+    """
+    folders, architecture = check_files(build, template)
+    measured = {folder.name: sizes(folder) for folder in folders}
+    wrong = [
+        f"{name}: {_text(unpacked, zipped)} is too large"
+        for name, (unpacked, zipped) in measured.items()
+        if unpacked > MAX_UNPACKED or zipped > MAX_ZIPPED
+    ]
+    if wrong:
+        raise ArtifactError("\n".join(wrong))
+    largest = max(one[0] for one in measured.values()), max(one[1] for one in measured.values())
     return (
-        f"Checked {len(functions)} functions, {architecture}: the largest has "
+        f"Checked {len(folders)} functions, {architecture}: the largest has "
         f"{_text(*largest)} (at most {_text(MAX_UNPACKED, MAX_ZIPPED)})."
     )
 

@@ -65,6 +65,12 @@ class Stub:
         return dict(json.loads(self._http.getresponse().read()))
 
 
+def compile_stub() -> None:
+    """Makes the stub and its certificate, unless they are there."""
+    targets = [str(path.relative_to(BUILD.parents[1])) for path in (STUB, CERTIFICATE)]
+    subprocess.run(["make", "-s", *targets], cwd=BUILD.parents[1], check=True)  # noqa: S607
+
+
 @contextlib.contextmanager
 def running_stub(cpu: int | None = None) -> Iterator[Stub]:
     """Runs a stub within the block, on a certain CPU if one is given."""

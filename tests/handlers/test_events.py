@@ -1,19 +1,14 @@
 """Every event of events/ gives what the file beside it expects, see events/README.md."""
 
-import csv
 import hashlib
-import io
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.cloud import Cloud
+from tests.support.cloud import EVENTS, Cloud
+from tests.support.sample_events import ALL, EXPECTED, FILES, name, read, send
 from tools import definition
 
-EVENTS = Path(__file__).parents[2] / "events"
-EXPECTED = ".expected.json"
 TASKS = {
     "validate_file": "Validate File",
     "split_file": "Split File",
@@ -25,24 +20,12 @@ TASKS = {
 FOLDERS = {"start_execution", "execution", *TASKS}
 
 
-def name(path: Path) -> str:
-    return path.relative_to(EVENTS).as_posix()
-
-
-def read(event: str) -> Any:
-    return json.loads((EVENTS / event).read_text(encoding="utf-8"))
-
-
 def task_states() -> Any:
     states = definition.load()["States"]
     inner = states["Write Chunks"]["ItemProcessor"]["States"]
     return {folder: (states | inner)[state] for folder, state in TASKS.items()}
 
 
-# What the stack sends is held against the definition, tests/statemachine/test_notifications.py.
-NOT_SENT_TO_US = {"objects", "notifications"}
-FILES = [path for path in EVENTS.glob("*/*.json") if path.parent.name not in NOT_SENT_TO_US]
-ALL = sorted(name(path) for path in FILES if not path.name.endswith(EXPECTED))
 OF_TASKS = [event for event in ALL if event.split("/")[0] in TASKS]
 
 
@@ -63,44 +46,8 @@ def test_no_object_is_without_a_file_and_no_file_without_an_object() -> None:
 
 @pytest.mark.parametrize("event", ALL)
 def test_the_answer_is_the_expected_one(event: Any, stocked: Cloud) -> None:
-    expected = read(event.removesuffix(".json") + EXPECTED)
-    for earlier in expected.pop("given", []):
-        run(stocked, earlier)
-    got = run(stocked, event)
-    if "executions" in expected:
-        got["executions"] = stocked.executions()
-    if "items" in expected:
-        got["items"] = sorted(stocked.items(), key=by_values)
-        expected["items"].sort(key=by_values)
-    if "refused_rows" in expected:
-        got["refused_rows"] = refused_rows(stocked, got["answer"])
+    got, expected = send(stocked, event)
     assert got == expected
-
-
-def by_values(item: Any) -> list[Any]:
-    return [str(value) for _, value in sorted(item.items())]
-
-
-def run(cloud: Cloud, event: str) -> Any:
-    """Send one event to where its folder says."""
-    folder = event.split("/")[0]
-    if folder == "execution":
-        return run_execution(cloud, read(event))
-    return {"answer": cloud.call(folder, read(event))}
-
-
-def run_execution(cloud: Cloud, request: Any) -> Any:
-    execution = cloud.run(request, "by-hand")
-    if "result" in execution.data:
-        return {"ends_in": execution.ended_in, "result": execution.data["result"]}
-    summary = {"summary": execution.data["summary"]}
-    return {"ends_in": execution.ended_in} | (summary if execution.ended_in != "Overtaken" else {})
-
-
-def refused_rows(cloud: Cloud, answer: Any) -> list[Any]:
-    """The joined file of refused rows, as any reader of CSV sees it."""
-    text = cloud.read_url(answer["refused_rows"]).decode()
-    return list(csv.reader(io.StringIO(text, newline="")))
 
 
 @pytest.mark.parametrize("event", OF_TASKS)

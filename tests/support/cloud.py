@@ -39,6 +39,7 @@ from tickets import ROOT
 EVENTS = ROOT / "events"
 HANDLERS = sorted(path.stem for path in (ROOT / "functions" / "handlers").glob("[a-z]*.py"))
 ACCOUNT = "123456789012"  # moto's
+STATE_MACHINE_ARN = f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:Ingest"
 UPLOADS = f"ticket-uploads-{ACCOUNT}-1a2b3c4d"
 UNVERSIONED = "tills-without-versions"
 WORK = f"ticket-work-{ACCOUNT}-1a2b3c4d"

@@ -8,12 +8,20 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
+from pathlib import Path
+from threading import Thread
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from moto.dynamodb.models.table import Table
-from moto.server import ThreadedMotoServer
+from moto.server import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    ThreadedMotoServer,
+    create_backend_app,
+)
+from werkzeug.serving import make_server
 
 
 @contextmanager
@@ -27,6 +35,34 @@ def moto_server() -> Iterator[str]:
         yield f"http://{host}:{port}"
     finally:
         server.stop()
+
+
+class _KeepsConnections(MotoRequestHandler):
+    """Answers more than one request per connection, because a TLS handshake takes long."""
+
+    protocol_version = "HTTP/1.1"
+
+
+@contextmanager
+def moto_server_over_tls(certificate: Path, key: Path) -> Iterator[str]:
+    """Runs a server with this certificate within the block. Yields its URL."""
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = make_server(
+        "127.0.0.1",
+        0,
+        DomainDispatcherApplication(create_backend_app),
+        threaded=True,
+        request_handler=_KeepsConnections,
+        ssl_context=(str(certificate), str(key)),
+    )
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def create_table(
