@@ -43,7 +43,7 @@ export SAM_CLI_TELEMETRY ?= 0
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
+		/^[a-z0-9-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: demo
 demo: $(VENV)/.runtime ## Load a file on this machine, start to end [FILE=tickets.csv] [ROWS=20000]
@@ -161,6 +161,11 @@ clean: ## Remove everything that make installed or built
 sam-validate: $(VENV)/.runtime $(VENV)/.sam ## Validate, lint and build with SAM, without AWS; check what it built
 	$(SAM) validate --lint
 	@$(if $(RUNTIME_PATH),$(SAM_BUILD) && $(CHECK_BUILD),echo "Skipped sam build: there is no $(RUNTIME) on PATH or in pyenv.")
+
+.PHONY: arm64-check
+arm64-check: $(VENV)/.dev $(VENV)/.sam ## Run what SAM built on emulated arm64, 2 minutes (needs Debian) [ARGS=...]
+	@$(if $(RUNTIME_PATH),$(BIN)/python -m tools.arm64 $(RUNTIME_PATH)/$(RUNTIME) $(ARGS),\
+	echo "Skipped make arm64-check: there is no $(RUNTIME) on PATH or in pyenv.")
 
 .PHONY: build
 build: $(VENV)/.runtime $(VENV)/.sam ## sam build

@@ -15,12 +15,12 @@ from uuid import uuid4
 
 import pytest
 from moto.dynamodb.models.table import Table
-from moto.server import (
+from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
-    ThreadedMotoServer,
     create_backend_app,
 )
+from moto.server import ThreadedMotoServer
 from werkzeug.serving import make_server
 
 

@@ -72,8 +72,15 @@ def _make_runtime(python: Path) -> None:
     _empty(emulator.RUNTIME)
     command = [
         *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-        *("--no-deps", "--no-compile", "--requirement", LOCK, "--target", emulator.RUNTIME),
-        *("--only-binary=:all:", "--implementation", "cp"),
+        *(
+            "--no-deps",
+            "--no-compile",
+            "--requirement",
+            str(LOCK),
+            "--target",
+            str(emulator.RUNTIME),
+        ),
+        *("--no-deps", "--only-binary=:all:", "--implementation", "cp"),
         *("--python-version", python.name.removeprefix("python")),
         *(f"--platform={platform}" for platform in PLATFORMS),
     ]
