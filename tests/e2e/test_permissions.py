@@ -105,6 +105,12 @@ def _delete_message(caller: Caller, arn: str) -> None:
         client.delete_message(QueueUrl=url, ReceiptHandle="none")
 
 
+def _describe_execution(caller: Caller, arn: str) -> None:
+    client = caller.role("stepfunctions")
+    with contextlib.suppress(client.exceptions.ExecutionDoesNotExist):
+        client.describe_execution(executionArn=arn.removesuffix("*") + "permissions")
+
+
 OF_LEDGER = {"load_id": {"S": OWNER}, "entry": {"S": "x"}}
 ONE = {":one": {"N": "1"}}
 OF_OWNER = {":owner": {"S": OWNER}}
@@ -150,6 +156,7 @@ CALLS: dict[str, Call] = {
     "states:StartExecution": lambda by, arn: by.role("stepfunctions").start_execution(
         stateMachineArn=arn, input=NO_OBJECT
     ),
+    "states:DescribeExecution": _describe_execution,
     "sqs:ReceiveMessage": lambda by, arn: by.role("sqs").receive_message(
         QueueUrl=_queue_url(by, arn), VisibilityTimeout=0
     ),

@@ -238,7 +238,7 @@ class RunningStack(LoadRecords):
 
     def resource_of(self, function: str, sid: str, place: int) -> str:
         """The deployed ARN at index `place` of the resources of a statement."""
-        _, document = self._policy(self.role_of(function))
+        _, document = self._policy(self.role_of(function), sid)
         [statement] = [one for one in document["Statement"] if one["Sid"] == sid]
         return str(as_list(statement["Resource"])[place])
 
@@ -274,13 +274,12 @@ class RunningStack(LoadRecords):
         self, function: str, sid: str, change: Callable[[dict[str, Any]], list[dict[str, Any]]]
     ) -> Iterator[str]:
         role = self.role_of(function)
-        policy, whole = self._policy(role)
+        policy, whole = self._policy(role, sid)
         left = [
             one
             for statement in whole["Statement"]
             for one in (change(statement) if statement["Sid"] == sid else [statement])
         ]
-        assert left != whole["Statement"], f"{role} has no statement {sid}"
         if left:
             self._put_policy(role, policy, {**whole, "Statement": left})
         else:
@@ -290,10 +289,13 @@ class RunningStack(LoadRecords):
         finally:
             self._put_policy(role, policy, whole)
 
-    def _policy(self, role: str) -> tuple[str, dict[str, Any]]:
-        """The name and the document of the role's only inline policy."""
-        [name] = self.iam.list_role_policies(RoleName=role)["PolicyNames"]
-        return name, self.iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    def _policy(self, role: str, sid: str) -> tuple[str, dict[str, Any]]:
+        """The name and the document of the role's inline policy that has the statement."""
+        for name in self.iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            policy = self.iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            if any(statement["Sid"] == sid for statement in policy["Statement"]):
+                return name, policy
+        raise AssertionError(f"{role} has no statement {sid}")
 
     @contextlib.contextmanager
     def function_changed(self, function: str, **changes: Any) -> Iterator[None]:
