@@ -147,16 +147,16 @@ def test_a_refused_signature_shows_the_clock() -> None:
 
 
 def section(title: str) -> str:
-    return PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    return PAGE.partition(f"\n### {title}\n")[2].partition("\n### ")[0]
 
 
 def test_the_page_has_a_row_for_each_check_in_order() -> None:
-    rows = re.findall(r"^\| `([a-z -]+)` \|", section("After a deployment"), re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z -]+)` \|", section("Check the settings"), re.MULTILINE)
     assert rows == list(CHECKS)
 
 
 def test_the_page_lists_the_permissions() -> None:
-    found = re.findall(r"`([a-z0-9]+:[A-Z][A-Za-z]+)`", section("After a deployment"))
+    found = re.findall(r"`([a-z0-9]+:[A-Z][A-Za-z]+)`", section("Check the settings"))
     assert found == sorted(CALLS.values())
 
 
