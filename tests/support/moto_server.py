@@ -37,12 +37,6 @@ def moto_server() -> Iterator[str]:
         server.stop()
 
 
-class _KeepsConnections(MotoRequestHandler):
-    """Answers more than one request per connection, because a TLS handshake takes long."""
-
-    protocol_version = "HTTP/1.1"
-
-
 @contextmanager
 def moto_server_over_tls(certificate: Path, key: Path) -> Iterator[str]:
     """Runs a server with this certificate within the block. Yields its URL."""
@@ -52,7 +46,7 @@ def moto_server_over_tls(certificate: Path, key: Path) -> Iterator[str]:
         0,
         DomainDispatcherApplication(create_backend_app),
         threaded=True,
-        request_handler=_KeepsConnections,
+        request_handler=MotoRequestHandler,
         ssl_context=(str(certificate), str(key)),
     )
     thread = Thread(target=server.serve_forever, daemon=True)
