@@ -32,6 +32,7 @@ def prepare(url: str, python: Path) -> None:
 
     Raises DebianError or PreparationError.
     """
+    FOLDER.mkdir(parents=True, exist_ok=True)
     # libstdc++ is for the runtime client.
     packages = [f"lib{python.name}-stdlib", f"{python.name}-minimal", "libstdc++6"]
     _once("root", [debian.RELEASE, EMULATOR, *packages], lambda: _make_root(url, packages))
