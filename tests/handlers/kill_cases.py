@@ -256,7 +256,7 @@ CASES = {
         "take_turn",
         no_slot,
         [*CLAIM, *SLOT, "DescribeExecution", "PutItem"],  # its place in the line
-        {"turn": "wait", "waits_for": "slot", "seconds": 5},
+        {"turn": "wait", "waits_for": "slot"},
     ),
     "an older version is overtaken": Case(
         "take_turn",

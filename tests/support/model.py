@@ -60,6 +60,7 @@ class Loads(RuleBasedStateMachine):
         self.executions: dict[str, Execution] = {}
         self.replayed: set[str] = set()
         self.late: list[Late] = []
+        stack.is_running = self._is_running
         self.loading = ""
         """The id of the load whose task is being called."""
         self.progress: dict[tuple[str, str], tuple[Any, Any]] = {}
@@ -356,6 +357,10 @@ class Loads(RuleBasedStateMachine):
                 self.late.remove(late)
                 self.stack.seen["late batch"] += 1
                 late.land()
+
+    def _is_running(self, execution_arn: str) -> bool:
+        execution = self.executions.get(execution_arn.rpartition(":")[2])
+        return execution is not None and execution.status == "RUNNING"
 
     @staticmethod
     def _pick(some: Any, which: Any) -> Any:

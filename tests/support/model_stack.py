@@ -4,6 +4,7 @@ import importlib
 import itertools
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
@@ -24,6 +25,8 @@ class Stack:
         self.seen: Counter[str] = Counter()
         """How often each kind of event has happened in all examples, so that a test can assert that
         each did."""
+        self.is_running: Callable[[str], bool] = lambda execution_arn: False
+        """Whether an execution runs. moto doesn't know, because executions are interpreted."""
         self._under_way: list[str] = []
 
     def empty(self) -> None:
@@ -45,6 +48,8 @@ class Stack:
         if handler in _WITH_A_CLOCK:
             clock = itertools.count(0, tick).__next__ if tick else time.monotonic
             getattr(module, _WITH_A_CLOCK[handler])()._clock = clock
+        if handler == "take_turn":
+            module._turn_taker()._is_running = self.is_running
         self._under_way.append(handler)
         try:
             return self.cloud.call(handler, event, FEW_SECONDS if tick else FUNCTION_SECONDS)
