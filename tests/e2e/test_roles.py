@@ -51,7 +51,6 @@ def test_a_chunk_needs_its_functions_role(stack: RunningStack, sid: str, action:
         ("SplitFile", "WritePlans", "split_file", "s3:PutObject"),
         ("SplitFile", "RecordPlans", "split_file", "dynamodb:UpdateItem"),
         ("TakeTurn", "ClaimObjectsAndTakeSlots", "take_turn", "dynamodb:GetItem"),
-        ("TakeTurn", "ClaimObjectsAndTakeSlots", "take_turn", "dynamodb:PutItem"),
         (
             *("SettleEqualKeys", "CompareDigestsAndKeepSupersededRows"),
             *("settle_equal_keys", "s3:GetObject"),

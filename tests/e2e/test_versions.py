@@ -129,7 +129,7 @@ def test_an_older_version_delivered_after_the_newer_one_is_overtaken(stack: Runn
 
     assert late["status"] == "SUCCEEDED"
     output = json.loads(late["output"])
-    assert output["turn"] == {"turn": "overtaken"}
+    assert output["turn"]["turn"] == "overtaken"
     assert stack.states_entered(late["executionArn"])[-3:] == [
         "Take Turn", "Whose Turn?", "Overtaken",
     ]  # fmt: skip
