@@ -47,7 +47,6 @@ def test_a_chunk_needs_its_functions_role(stack: RunningStack, sid: str, action:
     [
         ("ValidateFile", "CheckTable", "validate_file", "dynamodb:DescribeTable"),
         ("ValidateFile", "RecordLoads", "validate_file", "dynamodb:GetItem"),
-        ("SplitFile", "ReadUploads", "split_file", "s3:GetObjectVersion"),
         ("SplitFile", "WritePlans", "split_file", "s3:PutObject"),
         ("SplitFile", "RecordPlans", "split_file", "dynamodb:UpdateItem"),
         ("TakeTurn", "ClaimObjectsAndTakeSlots", "take_turn", "dynamodb:GetItem"),
@@ -65,6 +64,21 @@ def test_a_chunk_needs_its_functions_role(stack: RunningStack, sid: str, action:
 def test_a_state_needs_its_functions_role(
     stack: RunningStack, function: str, sid: str, state: str, action: str
 ) -> None:
+    role, cause = fails_without(stack, function, sid, state)
+    assert "AccessDenied" in cause
+    assert f":assumed-role/{role}/" in cause
+    assert action in cause
+
+
+@pytest.mark.exhaustive
+def test_a_state_that_may_not_read_the_upload_says_so(stack: RunningStack) -> None:
+    _, cause = fails_without(stack, "SplitFile", "ReadUploads", "split_file")
+    assert "S3 denies access to the object: s3://" in cause
+
+
+def fails_without(stack: RunningStack, function: str, sid: str, state: str) -> tuple[str, str]:
+    """Loads a file while a function's role lacks a statement, and replays it. Returns the role, and
+    the cause in the dead letter."""
     # Two chunks: Split File doesn't read a file of one.
     file = TicketFile(f"role-{function}-{sid}").rows(1_200)
     file.refused("{}-b,Soap,B1,2026-03-01T12:00:00Z,Home,two,Lyon", "quantity", "bad_quantity")
@@ -77,12 +91,9 @@ def test_a_state_needs_its_functions_role(
     assert letter["state"] == state.replace("_", " ").title()
     # Validate File fails before it has returned the load's id.
     assert letter["load_id"] == (None if state == "validate_file" else execution["name"])
-    cause = letter["failed"][state]["Cause"]
-    assert "AccessDenied" in cause
-    assert f":assumed-role/{role}/" in cause
-    assert action in cause
     assert json.loads(execution["cause"]) == letter["failed"]
     assert_loaded(stack, stack.replay(execution["executionArn"]), file)
+    return role, str(letter["failed"][state]["Cause"])
 
 
 def test_an_upload_waits_in_its_queue_while_start_execution_lacks_its_role(
