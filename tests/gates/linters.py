@@ -1,9 +1,9 @@
 """checkov and parliament on the template as it is deployed: `make check-security`.
 
 Both check the template after the SAM transform, with every reference and condition resolved (see
-tests/support/deployed.py), once with default parameters and once with a customer key. So neither is
-misled by CloudFormation's functions, and the key's policy is checked as well. Neither uses the
-network.
+tests/support/deployed.py), with default parameters, with a customer key, and with buckets that the
+stack doesn't create as well. So neither is misled by CloudFormation's functions, and the key's policy is
+checked as well. Neither uses the network.
 Accepted findings are listed in suppressions.toml, with a reason.
 
     python -m tests.gates.linters checkov|parliament
@@ -24,7 +24,17 @@ from tests.support.deployed import ROOT, Stack, deploy
 
 TOOLS = ROOT / ".venv" / "gates" / "bin"
 WRITTEN = ROOT / "build" / "check"
-VARIANTS: dict[str, dict[str, str]] = {"default": {}, "customer-key": {"CustomerKey": "true"}}
+VARIANTS: dict[str, dict[str, str]] = {
+    "default": {},
+    "customer-key": {"CustomerKey": "true"},
+    "existing-bucket": {
+        "CustomerKey": "true",
+        "ExistingUploadBucket": "till-files",
+        "UploadTopicArn": "arn:aws:sns:eu-central-1:123456789012:uploads",
+        "ReadableBuckets": "archive-2025,archive-2026",
+        "ReadableKeyArns": "arn:aws:kms:eu-central-1:123456789012:key/1f",
+    },
+}
 
 
 class GateError(Exception):

@@ -13,6 +13,7 @@ from tests.template.test_permissions import all_statements
 
 # AWS's managed policy for polling a queue; with a key the poller also has to decrypt.
 POLLING = "AWSLambdaSQSQueueExecutionRole"
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:uploads"
 FOR_DATA = {"kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"}
 
 
@@ -82,15 +83,30 @@ def test_the_account_administers_the_key(locked: Stack) -> None:
     assert statement["Action"] == "kms:*"
 
 
-def test_services_that_send_to_the_queues_may_use_the_key(locked: Stack) -> None:
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({}, {"s3", "events"}),
+        ({"UploadTopicArn": TOPIC}, {"s3", "events", "sns"}),
+        ({"ExistingUploadBucket": "till-files"}, {"events"}),
+        (
+            {"ExistingUploadBucket": "till-files", "UploadTopicArn": TOPIC},
+            {"events", "sns"},
+        ),
+    ],
+)
+def test_services_that_send_to_the_queues_may_use_the_key(
+    parameters: dict[str, str], expected: set[str]
+) -> None:
     """Each service that a queue's policy admits; without that its messages are lost in silence."""
+    locked = deploy(CustomerKey="true", **parameters)
     admitted = {
         statement["Principal"]["Service"]
         for one in locked.of_type("AWS::SQS::QueuePolicy").values()
         for statement in one["PolicyDocument"]["Statement"]
         if statement["Effect"] == "Allow"
     }
-    assert admitted == {"s3.amazonaws.com", "events.amazonaws.com"}
+    assert admitted == {f"{service}.amazonaws.com" for service in expected}
     may = {
         one["Principal"]["Service"]
         for one in policy(locked).values()
@@ -114,7 +130,7 @@ def test_cloudwatch_logs_may_use_the_key_for_the_logs_of_this_stack_alone(locked
 
 
 def test_nobody_else_is_in_the_keys_policy(locked: Stack) -> None:
-    known = {"Administration", "UploadNotifications", "UncaughtEndings", "Logs"}
+    known = {"Administration", "UploadNotifications", "Rules", "Logs"}
     assert policy(locked).keys() == known
     for one in policy(locked).values():
         assert one["Effect"] == "Allow"

@@ -26,7 +26,7 @@ def test_every_parameter_has_bounds(name: str) -> None:
     if parameter["Type"] == "Number":
         assert "AllowedValues" in parameter or {"MinValue", "MaxValue"} <= parameter.keys()
     else:
-        assert parameter["Type"] == "String"
+        assert parameter["Type"] in {"String", "CommaDelimitedList"}
         assert "AllowedValues" in parameter or "AllowedPattern" in parameter
 
 
@@ -53,6 +53,10 @@ def test_every_parameter_changes_what_is_deployed(stack: Stack) -> None:
         "MaxRowsPerSecond": 900,
         "CustomerKey": "true",
         "AlarmTopicArn": TOPIC,
+        "ExistingUploadBucket": "till-files",
+        "UploadTopicArn": TOPIC,
+        "ReadableBuckets": "archive-2025",
+        "ReadableKeyArns": "arn:aws:kms:eu-central-1:123456789012:key/1f",
     }
     for name, parameter in PARAMETERS.items():
         value = other.get(name) or next(
@@ -125,8 +129,14 @@ def test_no_resources_wait_for_each_other() -> None:
 @pytest.mark.parametrize("own_names", [False, True])
 @pytest.mark.parametrize("concurrency", [0, 50])
 @pytest.mark.parametrize("customer_key", ["true", "false"])
+@pytest.mark.parametrize("existing_bucket", ["", "till-files"])
 def test_no_combination_of_parameters_refers_to_what_is_left_out(
-    create_table: str, engine: str, own_names: bool, concurrency: int, customer_key: str
+    create_table: str,
+    engine: str,
+    own_names: bool,
+    concurrency: int,
+    customer_key: str,
+    existing_bucket: str,
 ) -> None:
     """The resolver raises KeyError for a reference to a resource whose condition is false."""
     deploy(
@@ -136,4 +146,6 @@ def test_no_combination_of_parameters_refers_to_what_is_left_out(
         WorkBucketName="work-of-mine" if own_names else "",
         WriteChunkConcurrency=concurrency,
         CustomerKey=customer_key,
+        ExistingUploadBucket=existing_bucket,
+        ReadableBuckets=existing_bucket and "archive-2025",
     )

@@ -1,6 +1,7 @@
 """Checks how an upload reaches start_execution, and an uncaught ending its queue."""
 
 import json
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -11,12 +12,21 @@ from tickets.runs.ingest import NOTIFIED_ENDINGS
 
 _CREATED = "s3:ObjectCreated:*"
 _PARTIAL = "ReportBatchItemFailures"
+_QUEUES = {
+    "FailedExecutionsQueue": "the failed-executions queue",
+    "UploadQueue": "the upload queue",
+}
+_EVENTS = "docs/operations.md#where-events-come-from"
+_SWITCH_ON = "docs/operations.md#load-from-a-bucket-that-exists"
 
 
 def upload_notification(deployment: Deployment) -> Verdict:
-    """Whether the upload bucket sends each new object with one of the endings to the queue."""
+    """Whether the upload bucket sends each new object with one of the endings to the queue; a bucket
+    that the stack didn't create, by way of EventBridge and the stack's rule."""
     bucket = deployment.stack.upload_bucket
     found = deployment.client("s3").get_bucket_notification_configuration(Bucket=bucket)
+    if deployment.template.parameter("ExistingUploadBucket"):
+        return _existing_bucket(deployment, bucket, "EventBridgeConfiguration" in found)
     queue = deployment.template.arn("UploadQueue")
     sent = set()
     for one in found.get("QueueConfigurations", []):
@@ -39,28 +49,59 @@ def upload_notification(deployment: Deployment) -> Verdict:
             raise CantTell(
                 f"{bucket} sends events to {' and '.join(others)}, and none of its own for "
                 f"{keys}: whether they reach the upload queue isn't checked",
-                "docs/operations.md#where-events-come-from",
+                _EVENTS,
             )
         return failed(f"{bucket} sends no event for {keys} to the upload queue", UNDO)
     return ok(f"the bucket sends events for {', '.join(NOTIFIED_ENDINGS)} to the upload queue")
 
 
+def _existing_bucket(deployment: Deployment, bucket: str, is_on: bool) -> Verdict:
+    problems = [*_rule_problems(deployment, "ExistingBucketRule", "UploadQueue")]
+    if problems:
+        return failed("; ".join(problems), UNDO)
+    if is_on:
+        return ok(
+            f"{bucket} sends events to EventBridge, and the rule sends them to the upload queue"
+        )
+    if deployment.template.parameter("UploadTopicArn"):
+        raise CantTell(
+            f"{bucket} sends no events to EventBridge: whether those of UploadTopicArn reach the "
+            "upload queue isn't checked",
+            _EVENTS,
+        )
+    return failed(f"{bucket} sends no events to EventBridge, so uploads start nothing", _SWITCH_ON)
+
+
 def upload_queue(deployment: Deployment) -> Verdict:
-    """Whether the upload queue admits the bucket, and moves what can't be started to its
-    dead-letter queue."""
+    """Whether the upload queue admits what sends uploads to it, and moves what can't be started to
+    its dead-letter queue."""
     template = deployment.template
     attributes = _attributes(deployment, deployment.stack.upload_queue_url)
-    problems = []
-    bucket = f"arn:{template.partition}:s3:::{deployment.stack.upload_bucket}"
     queue = template.arn("UploadQueue")
-    if not admits(attributes.get("Policy"), "s3.amazonaws.com", queue, bucket, template.account):
-        problems.append("its policy doesn't let the upload bucket send")
+    senders = list(_senders(deployment))
+    problems = [
+        f"its policy doesn't let {name} send"
+        for name, service, source in senders
+        if not admits(attributes.get("Policy"), service, queue, source, template.account)
+    ]
     wanted = template.arn("UploadDeadLetterQueue")
     redrive = json.loads(attributes.get("RedrivePolicy", "{}"))
     if redrive.get("deadLetterTargetArn") != wanted:
         problems.append("it has no dead-letter queue, or another one")
-    good = "admits the upload bucket, and has its dead-letter queue"
-    return verdict(problems, good, UNDO)
+    admitted = " and ".join(name for name, _, _ in senders)
+    return verdict(problems, f"admits {admitted}, and has its dead-letter queue", UNDO)
+
+
+def _senders(deployment: Deployment) -> Iterator[tuple[str, str, str]]:
+    """Yields a name, the service and the ARN of each sender that the upload queue should admit."""
+    template = deployment.template
+    if template.parameter("ExistingUploadBucket"):
+        yield "the rule", "events.amazonaws.com", template.arn("ExistingBucketRule")
+    else:
+        bucket = f"arn:{template.partition}:s3:::{deployment.stack.upload_bucket}"
+        yield "the upload bucket", "s3.amazonaws.com", bucket
+    if topic := template.parameter("UploadTopicArn"):
+        yield "the topic", "sns.amazonaws.com", topic
 
 
 def event_source(deployment: Deployment) -> Verdict:
@@ -102,24 +143,28 @@ def uncaught_endings(deployment: Deployment) -> Verdict:
     """Whether the EventBridge rule sends executions that were stopped or timed out to the
     failed-executions queue."""
     template = deployment.template
-    rule = template.physical("UncaughtEndingsRule")
-    events = deployment.client("events")
-    found = events.describe_rule(Name=rule)
     queue = template.arn("FailedExecutionsQueue")
-    problems = []
-    if found["State"] != "ENABLED":
-        problems.append(f"the rule is {found['State']}")
-    expected = template.properties("UncaughtEndingsRule")["EventPattern"]
-    if json.loads(found.get("EventPattern", "{}")) != expected:
-        problems.append("the rule has another pattern than template.yaml")
-    targets = events.list_targets_by_rule(Rule=rule)["Targets"]
-    if queue not in [one["Arn"] for one in targets]:
-        problems.append("the failed-executions queue is not the rule's target")
+    problems = [*_rule_problems(deployment, "UncaughtEndingsRule", "FailedExecutionsQueue")]
     policy = _attributes(deployment, deployment.stack.failed_executions_queue_url).get("Policy")
     source = template.arn("UncaughtEndingsRule")
     if not admits(policy, "events.amazonaws.com", queue, source, template.account):
         problems.append("the queue's policy doesn't let the rule send")
     return verdict(problems, "the rule sends them to the failed-executions queue", UNDO)
+
+
+def _rule_problems(deployment: Deployment, name: str, queue: str) -> Iterator[str]:
+    """Describes what keeps a rule of the stack from sending the template's events to a queue."""
+    template = deployment.template
+    rule = template.physical(name)
+    events = deployment.client("events")
+    found = events.describe_rule(Name=rule)
+    if found["State"] != "ENABLED":
+        yield f"the rule is {found['State']}"
+    if json.loads(found.get("EventPattern", "{}")) != template.properties(name)["EventPattern"]:
+        yield "the rule has another pattern than template.yaml"
+    targets = events.list_targets_by_rule(Rule=rule)["Targets"]
+    if template.arn(queue) not in [one["Arn"] for one in targets]:
+        yield f"{_QUEUES[queue]} is not the rule's target"
 
 
 def admits(policy: str | None, service: str, queue_arn: str, source_arn: str, account: str) -> bool:

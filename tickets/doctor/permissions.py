@@ -45,11 +45,13 @@ def permissions(deployment: Deployment) -> Verdict:
 
 def needed_permissions(deployment: Deployment) -> Iterator[Permission]:
     """Every statement of the template, with one resource at a time: for several, the simulator's
-    decision is the most restrictive one. A trailing `*` is replaced by a name."""
+    decision is the most restrictive one. A trailing `*` is replaced by a name, and a partition `*` by
+    the stack's."""
     for role, statement in deployment.template.statements():
         condition = statement.get("Condition", {}).get("StringEquals", {})
         for resource in as_list(statement["Resource"]):
             named = f"{resource[:-1]}doctor" if resource[-2:] in ("/*", ":*") else resource
+            named = named.replace("arn:*:", f"arn:{deployment.template.partition}:", 1)
             services = tuple(as_list(condition.get("kms:ViaService", [])))
             yield Permission(role, tuple(as_list(statement["Action"])), named, services)
 

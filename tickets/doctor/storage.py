@@ -6,7 +6,7 @@ from typing import Any
 from ingestion.dynamodb.table_schema import read_table_schema
 from ingestion.tasks.target_table import mismatches
 from tickets.doctor.deployment import Deployment
-from tickets.doctor.findings import UNDO, Verdict, failed, ok, unknown, verdict
+from tickets.doctor.findings import UNDO, Verdict, failed, ok, unknown, verdict, warning
 
 TABLE = "docs/operations.md#the-table"
 _TABLES = "AWS::DynamoDB::Table"
@@ -60,7 +60,10 @@ def backups(deployment: Deployment) -> Verdict:
     bucket = deployment.stack.upload_bucket
     versioning = deployment.client("s3").get_bucket_versioning(Bucket=bucket)
     if versioning.get("Status") != "Enabled":
-        return failed(
+        # The template switches them on in a bucket that the stack creates.
+        existing = deployment.template.parameter("ExistingUploadBucket")
+        report = warning if existing else failed
+        return report(
             f"{bucket} keeps no versions, so a file that is replaced while it waits isn't loaded",
             f"aws s3api put-bucket-versioning --bucket {bucket} "
             "--versioning-configuration Status=Enabled",

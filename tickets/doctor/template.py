@@ -7,6 +7,7 @@ from typing import Any
 _LEFT_OUT = object()  # AWS::NoValue
 _FUNCTION = "AWS::Serverless::Function"
 _MACHINE = "AWS::Serverless::StateMachine"
+_LIST = "CommaDelimitedList"
 # The service and the end of the ARN of what Fn::GetAtt returns as Arn.
 _ARNS = {
     "AWS::CloudWatch::Alarm": ("cloudwatch", "alarm:{}"),
@@ -57,6 +58,7 @@ class Template:
             "AWS::StackName": place.split("/")[1],
             "AWS::URLSuffix": suffix,
         }
+        self._lists = {name for name, one in source["Parameters"].items() if one["Type"] == _LIST}
 
     def parameter(self, name: str) -> str:
         """The value of a parameter in the stack; its default if the stack doesn't have it yet."""
@@ -117,6 +119,8 @@ class Template:
             [(function, argument)] = value.items()
             if function == "Ref":
                 return self._reference(argument)
+            if function == "Condition" and isinstance(argument, str):
+                return self._condition(argument)
             if function.startswith("Fn::"):
                 return self._call(function.removeprefix("Fn::"), argument)
         resolved = {key: self.resolve(one) for key, one in value.items()}
@@ -135,6 +139,10 @@ class Template:
             return str(arguments[0]) == str(arguments[1])
         if function == "Not":
             return not arguments[0]
+        if function == "And":
+            return all(arguments)
+        if function == "Join":
+            return arguments[0].join(arguments[1])
         if function == "Select":
             return arguments[1][int(arguments[0])]
         if function == "Split":
@@ -159,6 +167,8 @@ class Template:
         return "Condition" not in resource or self._condition(resource["Condition"])
 
     def _reference(self, name: str) -> Any:
+        if name in self._lists:
+            return [one.strip() for one in self._values[name].split(",")]
         return self._values[name] if name in self._values else self.physical(name)
 
     def _attribute(self, name: str, attribute: str) -> str:

@@ -78,15 +78,16 @@ def _explain(error: Any, url: str) -> tuple[str, str, str] | None:
         return (
             "kms_key_unusable",
             f"The KMS key of the object can't be used to decrypt it: {url}. {said}",
-            "Enable the key, or allow the stack's roles to use it (kms:Decrypt), and replay the"
-            " load.",
+            "Enable the key, or allow the stack's roles to use it (kms:Decrypt, ReadableKeyArns),"
+            " and replay the load.",
         )
     if code in ("AccessDenied", "AllAccessDisabled"):
         return (
             "access_denied",
             f"S3 denies access to the object: {url}. {said}",
-            "The stack's roles may read files only in its upload bucket, and a bucket policy or a"
-            " KMS key may deny access as well. Upload the file to that bucket, or allow access and"
+            "The stack's roles may read files only in its upload bucket and in ReadableBuckets, and"
+            " a bucket policy or a KMS key may deny access as well. Upload the file to the upload"
+            " bucket, or allow access and"
             " replay the load.",
         )
     return None
