@@ -1,9 +1,9 @@
 """checkov and parliament on the template as it is deployed: `make check-security`.
 
 Both check the template after the SAM transform, with every reference and condition resolved (see
-tests/support/deployed.py), with default parameters, with a customer key, and with buckets that the
-stack doesn't create as well. So neither is misled by CloudFormation's functions, and the key's policy is
-checked as well. Neither uses the network.
+tests/support/deployed.py): with default parameters, with a customer key, and also with buckets that
+the stack doesn't create. So neither is misled by CloudFormation's functions, and the key's policy
+is checked as well. Neither uses the network.
 Accepted findings are listed in suppressions.toml, with a reason.
 
     python -m tests.gates.linters checkov|parliament

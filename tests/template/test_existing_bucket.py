@@ -1,5 +1,5 @@
-"""Guarantees of the parameters for buckets that the stack doesn't create: who may send to the upload
-queue, and what the functions may read.
+"""Guarantees of the parameters for buckets that the stack doesn't create: who may send to the
+upload queue, and what the functions may read.
 """
 
 import json

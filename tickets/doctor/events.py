@@ -21,8 +21,10 @@ _SWITCH_ON = "docs/operations.md#load-from-a-bucket-that-exists"
 
 
 def upload_notification(deployment: Deployment) -> Verdict:
-    """Whether the upload bucket sends each new object with one of the endings to the queue; a bucket
-    that the stack didn't create, by way of EventBridge and the stack's rule."""
+    """Whether the upload bucket sends each new object with one of the endings to the queue.
+
+    A bucket that the stack didn't create sends them through EventBridge and a rule.
+    """
     bucket = deployment.stack.upload_bucket
     found = deployment.client("s3").get_bucket_notification_configuration(Bucket=bucket)
     if deployment.template.parameter("ExistingUploadBucket"):

@@ -45,8 +45,8 @@ def permissions(deployment: Deployment) -> Verdict:
 
 def needed_permissions(deployment: Deployment) -> Iterator[Permission]:
     """Every statement of the template, with one resource at a time: for several, the simulator's
-    decision is the most restrictive one. A trailing `*` is replaced by a name, and a partition `*` by
-    the stack's."""
+    decision is the most restrictive one. A trailing `*` is replaced by a name, and a `*` for the
+    partition by the stack's partition."""
     for role, statement in deployment.template.statements():
         condition = statement.get("Condition", {}).get("StringEquals", {})
         for resource in as_list(statement["Resource"]):

@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from tickets.doctor.events import admits
-from tickets.doctor.findings import CantTell
+from tests.support.stubbed_deployment import StubbedDeployment
+from tickets.doctor.events import admits, upload_notification, upload_queue
+from tickets.doctor.findings import FAILED, OK, CantTell
 
 QUEUE = "arn:aws:sqs:eu-central-1:123456789012:uploads"
 BUCKET = "arn:aws:s3:::uploads"
@@ -93,3 +94,40 @@ def test_no_policy_admits_nobody() -> None:
 def test_what_is_not_evaluated_is_not_judged(statement: dict[str, Any], words: str) -> None:
     with pytest.raises(CantTell, match=words):
         admitted(statement)
+
+
+# --- senders other than the upload bucket
+
+
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:uploads"
+
+
+@pytest.mark.parametrize("left_out", [None, "ExistingBucketRule", "UploadTopic"])
+def test_the_queue_has_to_admit_the_rule_and_the_topic(left_out: str | None) -> None:
+    stubbed = StubbedDeployment(ExistingUploadBucket="till-files", UploadTopicArn=TOPIC)
+    document = stubbed.resolved.properties("UploadQueuePolicy")["PolicyDocument"]
+    kept = [one for one in document["Statement"] if one["Sid"] != left_out]
+    dead_letters = {"deadLetterTargetArn": stubbed.resolved.arn("UploadDeadLetterQueue")}
+    attributes = {
+        "Policy": json.dumps({**document, "Statement": kept}),
+        "RedrivePolicy": json.dumps(dead_letters),
+    }
+    stubbed.answer("sqs", "get_queue_attributes", {"Attributes": attributes})
+    found = upload_queue(stubbed.deployment)
+    name = {None: "", "ExistingBucketRule": "the rule", "UploadTopic": "the topic"}[left_out]
+    if left_out:
+        assert (found.status, found.detail) == (FAILED, f"its policy doesn't let {name} send")
+    else:
+        assert found.status == OK
+        assert found.detail == "admits the rule and the topic, and has its dead-letter queue"
+
+
+def test_events_may_come_through_the_topic_alone() -> None:
+    stubbed = StubbedDeployment(ExistingUploadBucket="till-files", UploadTopicArn=TOPIC)
+    stubbed.answer("s3", "get_bucket_notification_configuration", {})
+    rule = stubbed.resolved.properties("ExistingBucketRule")
+    pattern = json.dumps(rule["EventPattern"])
+    stubbed.answer("events", "describe_rule", {"State": "ENABLED", "EventPattern": pattern})
+    stubbed.answer("events", "list_targets_by_rule", {"Targets": rule["Targets"]})
+    with pytest.raises(CantTell, match="UploadTopicArn"):
+        upload_notification(stubbed.deployment)

@@ -9,10 +9,21 @@ from tests.support.deployed import Stack, deploy, source, statements
 from tests.support.stubbed_deployment import StubbedDeployment
 from tickets.doctor.template import NotDeployed, Template, as_list
 
-PARAMETERS = [{}, {"CustomerKey": "true", "AlarmTopicArn": "arn:aws:sns:eu-central-1:1:t"}]
+TOPIC = "arn:aws:sns:eu-central-1:1:t"
+PARAMETERS = [
+    {},
+    {"CustomerKey": "true", "AlarmTopicArn": TOPIC},
+    {
+        "CustomerKey": "true",
+        "ExistingUploadBucket": "till-files",
+        "UploadTopicArn": TOPIC,
+        "ReadableBuckets": "archive-2025, archive-2026",
+        "ReadableKeyArns": "arn:aws:kms:eu-central-1:123456789012:key/1f",
+    },
+]
 
 
-@pytest.fixture(params=PARAMETERS, ids=["defaults", "customer key"])
+@pytest.fixture(params=PARAMETERS, ids=["defaults", "customer key", "other buckets"])
 def both(request: pytest.FixtureRequest) -> tuple[Template, Stack]:
     stubbed = StubbedDeployment(**request.param)
     return stubbed.deployment.template, deploy(**request.param)
