@@ -53,6 +53,25 @@ NOT_RUN = {
     "Enabled=true,SSEType=KMS,KMSMasterKeyId=NEW-KEY": "the engine encrypts nothing",
     "aws dynamodb describe-table --table-name Tickets --query Table.SSEDescription": "the engine "
     "encrypts nothing",
+    **dict.fromkeys(
+        [
+            "sam deploy --parameter-overrides ExistingUploadBucket=BUCKET",
+            "aws s3api get-bucket-notification-configuration --bucket BUCKET > before.json",
+            "aws s3api put-bucket-notification-configuration --bucket BUCKET "
+            "--notification-configuration file://after.json",
+            "sam deploy --parameter-overrides ReadableBuckets=BUCKET,BUCKET-2 "
+            "ReadableKeyArns=KEY-ARN",
+        ],
+        "tests/e2e/test_existing_bucket.py has a stack with such buckets, and makes the same calls",
+    ),
+    **dict.fromkeys(
+        [
+            "sam deploy --parameter-overrides UploadTopicArn=TOPIC-ARN",
+            "aws sns subscribe --topic-arn TOPIC-ARN --protocol sqs "
+            "--notification-endpoint QUEUE-ARN",
+        ],
+        "tests/template/test_existing_bucket.py; tests/e2e/test_uploads.py has SNS's message",
+    ),
     "sam local invoke StartExecution --event events/start_execution/test_event.json": "needs "
     "Docker; the event itself is sent by the two commands before it",
 }
