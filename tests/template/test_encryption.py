@@ -99,7 +99,7 @@ def test_services_that_send_to_the_queues_may_use_the_key(
     parameters: dict[str, str], expected: set[str]
 ) -> None:
     """Each service that a queue's policy admits; without that its messages are lost in silence."""
-    locked = deploy(CustomerKey="true", **parameters)
+    locked = deploy(None, CustomerKey="true", **parameters)
     admitted = {
         statement["Principal"]["Service"]
         for one in locked.of_type("AWS::SQS::QueuePolicy").values()

@@ -71,7 +71,7 @@ def test_a_topic_may_send_beside_the_bucket(bucket: str) -> None:
     assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": TOPIC}}
 
 
-def event(**changes: Any) -> dict[str, Any]:
+def event(**changes: Any) -> Any:
     """As in "EventBridge event message structure", S3 User Guide."""
     return {
         "version": "0",
@@ -107,7 +107,7 @@ def event(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_the_rule_selects_new_csv_files_of_the_bucket_whatever_their_case(
-    existing: Stack, given: dict[str, Any], expected: bool
+    existing: Stack, given: Any, expected: bool
 ) -> None:
     pattern = existing.properties("ExistingBucketRule")["EventPattern"]
     assert EventPattern(json.dumps(pattern), pattern).matches_event(given) is expected
