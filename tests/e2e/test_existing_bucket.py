@@ -26,7 +26,7 @@ WITHOUT_VERSIONS, WITH_VERSIONS, OTHER = "archive.2025", "archive-2026", "archiv
 PARAMETERS = {
     "ChunkSizeBytes": str(CHUNK_SIZE),
     "ExistingUploadBucket": EXISTING,
-    "ReadableBuckets": f"{WITHOUT_VERSIONS}, {WITH_VERSIONS}",
+    "ReadableBuckets": f"{WITHOUT_VERSIONS},{WITH_VERSIONS}",
 }
 
 

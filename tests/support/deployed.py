@@ -117,9 +117,6 @@ class Resolver:
             name: one["Default"] for name, one in template["Parameters"].items() if "Default" in one
         }
         self._values = {**pseudo, **defaults, **parameters}
-        for name, one in template["Parameters"].items():
-            if one["Type"] == "CommaDelimitedList":
-                self._values[name] = [item.strip() for item in str(self._values[name]).split(",")]
 
     def section(self, name: str) -> dict[str, Any]:
         """Resources or Outputs, without those whose condition is false."""

@@ -3,12 +3,13 @@ upload queue, and what the functions may read.
 """
 
 import json
+import re
 from typing import Any
 
 import pytest
 from moto.events.models import EventPattern
 
-from tests.support.deployed import ACCOUNT, REGION, Stack, deploy
+from tests.support.deployed import ACCOUNT, REGION, Stack, deploy, source
 from tests.template.test_alarms import alarms, dimension
 from tests.template.test_dashboard import widgets
 from tests.template.test_permissions import FUNCTIONS, UPLOADS, WORK, Grants, grants
@@ -150,7 +151,7 @@ def readable(*buckets: str) -> dict[str, Grants]:
     ("given", "names"),
     [
         ("archive-2025", ["archive-2025"]),
-        ("archive-2025, archive.2026,a1b", ["archive-2025", "archive.2026", "a1b"]),
+        ("archive-2025,archive.2026,a1b", ["archive-2025", "archive.2026", "a1b"]),
     ],
 )
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -163,7 +164,7 @@ def test_every_reader_may_read_the_readable_buckets(
 
 
 def test_the_keys_may_be_used_by_way_of_s3_only(stack: Stack) -> None:
-    with_keys = deploy(ReadableKeyArns=", ".join(KEYS))
+    with_keys = deploy(ReadableKeyArns=",".join(KEYS))
     added = with_keys.resources.keys() - stack.resources.keys()
     assert added == {"ReadOtherKeysPolicy"}
     policy = with_keys.properties("ReadOtherKeysPolicy")
@@ -178,6 +179,24 @@ def test_the_keys_may_be_used_by_way_of_s3_only(stack: Stack) -> None:
 
 def test_without_the_lists_there_is_no_policy(stack: Stack) -> None:
     assert not [name for name in stack.of_type("AWS::IAM::Policy") if "Other" in name]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("ReadableBuckets", "archive-2025,archive.2026", True),
+        ("ReadableBuckets", "archive-2025,", False),
+        ("ReadableBuckets", "archive-2025, archive.2026", False),
+        ("ReadableBuckets", "arn:aws:s3:::archive-2025", False),
+        ("ReadableBuckets", "*", False),
+        ("ReadableKeyArns", ",".join(KEYS), True),
+        ("ReadableKeyArns", f"{KEYS[0]},*", False),
+        ("ReadableKeyArns", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/till", False),
+    ],
+)
+def test_a_list_holds_whole_names_only(name: str, value: str, expected: bool) -> None:
+    pattern = source()["Parameters"][name]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, value)) is expected
 
 
 def test_nothing_may_write_to_these_buckets() -> None:

@@ -26,7 +26,7 @@ def test_every_parameter_has_bounds(name: str) -> None:
     if parameter["Type"] == "Number":
         assert "AllowedValues" in parameter or {"MinValue", "MaxValue"} <= parameter.keys()
     else:
-        assert parameter["Type"] in {"String", "CommaDelimitedList"}
+        assert parameter["Type"] == "String"
         assert "AllowedValues" in parameter or "AllowedPattern" in parameter
 
 

@@ -7,7 +7,6 @@ from typing import Any
 _LEFT_OUT = object()  # AWS::NoValue
 _FUNCTION = "AWS::Serverless::Function"
 _MACHINE = "AWS::Serverless::StateMachine"
-_LIST = "CommaDelimitedList"
 # The service and the end of the ARN of what Fn::GetAtt returns as Arn.
 _ARNS = {
     "AWS::CloudWatch::Alarm": ("cloudwatch", "alarm:{}"),
@@ -58,7 +57,6 @@ class Template:
             "AWS::StackName": place.split("/")[1],
             "AWS::URLSuffix": suffix,
         }
-        self._lists = {name for name, one in source["Parameters"].items() if one["Type"] == _LIST}
 
     def parameter(self, name: str) -> str:
         """The value of a parameter in the stack; its default if the stack doesn't have it yet."""
@@ -167,8 +165,6 @@ class Template:
         return "Condition" not in resource or self._condition(resource["Condition"])
 
     def _reference(self, name: str) -> Any:
-        if name in self._lists:
-            return [one.strip() for one in self._values[name].split(",")]
         return self._values[name] if name in self._values else self.physical(name)
 
     def _attribute(self, name: str, attribute: str) -> str:

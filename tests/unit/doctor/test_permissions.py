@@ -57,7 +57,7 @@ def test_one_resource_is_asked_at_a_time_and_never_a_pattern() -> None:
 
 
 def test_the_partition_of_a_readable_bucket_is_the_stacks() -> None:
-    needed = needed_permissions(StubbedDeployment(ReadableBuckets="archive, older").deployment)
+    needed = needed_permissions(StubbedDeployment(ReadableBuckets="archive,older").deployment)
     versions = [one.resource for one in needed if one.actions == ("s3:ListBucketVersions",)]
     uploads = "arn:aws:s3:::ticket-uploads-123456789012-0a1b2c3d"
     others = ["arn:aws:s3:::archive", "arn:aws:s3:::older"]

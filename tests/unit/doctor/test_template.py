@@ -17,7 +17,7 @@ PARAMETERS = [
         "CustomerKey": "true",
         "ExistingUploadBucket": "till-files",
         "UploadTopicArn": TOPIC,
-        "ReadableBuckets": "archive-2025, archive-2026",
+        "ReadableBuckets": "archive-2025,archive-2026",
         "ReadableKeyArns": "arn:aws:kms:eu-central-1:123456789012:key/1f",
     },
 ]
