@@ -15,6 +15,7 @@ from tickets.cli.failures import dead_letters, replay, stop
 from tickets.cli.ingest import ingest
 from tickets.cli.loads import loads
 from tickets.cli.local import local_app
+from tickets.cli.query import query
 from tickets.cli.refused_rows import refused
 from tickets.cli.sample import sample
 from tickets.cli.show import show
@@ -69,6 +70,7 @@ for _command in (
     show,
     refused,
     audit,
+    query,
     dead_letters,
     replay,
     stop,

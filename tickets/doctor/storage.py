@@ -1,9 +1,9 @@
 """Checks the tables and buckets, and how they are encrypted and backed up."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ingestion.dynamodb.table_schema import read_table_schema
+from ingestion.dynamodb.table_schema import TableSchema, read_table_schema
 from ingestion.tasks.target_table import mismatches
 from tickets.doctor.deployment import Deployment
 from tickets.doctor.findings import UNDO, Verdict, failed, ok, unknown, verdict, warning
@@ -15,12 +15,18 @@ _QUEUES = "AWS::SQS::Queue"
 
 
 def table(deployment: Deployment) -> Verdict:
-    """Whether the table exists, takes writes, and has a key and indexes that rows fit."""
+    """Whether the table exists, takes writes, has a key and indexes that rows fit, and has the
+    indexes of the template if the stack created it."""
     name = deployment.stack.table
     schema = read_table_schema(deployment.client("dynamodb"), name)
     found = mismatches(name, schema)
     if schema is None or found:
         return failed("; ".join(one.detail.rstrip(".") for one in found), TABLE)
+    if "Table" in deployment.template.names_of(_TABLES):
+        expected = deployment.template.properties("Table").get("GlobalSecondaryIndexes", [])
+        missing = ", ".join(_missing_indexes(schema, expected))
+        if missing:
+            return failed(f"{name} lacks the index {missing}, which `tickets query` reads", UNDO)
     key = ", ".join(schema.key_names)
     indexes = ", ".join(one.name for one in schema.indexes) or "none"
     return ok(f"{name} is {schema.status}; key: {key}; indexes: {indexes}")
@@ -39,11 +45,9 @@ def ledger(deployment: Deployment) -> Verdict:
         problems.append(f"its status is {schema.status}")
     if schema.key_names != _names(expected["KeySchema"]):
         problems.append(f"its key is {', '.join(schema.key_names)}")
-    indexes = {one.name: tuple(part.name for part in one.key) for one in schema.indexes}
     problems += [
-        f"it lacks the index {one['IndexName']}, which `tickets loads` reads"
-        for one in expected["GlobalSecondaryIndexes"]
-        if indexes.get(one["IndexName"]) != _names(one["KeySchema"])
+        f"it lacks the index {index}, which `tickets loads` reads"
+        for index in _missing_indexes(schema, expected["GlobalSecondaryIndexes"])
     ]
     if not deployment.is_local:  # the engine has no time to live
         attribute = expected["TimeToLiveSpecification"]["AttributeName"]
@@ -145,6 +149,16 @@ def _queue_problems(deployment: Deployment, name: str) -> Iterator[str]:
             yield f"{name} isn't encrypted with the stack's key"
     elif found.get("SqsManagedSseEnabled") != "true":
         yield f"{name} isn't encrypted"
+
+
+def _missing_indexes(schema: TableSchema, expected: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names of the expected indexes that the table lacks, or has with another key."""
+    found = {one.name: tuple(part.name for part in one.key) for one in schema.indexes}
+    return [
+        one["IndexName"]
+        for one in expected
+        if found.get(one["IndexName"]) != _names(one["KeySchema"])
+    ]
 
 
 def _names(key_schema: list[dict[str, str]]) -> tuple[str, ...]:

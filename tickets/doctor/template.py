@@ -82,7 +82,8 @@ class Template:
         return self.names_of(_FUNCTION)
 
     def outputs(self) -> list[str]:
-        return list(self._source["Outputs"])
+        """The outputs that the stack should have."""
+        return [name for name, one in self._source["Outputs"].items() if self._is_wanted(one)]
 
     def statements(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yields each role's name with each of the policy statements that the template gives it."""
@@ -117,7 +118,7 @@ class Template:
             [(function, argument)] = value.items()
             if function == "Ref":
                 return self._reference(argument)
-            if function == "Condition" and isinstance(argument, str):
+            if function == "Condition" and isinstance(argument, str):  # of a role it is a mapping
                 return self._condition(argument)
             if function.startswith("Fn::"):
                 return self._call(function.removeprefix("Fn::"), argument)
@@ -141,6 +142,8 @@ class Template:
             return all(arguments)
         if function == "Join":
             return arguments[0].join(arguments[1])
+        if function == "Or":
+            return any(arguments)
         if function == "Select":
             return arguments[1][int(arguments[0])]
         if function == "Split":
@@ -161,8 +164,8 @@ class Template:
     def _condition(self, name: str) -> bool:
         return bool(self.resolve(self._source["Conditions"][name]))
 
-    def _is_wanted(self, resource: Mapping[str, Any]) -> bool:
-        return "Condition" not in resource or self._condition(resource["Condition"])
+    def _is_wanted(self, entry: Mapping[str, Any]) -> bool:
+        return "Condition" not in entry or self._condition(entry["Condition"])
 
     def _reference(self, name: str) -> Any:
         return self._values[name] if name in self._values else self.physical(name)

@@ -43,7 +43,7 @@ def add_loaded(step_functions: StepFunctions, name: str) -> None:
     "command",
     [
         *("demo", "sample", "ingest", "executions", "loads", "show", "refused", "audit"),
-        *("doctor", "verify", "local start"),
+        *("query", "doctor", "verify", "local start"),
     ],
 )
 def test_every_command_explains_itself(command: str) -> None:
