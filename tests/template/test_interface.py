@@ -130,6 +130,7 @@ def test_no_resources_wait_for_each_other() -> None:
 @pytest.mark.parametrize("concurrency", [0, 50])
 @pytest.mark.parametrize("customer_key", ["true", "false"])
 @pytest.mark.parametrize("existing_bucket", ["", "till-files"])
+@pytest.mark.parametrize("indexes", ["true", "false"])
 def test_no_combination_of_parameters_refers_to_what_is_left_out(
     create_table: str,
     engine: str,
@@ -137,6 +138,7 @@ def test_no_combination_of_parameters_refers_to_what_is_left_out(
     concurrency: int,
     customer_key: str,
     existing_bucket: str,
+    indexes: str,
 ) -> None:
     """The resolver raises KeyError for a reference to a resource whose condition is false."""
     deploy(
@@ -148,4 +150,6 @@ def test_no_combination_of_parameters_refers_to_what_is_left_out(
         CustomerKey=customer_key,
         ExistingUploadBucket=existing_bucket,
         ReadableBuckets=existing_bucket and "archive-2025",
+        ProductIndex=indexes,
+        BasketIndex=indexes,
     )

@@ -69,17 +69,83 @@ def test_the_table_is_named_and_keyed_by_the_parameter_ticket_and_product(stack:
     assert sorted(one["AttributeType"] for one in table["AttributeDefinitions"]) == ["S", "S"]
 
 
+def types(table: dict[str, Any]) -> dict[str, str]:
+    """The types of the attributes that a table defines."""
+    return {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
+
+
 def test_no_parameter_changes_a_key_under_the_same_name(stack: Stack) -> None:
-    """CloudFormation would have to replace the table by an empty one, which can't have its name."""
+    """CloudFormation would have to replace the table by an empty one, which can't have its name.
+    Indexes can be added and deleted."""
     for name, parameter in source()["Parameters"].items():
         values = [parameter.get("MinValue"), parameter.get("MaxValue")]
         values += [*parameter.get("AllowedValues", []), SAMPLES.get(name)]
         for value in values:
             changed = deploy(None, **{name: value}) if value is not None else stack
             for table in changed.of_type("AWS::DynamoDB::Table"):
-                for part in ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes"):
-                    before = stack.properties(table).get(part)
-                    assert changed.properties(table).get(part) == before, f"{name}={value}"
+                before, after = stack.properties(table), changed.properties(table)
+                assert after["KeySchema"] == before["KeySchema"], f"{name}={value}"
+                assert types(after).items() >= types(before).items(), f"{name}={value}"
+                if table == "LedgerTable":
+                    indexes = after["GlobalSecondaryIndexes"]
+                    assert indexes == before["GlobalSecondaryIndexes"], f"{name}={value}"
+
+
+def index(name: str, *key: str) -> dict[str, Any]:
+    kinds = zip(key, ("HASH", "RANGE"), strict=True)
+    return {
+        "IndexName": name,
+        "KeySchema": [{"AttributeName": one, "KeyType": kind} for one, kind in kinds],
+        "Projection": {"ProjectionType": "ALL"},
+    }
+
+
+BY_PRODUCT = index("by_product", "product", "timestamp")
+BY_BASKET = index("by_basket", "basket_id", "timestamp")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "indexes", "outputs", "attributes"),
+    [
+        (["ProductIndex"], [BY_PRODUCT], {"ProductIndexName": "by_product"}, {"timestamp"}),
+        (
+            ["BasketIndex"],
+            [BY_BASKET],
+            {"BasketIndexName": "by_basket"},
+            {"basket_id", "timestamp"},
+        ),
+        (
+            ["ProductIndex", "BasketIndex"],
+            [BY_PRODUCT, BY_BASKET],
+            {"ProductIndexName": "by_product", "BasketIndexName": "by_basket"},
+            {"basket_id", "timestamp"},
+        ),
+    ],
+)
+def test_indexes_can_be_added_to_the_table(
+    wanted: list[str],
+    indexes: list[dict[str, Any]],
+    outputs: dict[str, str],
+    attributes: set[str],
+) -> None:
+    """DynamoDB refuses a table that defines attributes which are no keys."""
+    stack = deploy(None, **dict.fromkeys(wanted, "true"))
+    table = stack.properties("Table")
+    assert table["GlobalSecondaryIndexes"] == indexes
+    assert types(table) == dict.fromkeys({"ticket_id", "product"} | attributes, "S")
+    named = {name: one["Value"] for name, one in stack.outputs.items() if "Index" in name}
+    assert named == outputs
+
+
+def test_without_the_parameters_there_is_no_index(stack: Stack) -> None:
+    assert "GlobalSecondaryIndexes" not in stack.properties("Table")
+    assert types(stack.properties("Table")).keys() == {"ticket_id", "product"}
+    assert not [name for name in stack.outputs if "Index" in name]
+
+
+def test_a_table_that_the_stack_does_not_create_gets_no_index() -> None:
+    stack = deploy(CreateTable="false", ProductIndex="true", BasketIndex="true")
+    assert not [name for name in stack.outputs if "Index" in name]
 
 
 def test_the_ledger_is_keyed_by_load_and_entry(stack: Stack) -> None:

@@ -114,11 +114,18 @@ def test_scan_is_not_used_if_there_is_an_index(indexed: Table) -> None:
 
 def test_an_index_of_a_table_with_another_key_finds_a_ticket(table: Table) -> None:
     create_table(
-        table.client, "Tickets", "basket_id", indexes={"tickets": ["ticket_id"], "a": ["product"]}
+        table.client,
+        "Tickets",
+        "basket_id",
+        indexes={"tickets": ["ticket_id"], "products": ["product"]},
     )
     table.put("T1")
     assert found("--ticket", "T1") == found("--product", "Soap") == found("--basket", "B1")
-    assert [request.get("IndexName") for _, request in table.requests] == ["tickets", "a", None]
+    assert [request.get("IndexName") for _, request in table.requests] == [
+        "tickets",
+        "products",
+        None,
+    ]
 
 
 def test_a_numeric_key_is_compared_as_a_number(table: Table) -> None:
@@ -310,19 +317,20 @@ def test_numbers_are_numbers_and_other_types_are_json(plain: Table) -> None:
     plain.client.update_item(
         TableName="Tickets",
         Key={"ticket_id": {"S": "T1"}, "product": {"S": "Soap"}},
-        UpdateExpression="SET tags = :tags, paid = :paid, note = :note, raw = :raw, parts = :parts",
+        UpdateExpression="SET "
+        + ", ".join(f"{name} = :{name}" for name in ("tags", "paid", "note", "photo", "parts")),
         ExpressionAttributeValues={
             ":tags": {"NS": ["2", "1"]},
             ":paid": {"BOOL": True},
             ":note": {"NULL": True},
-            ":raw": {"B": b"\x00\xff"},
+            ":photo": {"B": b"\x00\xff"},
             ":parts": {"L": [{"M": {"n": {"N": "12345678901234567890"}}}]},
         },
     )
     [row] = lines(tickets("query", "--ticket", "T1", "--json"))
     assert list(row)[:3] == ["ticket_id", "product", "basket_id"]
     assert (row["quantity"], row["price"], row["tags"]) == (3, 2.5, [1, 2])
-    assert (row["paid"], row["note"], row["raw"]) == (True, None, "AP8=")
+    assert (row["paid"], row["note"], row["photo"]) == (True, None, "AP8=")
     assert row["parts"] == [{"n": 12345678901234567890}]
 
 

@@ -92,6 +92,35 @@ def test_a_good_table(dynamodb: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("parameters", "indexes", "missing"),
+    [
+        ({"ProductIndex": "true"}, {}, "by_product"),
+        ({"ProductIndex": "true"}, {"by_product": ("product",)}, "by_product"),
+        ({"ProductIndex": "true"}, {"by_product": ("product", "timestamp")}, None),
+        (
+            {"ProductIndex": "true", "BasketIndex": "true"},
+            {"by_product": ("product", "timestamp")},
+            "by_basket",
+        ),
+        ({"ProductIndex": "true", "CreateTable": "false"}, {}, None),
+    ],
+)
+def test_the_indexes_of_the_template(
+    dynamodb: Any,
+    parameters: dict[str, str],
+    indexes: Mapping[str, Sequence[str]],
+    missing: str | None,
+) -> None:
+    create_table(dynamodb, "Tickets", "ticket_id", "product", indexes=indexes)
+    found = table(StubbedDeployment(**parameters).deployment)
+    if missing:
+        words = f"Tickets lacks the index {missing}, which `tickets query` reads"
+        assert (found.status, found.detail) == (FAILED, words)
+    else:
+        assert found.status == OK
+
+
 # --- the ledger
 
 

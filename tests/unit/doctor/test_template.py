@@ -20,10 +20,14 @@ PARAMETERS = [
         "ReadableBuckets": "archive-2025,archive-2026",
         "ReadableKeyArns": "arn:aws:kms:eu-central-1:123456789012:key/1f",
     },
+    {"ProductIndex": "true"},
+    {"CreateTable": "false", "BasketIndex": "true"},
 ]
 
 
-@pytest.fixture(params=PARAMETERS, ids=["defaults", "customer key", "other buckets"])
+@pytest.fixture(
+    params=PARAMETERS, ids=["defaults", "customer key", "other buckets", "index", "own table"]
+)
 def both(request: pytest.FixtureRequest) -> tuple[Template, Stack]:
     stubbed = StubbedDeployment(**request.param)
     return stubbed.deployment.template, deploy(**request.param)
@@ -48,6 +52,11 @@ def test_every_resource_has_the_properties_that_are_deployed(both: tuple[Templat
     assert len(names) > 50
     for name in names:
         assert texts(template.properties(name)) == texts(stack.properties(name))
+
+
+def test_every_output_that_is_deployed_is_expected(both: tuple[Template, Stack]) -> None:
+    template, stack = both
+    assert template.outputs() == list(stack.outputs)
 
 
 def test_every_function_has_the_environment_that_is_deployed(both: tuple[Template, Stack]) -> None:
