@@ -72,6 +72,16 @@ NOT_RUN = {
         ],
         "tests/template/test_existing_bucket.py; tests/e2e/test_uploads.py has SNS's message",
     ),
+    'tickets query --product "Green soap" --since 2026-03-01 --until 2026-04-01': "reads only; "
+    "tests/unit/cli/test_query.py, and with the indexes tests/e2e/test_target_table.py",
+    "sam deploy --parameter-overrides ProductIndex=true": "tests/e2e/test_target_table.py has the "
+    "indexes from the start",
+    "aws dynamodb update-table --table-name Tickets \\\n"
+    "    --attribute-definitions AttributeName=product,AttributeType=S "
+    "AttributeName=timestamp,AttributeType=S \\\n"
+    "    --global-secondary-index-updates 'Create={IndexName=by_product,KeySchema=["
+    "{AttributeName=product,KeyType=HASH},{AttributeName=timestamp,KeyType=RANGE}],"
+    "Projection={ProjectionType=ALL}}'": "for tables that the stack does not create",
     "sam local invoke StartExecution --event events/start_execution/test_event.json": "needs "
     "Docker; the event itself is sent by the two commands before it",
 }

@@ -120,3 +120,40 @@ def test_a_table_replaced_during_a_load_fails_it_and_a_replay_writes_every_row(
     assert_same_items(stack, file)
     execution = stack.ended(stack.start("loaded-already", again))
     assert json.loads(execution["output"])["verdict"] == "already_loaded"
+
+
+@pytest.mark.exhaustive
+def test_rows_are_found_by_the_indexes_that_the_stack_creates() -> None:
+    wanted = {"ProductIndex": "true", "BasketIndex": "true", "ChunkSizeBytes": "65536"}
+    with (
+        local_stack(parameters=wanted, wait_scale=0.02) as local,
+        pytest.MonkeyPatch.context() as p,
+    ):
+        stack = RunningStack(local)
+        outputs = stack.names.outputs
+        assert outputs["ProductIndexName"] == "by_product"
+        assert outputs["BasketIndexName"] == "by_basket"
+        rows = [
+            f"T{at:03},{'Soap' if at % 2 else 'Bread'},B{at // 10},2026-03-{at % 28 + 1:02},,1,\n"
+            for at in range(200)
+        ]
+        execution = stack.load("table/query.csv", (HEADER + "".join(rows)).encode())
+        assert execution["status"] == "SUCCEEDED"
+
+        p.setattr(connect, "find_stack", lambda *_: stack.names)
+
+        def found(*arguments: str) -> list[str]:
+            result = CliRunner().invoke(app, ["query", *arguments, "--json"])
+            assert result.exit_code == 0, result.output
+            return sorted(json.loads(line)["ticket_id"] for line in result.stdout.splitlines())
+
+        assert found("--product", "Soap") == [f"T{at:03}" for at in range(1, 200, 2)]
+        assert found("--basket", "B7") == [f"T{at:03}" for at in range(70, 80)]
+        assert found("--ticket", "T100") == ["T100"]
+        march_2 = found("--product", "Soap", "--since", "2026-03-02", "--until", "2026-03-03")
+        assert march_2 == [f"T{at:03}" for at in range(1, 200, 28)]
+        result = CliRunner().invoke(app, ["doctor", "--json"])
+        checks = [json.loads(line) for line in result.stdout.splitlines()]
+        [table] = [one for one in checks if one["check"] == "table"]
+        assert table["status"] == "ok"
+        assert table["detail"].endswith("indexes: by_product, by_basket")

@@ -153,8 +153,8 @@ def _items(
         request["ConsistentRead"] = path.kind == "key"  # an index has no consistent reads
     if filters:
         request["FilterExpression"] = " AND ".join(filters)
-    elif limit is not None and not times:
-        request["Limit"] = limit  # counts the items that are read, not those that pass filters
+    elif limit is not None:  # with filters, it would make small pages
+        request["Limit"] = limit
     if path.index is not None:
         request["IndexName"] = path.index
     operation = "scan" if path.kind == "scan" else "query"

@@ -215,6 +215,7 @@ def test_a_limit_counts_rows_and_not_what_is_read(plain: Table) -> None:
         plain.put(f"T{at:02}", "Soap" if at % 4 == 0 else "Bread")
     assert len(found("--product", "Soap", "--scan", "--limit", "3")) == 3
     assert len(found("--product", "Soap", "--scan", "--limit", "9")) == 5
+    assert len(plain.requests) == 2  # pages are not made smaller
 
 
 def test_a_limit_with_times_counts_rows_that_are_within_them(indexed: Table) -> None:
