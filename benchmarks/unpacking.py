@@ -80,13 +80,13 @@ KINDS = {
 def measure(name: str, size: int) -> None:
     text = KINDS[name].make(size)
     packed = gzip.compress(text, KINDS[name].level)
-    objects = {"/uploads/tickets.csv.gz": packed, "/work/unpacked/load.csv": text}
+    objects = {"/uploads/tickets.csv.gz": packed, "/ticket-work/unpacked/load.csv": text}
     with (
         object_server(objects, cpu=1) as url,
         tempfile.TemporaryDirectory(prefix="tickets-unpacking-") as folder,
     ):
         loads = Loads(cast("Any", DynamoDBStub(Path(folder))), "ledger")
-        planner = Planner(client(url), loads, "work", CHUNK_SIZE)
+        planner = Planner(client(url), loads, "ticket-work", CHUNK_SIZE)
         wall, cpu = time.perf_counter(), time.process_time()
         plan = planner.plan("load", accepted_file(text, len(packed)), LAMBDA_SECONDS)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -107,7 +107,7 @@ def client(url: str) -> "S3Client":
         verify=False,
         region_name="us-east-1",
         aws_access_key_id="x",
-        aws_secret_access_key="x",  # noqa: S106 (no secret)
+        aws_secret_access_key="x",  # noqa: S106 - not a secret
         config=Config(max_pool_connections=MAX_PARALLEL_READS, s3={"addressing_style": "path"}),
     )
 

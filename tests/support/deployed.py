@@ -18,6 +18,8 @@ import pytest
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
+from tickets.doctor.intrinsics import LEFT_OUT, Intrinsics
+
 ROOT = Path(__file__).parents[2]
 
 ACCOUNT = "123456789012"
@@ -30,7 +32,6 @@ PSEUDO_PARAMETERS = {
     "AWS::StackName": "Tickets-Prod",  # a bucket's name can't have capitals
     "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/Tickets-Prod/0a1b2c3d-4e5f",
 }
-LEFT_OUT = object()  # AWS::NoValue
 
 Template = dict[str, Any]
 
@@ -102,9 +103,8 @@ def deploy(pseudo: Mapping[str, str] | None = None, **parameters: object) -> Sta
     return Stack(resolver.section("Resources"), resolver.section("Outputs"), resolver)
 
 
-class Resolver:
-    """Evaluates CloudFormation's intrinsic functions. Raises KeyError for undefined names and for
-    functions that it does not support."""
+class Resolver(Intrinsics):
+    """Gives references the values that AWS would. Raises KeyError for undefined names."""
 
     def __init__(
         self, template: Template, parameters: Mapping[str, object], pseudo: Mapping[str, str]
@@ -112,7 +112,7 @@ class Resolver:
         unknown = parameters.keys() - template["Parameters"].keys()
         if unknown:
             raise KeyError(f"The template has no parameter {', '.join(sorted(unknown))}.")
-        self._template = template
+        super().__init__(template)
         defaults = {
             name: one["Default"] for name, one in template["Parameters"].items() if "Default" in one
         }
@@ -120,67 +120,7 @@ class Resolver:
 
     def section(self, name: str) -> dict[str, Any]:
         """Resources or Outputs, without those whose condition is false."""
-        return {
-            key: self.resolve(entry)
-            for key, entry in self._template[name].items()
-            if "Condition" not in entry or self.condition(entry["Condition"])
-        }
-
-    def condition(self, name: str) -> bool:
-        return bool(self.resolve(self._template["Conditions"][name]))
-
-    def resolve(self, value: Any) -> Any:
-        if isinstance(value, list):
-            return [one for one in map(self.resolve, value) if one is not LEFT_OUT]
-        if not isinstance(value, dict):
-            return value
-        if len(value) == 1:
-            [(function, argument)] = value.items()
-            if function == "Ref":
-                return self.reference(argument)
-            if function == "Condition" and isinstance(argument, str):
-                return self.condition(argument)
-            if function.startswith("Fn::"):
-                return self._call(function.removeprefix("Fn::"), argument)
-        resolved = {key: self.resolve(one) for key, one in value.items()}
-        return {key: one for key, one in resolved.items() if one is not LEFT_OUT}
-
-    def _call(self, function: str, argument: Any) -> Any:
-        if function == "If":
-            condition, yes, no = argument
-            return self.resolve(yes if self.condition(condition) else no)
-        if function == "GetAtt":
-            return self.attribute(*argument)
-        if function == "Sub":
-            return self._substitute(argument)
-        arguments = self.resolve(argument)
-        if function == "Equals":
-            return str(arguments[0]) == str(arguments[1])  # parameters are texts to CloudFormation
-        if function == "Not":
-            return not arguments[0]
-        if function == "And":
-            return all(arguments)
-        if function == "Or":
-            return any(arguments)
-        if function == "Select":
-            return arguments[1][int(arguments[0])]
-        if function == "Split":
-            return arguments[1].split(arguments[0])
-        if function == "Join":
-            return arguments[0].join(arguments[1])
-        raise KeyError(f"This resolver does not know Fn::{function}.")
-
-    def _substitute(self, argument: Any) -> str:
-        text, own = (argument, {}) if isinstance(argument, str) else argument
-
-        def value(match: re.Match[str]) -> str:
-            name = match[1]
-            if name in own:
-                return str(self.resolve(own[name]))
-            logical_id, dot, attribute = name.partition(".")
-            return str(self.attribute(logical_id, attribute) if dot else self.reference(logical_id))
-
-        return re.sub(r"\$\{([^}!]+)\}", value, text)
+        return {key: self.resolve(entry) for key, entry in self.wanted(name).items()}
 
     def reference(self, name: str) -> Any:
         """The value of Ref for a parameter, a pseudo parameter or a resource."""
@@ -231,7 +171,7 @@ class Resolver:
         return f"arn:{partition}:{service}:{region}:{account}:{form.format(own_name)}"
 
     def _present(self, name: str) -> dict[str, Any]:
-        resource: dict[str, Any] = self._template["Resources"][name]
+        resource: dict[str, Any] = self._source["Resources"][name]
         if "Condition" in resource and not self.condition(resource["Condition"]):
             raise KeyError(f"{name} is referred to, but its condition is false.")
         return resource

@@ -1,4 +1,4 @@
-"""Only so many executions have a slot. The others wait in the order in which they started."""
+"""A limited number of executions have a slot. The others wait in the order of their starts."""
 
 from typing import Any, cast
 
