@@ -216,11 +216,11 @@ class Turn(_Contract):
     - ``execution``: a running execution has claimed the same version of the object.
     - ``writers``: those of an earlier version or an earlier execution may still be writing.
     - ``slot``: as many loads as allowed are writing.
-    - ``line``: besides, too many other loads were started earlier.
+    - ``line``: the same, and too many of the loads that wait were started earlier.
     """
     seconds: int | None = None
     waited_since: str | None = None
-    """Since when it has waited for the same."""
+    """When it began to wait for this."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.running_stack import RunningStack
 from tickets.local.deployment import local_stack
+from tickets.runs import connect, dead_letters
 
 # Small, so that a small file has several chunks.
 CHUNK_SIZE = 65_536
@@ -30,3 +31,17 @@ def rows_capped(stack: RunningStack) -> Iterator[None]:
     variables = {"MAX_ROWS_PER_SECOND": "1000"}
     with stack.function_changed("WriteChunk", Environment={"Variables": variables}):
         yield
+
+
+@pytest.fixture
+def command_finds_stack(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The `tickets` command finds this stack. Both dead-letter queues are emptied before and
+    after the test."""
+    monkeypatch.setattr(connect, "find_stack", lambda *_: stack.names)
+    monkeypatch.setattr(dead_letters, "_WAIT_SECONDS", 0)  # the engine has one server only
+    queues = (stack.names.failed_executions_queue_url, stack.names.upload_dead_letter_queue_url)
+    for url in queues:
+        stack.receive(url)
+    yield
+    for url in queues:
+        stack.receive(url)

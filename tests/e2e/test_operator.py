@@ -17,24 +17,12 @@ from tests.support.running_stack import RunningStack, until
 from tests.support.ticket_files import TicketFile
 from tests.support.wire import Wire
 from tickets.cli.app import app
-from tickets.runs import connect, dead_letters
 from tickets.runs.dead_letters import held_dead_letters
 
 TIME = "2026-03-01T12:00:00Z"
 BATCH = "BatchWriteItem"
 
-
-@pytest.fixture(autouse=True)
-def reached(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The command finds this stack, and starts and ends with empty dead-letter queues."""
-    monkeypatch.setattr(connect, "find_stack", lambda *_: stack.names)
-    monkeypatch.setattr(dead_letters, "_WAIT_SECONDS", 0)  # the engine has one server only
-    queues = (stack.names.failed_executions_queue_url, stack.names.upload_dead_letter_queue_url)
-    for url in queues:
-        stack.receive(url)
-    yield
-    for url in queues:
-        stack.receive(url)
+pytestmark = pytest.mark.usefixtures("command_finds_stack")
 
 
 def tickets(*arguments: str, exit_code: int = 0) -> Result:

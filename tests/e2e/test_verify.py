@@ -9,7 +9,6 @@ import pytest
 
 from tests.support.command_line import tickets
 from tests.support.running_stack import RunningStack
-from tickets.runs import connect, dead_letters
 from tickets.verify.checks import Check
 from tickets.verify.cleanup import Removed
 from tickets.verify.plan import make_plan
@@ -23,14 +22,10 @@ OF_A_CHUNK = 4
 
 
 @pytest.fixture(autouse=True)
-def found(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The command finds this stack, whose dead-letter queues are empty before and after."""
-    monkeypatch.setattr(connect, "find_stack", lambda *_: stack.names)
-    monkeypatch.setattr(dead_letters, "_WAIT_SECONDS", 0)  # the engine has one server only
-    queues = (stack.names.failed_executions_queue_url, stack.names.upload_dead_letter_queue_url)
-    for url in queues:
-        stack.receive(url)
+def nothing_waits(stack: RunningStack, command_finds_stack: None) -> Iterator[None]:
+    """Both dead-letter queues are empty before and after."""
     yield
+    queues = (stack.names.failed_executions_queue_url, stack.names.upload_dead_letter_queue_url)
     assert [stack.receive(url) for url in queues] == [[], []]
 
 

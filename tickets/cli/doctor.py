@@ -28,8 +28,9 @@ def doctor(
 ) -> None:
     """Check a deployed stack, without changing anything.
 
-    Prints one line per check, and what to do about each problem. Exits with 1 if a check failed. A
-    check that your credentials or the local stack don't allow can't tell, and doesn't fail.
+    Prints one line per check, and what to do about each problem. Exits with 1 if a check failed. If
+    your credentials or the local stack don't allow a check, its line says "can't tell"; that is no
+    failure.
     """
     out = console(quiet=as_json)
     counts: Counter[str] = Counter()

@@ -13,8 +13,8 @@ from ingestion.ledger.versions import OVERTAKEN, ClaimHeld, Turns
 
 MIN_WAIT_SECONDS, MAX_WAIT_SECONDS = 5, 600
 WAIT_SHARE = 0.1
-"""The next wait as a share of the time that the execution has waited for the same, give or take
-half of it. So two weeks of waiting fit in the 25,000 events of an execution, and short waits stay
+"""The next wait as a share of the time that the execution has waited so far, give or take half of
+it. So two weeks of waiting fit in the 25,000 events of an execution, and short waits stay
 short. Executions that began to wait together don't look for a slot at the same moment."""
 
 MINE = Turn("mine")
