@@ -86,6 +86,18 @@ class File(_Contract):
     May be missing in executions of an earlier release."""
     skipped_lines: int = 0
     """Lines above the header, which are not read. Missing in executions of an earlier release."""
+    source: dict[str, Any] | None = None
+    """The source's name, its SHA-256 and its declaration, see ``ingestion.sources``. It travels
+    with the file, so that an update of the stack in the middle of a load changes nothing. None in
+    executions of an earlier release, which knew the built-in source only."""
+    encoding: str = "utf_8"
+    """The name of a Python codec. Missing in executions of an earlier release."""
+
+    @property
+    def is_rewritten(self) -> bool:
+        """Whether Split File writes the text to the work bucket, unpacked and as UTF-8, because it
+        can't be read by ranges of the object."""
+        return self.compression is not None or self.encoding != "utf_8"
 
     @property
     def lines_before_data(self) -> int:
@@ -171,6 +183,9 @@ class Chunk(_Contract):
     version: str | None
     start: int
     end: int
+    lines_before: int | None = None
+    """Lines of the file before the chunk. None if the source doesn't store line numbers, which
+    are the only reason to count lines beforehand."""
 
 
 @dataclass(frozen=True)
