@@ -1,4 +1,4 @@
-"""Declarations of file formats: what a source's files look like and what its rows become.
+"""Declarations of file formats: what a source's files look like and what their rows become.
 
-This package imports no boto3 and nothing of ``csv_files``.
+This package imports no boto3.
 """
