@@ -16,10 +16,10 @@ ALLOWED = {
     "handlers": "ingestion.tasks ingestion.dynamodb ingestion.ledger ingestion.s3 "
     "ingestion.telemetry ingestion.metrics ingestion.executions ingestion.contracts "
     "ingestion.errors",
-    "ingestion.tasks": "ingestion.csv_files ingestion.dynamodb ingestion.ledger ingestion.s3 "
-    "ingestion.telemetry ingestion.contracts ingestion.executions ingestion.generation "
-    "ingestion.names ingestion.errors",
-    "ingestion.csv_files": "ingestion.contracts ingestion.errors",
+    "ingestion.tasks": "ingestion.csv_files ingestion.sources ingestion.dynamodb "
+    "ingestion.ledger ingestion.s3 ingestion.telemetry ingestion.contracts ingestion.executions "
+    "ingestion.generation ingestion.names ingestion.errors",
+    "ingestion.csv_files": "ingestion.sources ingestion.contracts ingestion.errors",
     "ingestion.dynamodb": "ingestion.contracts ingestion.errors",
     "ingestion.ledger": "ingestion.contracts ingestion.errors ingestion.executions",
     "ingestion.s3": "ingestion.contracts ingestion.names ingestion.errors",
@@ -27,14 +27,16 @@ ALLOWED = {
     "ingestion.metrics": "ingestion.telemetry",
     "tickets.cli": "tickets.runs tickets.doctor tickets.verify tickets.local tickets.sample "
     "tickets.errors "
-    "ingestion.csv_files ingestion.contracts",
+    "ingestion.csv_files ingestion.sources ingestion.contracts",
     "tickets.definition": "tickets.errors",
     "tickets.doctor": "tickets.runs tickets.local tickets.definition tickets.errors "
     "ingestion.dynamodb ingestion.tasks",
     "tickets.local": "tickets.runs tickets.errors",
-    "tickets.runs": "tickets.errors ingestion.csv_files ingestion.dynamodb ingestion.ledger "
-    "ingestion.s3 ingestion.tasks ingestion.contracts ingestion.names ingestion.errors",
-    "tickets.verify": "tickets.runs tickets.errors ingestion.csv_files ingestion.dynamodb "
+    "tickets.runs": "tickets.errors ingestion.csv_files ingestion.sources ingestion.dynamodb "
+    "ingestion.ledger ingestion.s3 ingestion.tasks ingestion.contracts ingestion.names "
+    "ingestion.errors",
+    "tickets.verify": "tickets.runs tickets.errors ingestion.csv_files ingestion.sources "
+    "ingestion.dynamodb "
     "ingestion.contracts",
 }
 
@@ -117,7 +119,7 @@ def test_no_room_imports_another_one_that_it_may_not() -> None:
 def test_the_allowed_imports_have_no_cycle_and_are_few() -> None:
     graph = {room: set(targets.split()) for room, targets in ALLOWED.items()}
     TopologicalSorter(graph).prepare()  # raises CycleError
-    assert sum(len(targets) for room, targets in graph.items() if room != "handlers") < 55
+    assert sum(len(targets) for room, targets in graph.items() if room != "handlers") < 65
 
 
 def test_only_some_rooms_import_from_outside() -> None:

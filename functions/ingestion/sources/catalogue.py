@@ -1,7 +1,6 @@
 """Knows the sources that are deployed, and finds the one that applies to an S3 key."""
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ingestion.sources.declaration import DeclarationError, read_source
@@ -38,27 +37,37 @@ class Sources:
         return next((source for source in sources if source.name == name), None)
 
 
-def read_sources(folder: Path) -> Sources:
+def read_sources(folder: Path, value_problems: Callable[[Source], list[str]]) -> Sources:
     """Read all declarations in a folder. It need not have a built-in source of its own.
 
-    Raises DeclarationError, also if two patterns of different sources tie and match one key.
+    ``value_problems`` finds the problems of a source that concern the conversion of values, such as
+    a date format that can't be read. Raises DeclarationError with the problems of all files, among
+    them patterns of different sources that tie and can match one key.
     """
     files = sorted(file for file in folder.glob("*.json") if not file.name.endswith(SCHEMA_SUFFIX))
-    declared: dict[str, Source] = {}
     built_in_file = folder / BUILT_IN_FILE
     if built_in_file not in files:
         built_in_file = BUNDLED / BUILT_IN_FILE
     built_in = read_source(built_in_file.read_bytes(), BUILT_IN_FILE, is_built_in=True)
+    sources = {built_in.name: built_in}
+    problems: list[str] = []
     for file in files:
         if file == built_in_file:
             continue
-        source = read_source(file.read_bytes(), file.name)
-        if source.name == built_in.name or source.name in declared:
-            raise DeclarationError(file.name, [f"name: Another source is named {source.name!r}."])
-        declared[source.name] = source
-    if problems := conflicts(list(declared.values())):
-        raise DeclarationError(folder.name, problems)
-    return Sources(built_in, list(declared.values()))
+        try:
+            source = read_source(file.read_bytes(), file.name)
+        except DeclarationError as error:
+            problems += error.problems
+            continue
+        if source.name in sources:
+            problems.append(f"{file.name}: name: Another source is named {source.name!r}.")
+        problems += [f"{file.name}: {problem}" for problem in value_problems(source)]
+        sources.setdefault(source.name, source)
+    declared = [source for source in sources.values() if source is not built_in]
+    problems += conflicts(declared)
+    if problems:
+        raise DeclarationError(problems)
+    return Sources(built_in, declared)
 
 
 def conflicts(sources: Sequence[Source]) -> list[str]:
@@ -73,9 +82,3 @@ def conflicts(sources: Sequence[Source]) -> list[str]:
         and literal_characters(first) == literal_characters(second)
         and can_match_one_key(first, second)
     ]
-
-
-@cache
-def bundled_sources() -> Sources:
-    """The sources that are deployed with this code."""
-    return read_sources(BUNDLED)

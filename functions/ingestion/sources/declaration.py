@@ -26,11 +26,10 @@ _NOT_EFFECTIVE = ("$schema", "match", *DESCRIPTIVE)
 
 
 class DeclarationError(Exception):
-    """A declaration can't be used. ``problems`` are sentences that name the property."""
+    """Declarations can't be used. ``problems`` are sentences that name file and property."""
 
-    def __init__(self, file: str, problems: list[str]) -> None:
-        super().__init__(f"{file}: " + " ".join(problems))
-        self.file = file
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
         self.problems = problems
 
 
@@ -42,16 +41,16 @@ def read_source(text: bytes, file: str, *, is_built_in: bool = False) -> Source:
     try:
         value = json.loads(text.decode("utf-8-sig"), object_pairs_hook=_without_repetitions)
     except ValueError as error:  # also if it isn't UTF-8
-        raise DeclarationError(file, [f"This is not JSON: {error}."]) from None
+        raise DeclarationError([f"{file}: This is not JSON: {error}."]) from None
     if not isinstance(value, dict):
-        raise DeclarationError(file, ["This must be a JSON object."])
+        raise DeclarationError([f"{file}: This must be a JSON object."])
     source, problems = _read(value, sha256(text).hexdigest())
     if not source.match and not is_built_in:
         problems.append("match: A source needs the patterns of the S3 keys that it applies to.")
     if source.match and is_built_in:
         problems.append("match: The built-in source has none; it applies where no other does.")
     if problems:
-        raise DeclarationError(file, problems)
+        raise DeclarationError([f"{file}: {problem}" for problem in problems])
     return source
 
 
@@ -68,7 +67,7 @@ def recorded_source(record: Mapping[str, Any]) -> Source:
     """The source that ``source_record`` describes, without its patterns."""
     source, problems = _read(record["declaration"], record["sha256"])
     if problems:
-        raise DeclarationError(record["name"], problems)
+        raise DeclarationError([f"{record['name']}: {problem}" for problem in problems])
     return source
 
 
