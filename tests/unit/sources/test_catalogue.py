@@ -43,16 +43,16 @@ def test_the_pattern_with_most_literal_characters_applies(
 ) -> None:
     declare(tmp_path, "tills", "kassen/*/*.csv")
     declare(tmp_path, "north", "kassen/nord/*.csv", "nord.csv")
-    declare(tmp_path, "deep", "**/kassen/**/*.csv")
+    declare(tmp_path, "deep", "archive/**/*.csv")
     assert read(tmp_path).source_for(key).name == name
 
 
 def test_patterns_that_tie_and_match_one_key_are_an_error(tmp_path: Path) -> None:
     declare(tmp_path, "one", "in/*.csv")
-    declare(tmp_path, "two", "*/a.csv", "out/*.csv")
+    declare(tmp_path, "two", "*/aa.csv", "out/*.csv")
     (problem,) = problems_of(tmp_path)
     assert problem == (
-        "match: 'in/*.csv' (one) and '*/a.csv' (two) have equally many literal characters and can "
+        "match: 'in/*.csv' (one) and '*/aa.csv' (two) have equally many literal characters and can "
         "match one key. Make one of them more specific."
     )
 
