@@ -1,0 +1,19 @@
+"""Reads booleans."""
+
+from ingestion.csv_files.values.numbers import Read
+from ingestion.csv_files.values.outcomes import Value
+from ingestion.sources.model import Field
+
+TRUE = Value("true", True)
+FALSE = Value("false", False)
+
+
+def booleans(field: Field) -> Read:
+    """A reader of booleans. Raises ValueError if the field's declaration can't be met."""
+    for name, texts in (("trueValues", field.true_values), ("falseValues", field.false_values)):
+        if not texts:
+            raise ValueError(f'"{name}" is empty.')
+    if both := set(field.true_values) & set(field.false_values):
+        raise ValueError(f'"trueValues" and "falseValues" both have {min(both)!r}.')
+    values = dict.fromkeys(field.true_values, TRUE) | dict.fromkeys(field.false_values, FALSE)
+    return values.get

@@ -1,0 +1,36 @@
+"""Chooses how values of a type are read."""
+
+from ingestion.csv_files.key_rules import canonical_number
+from ingestion.csv_files.values.booleans import booleans
+from ingestion.csv_files.values.dates import dates, datetimes, times
+from ingestion.csv_files.values.numbers import Read, integers, numbers
+from ingestion.csv_files.values.outcomes import Value
+from ingestion.sources.model import Field
+
+_READERS = {
+    "integer": integers,
+    "number": numbers,
+    "boolean": booleans,
+    "date": dates,
+    "datetime": datetimes,
+    "time": times,
+}
+
+
+def reader(field: Field) -> Read:
+    """A reader of the field's values, which must not be lists. Raises ValueError if the field's
+    declaration can't be met."""
+    if field.type == "string":
+        return _read_number_in_text if field.stored_as in ("N", "NS") else _read_text
+    if field.type not in _READERS:
+        raise ValueError(f'"type" has {field.type!r}, which is not supported.')
+    return _READERS[field.type](field)
+
+
+def _read_text(text: str) -> Value:
+    return Value(text, text)
+
+
+def _read_number_in_text(text: str) -> Value | None:
+    number = canonical_number(text)
+    return None if number is None else Value(number, text)
