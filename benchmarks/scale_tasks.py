@@ -65,7 +65,7 @@ class Tasks:
 
     def validate(self) -> Any:
         request = LoadRequest("uploads", "tickets.csv")
-        validator = Validator(self._s3, self._loads, self._turns, self._table, LIMITS)
+        validator = Validator(self._s3, self._loads, self._turns, self._table, LIMITS, CHUNK_SIZE)
         return self._keep(validator.validate(request, "arn:scale").to_json())
 
     def split(self) -> Any:

@@ -218,6 +218,8 @@ def answer(rule: dict[str, Any]) -> str:
 
 def condition(rule: dict[str, Any]) -> str:
     """Returns the label of one of several rules."""
+    if "And" in rule:
+        return ", ".join(condition(one) for one in rule["And"])
     operator = next((key for key in rule if key not in ("Variable", "Next", "Comment")), "")
     expected = rule.get(operator)
     name = rule.get("Variable", "").rpartition(".")[2].replace("_", " ")

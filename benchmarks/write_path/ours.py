@@ -59,7 +59,7 @@ class Load:
         turns = Turns(s3, Claims(ledger_client, "ledger"))
         table = TargetTable(ledger_client, "Tickets")
         request = LoadRequest("uploads", "tickets.csv")
-        validator = Validator(s3, loads, turns, table, QualityLimits(5))
+        validator = Validator(s3, loads, turns, table, QualityLimits(5), chunk_size=2**24)
         verdict = validator.validate(request, "arn:bench")
         if verdict.file is None or verdict.load_id is None:
             raise ValueError(verdict.summary)

@@ -23,11 +23,13 @@ def _validator() -> Validator:
     turns = Turns(s3, Claims(dynamodb, ledger_table))
     limits = QualityLimits(float(os.environ["MAX_REFUSED_PERCENT"]))
     table = TargetTable(dynamodb, os.environ.get("DYNAMODB_TABLE", "Tickets"))
-    return Validator(s3, Loads(dynamodb, ledger_table), turns, table, limits)
+    loads, chunk_size = Loads(dynamodb, ledger_table), int(os.environ["CHUNK_SIZE_BYTES"])
+    return Validator(s3, loads, turns, table, limits, chunk_size)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     verdict = _validator().validate(LoadRequest.from_json(event["input"]), event["execution_arn"])
     execution = event["execution_arn"].rpartition(":")[2]
-    log_step("Validate File", execution, verdict.load_id, verdict=verdict.verdict)
+    facts = {"verdict": verdict.verdict, "small": verdict.plan is not None}
+    log_step("Validate File", execution, verdict.load_id, **facts)
     return verdict.to_json()

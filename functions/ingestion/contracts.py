@@ -119,6 +119,9 @@ class Verdict:
     load_id: str | None
     file: File | None
     """None unless the file is accepted."""
+    plan: "Plan | None" = None
+    """The plan of a small file that can be written at once. If it is None, Split File makes the
+    plan of an accepted file."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -136,10 +139,12 @@ class Unread(_Contract):
 
 @dataclass(frozen=True)
 class Plan:
-    """The result of Split File: where the plan (a JSON array of chunks) is, and what it covers."""
+    """The plan of a load, made by Split File, or by Validate File for a small file."""
 
     bucket: str
     key: str
+    """The object in the work bucket that has the chunks, as a JSON array. ``bucket`` and ``key``
+    are empty if ``chunk`` is the only chunk."""
     chunks: int
     """The number of chunks in the plan."""
     data_end: int
@@ -154,13 +159,15 @@ class Plan:
     """
     refusal: Reason | None = None
     """Why the file is refused. There is no plan in the work bucket then, and no chunk."""
+    chunk: "Chunk | None" = None
+    """The only chunk of a small file. None in the plans of Split File."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        unread, refusal = value["unread"], value.get("refusal")
+        unread, refusal, chunk = value["unread"], value.get("refusal"), value.get("chunk")
         return cls(
             value["bucket"],
             value["key"],
@@ -170,6 +177,7 @@ class Plan:
             value.get("generation", ""),
             value.get("digest_key", ""),
             Reason.from_json(refusal) if refusal else None,
+            Chunk.from_json(chunk) if chunk else None,
         )
 
 
@@ -246,11 +254,14 @@ class ChunkTask:
     file: File
     chunk: Chunk
     chunks: int = 1
-    """The number of chunks of the load. This field and the next two may be missing in executions of
-    an earlier release."""
+    """The number of chunks of the load. This field and the next three may be missing in executions
+    of an earlier release."""
     generation: str = ""
     digest_key: str = ""
     """``generation`` and ``digest_key`` are copied from the plan."""
+    max_seconds: float | None = None
+    """Seconds after which the call ends with a checkpoint, even if Lambda would allow more. None if
+    it may take as long as Lambda allows."""
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -261,6 +272,7 @@ class ChunkTask:
             value.get("chunks", 1),
             value.get("generation", ""),
             value.get("digest_key", ""),
+            value.get("max_seconds"),
         )
 
 

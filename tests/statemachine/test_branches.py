@@ -59,6 +59,8 @@ VALIDATED = ["Validate File", "File Accepted?"]
 SPLIT = [*VALIDATED, "Split File", "Anything To Write?"]
 MINE = [*SPLIT, "Take Turn", "Whose Turn?"]
 WRITTEN = [*MINE, "Write Chunks", "Reconcile", "Everything Written?"]
+RECONCILED = ["Reconcile", "Everything Written?", "Announce Success", "Loaded"]
+SMALL = [*VALIDATED, "Write Small File", "Small File Finished?"]
 NEEDED = {"Settle Equal Keys": {"reconcile": "unsettled"}}
 """What must have been answered for an execution to come to a state."""
 SETTLED = ["Settle Equal Keys", "Equal Keys Settled?", "Reconcile"]
@@ -68,6 +70,17 @@ SETTLED = ["Settle Equal Keys", "Equal Keys Settled?", "Reconcile"]
     ("chosen", "route"),
     [
         ({}, [*WRITTEN, "Announce Success", "Loaded"]),
+        ({"validate_file": "small"}, [*SMALL, *RECONCILED]),
+        # The file isn't written yet, because the table is busy.
+        (
+            {"validate_file": "small", "write_chunk": "checkpoint"},
+            [*SMALL, *WRITTEN[2:], "Announce Success", "Loaded"],
+        ),
+        ({"validate_file": "small", "write_chunk": "table replaced"}, [*SMALL, *RECONCILED]),
+        (
+            {"validate_file": "small", "write_chunk": "overtaken", "reconcile": "overtaken"},
+            [*SMALL, *RECONCILED[:2], "Overtaken"],
+        ),
         ({"validate_file": "already_loaded"}, [*VALIDATED, "Already Loaded"]),
         ({"validate_file": "refused"}, [*VALIDATED, "Describe Refusal", *FAILS]),
         ({"validate_file": "gone"}, [*VALIDATED, "Describe Refusal", *FAILS]),
@@ -138,6 +151,18 @@ def test_a_task_that_keeps_failing_fails_the_load(answers: Answers, state: str) 
     assert list(execution.data["failed"]) == [handler_of(state)]
 
 
+def test_a_small_file_that_keeps_failing_leaves_it_to_reconcile(answers: Answers) -> None:
+    """The dead letter has the error, because there is no child execution that has it."""
+    execution = load(
+        answers, failing="Write Small File", validate_file="small", reconcile="missing"
+    )
+    assert states_of(execution) == [*SMALL[:3], *RECONCILED[:2], "Describe Shortfall", *FAILS]
+    letter = execution.data["dead_letter"]
+    caught = {"Error": "Runtime.HandlerError", "Cause": "no connection"}
+    assert letter["failed"] == {"write_small_file": caught}
+    assert (letter["state"], letter["error"]) == ("Reconcile", "LoadIncomplete")
+
+
 def test_a_chunk_that_keeps_failing_leaves_it_to_reconcile(answers: Answers) -> None:
     """It fails with the function's own error, so that it stays redrivable."""
     execution = load(answers, failing="Write Chunk", reconcile="missing")
@@ -168,7 +193,7 @@ def test_a_message_that_can_not_be_sent(
 # ---------------------------------------------------------------- Retries
 
 
-@pytest.mark.parametrize("state", [*TASKS, "Send To Dead Letter Queue"])
+@pytest.mark.parametrize("state", [*TASKS, "Write Small File", "Send To Dead Letter Queue"])
 @pytest.mark.parametrize(
     ("error", "retries"),
     [
@@ -251,6 +276,7 @@ def test_the_dead_letter_of_an_incomplete_load_has_the_totals(answers: Answers) 
         "state": "Reconcile",
         "error": "LoadIncomplete",
         "cause": "1 of 1 chunks are not finished; the first is chunk 0.",
+        "failed": {},
         "result": answers["reconcile"]["missing"],
         "load_id": answers["validate_file"]["accepted"]["load_id"],
     }

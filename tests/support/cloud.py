@@ -338,7 +338,7 @@ def empty_cloud(moto_url: str, **environment: str) -> Iterator[Cloud]:
         for module in ("loads", "chunks"):
             patch.setattr(f"ingestion.ledger.{module}.now", lambda: NOW)
         # The key of a load's digests is random and in the plan, so it would differ in each run.
-        patch.setattr("ingestion.tasks.split_file.secrets.token_hex", lambda size: "00" * size)
+        patch.setattr("ingestion.csv_files.key_digests.secrets.token_hex", lambda size: "00" * size)
         patch.setattr(boto3, "DEFAULT_SESSION", _session())
         forget_clients()
         cloud = Cloud()

@@ -168,9 +168,8 @@ class StackInMemory:
         the file is refused."""
         self.buckets.objects[UPLOADS, "a.csv"] = body
         s3: Any = self.buckets
-        verdict = Validator(s3, self.loads, self.turns, self.target, LIMITS).validate(
-            LoadRequest(UPLOADS, "a.csv"), "arn:1"
-        )
+        validator = Validator(s3, self.loads, self.turns, self.target, LIMITS, self._chunk_size)
+        verdict = validator.validate(LoadRequest(UPLOADS, "a.csv"), "arn:1")
         self.verdict = verdict.to_json()
         if verdict.file is None or verdict.load_id is None:
             return []

@@ -436,8 +436,9 @@ def lambda_cause(error: Exception) -> str:
 
 
 def handler_of(state: str) -> str:
-    """`Validate File` -> `validate_file`: a task's name is that of its handler's file."""
-    return state.lower().replace(" ", "_")
+    """`Validate File` -> `validate_file`: a task's name is that of its handler's file, except
+    for the task that writes a small file as one chunk."""
+    return {"Write Small File": "write_chunk"}.get(state, state.lower().replace(" ", "_"))
 
 
 def payload_of(handler: str, data: Json, item: Json | None = None, name: str = "by-hand") -> Json:
@@ -450,7 +451,7 @@ def payload_of(handler: str, data: Json, item: Json | None = None, name: str = "
         "Execution": {"Id": EXECUTIONS + name, "Name": name, "Input": data, "StartTime": STARTED_AT}
     }
     for outer, state in _definition()["States"].items():
-        if handler_of(outer) == handler and state["Type"] == "Task":
+        if handler_of(outer) == handler and state["Type"] == "Task" and item is None:
             payload: Json = filled_in(state["Parameters"]["Payload"], data, context)
             return payload
         if item is not None and state["Type"] == "Map":

@@ -152,6 +152,7 @@ ACCEPTED = {
     "reasons": [],
     "load_id": "load-1",
     "file": {"bucket": "uploads", "key": "a.csv"},
+    "plan": None,
 }
 ANSWERS: dict[str, dict[str, Any]] = {
     "validate_file": ACCEPTED,
@@ -164,6 +165,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "generation": "g",
         "digest_key": "k",
         "refusal": None,
+        "chunk": None,
     },
     "take_turn": {"turn": "mine", "waits_for": None, "seconds": None, "waited_since": None},
     "write_chunk": dict.fromkeys(

@@ -13,6 +13,7 @@ from tests.support.state_machine import payload_of
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 ROW = b"T1,tea,B1,2026-01-01T10:00,drinks,2,S1\n"
+SHORT_ROW = b"T1,tea,B1,2026-01-01,,1,\n"
 ROWS = ROW + b"T2,,B1,2026-01-01,,1,\n"
 
 Answer = dict[str, Any]
@@ -28,7 +29,8 @@ def collect(moto_url: str) -> Answers:
         empty, _ = cloud.plan(cloud.put(HEADER, "empty.csv"))
         packed = cloud.validate(cloud.put(gzip.compress(HEADER + ROWS), "packed.csv.gz"))
         too_late = cloud.call("split_file", payload_of("split_file", packed), seconds=60)
-        accepted = {name: value for name, value in loading.items() if name not in ("turn", "plan")}
+        accepted = {name: value for name, value in loading.items() if name != "turn"}
+        small = cloud.validate(cloud.put(HEADER + SHORT_ROW, "small.csv"))
         missing = cloud.reconcile(loading)
         mine = cloud.turn(loading)
         finished = cloud.write(loading, chunk)
@@ -37,7 +39,8 @@ def collect(moto_url: str) -> Answers:
         unsettled, waiting, settled = _equal_keys(cloud)
         return {
             "validate_file": {
-                "accepted": accepted,
+                "accepted": accepted | {"plan": None},
+                "small": small,
                 "already_loaded": cloud.validate(given),
                 "refused": cloud.validate(cloud.put(b"ticket_id,product\n", "broken.csv")),
                 "gone": cloud.validate({"bucket": cloud.uploads, "key": "gone.csv"}),

@@ -190,7 +190,8 @@ def _lines(failure: Failure) -> Iterator[str]:
         yield "done: nothing; there is no plan yet"
     else:
         yield f"done: {failure.chunks_done:,} of {count(failure.chunks, 'chunk')}"
-        yield f"plan: {failure.plan}"
+        if failure.plan:
+            yield f"plan: {failure.plan}"
     if failure.report:
         yield f"report: {failure.report}"
     if failure.redrivable:

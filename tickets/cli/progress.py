@@ -6,8 +6,15 @@ from rich.text import Text
 
 from tickets.runs.executions import Execution, Outcome
 from tickets.runs.follow import follow
+from tickets.runs.history import SMALL_FILE
 from tickets.runs.stack import Stack
 from tickets.runs.waiting import DeadlinePassed
+
+_STEPS = {
+    "Wait For Turn": "waiting for other loads",
+    SMALL_FILE: "writing the rows",
+}
+"""What a load does in the states in which it has no chunks to count."""
 
 
 def watch(
@@ -35,8 +42,7 @@ def watch(
             for progress in follow(stack, arn, timeout):
                 done = progress.chunks_done + progress.chunks_failed
                 if progress.chunks is None:
-                    waiting = progress.state == "Wait For Turn"
-                    step = "waiting for other loads" if waiting else "reading the file"
+                    step = _STEPS.get(progress.state or "", "reading the file")
                     bar.update(task, numbers=step)
                     continue
                 rate = meter.rate(bar.get_time(), progress.rows)

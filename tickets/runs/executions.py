@@ -16,6 +16,7 @@ from ingestion.ledger.loads import Loads
 from tickets.errors import CommandError
 from tickets.runs.history import (
     ALREADY_LOADED,
+    SMALL_FILE,
     StateRun,
     ending,
     ending_of_output,
@@ -182,6 +183,9 @@ class Execution:
 
     def failed_chunks(self) -> list[FailedChunk]:
         """The first ten failed chunks with their errors."""
+        for run in self.states:
+            if run.state == SMALL_FILE and run.error:
+                return [FailedChunk(0, error_in_words(run.error, run.cause))]
         if self.map_run is None or not self.map_run["itemCounts"]["failed"]:
             return []
         client = self.stack.client("stepfunctions")

@@ -17,7 +17,8 @@ from tickets.runs.stack import Stack
 @dataclass(frozen=True)
 class LoadFailure:
     """A failed execution. `load_status`, `chunks`, `chunks_done`, `plan` and `report` come from the
-    load's entry in the ledger and are None if it does not have them."""
+    load's entry in the ledger and are None if it does not have them. A small file has no plan in
+    the work bucket."""
 
     kind: str = field(default="execution", init=False)
     execution: str
@@ -105,7 +106,7 @@ def _load_failure(stack: Stack, failure: FailedExecution) -> LoadFailure:
         chunks_done=sum(chunk.finished for chunk in recorded_chunks(stack, entry))
         if plan
         else None,
-        plan=f"s3://{plan['bucket']}/{plan['key']}" if plan else None,
+        plan=f"s3://{plan['bucket']}/{plan['key']}" if plan and plan["key"] else None,
         report=entry.get("report"),
         redrivable=failure.redrivable,
         messages=len(failure.messages),

@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 LOADED, ALREADY_LOADED, OVERTAKEN = "Loaded", "Already Loaded", "Overtaken"
 """The states in which an execution can succeed."""
 
+SMALL_FILE = "Write Small File"
+"""The state that writes a file of one chunk without a Map."""
+
 _TURNS = {"mine": "its turn", "overtaken": "a later version has taken over"}
 _WAITS = {
     "execution": "another execution is loading this version",
@@ -112,6 +115,7 @@ def _result(run: StateRun, following: StateRun | None) -> str:
     output = run.output if isinstance(run.output, dict) else {}
     words = {
         "Validate File": _verdict,
+        SMALL_FILE: _small_file,
         "Split File": _planned,
         "Take Turn": _turn,
         "Reconcile": _reconciled,
@@ -221,6 +225,16 @@ def _verdict(output: dict[str, Any]) -> str:
     verdict = str(output["verdict"]).replace("_", " ")
     codes = ", ".join(dict.fromkeys(reason["reason"] for reason in output.get("reasons") or ()))
     return f"{verdict}: {codes}" if codes else verdict
+
+
+def _small_file(output: dict[str, Any]) -> str:
+    progress = output["progress"]
+    if progress["overtaken"]:
+        return "a later version has taken over"
+    if progress["table_replaced"]:
+        return "the table was replaced"
+    read = count(progress["rows_read"], "row")
+    return f"{read} read" if progress["finished"] else f"{read} read so far; the table is busy"
 
 
 def _turn(output: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ Equal keys have equal digests, but different keys may too. So equal digests only
 compare; ``equal_keys`` compares the keys themselves.
 """
 
+import secrets
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
@@ -24,8 +25,15 @@ MANY_EQUAL = 1024
 """Of at least this many equal digests in a run, two are kept. The others are only counted, because
 a range of values can't separate equal digests, and all digests of a range are sorted in memory."""
 
+_SECRET_BYTES = 16
+
 Digest = Callable[[Iterable[EncodedKey]], list[int]]
 """Returns the digests of keys, in the order of the keys."""
+
+
+def new_secret() -> str:
+    """Returns a random key for the digests of a load, in hexadecimal."""
+    return secrets.token_hex(_SECRET_BYTES)
 
 
 def key_digest(secret: str) -> Digest:

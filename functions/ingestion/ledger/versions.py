@@ -88,6 +88,23 @@ class Turns:
             if self._claims.move(held, wanted):
                 return True
 
+    def claim_alone(self, wanted: Claim) -> bool:
+        """Claim an object for a load if nothing else may be writing it.
+
+        Return False if Take Turn has to decide: a later version or another execution of the same
+        version has claimed the object, or its writers may still be running.
+        """
+        try:
+            # Only Take Turn may look up executions, so any other one counts as running.
+            if not self.claim(wanted, is_running=lambda execution_arn: True):
+                return False
+        except ClaimHeld:
+            return False
+        if self.writers(wanted.object_url):
+            return False
+        self.note_alone(wanted.object_url, wanted.load_id)
+        return True
+
     def move_on(self, held: Claim, version_id: str | None) -> bool:
         """Move a load's claim to a later version with the same bytes.
 

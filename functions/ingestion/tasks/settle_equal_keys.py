@@ -224,12 +224,15 @@ class EqualKeySettler:
 
     def _pages(self, load: "_Load") -> Callable[[int], ChunkPages]:
         """Return a function that returns the pages of a chunk, given the chunk's index."""
-        chunks = [
-            Chunk.from_json(chunk) for chunk in read_json(self._s3, load.plan.bucket, load.plan.key)
-        ]
+        plan = load.plan
+        if plan.chunk:
+            chunks = [plan.chunk]
+        else:
+            stored = read_json(self._s3, plan.bucket, plan.key)
+            chunks = [Chunk.from_json(chunk) for chunk in stored]
 
         def pages(index: int) -> ChunkPages:
-            is_last = index == load.plan.chunks - 1
+            is_last = index == plan.chunks - 1
             return ChunkPages(self._s3, load.file, chunks[index], load.schema, is_last=is_last)
 
         return pages

@@ -9,7 +9,6 @@ again.
 """
 
 import json
-import secrets
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +27,7 @@ from ingestion.csv_files.chunks import (
     next_multiple,
 )
 from ingestion.csv_files.gzip_stream import Unpacker
+from ingestion.csv_files.key_digests import new_secret
 from ingestion.csv_files.layout import Layout
 from ingestion.csv_files.sections import Section, read_sections
 from ingestion.generation import generation
@@ -52,7 +52,6 @@ MAX_CHUNKS = 10_000
 MAX_PARALLEL_READS = 32
 """Boundaries that are searched for in parallel. Each read spends some tens of milliseconds waiting
 for S3."""
-DIGEST_KEY_BYTES = 16
 
 RANGE_SIZE = 16 * 1024 * 1024
 """Bytes that Split File asks S3 for at a time where it has to read all of a chunk; 8 or 16 MB are
@@ -100,9 +99,7 @@ class Planner:
         """
         deadline = self._clock() + seconds - MIN_SECONDS_LEFT
         made_for = generation(file.table_id)
-        recorded = self._loads.fix_plan(
-            load_id, made_for, self._size_for(file), secrets.token_hex(DIGEST_KEY_BYTES)
-        )
+        recorded = self._loads.fix_plan(load_id, made_for, self._size_for(file), new_secret())
         chunk_size = recorded["chunk_size"]
         key = f"plans/{load_id}/{made_for}/{chunk_size}.json"
         plan = recorded.get("plan")

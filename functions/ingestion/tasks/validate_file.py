@@ -1,10 +1,14 @@
-"""The task Validate File: accepts an object, or refuses it and gives the reasons."""
+"""The task Validate File: accepts an object, or refuses it and gives the reasons.
+
+If an accepted file is small and nothing else may be writing it, the task also makes the plan, so
+that the file can be written at once.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ingestion.contracts import File, LoadRequest, Reason, Verdict
+from ingestion.contracts import Chunk, File, LoadRequest, Plan, Reason, Verdict
 from ingestion.csv_files.gzip_stream import (
     GZIP_MAGIC,
     MAX_FILE_BYTES,
@@ -12,8 +16,10 @@ from ingestion.csv_files.gzip_stream import (
     Unpacker,
 )
 from ingestion.csv_files.header import HEAD_SIZE, FileFacts, examine
+from ingestion.csv_files.key_digests import new_secret
 from ingestion.errors import ObjectChanged, ObjectGone, ObjectUnreadable
 from ingestion.generation import generation
+from ingestion.ledger.claims import Claim
 from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import Turns
 from ingestion.names import forced_load_id, load_id
@@ -38,7 +44,7 @@ class _Head(NamedTuple):
 
 class Validator:
     """Validates objects, using S3, the ledger and the table that they are loaded into. ``limits``
-    are those of the load."""
+    are those of the load. ``chunk_size`` (bytes) is that of Split File."""
 
     def __init__(
         self,
@@ -47,8 +53,10 @@ class Validator:
         turns: Turns,
         table: TargetTable,
         limits: QualityLimits,
+        chunk_size: int,
     ) -> None:
         self._s3 = s3
+        self._chunk_size = chunk_size
         self._table = table
         self._loads = loads
         self._limits = limits
@@ -90,9 +98,32 @@ class Validator:
             self._loads.refuse_load(load, reasons)
             return verdict
         record["unknown_columns"] = list(facts.unknown_columns)
-        self._loads.open_load(load, record, execution_arn)
         file = _file(state.pinned, facts, head.compression, table_id)
-        return Verdict("accepted", "The file is accepted.", [], load, file)
+        plan = self._plan(load, file) if head.complete else None
+        if plan:
+            record |= {"plan": plan.to_json(), "generation": plan.generation}
+        self._loads.open_load(load, record, execution_arn)
+        if plan and not self._turns.claim_alone(
+            Claim(bucket, key, file.version_id, load, execution_arn)
+        ):
+            plan = None
+        return Verdict("accepted", "The file is accepted.", [], load, file, plan)
+
+    def _plan(self, load: str, file: File) -> Plan | None:
+        """Return the plan of a small file. It has the same chunk as the plan that Split File would
+        make, so either task can continue a load that the other one began.
+
+        Return None if the file has to be unpacked, has no rows, or has several chunks.
+        """
+        if file.compression or file.data_start == file.size:
+            return None
+        made_for = generation(file.table_id)
+        recorded = self._loads.fix_plan(load, made_for, self._chunk_size, new_secret())
+        if file.size > recorded["chunk_size"]:
+            return None
+        chunk = Chunk(0, file.bucket, file.key, file.version_id, file.data_start, file.size)
+        digest_key = recorded["digest_key"]
+        return Plan("", "", 1, file.size, None, made_for, digest_key, chunk=chunk)
 
     def _read_head(self, source: PinnedObject) -> _Head:
         try:

@@ -73,10 +73,10 @@ class ChunkWriter:
         """Write a chunk, or as much of it as ``seconds`` allow, and record how far it got.
 
         The result of a finished chunk comes from the ledger; an unfinished one continues from its
-        checkpoint. Raises NoProgress if not one row could be accounted for in the time,
+        checkpoint. Raises NoProgress if not one row could be accounted for in ``seconds``,
         TableMismatch if rows don't fit the table, and what BatchWriter raises.
         """
-        deadline = self._clock() + seconds
+        deadline = self._clock() + min(seconds, task.max_seconds or seconds)
         load_id, chunk = task.load_id, task.chunk
         # Take the lease before reading the entry. Settle Equal Keys reads them in the opposite
         # order, so it sees every call that may have written.
@@ -116,8 +116,8 @@ class ChunkWriter:
         lease: WriterLease,
         deadline: float,
     ) -> tuple[ChunkProgress, bool]:
-        """Write the rest of a chunk. Returns its progress, which is ``before`` if it was overtaken
-        at once, and whether it was overtaken."""
+        """Write the rest of a chunk. Returns its progress, which is ``before`` if no row was
+        acknowledged, and whether it was overtaken."""
         began = timestamp(self._turns.now())
         series = chunk_series(task.load_id, task.generation, before)
         by_table, bucket = before.rows_refused_by_table, self._work_bucket
@@ -159,8 +159,8 @@ class ChunkWriter:
             tally.check(writer.items_written, writer.items_replaced, len(writer.refused))
         elif place := writer.acknowledged:
             tally.go_back(place, pages.reader.part(place.page, place.accepted))
-        elif overtaken:
-            return before, True
+        elif overtaken or task.max_seconds:
+            return before, overtaken
         else:
             raise NoProgress(f"Chunk {before.index}: no row was acknowledged in the time.")
         _refuse(pages, tally, SortedNumbers(writer.refused), refused_lines)
