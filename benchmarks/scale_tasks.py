@@ -26,6 +26,7 @@ from ingestion.ledger.loads import Loads
 from ingestion.ledger.slots import Slots
 from ingestion.ledger.versions import Turns
 from ingestion.s3.streams import file_object
+from ingestion.tasks.deployed_sources import deployed_sources
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.reconcile import Reconciler
 from ingestion.tasks.settle_equal_keys import EqualKeySettler
@@ -65,7 +66,10 @@ class Tasks:
 
     def validate(self) -> Any:
         request = LoadRequest("uploads", "tickets.csv")
-        validator = Validator(self._s3, self._loads, self._turns, self._table, LIMITS, CHUNK_SIZE)
+        sources = deployed_sources()
+        validator = Validator(
+            self._s3, self._loads, self._turns, self._table, LIMITS, sources, CHUNK_SIZE
+        )
         return self._keep(validator.validate(request, "arn:scale").to_json())
 
     def split(self) -> Any:

@@ -22,6 +22,7 @@ from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import Turns
+from ingestion.tasks.deployed_sources import deployed_sources
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.target_table import TargetTable
 from ingestion.tasks.validate_file import Validator
@@ -59,7 +60,8 @@ class Load:
         turns = Turns(s3, Claims(ledger_client, "ledger"))
         table = TargetTable(ledger_client, "Tickets")
         request = LoadRequest("uploads", "tickets.csv")
-        validator = Validator(s3, loads, turns, table, QualityLimits(5), chunk_size=2**24)
+        sources = deployed_sources()
+        validator = Validator(s3, loads, turns, table, QualityLimits(5), sources, chunk_size=2**24)
         verdict = validator.validate(request, "arn:bench")
         if verdict.file is None or verdict.load_id is None:
             raise ValueError(verdict.summary)

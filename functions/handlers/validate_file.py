@@ -10,6 +10,7 @@ from ingestion.contracts import LoadRequest
 from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import Turns
+from ingestion.tasks.deployed_sources import deployed_sources
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.target_table import TargetTable
 from ingestion.tasks.validate_file import Validator
@@ -24,12 +25,12 @@ def _validator() -> Validator:
     limits = QualityLimits(float(os.environ["MAX_REFUSED_PERCENT"]))
     table = TargetTable(dynamodb, os.environ.get("DYNAMODB_TABLE", "Tickets"))
     loads, chunk_size = Loads(dynamodb, ledger_table), int(os.environ["CHUNK_SIZE_BYTES"])
-    return Validator(s3, loads, turns, table, limits, chunk_size)
+    return Validator(s3, loads, turns, table, limits, deployed_sources(), chunk_size)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     verdict = _validator().validate(LoadRequest.from_json(event["input"]), event["execution_arn"])
     execution = event["execution_arn"].rpartition(":")[2]
-    facts = {"verdict": verdict.verdict, "small": verdict.plan is not None}
-    log_step("Validate File", execution, verdict.load_id, **facts)
+    is_small = verdict.plan is not None
+    log_step("Validate File", execution, verdict.load_id, verdict=verdict.verdict, small=is_small)
     return verdict.to_json()

@@ -94,6 +94,11 @@ class File(_Contract):
     """The name of a Python codec. Missing in executions of an earlier release."""
 
     @property
+    def declaration(self) -> dict[str, Any] | None:
+        """The declaration of the file's source, as ``generation`` takes it."""
+        return self.source["declaration"] if self.source else None
+
+    @property
     def is_rewritten(self) -> bool:
         """Whether Split File writes the text to the work bucket, unpacked and as UTF-8, because it
         can't be read by ranges of the object."""

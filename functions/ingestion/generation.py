@@ -13,18 +13,19 @@ from typing import Any
 RULES_VERSION = 2
 """Increase this number whenever the rules that convert a file to items change."""
 
-BUILT_IN: Mapping[str, Any] = {"name": "tickets"}
-"""The only source that exists: the built-in columns."""
+EARLIER_SOURCE: Mapping[str, Any] = {"name": "tickets"}
+"""What earlier releases, which knew the built-in source only, had in place of its declaration."""
 
 
 def generation(
-    table_id: str | None, source: Mapping[str, Any] = BUILT_IN, lineage: str | None = None
+    table_id: str | None, declaration: Mapping[str, Any] | None, lineage: str | None = None
 ) -> str:
     """Return the generation of a load: 16 hexadecimal digits.
 
     ``table_id`` is the table's TableId, which changes if the table is deleted and created again.
-    ``source`` has the properties that decide what a row becomes. ``lineage`` is the attribute that
-    names the load in each item, or None.
+    ``declaration`` is the source's, without what doesn't change a row; None in executions that
+    began before the stack was updated from a release without sources. ``lineage`` is the attribute
+    that names the load in each item, or None.
     """
-    basis = json.dumps([RULES_VERSION, table_id, source, lineage], sort_keys=True)
-    return hashlib.sha256(basis.encode()).hexdigest()[:16]
+    basis = [RULES_VERSION, table_id, declaration or EARLIER_SOURCE, lineage]
+    return hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:16]

@@ -27,6 +27,7 @@ from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.versions import Turns
 from ingestion.s3.refused_rows import read_rows
 from ingestion.tasks.accounting import chunk_series
+from ingestion.tasks.deployed_sources import deployed_sources
 from tests.support.load_assertions import assert_loaded
 from tests.support.load_records import LoadRecords
 from tests.support.moto_server import create_table
@@ -54,7 +55,7 @@ OF_THE_EXECUTION = {
 }
 NOW = "2025-11-24T09:00:07.000Z"
 """The time that the ledger records."""
-GENERATION = generation(None)
+GENERATION = generation(None, deployed_sources().built_in.declaration)
 """The generation of all loads on this cloud, because moto's tables have no id."""
 
 

@@ -16,6 +16,7 @@ from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Loads
 from ingestion.ledger.slots import Slots
 from ingestion.ledger.versions import Turns
+from ingestion.tasks.deployed_sources import deployed_sources
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.reconcile import Reconciler
 from ingestion.tasks.settle_equal_keys import EqualKeySettler
@@ -168,7 +169,10 @@ class StackInMemory:
         the file is refused."""
         self.buckets.objects[UPLOADS, "a.csv"] = body
         s3: Any = self.buckets
-        validator = Validator(s3, self.loads, self.turns, self.target, LIMITS, self._chunk_size)
+        sources = deployed_sources()
+        validator = Validator(
+            s3, self.loads, self.turns, self.target, LIMITS, sources, self._chunk_size
+        )
         verdict = validator.validate(LoadRequest(UPLOADS, "a.csv"), "arn:1")
         self.verdict = verdict.to_json()
         if verdict.file is None or verdict.load_id is None:

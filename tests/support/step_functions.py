@@ -146,7 +146,7 @@ def exited(kind: str, state: str, output: Any = None) -> dict[str, Any]:
     return {"type": f"{kind}StateExited", "stateExitedEventDetails": details}
 
 
-ACCEPTED = {
+ACCEPTED: Any = {
     "verdict": "accepted",
     "summary": "The file is accepted.",
     "reasons": [],

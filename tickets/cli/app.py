@@ -19,6 +19,7 @@ from tickets.cli.query import query
 from tickets.cli.refused_rows import refused
 from tickets.cli.sample import sample
 from tickets.cli.show import show
+from tickets.cli.sources import sources_app
 from tickets.cli.verify import verify
 
 
@@ -79,4 +80,5 @@ for _command in (
     sample,
 ):
     app.command(_command.__name__.replace("_", "-"))(_command)
+app.add_typer(sources_app, name="sources")
 app.add_typer(local_app, name="local")

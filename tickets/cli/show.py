@@ -58,6 +58,7 @@ def _execution_json(execution: Execution) -> dict[str, Any]:
         "input": _input(execution),
         "failure": execution.failure,
         "reasons": execution.reasons,
+        "source": execution.source,
         "states": [
             _state_json(run, result)
             for run, result in zip(execution.states, execution.results, strict=True)
@@ -93,6 +94,8 @@ def _print_execution(execution: Execution, out: Console) -> None:
         )
         out.print(f"{count(counts['total'], 'chunk')}: {numbers or 'none started'}")
     print_outcome(out, execution, outcome)
+    if source := execution.source:
+        out.print(f"Source: {source['name']} (SHA-256 {source['sha256']})", soft_wrap=True)
     if outcome.report is not None:
         out.print(Text(f"Report: {outcome.report}"), soft_wrap=True)
     if outcome.refused_rows is not None:

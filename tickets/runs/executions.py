@@ -141,6 +141,13 @@ class Execution:
         return loads.load(self.load_id) or {}
 
     @property
+    def source(self) -> dict[str, str] | None:
+        """Name and SHA-256 of the declaration by which the load's file was last read. None if the
+        ledger doesn't have them."""
+        source: dict[str, str] | None = self.load.get("source")
+        return source
+
+    @property
     def name(self) -> str:
         return self.arn.rsplit(":", 1)[-1]
 

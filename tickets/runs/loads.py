@@ -30,6 +30,7 @@ FIELDS = (
     "etag",
     "size",
     "uploader",
+    "source",
     "status",
     "recorded_status",
     "started_at",

@@ -204,11 +204,10 @@ class Reconciler:
 
     def _write_report(self, load_id: str, status: str, facts: Mapping[str, Any]) -> None:
         entry = self._loads.load(load_id) or {}
-        names = ("bucket", "key", "version_id", "etag", "size", "uploader", "unknown_columns")
         report = {
             "load_id": load_id,
             "status": status,
-            **{name: entry.get(name) for name in names},
+            **{name: entry.get(name) for name in _FACTS},
             "executions": entry.get("executions"),
             "started_at": entry.get("started_at"),
             "reconciled_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -220,6 +219,19 @@ class Reconciler:
             Body=json.dumps(report, indent=2).encode(),
             ContentType="application/json",
         )
+
+
+_FACTS = (
+    "bucket",
+    "key",
+    "version_id",
+    "etag",
+    "size",
+    "uploader",
+    "source",
+    "unknown_columns",
+)
+"""Facts about a load that are copied from its entry in the ledger to the report."""
 
 
 def _is_settled(settled: EqualKeys | None, newest: Claim | None) -> bool:

@@ -98,7 +98,7 @@ class Planner:
         reason. ``seconds`` is the time that the call has left.
         """
         deadline = self._clock() + seconds - MIN_SECONDS_LEFT
-        made_for = generation(file.table_id)
+        made_for = generation(file.table_id, file.declaration)
         recorded = self._loads.fix_plan(load_id, made_for, self._size_for(file), new_secret())
         chunk_size = recorded["chunk_size"]
         key = f"plans/{load_id}/{made_for}/{chunk_size}.json"

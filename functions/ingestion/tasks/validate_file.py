@@ -24,6 +24,9 @@ from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import Turns
 from ingestion.names import forced_load_id, load_id
 from ingestion.s3.objects import ObjectState, PinnedObject, pin, read_blocks
+from ingestion.sources.catalogue import Sources
+from ingestion.sources.declaration import source_record
+from ingestion.sources.model import Source
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.target_table import TargetTable, mismatches
 
@@ -44,7 +47,8 @@ class _Head(NamedTuple):
 
 class Validator:
     """Validates objects, using S3, the ledger and the table that they are loaded into. ``limits``
-    are those of the load. ``chunk_size`` (bytes) is that of Split File."""
+    are those of the load. ``sources`` declare what the objects look like. ``chunk_size`` (bytes) is
+    that of Split File."""
 
     def __init__(
         self,
@@ -53,6 +57,7 @@ class Validator:
         turns: Turns,
         table: TargetTable,
         limits: QualityLimits,
+        sources: Sources,
         chunk_size: int,
     ) -> None:
         self._s3 = s3
@@ -60,6 +65,7 @@ class Validator:
         self._table = table
         self._loads = loads
         self._limits = limits
+        self._sources = sources
         self._turns = turns
 
     def validate(self, request: LoadRequest, execution_arn: str) -> Verdict:
@@ -78,13 +84,16 @@ class Validator:
             load = forced_load_id(load, execution_arn.rpartition(":")[2])
         schema = self._table.schema()
         table_id = schema.table_id if schema else None
-        earlier = self._loaded_already(load, state, generation(table_id), forced=request.force)
+        source = self._sources.source_for(key)
+        made_for = generation(table_id, source.declaration)
+        earlier = self._loaded_already(load, state, made_for, forced=request.force)
         if earlier:
             return earlier
         record = asdict(state.pinned) | {
             "object_url": f"s3://{bucket}/{key}",
             "fingerprint": state.fingerprint,
             "table_id": table_id,
+            "source": {"name": source.name, "sha256": source.sha256},
         }
         if request.uploader:  # a start by hand does not know it and must not erase it
             record["uploader"] = request.uploader
@@ -98,8 +107,8 @@ class Validator:
             self._loads.refuse_load(load, reasons)
             return verdict
         record["unknown_columns"] = list(facts.unknown_columns)
-        file = _file(state.pinned, facts, head.compression, table_id)
-        plan = self._plan(load, file) if head.complete else None
+        file = _file(state.pinned, facts, head.compression, table_id, source)
+        plan = self._plan(load, file, source) if head.complete else None
         if plan:
             record |= {"plan": plan.to_json(), "generation": plan.generation}
         self._loads.open_load(load, record, execution_arn)
@@ -109,19 +118,22 @@ class Validator:
             plan = None
         return Verdict("accepted", "The file is accepted.", [], load, file, plan)
 
-    def _plan(self, load: str, file: File) -> Plan | None:
+    def _plan(self, load: str, file: File, source: Source) -> Plan | None:
         """Return the plan of a small file. It has the same chunk as the plan that Split File would
         make, so either task can continue a load that the other one began.
 
-        Return None if the file has to be unpacked, has no rows, or has several chunks.
+        Return None if the file has to be rewritten, has no rows, or has several chunks.
         """
-        if file.compression or file.data_start == file.size:
+        if file.is_rewritten or file.data_start == file.size:
             return None
-        made_for = generation(file.table_id)
+        made_for = generation(file.table_id, file.declaration)
         recorded = self._loads.fix_plan(load, made_for, self._chunk_size, new_secret())
         if file.size > recorded["chunk_size"]:
             return None
-        chunk = Chunk(0, file.bucket, file.key, file.version_id, file.data_start, file.size)
+        lines_before = file.lines_before_data if source.uses_line else None
+        chunk = Chunk(
+            0, file.bucket, file.key, file.version_id, file.data_start, file.size, lines_before
+        )
         digest_key = recorded["digest_key"]
         return Plan("", "", 1, file.size, None, made_for, digest_key, chunk=chunk)
 
@@ -197,10 +209,14 @@ def _already_loaded(load: str, entry: Mapping[str, Any]) -> Verdict:
 
 
 def _file(
-    source: PinnedObject, facts: FileFacts, compression: str | None, table_id: str | None
+    pinned: PinnedObject,
+    facts: FileFacts,
+    compression: str | None,
+    table_id: str | None,
+    source: Source,
 ) -> File:
     return File(
-        **asdict(source),
+        **asdict(pinned),
         compression=compression,
         delimiter=facts.delimiter,
         columns=facts.columns,
@@ -210,4 +226,6 @@ def _file(
         header_lines=facts.header_lines,
         header=asdict(facts.header),
         table_id=table_id,
+        source=source_record(source),
+        encoding=source.encoding,
     )

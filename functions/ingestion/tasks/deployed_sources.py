@@ -1,0 +1,24 @@
+"""Reads the sources that are deployed with the functions."""
+
+from functools import cache
+
+from ingestion.csv_files.values.conversion import Conversion
+from ingestion.sources.catalogue import BUNDLED, Sources, read_sources
+from ingestion.sources.model import Source
+
+
+@cache
+def deployed_sources() -> Sources:
+    """Raises DeclarationError if a declaration can't be used. No file is loaded then."""
+    return read_sources(BUNDLED, value_problems)
+
+
+def value_problems(source: Source) -> list[str]:
+    """The problems of a source's fields that concern the conversion of their values."""
+    problems = []
+    for index, field in enumerate(source.fields):
+        try:
+            Conversion(field, is_key=field.attribute in source.primary_key)
+        except ValueError as error:
+            problems.append(f"schema.fields[{index}]: {error}")
+    return problems
