@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ingestion.csv_files.layout import Check, HeaderLine, Layout
 from ingestion.csv_files.sections import Section
+from ingestion.csv_files.syntax import Syntax
 from tests.support.reference_records import Reference
 
 TOKENS = [
@@ -81,7 +82,11 @@ def layout_for(made: Made) -> Layout:
         for column in range(made.width)
     }
     return Layout(
-        b",", made.width, checks, HeaderLine.of(HEADER), judges_line_ends=made.judges_line_ends
+        Syntax(b","),
+        made.width,
+        checks,
+        HeaderLine.of(HEADER),
+        judges_line_ends=made.judges_line_ends,
     )
 
 

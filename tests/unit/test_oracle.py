@@ -18,6 +18,7 @@ from ingestion.csv_files.layout import Check, Layout
 from ingestion.csv_files.multiline import is_plain_row
 from ingestion.csv_files.records import split_fields
 from ingestion.csv_files.sections import Section, read_sections
+from ingestion.csv_files.syntax import Syntax
 from tests.support.fuzzing import FUZZING, SEED, files
 from tests.support.random_records import (
     Made,
@@ -82,7 +83,7 @@ class Reader:
             for section in self.chunk(start, end):
                 for record in section.records():
                     assert record.problem is None
-                    fields = split_fields(record.raw, self._layout.delimiter)
+                    fields = split_fields(record.raw, self._layout.syntax)
                     assert isinstance(fields, list)
                     if record.raw.endswith(self._layout.delimiter):
                         assert fields.pop() == b""
@@ -180,7 +181,7 @@ def well_formed(rng: Random) -> tuple[str, list[tuple[int, list[str]]], Layout]:
     data = text.getvalue()
     if rng.random() < 0.2:
         data = data.rstrip("\r\n")
-    return data, rows, Layout(delimiter.encode(), width, checks)
+    return data, rows, Layout(Syntax(delimiter.encode()), width, checks)
 
 
 @pytest.mark.timeout(3600)

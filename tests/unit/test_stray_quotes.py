@@ -125,7 +125,7 @@ def load(data: bytes, delimiter: bytes, chunk_size: int) -> Outcome:
         for section in read_sections([data[start:end]], layout, ends_file=end == len(data)):
             for record in section.records():
                 if isinstance(reader.read(record), Row):
-                    fields = split_fields(without_marks(record.raw), delimiter)
+                    fields = split_fields(without_marks(record.raw), layout.syntax)
                     assert isinstance(fields, list)
                     values = [field.decode() for field in fields[: len(COLUMNS)]]
                     accepted[line + record.line - 1] = record.lines, values

@@ -1,9 +1,10 @@
 """Decides where to cut a file into chunks, so that each can be read like a file of its own.
 
-A chunk begins at the first plain row at or after each multiple of the chunk size. No record of
-several lines contains a plain row, so such a cut never splits a record, and it can be found without
-reading the text before it. If MAX_SEARCH bytes hold no plain row, the file is read from the start
-of the chunk before, and cut at the first end of a record at or after the multiple.
+A chunk begins at the first plain row at or after each multiple of the chunk size, unless the line
+end before it may be escaped. No record of several lines contains such a row after its first line,
+so such a cut never splits a record, and it can be found without reading the text before it. If
+MAX_SEARCH bytes hold no such row, the file is read from the start of the chunk before, and cut at
+the first end of a record at or after the multiple.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -12,7 +13,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from ingestion.csv_files.layout import Layout
-from ingestion.csv_files.multiline import is_plain_row
+from ingestion.csv_files.multiline import MAX_ESCAPE_BYTES, is_plain_row, may_be_escaped
 from ingestion.csv_files.records import MAX_RECORD_BYTES, without_line_end
 from ingestion.csv_files.sections import END_MARK, Section
 
@@ -51,7 +52,8 @@ class BoundaryFinder:
     def feed(self, block: bytes) -> None:
         end = self._offset + len(self._text) + len(block)
         if end <= self._search_from:
-            self._text, self._offset = b"", end
+            self._text = (self._text + block[-MAX_ESCAPE_BYTES:])[-MAX_ESCAPE_BYTES:]
+            self._offset = end - len(self._text)
         else:
             self._text += block
             self._find(complete=False)
@@ -70,21 +72,30 @@ class BoundaryFinder:
                 self._add(None)
                 continue
             if newline < 0:
-                self._text, self._offset = b"", end
+                self._forget(end)
                 self._search_from = max(self._search_from, end)
                 return
             line_end = text.find(b"\n", newline + 1) + 1
             line = text[newline + 1 : line_end or len(text)]
             if not (line_end or complete or len(line) > MAX_RECORD_BYTES):
-                self._text, self._offset = text[newline:], offset + newline
-                self._search_from = max(self._search_from, self._offset)
+                self._forget(offset + newline)
+                self._search_from = max(self._search_from, offset + newline)
                 return
             row = without_line_end(line)
             # Where rows have one field, a line of an end mark looks like a row.
-            if row.strip(END_MARK) and is_plain_row(row, self._layout):
+            if (
+                row.strip(END_MARK)
+                and is_plain_row(row, self._layout)
+                and not may_be_escaped(text, newline, self._layout.syntax)
+            ):
                 self._add(start)
             else:
                 self._search_from = offset + line_end - 1 if line_end else end
+
+    def _forget(self, position: int) -> None:
+        """Forget the text before ``position`` of the file, except what ``may_be_escaped`` needs."""
+        kept = max(0, position - self._offset - MAX_ESCAPE_BYTES)
+        self._text, self._offset = self._text[kept:], self._offset + kept
 
     def _add(self, start: int | None) -> None:
         self.boundaries.append(Boundary(self._multiple, start))
@@ -106,8 +117,8 @@ def find_boundary(
     ``read`` returns the bytes of a half-open range of the file, which ends at ``end``. Returns None
     if the file ends before a boundary.
     """
-    finder = BoundaryFinder(multiple - 1, multiple, chunk_size, layout)
-    at, size = multiple - 1, _FIRST_READ
+    at, size = max(0, multiple - 1 - MAX_ESCAPE_BYTES), _FIRST_READ
+    finder = BoundaryFinder(at, multiple, chunk_size, layout)
     while not finder.boundaries and at < end:
         until = min(end, at + size)
         finder.feed(read(at, until))

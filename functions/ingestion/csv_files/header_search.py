@@ -11,11 +11,11 @@ from ingestion.csv_files.records import (
     State,
     marks_end,
     take_record,
-    values_of,
     without_line_end,
 )
 from ingestion.csv_files.rows import COLUMNS
 from ingestion.csv_files.sections import end_mark_start
+from ingestion.csv_files.syntax import Syntax
 
 MAX_LINES_ABOVE = 20
 """Lines above a header that are skipped, such as titles or Excel's ``sep=;``."""
@@ -90,8 +90,9 @@ def _first_lines(head: bytes, complete: bool) -> Iterator[HeadLine]:
 def _read(number: int, text: bytes, end: int) -> HeadLine:
     readings = [HeadLine(number, text, end, b",", [], {})]
     for delimiter in DELIMITERS:
-        taken = take_record(text, 0, len(text), delimiter, len(text) + 1, complete=True)
+        syntax = Syntax(delimiter)
+        taken = take_record(text, 0, len(text), syntax, len(text) + 1, complete=True)
         if taken.state is State.CLOSED:
-            names = [value.decode(errors="replace") for value in values_of(taken.fields)]
+            names = [value.decode(errors="replace") for value in syntax.values_of(taken.fields)]
             readings.append(HeadLine(number, text, end, delimiter, names, find_columns(names)))
     return max(readings, key=lambda line: (len(line.found), len(line.names)))

@@ -1,4 +1,4 @@
-"""What the rows of one file look like: delimiter, number of fields, checks of columns."""
+"""What the rows of one file look like: syntax, number of fields, checks of columns."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 
-from ingestion.csv_files.records import record_pattern
+from ingestion.csv_files.syntax import Syntax
 
 Check = Callable[[bytes], bool]
 """Returns whether a value (UTF-8, without quotes) fits a column's type and constraints."""
@@ -34,7 +34,7 @@ class HeaderLine:
 
 
 class Layout:
-    """The delimiter, the number of fields and the column checks of one file.
+    """The syntax, the number of fields and the column checks of one file.
 
     A delimiter at the end of a row, after its last field, adds no field.
 
@@ -46,14 +46,15 @@ class Layout:
 
     def __init__(
         self,
-        delimiter: bytes,
+        syntax: Syntax,
         width: int,
         checks: Mapping[int, Check],
         header: HeaderLine | None = None,
         *,
         judges_line_ends: bool = True,
     ) -> None:
-        self.delimiter = delimiter
+        self.syntax = syntax
+        self.delimiter = syntax.delimiter
         self.width = width
         self.judges_line_ends = judges_line_ends
         self._header = header
@@ -62,7 +63,7 @@ class Layout:
     @cached_property
     def pattern(self) -> re.Pattern[bytes]:
         """Matches a record with the right number of fields and a line end."""
-        return record_pattern(self.delimiter, self.width)
+        return self.syntax.record_pattern(self.width)
 
     def without_trailing(self, raw_fields: list[bytes]) -> list[bytes]:
         """The fields of a record, given with their quotes, without the empty one that a delimiter

@@ -15,16 +15,21 @@ If it does not stand, its first line is refused, and reading restarts at its sec
 quote open. There is one exception: a record that is closed and has the right number of fields, but
 values that are refused, remains one record if none of its lines becomes a row either.
 
+In a file with an escape character, (b) and (c) do not look at lines after a line end that may be
+escaped: it can't be the end of a row. In a file without quotes, only escaped line ends make records
+of several lines, and (c) does not apply. A comment is never a row.
+
 (b) and (c) apply only if ``Layout.judges_line_ends`` is set.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import NamedTuple
 
 from ingestion.csv_files.encodings import is_utf8
 from ingestion.csv_files.layout import Layout
+from ingestion.csv_files.open_records import OpenRecords
 from ingestion.csv_files.records import (
     BYTE_ORDER_MARK,
     FORM_FEED,
@@ -33,16 +38,19 @@ from ingestion.csv_files.records import (
     MAX_RECORD_BYTES,
     State,
     Taken,
-    closing_quote,
     fields_of,
-    take_fields,
+    is_comment,
     take_record,
-    values_of,
     without_line_end,
     without_marks,
 )
+from ingestion.csv_files.syntax import Syntax
+
+MAX_ESCAPE_BYTES = 6
+"""Bytes before an LF that tell whether it may be escaped: a character and two CRs."""
 
 _MARK_ENDS = BYTE_ORDER_MARK[-1:] + b"\f"
+_OPEN = (State.OPEN, State.ESCAPED)
 
 
 class Kind(Enum):
@@ -89,19 +97,34 @@ def _read_line(line: bytes, layout: Layout) -> tuple[bool, bool]:
     invalid = False, False
     if line.count(layout.delimiter) < layout.width - 1 or len(line) > MAX_RECORD_BYTES:
         return invalid
+    syntax = layout.syntax
     plain = True
-    if b'"' in line:
+    if is_comment(line, syntax):
+        return invalid
+    if syntax.has_special(line, len(line)):
         most = layout.width + 1  # with a delimiter at the end
-        taken = take_record(line, 0, len(line), layout.delimiter, most, complete=True)
+        taken = take_record(line, 0, len(line), syntax, most, complete=True)
         if taken.state is not State.CLOSED:
             return invalid
-        fields = values_of(layout.without_trailing(taken.fields))
-        plain = not any(b'"' in one for one in taken.fields if not one.startswith(b'"'))
+        fields = syntax.values_of(layout.without_trailing(taken.fields))
+        quote = syntax.quote
+        plain = quote is None or not any(
+            quote in one for one in taken.fields if not one.startswith(quote)
+        )
     else:
-        fields = layout.without_trailing(line.split(layout.delimiter))
+        fields = layout.without_trailing(syntax.split(line))
     if not _is_valid(fields, layout) or not any(fields) or layout.is_header(line):
         return invalid
     return (True, plain) if is_utf8(line) else invalid
+
+
+def may_be_escaped(text: bytes, line_end: int, syntax: Syntax) -> bool:
+    """Whether the LF at ``line_end`` may be escaped: whether an escape character, which may be
+    escaped itself, precedes it."""
+    if syntax.escape is None:
+        return False
+    line = text[max(0, line_end - MAX_ESCAPE_BYTES) : line_end]
+    return line.removesuffix(b"\r").removesuffix(b"\r").endswith(syntax.escape)
 
 
 def _is_valid(fields: list[bytes], layout: Layout) -> bool:
@@ -115,9 +138,10 @@ def scan(text: bytes, layout: Layout, *, complete: bool) -> Scan:
     Nothing follows a ``complete`` text, so all of it is read.
     """
     stop = len(text) if complete else text.rfind(b"\n") + 1
-    if text.find(b'"', 0, stop) < 0:
+    if not layout.syntax.has_special(text, stop):
         return Scan(stop, [], [])
-    if text.startswith(b'"') and split_quoted(text[:stop], layout):
+    quote = layout.syntax.quote
+    if quote and text.startswith(quote) and split_quoted(text[:stop], layout):
         return Scan(stop, [], None)
     search = _Search(text, stop, layout, complete=complete)
     return Scan(search.run(), search.special, search.quoted)
@@ -127,7 +151,10 @@ def split_quoted(text: bytes, layout: Layout) -> list[bytes]:
     """The fields of whole lines, if every field is quoted, every line has the right number of
     fields, and no field contains a quote or a line end. Otherwise empty. Either all lines or none
     may have a delimiter at their end."""
-    pieces = text.split(b'"')
+    syntax = layout.syntax
+    if syntax.escape is not None and syntax.escape in text:
+        return []
+    pieces = text.split(syntax.quote)
     values, between = pieces[1::2], pieces[2::2]
     rows = text.count(b"\n")
     if not between or len(values) != rows * layout.width:
@@ -144,12 +171,14 @@ def quoted_records(text: bytes, layout: Layout) -> list[re.Match[bytes]] | None:
     """``Layout.pattern``'s matches for all records with a quoted field.
 
     The text must consist of whole records without marks. None if one of them is malformed or has
-    another number of fields.
+    another number of fields, or if the syntax is not simple.
     """
+    if not layout.syntax.is_simple:
+        return None
     opens_after = layout.delimiter + b"\n"
     found = []
     position = 0
-    while (quote := text.find(b'"', position)) >= 0:
+    while (quote := text.find(layout.syntax.opening, position)) >= 0:
         position = quote + 1
         if quote and text[quote - 1] not in opens_after:
             continue
@@ -172,19 +201,23 @@ class _Search:
         self._complete = complete
         self._layout = layout
         self._after_stray = False
-        self._rests: dict[int, tuple[int, int]] = {}
-        """Results of ``_rest``, by the starts of lines."""
+        self._open_records = OpenRecords(text, stop, layout.syntax)
         self._no_row_between = 0, 0
         """Two positions: the first row at or after the first one is at the second one."""
 
     def run(self) -> int:
         """Find everything. Returns the position up to which the text was read."""
         text, stop = self._text, self._stop
+        syntax = self._layout.syntax
         opens_after = self._layout.delimiter + b"\n"
         pattern = self._layout.pattern
-        find = text.find
+        mark = syntax.opening
+        find: Callable[[bytes, int, int], int] = text.find
+        if not syntax.is_simple:
+            find = self._find_special
+            opens_after = bytes(range(256))  # `_find_special` finds nothing that means nothing
         position = 0
-        while (quote := find(b'"', position, stop)) >= 0:
+        while (quote := find(mark, position, stop)) >= 0:
             position = quote + 1
             if quote and text[quote - 1] not in opens_after and not self._only_marks_before(quote):
                 continue
@@ -193,7 +226,7 @@ class _Search:
             # them, only the line is matched here. `_judge` knows later lines from `_rest`.
             ahead = self._line_end(quote) if self._after_stray else start + MAX_RECORD_BYTES + 1
             match = pattern.match(text, start, min(stop, ahead))
-            if match and find(b"\n", quote, match.end() - 1) < 0:
+            if match and text.find(b"\n", quote, match.end() - 1) < 0:
                 self.quoted.append(match)
                 position = match.end()
                 continue
@@ -208,6 +241,17 @@ class _Search:
             self.special.append(one)
             position = one.end
         return stop
+
+    def _find_special(self, _: bytes, position: int, stop: int) -> int:
+        """The next quote or escape character that is not in a comment, or -1. ``position`` is at
+        the start of a record."""
+        text, syntax = self._text, self._layout.syntax
+        while syntax.special and (match := syntax.special.search(text, position, stop)):
+            start = text.rfind(b"\n", 0, match.start()) + 1
+            if not is_comment(text, syntax, start):
+                return match.start()
+            position = self._line_end(match.start())
+        return -1
 
     def _only_marks_before(self, quote: int) -> bool:
         """Whether there is nothing but marks between the line's start and the quote."""
@@ -229,9 +273,9 @@ class _Search:
             taken = Taken(State.CLOSED, match.end(), fields_of(match))
         else:
             line = self._take_line(start, line_end)
-            if line.state is not State.OPEN:
+            if line.state not in _OPEN:
                 return Special(start, line_end, Kind.BY_ITSELF)
-            taken = self._take(start, line_end, len(line.fields))
+            taken = self._take(start, line_end, line)
         if taken is None:
             return Special(start, line_end, Kind.STRAY_QUOTE)
         valid, stands = self._stands(start, taken)
@@ -248,75 +292,33 @@ class _Search:
     def _take_line(self, start: int, end: int) -> Taken:
         """A line, read as if the text ended with it."""
         line = without_line_end(self._text[start:end])
-        delimiter = self._layout.delimiter
-        return take_record(line, 0, len(line), delimiter, len(line) + 1, complete=True)
+        return take_record(line, 0, len(line), self._layout.syntax, len(line) + 1, complete=True)
 
-    def _take(self, start: int, line_end: int, fields: int) -> Taken | None:
+    def _take(self, start: int, line_end: int, line: Taken) -> Taken | None:
         """The record at ``start``, if it is closed within the limit and has as many fields as the
         header, perhaps with a delimiter after them, else None.
 
-        ``fields`` whole fields are on its first line.
+        ``line`` is its first line, at whose end it is open.
         """
         text, layout = self._text, self._layout
         limit = start + MAX_RECORD_BYTES + 1
-        following, end = self._rest(line_end)
-        fields += following
+        following, end = self._open_records.rest(line_end, line.state)
+        fields = len(line.fields) + following
         if not end and fields <= layout.width and not self._complete and len(text) < limit:
             raise _NeedsMore
         longest = limit if text.endswith(b"\n", start, end) else limit - 1
         if not start < end <= longest or not layout.width <= fields <= layout.width + 1:
             return None
-        taken = take_record(text, start, end, layout.delimiter, fields, complete=True)
+        taken = take_record(text, start, end, layout.syntax, fields, complete=True)
         return taken if len(layout.without_trailing(taken.fields)) == layout.width else None
-
-    def _rest(self, start: int) -> tuple[int, int]:
-        """How many more fields a record has that is open at the start of a line, and where it ends.
-
-        The end is 0 if the text ends first, and -1 if text follows a closing quote. The result is
-        the same for all records that are open there, so each line is read only once.
-        """
-        text = self._text
-        lines = []
-        at = start
-        fields = end = 0
-        while (quote := text.find(b'"', at, self._stop)) >= 0:
-            at = text.rfind(b"\n", at, quote) + 1 or at  # the lines before have no quotes
-            if at in self._rests:
-                fields, end = self._rests[at]
-                break
-            line_end = self._line_end(at)
-            state, closed = self._take_line_within_quotes(at, line_end)
-            lines.append((at, closed))
-            at = line_end
-            if state is not State.OPEN:
-                end = line_end if state is State.CLOSED else -1
-                break
-        for line, closed in reversed(lines):
-            fields += closed
-            self._rests[line] = fields, end
-        return fields, end
-
-    def _take_line_within_quotes(self, start: int, end: int) -> tuple[State, int]:
-        """Read a line that begins within quotes: how far the record could be read, and how many
-        fields end on the line."""
-        line = without_line_end(self._text[start:end])
-        quote = closing_quote(line, 0, len(line))
-        if quote < 0:
-            return State.OPEN, 0
-        if quote + 1 == len(line):
-            return State.CLOSED, 1
-        delimiter = self._layout.delimiter
-        if line[quote + 1] != delimiter[0]:
-            return State.MALFORMED, 1
-        taken = take_fields(line, quote + 2, len(line), delimiter, len(line) + 1, complete=True)
-        return taken.state, 1 + len(taken.fields)
 
     def _stands(self, start: int, taken: Taken) -> tuple[bool, bool]:
         """Whether a record of several lines is valid, and whether it stands."""
-        fields = values_of(self._layout.without_trailing(taken.fields))
-        if not _is_valid(fields, self._layout) or not is_utf8(self._text[start : taken.end]):
+        layout = self._layout
+        fields = layout.syntax.values_of(layout.without_trailing(taken.fields))
+        if not _is_valid(fields, layout) or not is_utf8(self._text[start : taken.end]):
             return False, False
-        if not self._layout.judges_line_ends or self._has_no_quoted_delimiter(start, taken):
+        if not layout.judges_line_ends or self._has_no_quoted_delimiter(start, taken):
             return True, True
         stands = not self._holds_a_row(start, taken.end) and not self._may_be_joined(taken.fields)
         return True, stands
@@ -325,8 +327,11 @@ class _Search:
         """Whether (b) and (c) hold because there is no delimiter within quotes.
 
         Then no line within quotes looks like the beginning or the end of a row, and the last line
-        has a quote that would be data if the line were a row.
+        has a quote that would be data if the line were a row. Not so in an unquoted field whose
+        line end is escaped.
         """
+        if self._layout.syntax.escape is not None:
+            return False
         delimiters = self._text.count(self._layout.delimiter, start, taken.end)
         return self._layout.width > 1 and delimiters + 1 == len(taken.fields)
 
@@ -337,7 +342,8 @@ class _Search:
         while at < end:
             line_end = self._line_end(at)
             # Most lines have too few fields to be a row.
-            if text.count(layout.delimiter, at, line_end) >= layout.width - 1:
+            enough = text.count(layout.delimiter, at, line_end) >= layout.width - 1
+            if enough and not may_be_escaped(text, at - 1, layout.syntax):
                 valid, plain = self._read_line(at, line_end)
                 if plain or (valid and line_end < end):
                     return True
@@ -350,8 +356,12 @@ class _Search:
 
     def _may_be_joined(self, fields: Sequence[bytes]) -> bool:
         """Whether (c) fails: a stray quote may have joined two rows."""
+        quote = self._layout.syntax.quote
+        if quote is None:
+            return False
         for column, field in enumerate(fields):
-            if b"\n" in field and self._field_may_be_joined(column, field[:-1]):
+            spans_lines = b"\n" in field and field.startswith(quote)
+            if spans_lines and self._field_may_be_joined(column, field.removesuffix(quote)):
                 return True
         return False
 
@@ -364,12 +374,14 @@ class _Search:
         if field.count(layout.delimiter, field.rindex(b"\n")) < column:  # the usual case
             return False
         *others, last = field.split(b"\n")
-        begin = without_marks(last).split(layout.delimiter)
+        begin = layout.syntax.split(without_marks(last))
         if not layout.fits(begin[:column]):
             return False
         following = layout.width - 1 - column
         for line in others:
             text = without_line_end(line + b"\n")
+            if may_be_escaped(text, len(text), layout.syntax):
+                continue
             # A delimiter at its end may be that of a last field that is empty, or belong to none.
             if self._ends_a_row(text, following) or self._ends_a_row(
                 text.removesuffix(layout.delimiter), following
@@ -379,7 +391,7 @@ class _Search:
 
     def _ends_a_row(self, text: bytes, following: int) -> bool:
         """Whether a row can end as the text does, with ``following`` fields after the first one."""
-        values = text.split(self._layout.delimiter)
+        values = self._layout.syntax.split(text)
         ends = values[len(values) - following :]
         return len(values) > following and self._layout.fits(ends, self._layout.width - following)
 
@@ -399,7 +411,7 @@ class _Search:
     def _begins_row(self, start: int, line_end: int) -> bool:
         """Whether a row of several lines begins at ``start``."""
         line = self._take_line(start, line_end)
-        if line.state is not State.OPEN:
+        if line.state not in _OPEN or is_comment(self._text, self._layout.syntax, start):
             return False
-        taken = self._take(start, line_end, len(line.fields))
+        taken = self._take(start, line_end, line)
         return taken is not None and self._stands(start, taken)[1]

@@ -4,7 +4,7 @@ from ingestion.csv_files.encodings import is_utf8
 from ingestion.csv_files.item_json import TO_ESCAPE, escape
 from ingestion.csv_files.layout import Layout
 from ingestion.csv_files.multiline import quoted_records, split_quoted
-from ingestion.csv_files.records import BYTE_ORDER_MARK, fields_of, values_of
+from ingestion.csv_files.records import BYTE_ORDER_MARK, fields_of
 from ingestion.csv_files.sections import Section
 
 
@@ -28,6 +28,8 @@ class FieldSplitter:
         text = section.text[start:end]
         if not text.endswith(b"\n") or not is_utf8(text) or _has_marks(text):
             return None
+        if self._may_have_comments(text):
+            return None
         quoted = section.quoted_between(start, end)
         if quoted is None:
             if values := split_quoted(text, self._layout):
@@ -45,6 +47,7 @@ class FieldSplitter:
             stretches.append(text[done : first - start])
             done = last - start
         stretches.append(text[done:])
+        values_of = self._layout.syntax.values_of
         plain_fields = self._without_quotes(b"".join(stretches))
         if plain_fields is None:
             return None
@@ -74,7 +77,10 @@ class FieldSplitter:
 
     def _without_quotes(self, text: bytes) -> list[bytes] | None:
         """What ``split`` returns, for records without quoted fields."""
-        plain = text.replace(b"\r\n", b"\n")
+        if self._layout.delimiter in (b'"', b"\\"):  # they are escaped below
+            return None
+        plain = self._layout.syntax.without_initial_spaces(text)
+        plain = plain.replace(b"\r\n", b"\n")
         # Quotes are data here. They are escaped as ``escape`` does it.
         plain = plain.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
         if len(plain.translate(None, self._to_escape)) < len(plain):
@@ -96,6 +102,12 @@ class FieldSplitter:
         if fields[width :: width + 1] != [b"\n"] * records:
             return None
         return fields
+
+    def _may_have_comments(self, text: bytes) -> bool:
+        comment = self._layout.syntax.comment
+        if comment is None:
+            return False
+        return text.startswith(comment) or b"\n" + comment in text
 
 
 def _has_marks(text: bytes) -> bool:

@@ -2,19 +2,22 @@
 
 - A quote opens a quoted field only at the field's start; elsewhere it is data (``5" pipe``).
 - Inside quotes everything is data, including line ends; ``""`` is one quote.
+- An escape character, if the file has one, makes what follows it data, even a line end outside
+  quotes.
 - A line ends at LF, CR LF or CR CR LF. A lone CR is data.
 - Text after a closing quote makes its record malformed.
 - A byte order mark or a form feed at a record's start is dropped.
 
-``multiline`` decides which records of several lines count as one record. The module works on bytes.
-This is safe: it only searches for ASCII bytes, which are never part of a longer UTF-8 character.
+``multiline`` decides which records of several lines count as one record. The module works on bytes,
+see ``syntax``.
 """
 
 import re
 from enum import Enum
 from typing import NamedTuple
 
-QUOTE = ord('"')
+from ingestion.csv_files.syntax import Syntax
+
 LF = ord("\n")
 FORM_FEED = ord("\f")
 DELIMITERS = (b",", b";", b"\t", b"|")
@@ -50,6 +53,7 @@ class State(Enum):
 
     CLOSED = "to its end"
     OPEN = "to the end of the text, where it is not over yet"
+    ESCAPED = "to an escape character at the end of the text, outside quotes"
     MALFORMED = "to text that follows a closing quote"
     TOO_MANY_FIELDS = "to the end of as many fields as were asked for"
 
@@ -86,20 +90,8 @@ def marks_end(text: bytes, start: int = 0) -> int:
     return match.end() if match else start
 
 
-def record_pattern(delimiter: bytes, width: int) -> re.Pattern[bytes]:
-    """A pattern for a record of ``width`` fields, perhaps with a delimiter at its end, and its line
-    end, as ``take_record`` reads it.
-
-    One thing differs: an unquoted last field includes the CRs of the line end.
-    """
-    mark = re.escape(delimiter)
-    field = rb'("(?:[^"]++|"")*+"|[^"\n%b][^\n%b]*+|)' % (mark, mark)
-    fields = mark.join([field] * width)
-    return re.compile(rb"(?:\xef\xbb\xbf|\f)*+%b(?:%b())?\r{0,2}\n" % (fields, mark))
-
-
 def fields_of(match: re.Match[bytes]) -> list[bytes]:
-    """The fields of a record that ``record_pattern`` matches, with the quotes around them.
+    """The fields of a record that ``Syntax.record_pattern`` matches, with the quotes around them.
 
     A delimiter at the record's end adds an empty field, as in ``take_record``.
     """
@@ -111,27 +103,37 @@ def fields_of(match: re.Match[bytes]) -> list[bytes]:
     return fields
 
 
+def is_comment(text: bytes, syntax: Syntax, start: int = 0) -> bool:
+    """Whether a comment begins at ``start``, where a record could begin."""
+    comment = syntax.comment
+    return comment is not None and text.startswith(comment, marks_end(text, start))
+
+
 def take_record(
-    text: bytes, start: int, stop: int, delimiter: bytes, max_fields: int, *, complete: bool
+    text: bytes, start: int, stop: int, syntax: Syntax, max_fields: int, *, complete: bool
 ) -> Taken:
     """Read the record that begins at ``start``, however many lines it has.
 
     ``text`` is read up to ``stop``. If it is ``complete``, a record may end there without line end.
     """
     at = marks_end(text, start)
-    return take_fields(text, at, stop, delimiter, max_fields, complete=complete)
+    return take_fields(text, at, stop, syntax, max_fields, complete=complete)
 
 
 def take_fields(
-    text: bytes, at: int, stop: int, delimiter: bytes, max_fields: int, *, complete: bool
+    text: bytes, at: int, stop: int, syntax: Syntax, max_fields: int, *, complete: bool
 ) -> Taken:
     """Read a record like ``take_record``, but from the start of any of its fields."""
+    if not syntax.is_simple:
+        return _take_any_fields(text, at, stop, syntax, max_fields, complete=complete)
+    delimiter = syntax.delimiter
+    quote = syntax.quote_byte
     fields: list[bytes] = []
     newline = text.find(b"\n", at, stop)
     while len(fields) < max_fields:
-        if at < stop and text[at] == QUOTE:
-            end = closing_quote(text, at + 1, stop) + 1
-            if not end or (end == stop and not complete):
+        if at < stop and text[at] == quote:
+            end = quoted_end(text, at + 1, stop, syntax)
+            if end < 0 or (end == stop and not complete):
                 return Taken(State.OPEN, stop, fields)
             fields.append(text[at:end])
             if end == stop:
@@ -157,31 +159,80 @@ def take_fields(
     return Taken(State.TOO_MANY_FIELDS, at, fields)
 
 
-def closing_quote(text: bytes, at: int, stop: int) -> int:
-    """The position of the quote that closes a field, or -1. ``at`` is after the opening one."""
-    quote = text.find(b'"', at, stop)
-    while quote >= 0 and quote + 1 < stop and text[quote + 1] == QUOTE:
-        quote = text.find(b'"', quote + 2, stop)
-    return quote
+def _take_any_fields(
+    text: bytes, at: int, stop: int, syntax: Syntax, max_fields: int, *, complete: bool
+) -> Taken:
+    """Read fields like ``take_fields``, in any syntax."""
+    fields: list[bytes] = []
+    while len(fields) < max_fields:
+        if syntax.skip_initial_space:
+            while text.startswith(b" ", at, stop):
+                at += 1
+        quoted = syntax.quote is not None and text.startswith(syntax.quote, at, stop)
+        if quoted:
+            end = quoted_end(text, at + len(syntax.quote or b""), stop, syntax)
+            if end < 0:
+                return Taken(State.OPEN, stop, fields)
+        else:
+            end = unquoted_end(text, at, stop, syntax)
+        if end == stop:
+            if not complete:
+                return Taken(State.OPEN, stop, fields)
+            return Taken(State.CLOSED, stop, [*fields, text[at:stop]])
+        if text.startswith(syntax.delimiter, end, stop):
+            fields.append(text[at:end])
+            at = end + len(syntax.delimiter)
+            continue
+        if quoted:
+            fields.append(text[at:end])
+            line_end = LINE_END.match(text, end, stop)
+            if line_end:
+                return Taken(State.CLOSED, line_end.end(), fields)
+            return Taken(State.MALFORMED, end, fields)
+        if text[end] != LF:
+            return Taken(State.ESCAPED, stop, fields)
+        fields.append(without_line_end(text[at : end + 1]))
+        return Taken(State.CLOSED, end + 1, fields)
+    return Taken(State.TOO_MANY_FIELDS, at, fields)
 
 
-def values_of(fields: list[bytes]) -> list[bytes]:
-    """The values of the fields that ``take_record`` returns, without their quotes."""
-    return [one[1:-1].replace(b'""', b'"') if one.startswith(b'"') else one for one in fields]
+def quoted_end(text: bytes, at: int, stop: int, syntax: Syntax) -> int:
+    """The end of the quote that closes a field, or -1. ``at`` is after the opening one."""
+    if not syntax.is_simple:
+        match = syntax.within_quotes.match(text, at, stop)
+        return match.end() if match else -1
+    quote, quote_byte = syntax.opening, syntax.quote_byte
+    found = text.find(quote, at, stop)
+    while found >= 0 and found + 1 < stop and text[found + 1] == quote_byte:
+        found = text.find(quote, found + 2, stop)
+    return found + 1 or -1
 
 
-def split_fields(raw: bytes, delimiter: bytes) -> list[bytes] | MalformedField:
+def unquoted_end(text: bytes, at: int, stop: int, syntax: Syntax) -> int:
+    """The end of an unquoted field, with the CRs of a line end after it. ``at`` is within it.
+
+    It ends at a delimiter, an LF, an escape character with nothing after it, or ``stop``.
+    """
+    match = syntax.unquoted.match(text, at, stop)
+    return match.end() if match else at
+
+
+def split_fields(raw: bytes, syntax: Syntax) -> list[bytes] | MalformedField:
     """The values, without quotes, of the fields of a record without marks and line end."""
-    if b'"' not in raw:
+    if not syntax.is_simple:
+        fields = split_as_written(raw, syntax)
+        return fields if isinstance(fields, MalformedField) else syntax.values_of(fields)
+    quote, delimiter = syntax.opening, syntax.delimiter
+    if quote not in raw:
         return raw.split(delimiter)
     fields = []
     position = 0
     while True:
-        if raw[position : position + 1] == b'"':
-            closing = raw.index(b'"', position + 1)
-            while raw[closing + 1 : closing + 2] == b'"':
-                closing = raw.index(b'"', closing + 2)
-            fields.append(raw[position + 1 : closing].replace(b'""', b'"'))
+        if raw[position : position + 1] == quote:
+            closing = raw.index(quote, position + 1)
+            while raw[closing + 1 : closing + 2] == quote:
+                closing = raw.index(quote, closing + 2)
+            fields.append(raw[position + 1 : closing].replace(quote + quote, quote))
             end = closing + 1
             if end < len(raw) and raw[end : end + 1] != delimiter:
                 return MalformedField(len(fields) - 1)
@@ -193,3 +244,16 @@ def split_fields(raw: bytes, delimiter: bytes) -> list[bytes] | MalformedField:
         if end == len(raw):
             return fields
         position = end + 1
+
+
+def split_as_written(raw: bytes, syntax: Syntax) -> list[bytes] | MalformedField:
+    """The fields of a record without marks and line end, with their quotes and escape characters.
+
+    ``Syntax.values_of`` returns their values.
+    """
+    if not syntax.has_special(raw, len(raw)):
+        return syntax.split(raw)
+    taken = take_fields(raw, 0, len(raw), syntax, len(raw) + 1, complete=True)
+    if taken.state is State.MALFORMED:
+        return MalformedField(len(taken.fields) - 1)
+    return taken.fields

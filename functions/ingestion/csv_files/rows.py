@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ingestion.csv_files.key_rules import NO_RULES, KeyRules, canonical_number
 from ingestion.csv_files.layout import Check, HeaderLine, Layout
 from ingestion.csv_files.records import MalformedField, Record, split_fields, without_marks
+from ingestion.csv_files.syntax import Syntax
 
 COLUMNS = ("ticket_id", "product", "basket_id", "timestamp", "category", "quantity", "store")
 TEXT_COLUMNS = ("ticket_id", "product", "basket_id", "timestamp", "category", "store")
@@ -119,7 +120,7 @@ def layout_of(
     checks: dict[int, Check] = {columns[name]: bool for name in COLUMNS if name not in MAY_BE_EMPTY}
     checks[columns["quantity"]] = is_quantity
     checks[columns["timestamp"]] = is_timestamp
-    return Layout(delimiter, width, checks, header)
+    return Layout(Syntax(delimiter), width, checks, header)
 
 
 class RowReader:
@@ -161,7 +162,7 @@ class RowReader:
         raw = without_marks(record.raw)
         if self.layout.is_header(raw):
             return NoRow.REPEATED_HEADER
-        fields = split_fields(raw, self.layout.delimiter)
+        fields = split_fields(raw, self.layout.syntax)
         if isinstance(fields, MalformedField):
             return Refusal(self._names.get(fields.field, ""), "malformed_quote")
         if not any(fields):

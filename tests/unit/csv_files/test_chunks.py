@@ -16,8 +16,9 @@ from ingestion.csv_files.chunks import (
 )
 from ingestion.csv_files.layout import Layout
 from ingestion.csv_files.sections import Section, read_sections
+from ingestion.csv_files.syntax import Syntax
 
-NUMBERS = Layout(b",", 2, {0: bytes.isdigit})
+NUMBERS = Layout(Syntax(b","), 2, {0: bytes.isdigit})
 """A plain row begins with a number and has two fields."""
 
 
@@ -91,7 +92,7 @@ def test_where_there_is_no_plain_row_a_chunk_ends_with_a_record(
 
 def test_where_line_ends_are_not_judged_all_chunks_end_with_records() -> None:
     data = b'1,"a\n2,b\n3,c"\n4,d\n' * 3
-    layout = Layout(b",", 2, {}, judges_line_ends=False)
+    layout = Layout(Syntax(b","), 2, {}, judges_line_ends=False)
 
     def sections_from(position: int) -> Generator[Section]:
         yield from read_sections([data[position:]], layout, ends_file=True)
@@ -118,7 +119,7 @@ def test_an_end_mark_stays_with_the_last_record(
 
 
 def test_an_end_mark_is_no_row_of_one_field() -> None:
-    finder = BoundaryFinder(0, 2, 2, Layout(b",", 1, {}))
+    finder = BoundaryFinder(0, 2, 2, Layout(Syntax(b","), 1, {}))
     finder.feed(b"a\nb\n\x1a\x00\n\x00")
     finder.finish()
     assert finder.boundaries == [(2, 2)]

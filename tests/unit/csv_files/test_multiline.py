@@ -12,6 +12,7 @@ from ingestion.csv_files.layout import HeaderLine, Layout
 from ingestion.csv_files.multiline import Kind, is_plain_row, scan
 from ingestion.csv_files.rows import COLUMNS, layout_of
 from ingestion.csv_files.sections import read_sections
+from ingestion.csv_files.syntax import Syntax
 from tests.support.fuzzing import SEED, files
 from tests.support.random_records import (
     as_sections_tell,
@@ -118,7 +119,7 @@ def test_rows_with_a_delimiter_at_their_end() -> None:
 
 
 def test_a_source_whose_line_ends_are_not_judged() -> None:
-    layout = Layout(b",", 2, {}, judges_line_ends=False)
+    layout = Layout(Syntax(b","), 2, {}, judges_line_ends=False)
     assert found(b'a,b\n"a\nc,d\n",e\n', layout) == [(2, 3, Kind.ROW, True)]
     assert found(b'"a\nb,c\n"x"\n', layout) == [
         (1, 1, Kind.STRAY_QUOTE, False),
@@ -157,7 +158,7 @@ def test_plain_rows(line: bytes, plain: bool) -> None:
 
 
 def test_a_header_is_no_plain_row_where_it_would_be_a_valid_one() -> None:
-    layout = Layout(b",", 2, {}, HeaderLine.of(b"a,b"))
+    layout = Layout(Syntax(b","), 2, {}, HeaderLine.of(b"a,b"))
     assert not is_plain_row(b"a,b", layout)
     assert not is_plain_row(b"\xef\xbb\xbfa,b", layout)
     assert is_plain_row(b"a,c", layout)
@@ -214,7 +215,7 @@ def test_a_file_in_which_every_row_has_a_stray_quote_takes_time_in_proportion(ro
 @pytest.mark.parametrize("line", [b'x","y\n', b'","\n', b'"\n', b'x,"\n', b'"""x",""\n', b'",\n'])
 def test_neither_do_lines_of_nothing_but_stray_quotes(width: int, line: bytes) -> None:
     """Each is open however the one before it ends, or closes what the one before it has opened."""
-    layout = Layout(b",", width, {0: bytes.isdigit})
+    layout = Layout(Syntax(b","), width, {0: bytes.isdigit})
     small, large = line * 1_000, line * 16_000
     at_once = min(seconds(small, layout) for _ in range(3))
     assert seconds(large, layout) < 16 * at_once * 4 + 0.5

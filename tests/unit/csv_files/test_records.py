@@ -13,17 +13,18 @@ from ingestion.csv_files.records import (
     State,
     Taken,
     fields_of,
-    record_pattern,
     split_fields,
     take_record,
-    values_of,
     without_line_end,
     without_marks,
 )
+from ingestion.csv_files.syntax import Syntax
+
+COMMA = Syntax(b",")
 
 
 def take(text: bytes, *, complete: bool = True, delimiter: bytes = b",") -> Taken:
-    return take_record(text, 0, len(text), delimiter, len(text) + 1, complete=complete)
+    return take_record(text, 0, len(text), Syntax(delimiter), len(text) + 1, complete=complete)
 
 
 @pytest.mark.parametrize(
@@ -77,18 +78,18 @@ def test_where_a_text_ends_too_early_to_tell(text: bytes) -> None:
 
 
 def test_reading_stops_after_as_many_fields_as_asked_for() -> None:
-    taken = take_record(b"a,b,c\n", 0, 6, b",", 3, complete=True)
+    taken = take_record(b"a,b,c\n", 0, 6, COMMA, 3, complete=True)
     assert taken == Taken(State.CLOSED, 6, [b"a", b"b", b"c"])
     for text in (b"a,b,c,d\n", b'a,b,c,"d\n', b'a,"\n",c,'):
-        taken = take_record(text, 0, len(text), b",", 3, complete=True)
+        taken = take_record(text, 0, len(text), COMMA, 3, complete=True)
         assert taken.state is State.TOO_MANY_FIELDS
 
 
 def test_a_record_in_the_middle_of_a_text() -> None:
     text = b'a\n"b\n",c\nd\n'
-    taken = take_record(text, 2, len(text), b",", 9, complete=True)
+    taken = take_record(text, 2, len(text), COMMA, 9, complete=True)
     assert taken == Taken(State.CLOSED, 9, [b'"b\n"', b"c"])
-    assert take_record(text, 2, 5, b",", 9, complete=False).state is State.OPEN
+    assert take_record(text, 2, 5, COMMA, 9, complete=False).state is State.OPEN
 
 
 @pytest.mark.parametrize("delimiter", [b";", b"\t", b"|"])
@@ -138,7 +139,7 @@ def test_marks(record: bytes, text: bytes) -> None:
     ],
 )
 def test_fields(raw: bytes, expected: list[bytes] | MalformedField) -> None:
-    assert split_fields(raw, b",") == expected
+    assert split_fields(raw, COMMA) == expected
 
 
 dangerous = st.lists(
@@ -150,7 +151,7 @@ dangerous = st.lists(
 @settings(max_examples=2000, deadline=None)
 @given(text=dangerous, width=st.integers(1, 4))
 def test_the_pattern_matches_what_is_taken_with_its_line_end(text: bytes, width: int) -> None:
-    match = record_pattern(b",", width).match(text)
+    match = Syntax(b",").record_pattern(width).match(text)
     taken = take(text)
     closed = taken.state is State.CLOSED and text.endswith(b"\n", 0, taken.end)
     fields = len(taken.fields)
@@ -184,8 +185,8 @@ def test_what_the_csv_module_writes_is_read_back(
     taken = take(data, delimiter=delimiter.encode())
     assert (taken.state, taken.end) == (State.CLOSED, len(data))
     expected = [value.encode() for value in row]
-    assert values_of(taken.fields) == expected
-    assert split_fields(without_line_end(data), delimiter.encode()) == expected
+    assert COMMA.values_of(taken.fields) == expected
+    assert split_fields(without_line_end(data), Syntax(delimiter.encode())) == expected
 
 
 @settings(max_examples=1000, deadline=None)
@@ -198,4 +199,4 @@ def test_a_well_formed_record_is_read_as_the_csv_module_reads_it(text: str) -> N
     expected = next(csv.reader(io.StringIO(match[0], newline="")))
     taken = take(text.encode())
     assert (taken.state, taken.end) == (State.CLOSED, len(match[0].encode()))
-    assert values_of(taken.fields) == [value.encode() for value in expected]
+    assert COMMA.values_of(taken.fields) == [value.encode() for value in expected]

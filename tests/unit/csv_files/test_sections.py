@@ -10,8 +10,9 @@ import pytest
 from ingestion.csv_files.layout import Layout
 from ingestion.csv_files.records import MAX_RECORD_BYTES
 from ingestion.csv_files.sections import Section, read_sections
+from ingestion.csv_files.syntax import Syntax
 
-TWO = Layout(b",", 2, {0: bytes.isdigit})
+TWO = Layout(Syntax(b","), 2, {0: bytes.isdigit})
 
 
 def sections(data: bytes, block_size: int = 2**16, *, ends_file: bool = True) -> list[Section]:
