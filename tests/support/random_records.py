@@ -17,6 +17,9 @@ TOKENS = [
 HEADER = b"h,h"
 
 
+COMMON = Syntax(b",")
+
+
 class Made(NamedTuple):
     """A random file, and the settings to read it with."""
 
@@ -26,6 +29,7 @@ class Made(NamedTuple):
     judges_line_ends: bool
     ends_file: bool
     block_size: int
+    syntax: Syntax = COMMON
 
 
 def fits(width: int, column: int, value: bytes) -> bool:
@@ -34,29 +38,64 @@ def fits(width: int, column: int, value: bytes) -> bool:
     return value.isdigit() if column in (1, width - 1) else True
 
 
-def make(rng: Random) -> Made:
+def a_syntax(rng: Random) -> Syntax:
+    """Any syntax. Half of the characters take several bytes."""
+    delimiter, quote, escape, comment = (
+        rng.choice(one).encode() for one in (",;\t|§→", "'\"~«", "\\^\\¬", "#%!¡")
+    )
+    return Syntax(
+        delimiter,
+        quote=rng.choice([quote, quote, quote, None]),
+        double_quote=rng.random() < 0.7,
+        escape=rng.choice([escape, escape, None]),
+        skip_initial_space=rng.random() < 0.3,
+        comment=rng.choice([comment, None]),
+    )
+
+
+def make(rng: Random, syntax: Syntax = COMMON) -> Made:
     width = rng.choice([1, 2, 3, 3, 4, 5])
+    delimiter, quote = syntax.delimiter, syntax.quote or b'"'
     # Some files have a small limit, so that records are too long. These have no NUL and Ctrl-Z.
     max_record = rng.choice([12, 20, 40] + [2**20] * 7)
-    tokens = TOKENS if max_record > 40 else TOKENS[:-2]
+    tokens = [one.replace(b",", delimiter).replace(b'"', quote) for one in TOKENS]
+    tokens = tokens if max_record > 40 else tokens[:-2]
+    if escape := syntax.escape:
+        tokens += [escape + one for one in (quote, delimiter, b"\n", b"\n", b"\r\n", b"", escape)]
+    if syntax.comment:
+        tokens += [syntax.comment, b"\n" + syntax.comment]
+    if syntax.skip_initial_space:
+        tokens += [b" ", delimiter + b" ", delimiter + b" " + quote]
 
     def field(column: int) -> bytes:
-        texts = [b"a", b"b", b"", b"a,b", b"x\ny", b'q"q', b"1", b"1,1\n1"]
+        texts = [b"a", b"b", b"", b"a" + delimiter + b"b", b"x\ny", b'q"q', b"1"]
+        texts += [b"1%b1\n1" % delimiter, b"x" + quote, b"x\ny\nz"]
         value = b"1" if column in (1, width - 1) else rng.choice(texts)
-        if rng.random() < 0.3 or b"," in value or b"\n" in value:
-            return b'"' + value.replace(b'"', b'""') + b'"'
-        return value
+        blank = b" " * (syntax.skip_initial_space and rng.randrange(3))
+        needs_quotes = delimiter in value or b"\n" in value
+        if syntax.quote is not None and (rng.random() < 0.3 or needs_quotes) and rng.random() < 0.9:
+            if syntax.double_quote and (not escape or rng.random() < 0.5):
+                value = value.replace(quote, quote + quote)
+            elif escape:
+                value = value.replace(quote, escape + quote)
+            return blank + quote + value + quote
+        if escape:
+            value = value.replace(delimiter, escape + delimiter).replace(b"\n", escape + b"\n")
+        return blank + value
 
     # Whether rows end with a delimiter: none, all, or some.
-    trailing = rng.choice([[b""], [b""], [b","], [b"", b","]])
+    trailing = rng.choice([[b""], [b""], [delimiter], [b"", delimiter]])
     data = bytearray()
     for _ in range(rng.randrange(1, 9)):
         kind = rng.random()
         if kind < 0.6:
             end = rng.choice([b"\n", b"\r\n", b"\r\r\n"])
-            data += b",".join(map(field, range(width))) + rng.choice(trailing) + end
+            data += delimiter.join(map(field, range(width))) + rng.choice(trailing) + end
         elif kind < 0.7:
-            odd = [b"\n", b"," * (width - 1) + b"\n", b'""\n', HEADER + b"\n", b"\f" + HEADER]
+            odd = [b"\n", delimiter * (width - 1) + b"\n", quote + quote + b"\n"]
+            odd += [HEADER + b"\n", b"\f" + HEADER]
+            if syntax.comment:
+                odd += [syntax.comment + b"%b%b1%b1\n" % (quote, delimiter, delimiter)] * 3
             data += rng.choice(odd)
         else:
             data += b"".join(rng.choices(tokens, k=rng.randrange(1, 9)))
@@ -73,6 +112,7 @@ def make(rng: Random) -> Made:
         rng.random() < 0.85,
         rng.random() < 0.7,
         rng.choice([1, rng.randrange(1, 30), 10**6]),
+        syntax,
     )
 
 
@@ -82,7 +122,7 @@ def layout_for(made: Made) -> Layout:
         for column in range(made.width)
     }
     return Layout(
-        Syntax(b","),
+        made.syntax,
         made.width,
         checks,
         HeaderLine.of(HEADER),
@@ -100,15 +140,25 @@ class Told(NamedTuple):
     doubtful: bool
 
 
-def as_the_reference_reads(made: Made) -> list[Told]:
-    reference = Reference(
+def reference_for(made: Made) -> Reference:
+    syntax = made.syntax
+    return Reference(
         made.width,
-        b",",
+        syntax.delimiter,
         lambda column, value: fits(made.width, column, value),
         HEADER,
         made.judges_line_ends,
         made.max_record,
+        syntax.quote,
+        syntax.double_quote,
+        syntax.escape,
+        syntax.skip_initial_space,
+        syntax.comment,
     )
+
+
+def as_the_reference_reads(made: Made) -> list[Told]:
+    reference = reference_for(made)
     told = ("stray_quote", "record_too_long", "end mark")
     return [
         Told(one.line, one.lines, one.kind if one.kind in told else "", one.doubtful)

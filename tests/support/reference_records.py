@@ -32,8 +32,9 @@ class Found(NamedTuple):
     """The line at which it begins; the first line of the data is 1."""
     lines: int
     kind: str
-    """``row``, ``blank``, ``header``, ``end mark``, or the reason for refusing it: ``fields``,
-    ``value``, ``not_utf8``, ``malformed_quote``, ``stray_quote`` or ``record_too_long``."""
+    """``row``, ``blank``, ``header``, ``comment``, ``end mark``, or the reason for refusing it:
+    ``fields``, ``value``, ``not_utf8``, ``malformed_quote``, ``stray_quote`` or
+    ``record_too_long``."""
     fields: list[bytes]
     doubtful: bool = False
 
@@ -48,6 +49,11 @@ class Reference:
     header: bytes | None = None
     judges_line_ends: bool = True
     max_record: int = 1024 * 1024
+    quote: bytes | None = b'"'
+    double_quote: bool = True
+    escape: bytes | None = None
+    skip_initial_space: bool = False
+    comment: bytes | None = None
     _lines: list[bytes] = field(default_factory=list)
     _known: dict[int, Found] = field(default_factory=dict)
 
@@ -79,7 +85,10 @@ class Reference:
 
     def is_plain_row(self, line: bytes) -> bool:
         parsed = self._parse(line)
-        quote_as_data = any(b'"' in one for one in parsed.raw_fields if not one.startswith(b'"'))
+        quote = self.quote
+        quote_as_data = quote is not None and any(
+            quote in one for one in parsed.raw_fields if not one.startswith(quote)
+        )
         return self._is_valid_row(line) and not quote_as_data
 
     def _record_at(self, at: int) -> Found:
@@ -91,6 +100,8 @@ class Reference:
         line = self._lines[at]
         if len(line.removesuffix(b"\n")) > self.max_record:
             return Found(at + 1, 1, "record_too_long", [])
+        if self._is_comment(line):
+            return Found(at + 1, 1, "comment", [])
         parsed = self._parse(line)
         if parsed.state != "open":
             return self._judge(at, 1, parsed)
@@ -130,28 +141,45 @@ class Reference:
         return False
 
     def _passes_b(self, at: int, end: int) -> bool:
-        after_first = self._lines[at + 1 : end]
-        return not any(map(self.is_plain_row, after_first)) and not any(
-            map(self._is_valid_row, after_first[:-1])
-        )
+        for number in range(at + 1, end):
+            line = self._lines[number]
+            if not self.may_be_escaped(self._lines[number - 1]):
+                if self.is_plain_row(line):
+                    return False
+                if number < end - 1 and self._is_valid_row(line):
+                    return False
+        return True
+
+    def may_be_escaped(self, line: bytes) -> bool:
+        """Whether an escape character precedes the line's end."""
+        return self.escape is not None and strip_line_end(line).endswith(self.escape)
+
+    def _is_comment(self, line: bytes) -> bool:
+        return self.comment is not None and strip_marks(line).startswith(self.comment)
+
+    def _split(self, text: bytes) -> list[bytes]:
+        values = text.split(self.delimiter)
+        return [one.lstrip(b" ") for one in values] if self.skip_initial_space else values
 
     def _passes_c(self, parsed: Parsed) -> bool:
         w = self.width
         for k, raw in enumerate(parsed.raw_fields):
-            if b"\n" not in raw:
+            if b"\n" not in raw or self.quote is None or not raw.startswith(self.quote):
                 continue
-            *others, last = raw.removesuffix(b'"').split(b"\n")
+            *others, last = raw.removesuffix(self.quote).split(b"\n")
             ends_as_a_row = False
             for line in others:
                 ending = strip_line_end(line + b"\n")
+                if self.may_be_escaped(line + b"\n"):
+                    continue
                 # A row may end with a delimiter, which is not part of its last field.
                 for row in {ending, ending.removesuffix(self.delimiter)}:
-                    values = row.split(self.delimiter)
+                    values = self._split(row)
                     if len(values) >= w - k:
                         tail = values[len(values) - (w - 1 - k) :]
                         if all(self.fits(k + 1 + at, value) for at, value in enumerate(tail)):
                             ends_as_a_row = True
-            values = strip_marks(last).split(self.delimiter)
+            values = self._split(strip_marks(last))
             begins_as_a_row = len(values) - 1 >= k and all(
                 self.fits(at, value) for at, value in enumerate(values[:k])
             )
@@ -160,7 +188,7 @@ class Reference:
         return True
 
     def _is_valid_row(self, line: bytes) -> bool:
-        if len(line.removesuffix(b"\n")) > self.max_record:
+        if len(line.removesuffix(b"\n")) > self.max_record or self._is_comment(line):
             return False
         parsed = self._parse(line)
         return parsed.state == "closed" and self._judge(0, 1, parsed, line).kind == "row"
@@ -189,51 +217,65 @@ class Reference:
 
     def _parse(self, text: bytes) -> Parsed:
         """Reads text as one record, byte by byte."""
-        ended = text.endswith(b"\n")
         text = strip_marks(text)
         fields: list[bytes] = []
         raw_fields: list[bytes] = []
         value, raw = bytearray(), bytearray()
         state = "start"  # of a field; then plain, quoted, or closed
+        quote, escape = self.quote, self.escape
         at = 0
-        line_end = b""
         while at < len(text):
             byte = text[at : at + 1]
-            at += 1
-            if state == "quoted":
-                raw += byte
-                if byte == b'"' and text[at : at + 1] == b'"':
-                    value += b'"'
-                    raw += b'"'
-                    at += 1
-                elif byte == b'"':
-                    state = "closed"
+            if state == "start" and byte == b" " and self.skip_initial_space:
+                at += 1
+            elif state != "closed" and escape is not None and text.startswith(escape, at):
+                at += len(escape)
+                escaped = text[at : at + 1]
+                for line_end in (b"\r\n", b"\r\r\n"):
+                    if text.startswith(line_end, at):
+                        escaped = line_end
+                at += len(escaped)
+                if at == len(text) and escaped[-1:] in (b"", b"\n"):
+                    return Parsed("open", fields, raw_fields)
+                value += escaped
+                raw += escape + escaped
+                state = "quoted" if state == "quoted" else "plain"
+            elif state == "quoted" and quote is not None and text.startswith(quote, at):
+                twice = self.double_quote and text.startswith(quote + quote, at)
+                if twice:
+                    value += quote
                 else:
-                    value += byte
-                continue
-            if len(text) - at < 3 and text[at - 1 :] in (b"\n", b"\r\n", b"\r\r\n"):
-                line_end = text[at - 1 :]
+                    state = "closed"
+                raw += quote * (2 if twice else 1)
+                at += len(quote) * (2 if twice else 1)
+            elif state == "quoted":
+                value += byte
+                raw += byte
+                at += 1
+            elif text[at:] in (b"\n", b"\r\n", b"\r\r\n"):
                 break
-            if byte == b"\n":
+            elif byte == b"\n":
                 # A line end outside quotes with more text after it: this is more than one record.
                 return Parsed("malformed", fields, raw_fields)
-            if byte == self.delimiter:
+            elif text.startswith(self.delimiter, at):
                 fields.append(bytes(value))
                 raw_fields.append(bytes(raw))
                 value, raw, state = bytearray(), bytearray(), "start"
+                at += len(self.delimiter)
             elif state == "closed":
                 return Parsed("malformed", fields, raw_fields)
-            elif byte == b'"' and state == "start":
-                raw += byte
+            elif state == "start" and quote is not None and text.startswith(quote, at):
+                raw += quote
                 state = "quoted"
+                at += len(quote)
             else:
                 value += byte
                 raw += byte
                 state = "plain"
-        fields.append(bytes(value))
-        raw_fields.append(bytes(raw))
-        assert state == "quoted" or bool(line_end) == ended
-        return Parsed("open" if state == "quoted" else "closed", fields, raw_fields)
+                at += 1
+        if state == "quoted":
+            return Parsed("open", fields, raw_fields)
+        return Parsed("closed", [*fields, bytes(value)], [*raw_fields, bytes(raw)])
 
 
 def cut_end_mark(data: bytes) -> tuple[bytes, bytes]:

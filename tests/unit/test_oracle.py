@@ -15,14 +15,15 @@ import pytest
 from ingestion.csv_files import chunks, multiline, records, sections
 from ingestion.csv_files.chunks import BoundaryFinder, cut, next_multiple
 from ingestion.csv_files.layout import Check, Layout
-from ingestion.csv_files.multiline import is_plain_row
+from ingestion.csv_files.multiline import is_plain_row, may_be_escaped
 from ingestion.csv_files.records import split_fields
 from ingestion.csv_files.sections import Section, read_sections
 from ingestion.csv_files.syntax import Syntax
 from tests.support.fuzzing import FUZZING, SEED, files
 from tests.support.random_records import (
-    Made,
+    COMMON,
     Told,
+    a_syntax,
     as_sections_tell,
     as_the_reference_reads,
     layout_for,
@@ -109,16 +110,19 @@ def some_cuts(data: bytes, layout: Layout, rng: Random) -> Ranges:
     """The file cut before some of its plain rows."""
     edges = [0]
     at = 0
+    escaped = False
     for line in data.split(b"\n"):
         is_end_mark = not line.strip(b"\x1a\x00\r")
         if (
             at
             and rng.random() < 0.5
             and not is_end_mark
+            and not escaped
             and is_plain_row(line.rstrip(b"\r"), layout)
         ):
             edges.append(at)
         at += len(line) + 1
+        escaped = may_be_escaped(line, len(line), layout.syntax)
     return list(pairwise([*edges, len(data)])) if data else []
 
 
@@ -128,13 +132,14 @@ def without_doubt(told: list[Told]) -> list[Told]:
 
 
 @pytest.mark.timeout(3600)
+@pytest.mark.parametrize("any_syntax", [False, True])
 def test_wherever_a_file_is_cut_its_rows_are_those_of_the_reference(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, any_syntax: bool
 ) -> None:
     counts: Counter[str] = Counter()
     for number in range(FILES):
-        rng = Random(f"oracle-{SEED}-{number}")
-        made: Made = make(rng)._replace(ends_file=True)
+        rng = Random(f"oracle-{SEED}-{number}-{any_syntax}")
+        made = make(rng, a_syntax(rng) if any_syntax else COMMON)._replace(ends_file=True)
         for module in (multiline, records, sections):
             monkeypatch.setattr(module, "MAX_RECORD_BYTES", made.max_record)
         monkeypatch.setattr(chunks, "MAX_SEARCH", rng.choice([3, 10, 40, 2**20]))

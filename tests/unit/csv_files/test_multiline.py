@@ -15,6 +15,8 @@ from ingestion.csv_files.sections import read_sections
 from ingestion.csv_files.syntax import Syntax
 from tests.support.fuzzing import SEED, files
 from tests.support.random_records import (
+    Made,
+    a_syntax,
     as_sections_tell,
     as_the_reference_reads,
     layout_for,
@@ -167,23 +169,41 @@ def test_a_header_is_no_plain_row_where_it_would_be_a_valid_one() -> None:
 # ---------------------------------------------------------------- as the reference reads them
 
 
+def compare_with_the_reference(made: Made, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Read a file, and return how many records of each kind there are."""
+    for module in (multiline, records, sections):
+        monkeypatch.setattr(module, "MAX_RECORD_BYTES", made.max_record)
+    expected = as_the_reference_reads(made)
+    size = made.block_size
+    blocks = [made.data[at : at + size] for at in range(0, len(made.data), size)]
+    found = list(read_sections(blocks, layout_for(made), ends_file=made.ends_file))
+    assert as_sections_tell(found) == expected, made
+    assert sum(section.size for section in found) == len(made.data)
+    assert sum(section.line_ends for section in found) == made.data.count(b"\n")
+    kinds = Counter(one.kind + "+" * (one.lines > 1) for one in expected)
+    kinds["doubtful"] += sum(one.doubtful for one in expected)
+    return kinds
+
+
+KINDS = {"", "+", "stray_quote", "record_too_long", "end mark", "doubtful"}
+
+
 @pytest.mark.timeout(3600)
 def test_records_are_those_that_the_reference_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     kinds: Counter[str] = Counter()
     for number in range(FILES):
         made = make(Random(f"{SEED}-{number}"))
-        for module in (multiline, records, sections):
-            monkeypatch.setattr(module, "MAX_RECORD_BYTES", made.max_record)
-        expected = as_the_reference_reads(made)
-        size = made.block_size
-        blocks = [made.data[at : at + size] for at in range(0, len(made.data), size)]
-        found = list(read_sections(blocks, layout_for(made), ends_file=made.ends_file))
-        assert as_sections_tell(found) == expected, f"file {number}: {made}"
-        assert sum(section.size for section in found) == len(made.data)
-        assert sum(section.line_ends for section in found) == made.data.count(b"\n")
-        kinds.update(one.kind + "+" * (one.lines > 1) for one in expected)
-        kinds["doubtful"] += sum(one.doubtful for one in expected)
-    assert {"", "+", "stray_quote", "record_too_long", "end mark", "doubtful"} <= set(kinds)
+        kinds += compare_with_the_reference(made, monkeypatch)
+    assert set(kinds) >= KINDS
+
+
+@pytest.mark.timeout(3600)
+def test_so_they_are_in_any_other_syntax(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds: Counter[str] = Counter()
+    for number in range(FILES):
+        rng = Random(f"syntax-{SEED}-{number}")
+        kinds += compare_with_the_reference(make(rng, a_syntax(rng)), monkeypatch)
+    assert set(kinds) >= KINDS
 
 
 # ---------------------------------------------------------------- how long it takes
