@@ -62,11 +62,12 @@ _CANONICAL_INTEGERS = re.compile(rb"(?:(?:-?[1-9][0-9]{0,37}|0)\n)*+")
 class Page:
     """The rows of a section. Lines are counted from the section's start.
 
-    Every line belongs to a row, a blank record, a repeated header or the end mark.
+    Every line belongs to a row, a blank record, a comment, a repeated header or the end mark.
     """
 
     __slots__ = (
         "blank_lines",
+        "comment_lines",
         "keys",
         "refused",
         "repeated_headers",
@@ -85,6 +86,7 @@ class Page:
         self.row_lines = 0
         """Lines of accepted and refused rows."""
         self.blank_lines = 0
+        self.comment_lines = 0
         self.repeated_headers = 0
         self.warnings: dict[str, Warned] = {}
         """About accepted rows, except those about line ends."""
@@ -92,7 +94,11 @@ class Page:
     @property
     def lines(self) -> int:
         return (
-            self.row_lines + self.blank_lines + self.repeated_headers + self.section.end_mark_lines
+            self.row_lines
+            + self.blank_lines
+            + self.comment_lines
+            + self.repeated_headers
+            + self.section.end_mark_lines
         )
 
     def warn(self, kind: str, rows: int, line: int) -> None:
@@ -217,6 +223,8 @@ class PageReader:
             outcome = self._rows.read(record)
             if outcome is NoRow.BLANK:
                 page.blank_lines += record.lines
+            elif outcome is NoRow.COMMENT:
+                page.comment_lines += record.lines
             elif outcome is NoRow.REPEATED_HEADER:
                 page.repeated_headers += record.lines
             else:

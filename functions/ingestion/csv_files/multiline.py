@@ -112,7 +112,7 @@ def _read_line(line: bytes, layout: Layout) -> tuple[bool, bool]:
             quote in one for one in taken.fields if not one.startswith(quote)
         )
     else:
-        fields = layout.without_trailing(syntax.split(line))
+        fields = syntax.with_nulls(layout.without_trailing(syntax.split(line)))
     if not _is_valid(fields, layout) or not any(fields) or layout.is_header(line):
         return invalid
     return (True, plain) if is_utf8(line) else invalid
@@ -153,6 +153,8 @@ def split_quoted(text: bytes, layout: Layout) -> list[bytes]:
     may have a delimiter at their end."""
     syntax = layout.syntax
     if syntax.escape is not None and syntax.escape in text:
+        return []
+    if syntax.null_sequence is not None and syntax.opening in syntax.null_sequence:
         return []
     pieces = text.split(syntax.quote)
     values, between = pieces[1::2], pieces[2::2]
@@ -374,7 +376,7 @@ class _Search:
         if field.count(layout.delimiter, field.rindex(b"\n")) < column:  # the usual case
             return False
         *others, last = field.split(b"\n")
-        begin = layout.syntax.split(without_marks(last))
+        begin = layout.syntax.with_nulls(layout.syntax.split(without_marks(last)))
         if not layout.fits(begin[:column]):
             return False
         following = layout.width - 1 - column
@@ -391,7 +393,8 @@ class _Search:
 
     def _ends_a_row(self, text: bytes, following: int) -> bool:
         """Whether a row can end as the text does, with ``following`` fields after the first one."""
-        values = self._layout.syntax.split(text)
+        syntax = self._layout.syntax
+        values = syntax.with_nulls(syntax.split(text))
         ends = values[len(values) - following :]
         return len(values) > following and self._layout.fits(ends, self._layout.width - following)
 

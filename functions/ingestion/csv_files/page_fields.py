@@ -6,6 +6,7 @@ from ingestion.csv_files.layout import Layout
 from ingestion.csv_files.multiline import quoted_records, split_quoted
 from ingestion.csv_files.records import BYTE_ORDER_MARK, fields_of
 from ingestion.csv_files.sections import Section
+from ingestion.csv_files.values.outcomes import ABSENT
 
 
 class FieldSplitter:
@@ -20,7 +21,7 @@ class FieldSplitter:
 
     def split(self, section: Section, start: int, end: int) -> list[bytes] | None:
         """The fields of all records of a part in one list, escaped for JSON, with an LF as an extra
-        field after each record.
+        field after each record. A null sequence is ABSENT.
 
         None if a record does not have the header's number of fields, or must be read on its own for
         another reason.
@@ -93,6 +94,10 @@ class FieldSplitter:
         trailing = plain.count(self._layout.delimiter, 0, plain.find(b"\n")) == width
         fields = plain.replace(b"\n", self._line_end).split(self._layout.delimiter)
         fields.pop()  # the empty field after the last LF
+        null = self._layout.syntax.null_sequence
+        if null is not None:
+            null = escape(null)
+            fields = [ABSENT if one == null else one for one in fields]
         if trailing:
             if any(fields[width :: width + 2]):
                 return None

@@ -219,7 +219,7 @@ def unquoted_end(text: bytes, at: int, stop: int, syntax: Syntax) -> int:
 
 def split_fields(raw: bytes, syntax: Syntax) -> list[bytes] | MalformedField:
     """The values, without quotes, of the fields of a record without marks and line end."""
-    if not syntax.is_simple:
+    if not syntax.is_simple or syntax.null_sequence is not None:
         fields = split_as_written(raw, syntax)
         return fields if isinstance(fields, MalformedField) else syntax.values_of(fields)
     quote, delimiter = syntax.opening, syntax.delimiter

@@ -9,7 +9,14 @@ from typing import NamedTuple
 
 from ingestion.csv_files.key_rules import NO_RULES, KeyRules, canonical_number
 from ingestion.csv_files.layout import Check, HeaderLine, Layout
-from ingestion.csv_files.records import MalformedField, Record, split_fields, without_marks
+from ingestion.csv_files.records import (
+    MalformedField,
+    Record,
+    is_comment,
+    split_as_written,
+    split_fields,
+    without_marks,
+)
 from ingestion.csv_files.syntax import Syntax
 
 COLUMNS = ("ticket_id", "product", "basket_id", "timestamp", "category", "quantity", "store")
@@ -93,6 +100,7 @@ class NoRow(Enum):
     BLANK = "blank"
     """Every field is empty, or there is no field at all."""
     REPEATED_HEADER = "repeated header"
+    COMMENT = "comment"
 
 
 def is_quantity(value: bytes) -> bool:
@@ -162,12 +170,14 @@ class RowReader:
         raw = without_marks(record.raw)
         if self.layout.is_header(raw):
             return NoRow.REPEATED_HEADER
+        if is_comment(raw, self.layout.syntax):
+            return NoRow.COMMENT
         fields = split_fields(raw, self.layout.syntax)
         if isinstance(fields, MalformedField):
             return Refusal(self._names.get(fields.field, ""), "malformed_quote")
         if not any(fields):
             return NoRow.BLANK
-        if len(fields) == self.layout.width + 1 and raw.endswith(self.layout.delimiter):
+        if len(fields) == self.layout.width + 1 and self._ends_with_delimiter(raw):
             fields.pop()
         if len(fields) != self.layout.width:
             few = len(fields) < self.layout.width
@@ -177,6 +187,10 @@ class RowReader:
         except UnicodeDecodeError:
             return Refusal(self._first_not_utf8(fields), "not_utf8")
         return self._check({name: fields[at] for name, at in self._columns.items()}, len(raw))
+
+    def _ends_with_delimiter(self, raw: bytes) -> bool:
+        fields = split_as_written(raw, self.layout.syntax)
+        return isinstance(fields, list) and not fields[-1]
 
     def _first_not_utf8(self, fields: list[bytes]) -> str:
         for index, field in enumerate(fields):

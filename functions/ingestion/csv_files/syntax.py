@@ -8,11 +8,8 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+from ingestion.csv_files.values.outcomes import ABSENT
 from ingestion.sources.model import Dialect
-
-NULL = b"\x00"
-"""Stands for a field that is written like the null sequence. It can't be confused with a value that
-is escaped for JSON."""
 
 _ESCAPED = rb"(?:\r{1,2}\n|[\s\S])"
 """What an escape character makes data: a whole line end, or a byte. If that is the first one of a
@@ -35,7 +32,7 @@ class Syntax:
     comment: bytes | None = None
     """A line that begins with it is a comment, unless it begins within a record."""
     null_sequence: bytes | None = None
-    """A field that is written exactly so is missing."""
+    """A field that is written exactly so is missing. Its value is ABSENT."""
 
     @classmethod
     def of(cls, dialect: Dialect, delimiter: bytes) -> "Syntax":
@@ -126,7 +123,8 @@ class Syntax:
         )
 
     def split(self, record: bytes) -> list[bytes]:
-        """The values of a record that has no quotes and no escape characters."""
+        """The fields of a record that has no quotes and no escape characters, as they are
+        written."""
         return self.without_initial_spaces(record).split(self.delimiter)
 
     def without_initial_spaces(self, text: bytes) -> bytes:
@@ -138,6 +136,9 @@ class Syntax:
 
     def values_of(self, fields: list[bytes]) -> list[bytes]:
         """The values of fields that are given as they are written."""
+        null = self.null_sequence
+        if null is not None:
+            return [ABSENT if one == null else self._value(one) for one in fields]
         if self.escape is not None:
             return list(map(self._value, fields))
         quote = self.quote
@@ -149,11 +150,18 @@ class Syntax:
             for one in fields
         ]
 
+    def with_nulls(self, fields: list[bytes]) -> list[bytes]:
+        """Fields in which quotes and escape characters are data, with ABSENT for null sequences."""
+        null = self.null_sequence
+        if null is None or null not in fields:
+            return fields
+        return [ABSENT if one == null else one for one in fields]
+
     def _value(self, field: bytes) -> bytes:
         if self.quote is not None and field.startswith(self.quote):
             size = len(self.quote)
             return self._escaped_or_quote.sub(rb"\1", field[size:-size])
-        return self._escaped.sub(rb"\1", field)
+        return self._escaped.sub(rb"\1", field) if self.escape is not None else field
 
     @cached_property
     def _escaped(self) -> re.Pattern[bytes]:
@@ -162,8 +170,9 @@ class Syntax:
     @cached_property
     def _escaped_or_quote(self) -> re.Pattern[bytes]:
         """Of what is within quotes. A quote is always followed by another one there."""
-        escape, quote = re.escape(self.escape or b""), re.escape(self.opening)
-        return re.compile(rb"(?:%b|%b)(%b|[\s\S])" % (escape, quote, quote))
+        quote = re.escape(self.opening)
+        either = b"|".join([re.escape(self.escape), quote] if self.escape else [quote])
+        return re.compile(rb"(?:%b)(%b|[\s\S])" % (either, quote))
 
     @cached_property
     def _initial_spaces(self) -> re.Pattern[bytes]:

@@ -93,9 +93,10 @@ class Conversion:
         return Stored(attribute, value.text)
 
     def fits(self, value: bytes) -> bool:
-        """Whether a field, without its quotes and escapes, is accepted. See layout.Check."""
+        """Whether a field, without its quotes and escapes, or ABSENT for the null sequence, is
+        accepted. See layout.Check."""
         try:
-            outcome = self.convert(value.decode())
+            outcome = self.convert(None if value == ABSENT else value.decode())
         except UnicodeDecodeError:
             return False
         return not self.required if outcome is MISSING else isinstance(outcome, Stored)
