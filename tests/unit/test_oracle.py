@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Generator, Iterable
 from itertools import pairwise
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from ingestion.csv_files import chunks, multiline, records, sections
 from ingestion.csv_files.chunks import BoundaryFinder, cut, next_multiple
 from ingestion.csv_files.layout import Check, Layout
 from ingestion.csv_files.multiline import is_plain_row, may_be_escaped
-from ingestion.csv_files.records import split_fields
+from ingestion.csv_files.records import is_comment, split_fields
 from ingestion.csv_files.sections import Section, read_sections
 from ingestion.csv_files.syntax import Syntax
 from tests.support.fuzzing import FUZZING, SEED, files
@@ -84,6 +85,8 @@ class Reader:
             for section in self.chunk(start, end):
                 for record in section.records():
                     assert record.problem is None
+                    if is_comment(record.raw, self._layout.syntax):
+                        continue
                     fields = split_fields(record.raw, self._layout.syntax)
                     assert isinstance(fields, list)
                     if record.raw.endswith(self._layout.delimiter):
@@ -208,3 +211,80 @@ def test_wherever_a_well_formed_file_is_cut_its_rows_are_those_that_were_written
     if FUZZING:
         with capsys.disabled():
             print(f"\noracle, as the csv module has written them: {dict(counts)}")
+
+
+CHARACTERS = [" ", " ", "a", "é", "味", "\x00", "\u2028", "\n", "\r\n"]
+
+
+def of_a_dialect(rng: Random) -> tuple[str, list[tuple[int, list[str]]], Layout]:
+    """As ``well_formed``, but in any dialect, with comments, and as the csv module reads it."""
+    dialect: dict[str, Any] = {
+        "delimiter": rng.choice(",;\t|§"),
+        "quotechar": rng.choice(['"', "'", "«", None]),
+        "doublequote": rng.random() < 0.6,
+        "escapechar": rng.choice(["\\", "^", "¬", None]),
+        "skipinitialspace": rng.random() < 0.4,
+    }
+    if dialect["quotechar"] is None:
+        dialect["quoting"] = csv.QUOTE_NONE
+    special = [dialect[name] for name in ("delimiter", "quotechar", "escapechar")]
+    characters = [*CHARACTERS, *filter(None, special)]
+    if dialect["quotechar"] is None:
+        characters.remove("\r\n")  # the csv module would not escape all of it
+    if not dialect["escapechar"]:
+        unwritable = {dialect["quotechar"]} if not dialect["doublequote"] else set()
+        if dialect["quotechar"] is None:
+            unwritable = {dialect["delimiter"], "\n"}
+        characters = [one for one in characters if one not in unwritable]
+    comment = rng.choice(["#", "%", None])
+    width = rng.randrange(3, 6)
+    text = ""
+    rows = []
+    for number in range(rng.randrange(1, 8)):
+        if comment and rng.random() < 0.4:
+            text += comment + "".join(rng.choices([*filter(None, special), "a"], k=5)) + "\n"
+        texts = ["".join(rng.choices(characters, k=rng.randrange(4))) for _ in range(width)]
+        row = [f"T{number}", str(number), *texts[3:], str(rng.randrange(9))]
+        quoting = rng.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+        end = rng.choice(["\n", "\r\n"])
+        file = io.StringIO(newline="")
+        csv.writer(file, **{"quoting": quoting, "lineterminator": end, **dialect}).writerow(row)
+        file.seek(0)
+        rows.append((text.count("\n") + 1, *csv.reader(file, **dialect)))
+        text += file.getvalue()
+    checks: dict[int, Check] = {0: bool, 1: bytes.isdigit, width - 1: bytes.isdigit}
+    quote, escape, mark = (
+        one and one.encode() for one in (dialect["quotechar"], dialect["escapechar"], comment)
+    )
+    syntax = Syntax(
+        dialect["delimiter"].encode(),
+        quote=quote,
+        double_quote=dialect["doublequote"],
+        escape=escape,
+        skip_initial_space=dialect["skipinitialspace"],
+        comment=mark,
+    )
+    return text, rows, Layout(syntax, width, checks)
+
+
+@pytest.mark.timeout(3600)
+def test_wherever_a_file_of_any_dialect_is_cut_its_rows_are_those_that_the_csv_module_reads(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    counts: Counter[str] = Counter()
+    for number in range(FILES):
+        text, rows, layout = of_a_dialect(Random(f"dialect-{SEED}-{number}"))
+        data = text.encode()
+        reader = Reader(data, layout)
+        plans = all_plans(data, layout)
+        for ranges in plans:
+            assert reader.rows(ranges) == rows, (
+                f"file {number}: {data!r}, {layout.syntax}, {ranges}"
+            )
+        counts.update(files=1, plans=len(plans), rows=len(rows))
+        counts["rows of several lines"] += sum("\n" in "".join(row) for _, row in rows)
+    assert counts["plans"] > 2 * FILES
+    assert counts["rows of several lines"] > FILES / 4
+    if FUZZING:
+        with capsys.disabled():
+            print(f"\noracle, as the csv module reads them: {dict(counts)}")

@@ -24,10 +24,11 @@ class ChunkProgress:
     next_byte: int
     finished: bool = False
     lines: int = 0
-    """The sum of ``row_lines``, ``blank_lines``, ``repeated_headers`` and ``end_mark_lines``."""
+    """The sum of the five numbers of lines below."""
     row_lines: int = 0
     """Lines of all rows read, including refused rows. A row may have several lines."""
     blank_lines: int = 0
+    comment_lines: int = 0
     repeated_headers: int = 0
     end_mark_lines: int = 0
     line_ends: int = 0

@@ -22,6 +22,7 @@ class Reached(NamedTuple):
     next_byte: int
     row_lines: int
     blank_lines: int
+    comment_lines: int
     repeated_headers: int
     end_mark_lines: int
     line_ends: int
@@ -32,7 +33,13 @@ class Reached(NamedTuple):
 
     @property
     def lines(self) -> int:
-        return self.row_lines + self.blank_lines + self.repeated_headers + self.end_mark_lines
+        return (
+            self.row_lines
+            + self.blank_lines
+            + self.comment_lines
+            + self.repeated_headers
+            + self.end_mark_lines
+        )
 
     def after(self, page: Page) -> "Reached":
         section = page.section
@@ -40,6 +47,7 @@ class Reached(NamedTuple):
             self.next_byte + section.size,
             self.row_lines + page.row_lines,
             self.blank_lines + page.blank_lines,
+            self.comment_lines + page.comment_lines,
             self.repeated_headers + page.repeated_headers,
             self.end_mark_lines + section.end_mark_lines,
             self.line_ends + section.line_ends,
@@ -77,6 +85,7 @@ class Tally:
             progress.next_byte,
             progress.row_lines,
             progress.blank_lines,
+            progress.comment_lines,
             progress.repeated_headers,
             progress.end_mark_lines,
             progress.line_ends,
@@ -177,6 +186,7 @@ class Tally:
             lines=reached.lines,
             row_lines=reached.row_lines,
             blank_lines=reached.blank_lines,
+            comment_lines=reached.comment_lines,
             repeated_headers=reached.repeated_headers,
             end_mark_lines=reached.end_mark_lines,
             line_ends=reached.line_ends,

@@ -275,7 +275,13 @@ def shortfall(chunks: Sequence[ChunkProgress], plan: Plan, file: File) -> str | 
 
 def _wrong_lines(chunk: ChunkProgress, *, is_last: bool) -> str | None:
     """Describes what is wrong with a chunk's line counts. A file's last line may lack its end."""
-    lines = chunk.row_lines + chunk.blank_lines + chunk.repeated_headers + chunk.end_mark_lines
+    lines = (
+        chunk.row_lines
+        + chunk.blank_lines
+        + chunk.comment_lines
+        + chunk.repeated_headers
+        + chunk.end_mark_lines
+    )
     if lines == chunk.line_ends or (is_last and lines == chunk.line_ends + 1):
         return None
     return (
@@ -343,7 +349,7 @@ def _line_counts(chunks: Sequence[ChunkProgress], file: File) -> dict[str, int]:
     counts = {
         "skipped": file.skipped_lines,
         "header": file.header_lines,
-        "comments": 0,
+        "comments": sum(chunk.comment_lines for chunk in chunks),
         "repeated_headers": sum(chunk.repeated_headers for chunk in chunks),
         "blank": sum(chunk.blank_lines for chunk in chunks),
         "end_mark": sum(chunk.end_mark_lines for chunk in chunks),
