@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Generator
 from itertools import accumulate
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -18,6 +18,7 @@ from ingestion.csv_files.chunks import BoundaryFinder, cut, next_multiple
 from ingestion.csv_files.records import split_fields, without_marks
 from ingestion.csv_files.rows import COLUMNS, Row, RowReader
 from ingestion.csv_files.sections import Section, read_sections
+from ingestion.csv_files.syntax import Syntax
 from tests.support.fuzzing import FUZZING, SEED, files
 
 FILES = files(quick=300)
@@ -39,12 +40,21 @@ class Known(NamedTuple):
 
     texts: list[bytes]
     rows: list[list[str]]
-    delimiter: str
+    syntax: Syntax
 
 
-def known_file(rng: Random, *, several_lines: bool) -> Known:
+def known_file(rng: Random, *, several_lines: bool, other_dialect: bool = False) -> Known:
     delimiter = rng.choice(",;\t|")
     quoting = rng.choice([csv.QUOTE_MINIMAL, csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+    dialect: dict[str, Any] = {"delimiter": delimiter}
+    if other_dialect:
+        dialect |= {
+            "delimiter": rng.choice([delimiter, "§"]),
+            "quotechar": rng.choice("'\"«"),
+            "doublequote": rng.random() < 0.5,
+            "escapechar": rng.choice("\\^"),
+        }
+    delimiter = dialect["delimiter"]
     end = rng.choice(["", "", delimiter]) + rng.choice(["\n", "\r\n"])
     time, number_form = rng.choice([(":00Z", ""), (":00 UTC", ".0"), ("+02", ".00")])
     texts, rows = [], []
@@ -60,41 +70,55 @@ def known_file(rng: Random, *, several_lines: bool) -> Known:
             rng.choice(choice),
         ]
         text = io.StringIO(newline="")
-        csv.writer(text, delimiter=delimiter, quoting=quoting, lineterminator=end).writerow(row)  # type: ignore[arg-type]  # one of its constants
+        csv.writer(text, quoting=quoting, lineterminator=end, **dialect).writerow(row)
         texts.append(text.getvalue().encode())
         rows.append(row)
-    return Known(texts, rows, delimiter)
+    syntax = Syntax(
+        delimiter.encode(),
+        quote=dialect.get("quotechar", '"').encode(),
+        double_quote=dialect.get("doublequote", True),
+        escape=dialect["escapechar"].encode() if other_dialect else None,
+    )
+    return Known(texts, rows, syntax)
 
 
-def touch(rng: Random, texts: list[bytes], delimiter: bytes) -> set[int]:
-    """Drop, add, double or move one to ten quotes. Returns the rows that were touched."""
+def touch(rng: Random, texts: list[bytes], syntax: Syntax) -> set[int]:
+    """Drop, add, double or move one to ten quotes, or escape characters if the file has them.
+    Returns the rows that were touched."""
     touched = set()
     for _ in range(rng.choice([1, 1, 1, 2, 2, 3, 5, 10])):
         number = rng.randrange(len(texts))
-        text = bytearray(texts[number])
-        body = len(bytes(text).rstrip(b"\r\n"))
-        quotes = [at for at in range(body) if text[at] == ord('"')]
-        starts = [0, *(at + 1 for at in range(body) if text[at] == delimiter[0])]
+        text = texts[number]
+        body = len(text.rstrip(b"\r\n"))
+        mark = syntax.opening
+        if syntax.escape and rng.random() < 0.3:
+            mark = syntax.escape
+        marks = [at for at in range(body) if text.startswith(mark, at)]
+        starts = [0, *(at + 1 for at in range(body) if text.endswith(syntax.delimiter, 0, at + 1))]
         match rng.choice(["drop", "add", "add at a start", "double", "move"]):
-            case "drop" if quotes:
-                del text[rng.choice(quotes)]
-            case "double" if quotes:
-                at = rng.choice(quotes)
-                text[at:at] = b'"'
-            case "move" if quotes:
-                del text[rng.choice(quotes)]
-                at = rng.randrange(body)
-                text[at:at] = b'"'
+            case "drop" if marks:
+                text = _without(text, rng.choice(marks), mark)
+            case "double" if marks:
+                text = _with(text, rng.choice(marks), mark)
+            case "move" if marks:
+                text = _without(text, rng.choice(marks), mark)
+                text = _with(text, rng.randrange(body - len(mark) + 1), mark)
             case "add at a start":
-                at = rng.choice(starts)
-                text[at:at] = b'"'
+                text = _with(text, rng.choice(starts), mark)
             case _:
-                at = rng.randrange(body + 1)
-                text[at:at] = b'"'
-        if bytes(text) != texts[number]:
-            texts[number] = bytes(text)
+                text = _with(text, rng.randrange(body + 1), mark)
+        if text != texts[number]:
+            texts[number] = text
             touched.add(number)
     return touched
+
+
+def _with(text: bytes, at: int, mark: bytes) -> bytes:
+    return text[:at] + mark + text[at:]
+
+
+def _without(text: bytes, at: int, mark: bytes) -> bytes:
+    return text[:at] + text[at + len(mark) :]
 
 
 class Outcome(NamedTuple):
@@ -105,11 +129,12 @@ class Outcome(NamedTuple):
     refused: int
 
 
-def load(data: bytes, delimiter: bytes, chunk_size: int) -> Outcome:
+def load(data: bytes, syntax: Syntax, chunk_size: int) -> Outcome:
     """Read a file as Split File cuts it, chunk by chunk."""
     columns = {name: at for at, name in enumerate(COLUMNS)}
-    reader = RowReader(columns, len(COLUMNS), delimiter, ("ticket_id", "product"))
+    reader = RowReader(columns, len(COLUMNS), syntax.delimiter, ("ticket_id", "product"))
     layout = reader.layout
+    layout.syntax = syntax
     finder = BoundaryFinder(0, next_multiple(0, chunk_size), chunk_size, layout)
     finder.feed(data)
     finder.finish()
@@ -153,21 +178,22 @@ def judge(known: Known, texts: list[bytes], touched: set[int], outcome: Outcome)
         rows = {row_of_line[line] for line in range(first, first + spanned)}
         if len(rows) > 1:
             counts["joined"] += 1
-            assert {min(rows), max(rows)} <= touched, "an untouched row became part of another one"
+            # A stray escape character at the end of a row makes the next one part of it.
+            changed = {min(rows)} if known.syntax.escape else {min(rows), max(rows)}
+            assert changed <= touched, "an untouched row became part of another one"
         elif not rows & touched:
             assert values == known.rows[rows.pop()], "an untouched row was read as another one"
     return counts
 
 
-def fuzz(kind: str, *, several_lines: bool) -> Counter[str]:
+def fuzz(kind: str, *, several_lines: bool, other_dialect: bool = False) -> Counter[str]:
     counts: Counter[str] = Counter()
     for number in range(FILES):
         rng = Random(f"{kind}-{SEED}-{number}")
-        known = known_file(rng, several_lines=several_lines)
+        known = known_file(rng, several_lines=several_lines, other_dialect=other_dialect)
         texts = list(known.texts)
-        delimiter = known.delimiter.encode()
-        touched = touch(rng, texts, delimiter)
-        outcome = load(b"".join(texts), delimiter, rng.choice([300, 1_000, 100_000]))
+        touched = touch(rng, texts, known.syntax)
+        outcome = load(b"".join(texts), known.syntax, rng.choice([300, 1_000, 100_000]))
         try:
             counts += judge(known, texts, touched, outcome)
         except AssertionError as error:
@@ -183,11 +209,13 @@ def show(capsys: pytest.CaptureFixture[str], kind: str, counts: Counter[str]) ->
 
 
 @pytest.mark.timeout(3600)
+@pytest.mark.parametrize("other_dialect", [False, True])
 def test_without_line_ends_in_fields_no_untouched_row_is_lost(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], *, other_dialect: bool
 ) -> None:
-    counts = fuzz("rows of one line", several_lines=False)
-    show(capsys, "rows of one line", counts)
+    kind = "rows of one line" + ", other dialects" * other_dialect
+    counts = fuzz(kind, several_lines=False, other_dialect=other_dialect)
+    show(capsys, kind, counts)
     assert counts["lost"] == 0
     assert counts["joined"] == 0
     assert counts["refused"] <= counts["touched rows"]
@@ -195,11 +223,13 @@ def test_without_line_ends_in_fields_no_untouched_row_is_lost(
 
 
 @pytest.mark.timeout(3600)
+@pytest.mark.parametrize("other_dialect", [False, True])
 def test_with_line_ends_in_fields_hardly_an_untouched_row_is_lost(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], *, other_dialect: bool
 ) -> None:
-    counts = fuzz("rows of several lines", several_lines=True)
-    show(capsys, "rows of several lines", counts)
+    kind = "rows of several lines" + ", other dialects" * other_dialect
+    counts = fuzz(kind, several_lines=True, other_dialect=other_dialect)
+    show(capsys, kind, counts)
     assert counts["lost"] <= max(1, counts["untouched rows"] * 3 / 100_000)
     assert counts["joined"] <= max(1, FILES / 1_000)
 
@@ -210,9 +240,7 @@ def test_without_stray_quotes_nothing_changes(capsys: pytest.CaptureFixture[str]
     for number in range(FILES):
         rng = Random(f"clean-{SEED}-{number}")
         known = known_file(rng, several_lines=True)
-        outcome = load(
-            b"".join(known.texts), known.delimiter.encode(), rng.choice([300, 1_000, 100_000])
-        )
+        outcome = load(b"".join(known.texts), known.syntax, rng.choice([300, 1_000, 100_000]))
         assert [values for _, values in outcome.accepted.values()] == known.rows, f"file {number}"
         assert outcome.refused == 0
         counts["rows"] += ROWS
