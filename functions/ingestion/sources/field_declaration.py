@@ -159,6 +159,8 @@ def _read_list(field: ObjectReader, dynamodb: ObjectReader) -> dict[str, Any]:
     return {
         "delimiter": field.character("delimiter", ","),
         "item_type": field.choice("itemType", _ITEM_TYPES, "string"),
+        "true_values": _TRUE_VALUES,
+        "false_values": _FALSE_VALUES,
     }
 
 

@@ -13,7 +13,5 @@ def booleans(field: Field) -> Read:
     for name, texts in (("trueValues", field.true_values), ("falseValues", field.false_values)):
         if not texts:
             raise ValueError(f'"{name}" is empty.')
-    if both := set(field.true_values) & set(field.false_values):
-        raise ValueError(f'"trueValues" and "falseValues" both have {min(both)!r}.')
     values = dict.fromkeys(field.true_values, TRUE) | dict.fromkeys(field.false_values, FALSE)
     return values.get

@@ -7,13 +7,10 @@ from typing import Any
 
 from ingestion.csv_files.values.numbers import Read
 from ingestion.csv_files.values.outcomes import Value
-from ingestion.sources.model import Constraints, Field
+from ingestion.sources.model import Field
 
 Violated = Callable[[str, Value], str | None]
 """Takes the text and the value. Returns the reason for refusing it, or None."""
-
-_ORDERED = frozenset({"integer", "number", "date", "datetime", "time"})
-_WITH_LENGTH = frozenset({"string", "list"})
 
 
 def violated(field: Field, read: Read, read_iso: Read | None) -> Violated | None:
@@ -23,7 +20,6 @@ def violated(field: Field, read: Read, read_iso: Read | None) -> Violated | None
     Raises ValueError if the constraints can't be met.
     """
     constraints = field.constraints
-    _check_applicable(field)
 
     def limit(name: str, given: Any) -> Any:
         return _order(name, given, field, read, read_iso)
@@ -52,28 +48,6 @@ def violated(field: Field, read: Read, read_iso: Read | None) -> Violated | None
         return next((reason for reason, test in tests if not test(text, value)), None)
 
     return first_violated
-
-
-def _check_applicable(field: Field) -> None:
-    constraints: Constraints = field.constraints
-    given = {
-        "minimum": constraints.minimum,
-        "maximum": constraints.maximum,
-        "minLength": constraints.min_length,
-        "maxLength": constraints.max_length,
-        "enum": constraints.enum,
-    }
-    for name, value in given.items():
-        if value is None:
-            continue
-        if name in ("minimum", "maximum"):
-            applies = field.type in _ORDERED
-        elif name == "enum":
-            applies = field.type != "list"
-        else:
-            applies = field.type in _WITH_LENGTH
-        if not applies:
-            raise ValueError(f'"{name}" does not apply to the type "{field.type}".')
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

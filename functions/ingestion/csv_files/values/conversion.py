@@ -1,13 +1,20 @@
 """Converts the values of one field to what is stored of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from ingestion.csv_files.item_json import encode, escape
 from ingestion.csv_files.key_rules import canonical_number
-from ingestion.csv_files.values.columns import Column
+from ingestion.csv_files.values.columns import Column, Values, Whole
 from ingestion.csv_files.values.constraints import violated
+from ingestion.csv_files.values.date_columns import date_columns
 from ingestion.csv_files.values.dates import any_format, seconds
 from ingestion.csv_files.values.lists import list_attribute, lists
+from ingestion.csv_files.values.numbers import (
+    integer_columns,
+    integer_columns_to_convert,
+    is_plain_integer,
+    number_columns,
+)
 from ingestion.csv_files.values.outcomes import (
     ABSENT,
     BLANKS_AROUND,
@@ -19,20 +26,14 @@ from ingestion.csv_files.values.outcomes import (
     Value,
 )
 from ingestion.csv_files.values.readers import reader
+from ingestion.csv_files.values.texts import text_columns
 from ingestion.sources.model import Field
 
-_STORED_AS = {
-    "string": ("S", "N"),
-    "integer": ("N", "S"),
-    "number": ("N", "S"),
-    "boolean": ("BOOL", "S"),
-    "date": ("S",),
-    "datetime": ("S",),
-    "time": ("S",),
-    "list": ("L", "SS", "NS"),
+_MISSING_ATTRIBUTES: dict[str, Attribute | None] = {
+    "omit": None,
+    "empty": {"S": ""},
+    "null": {"NULL": True},
 }
-"""The DynamoDB types that each type can be stored as."""
-
 _TEMPORAL = ("date", "datetime", "time")
 
 
@@ -49,25 +50,43 @@ class Conversion:
         self.field = field
         self.required = is_key or field.constraints.required
         """Whether a row without a value is refused."""
-        self.missing: Attribute | None = {
-            "omit": None,
-            "empty": {"S": ""},
-            "null": {"NULL": True},
-        }[field.when_missing]
+        self.missing = _MISSING_ATTRIBUTES[field.when_missing]
         """The attribute that stands for a missing value. None: it is left out."""
         self.reason = f"bad_{'number' if field.type == 'string' else field.type}"
         """Why a text that is no value of the field's type is refused."""
-        is_list = field.type == "list"
+        self._is_key = is_key
         self._strips = field.type not in ("string", "list")
-        self._missing_values = frozenset([*field.missing_values, *([""] if is_key else [])])
-        self._read = lists(field) if is_list else reader(field)
+        self._missing_values = _missing_values(field, strips=self._strips, is_key=is_key)
+        self._read = lists(field) if field.type == "list" else reader(field)
         iso = any_format(field) if field.type in _TEMPORAL else None
         self._violated = violated(field, self._read, iso)
         self._attribute_of = _attribute_of(field)
-        self._is_key_number = is_key and field.stored_as == "N"
-        empty = field.when_missing == "empty"
-        self._column = Column(self, _stored_json, b"" if empty else ABSENT)
-        self._text_column = Column(self, _text_json, ABSENT)
+        self._column = self._compile_column(
+            _stored_json, b"" if field.when_missing == "empty" else ABSENT
+        )
+        self._text_column = self._compile_column(_text_json, ABSENT)
+
+    def _compile_column(self, encoded: Callable[[Stored], bytes], missing: bytes) -> Column:
+        def one(text: str) -> bytes | None:
+            outcome = self.convert(text)
+            if isinstance(outcome, Refused):
+                return None
+            if outcome is MISSING:
+                return None if self.required else missing
+            return encoded(outcome)
+
+        missing_texts = {ABSENT, *(escape(text.encode()) for text in self._missing_values)}
+        stands_for_missing = {} if self.required else dict.fromkeys(missing_texts, missing)
+        first = many = None
+        if self.field.type == "string" and self.field.stored_as == "S":
+            first = text_columns(self.field.constraints, missing_texts, stands_for_missing)
+        elif not self._is_checked_one_by_one():
+            first, many = _whole_columns(self.field, is_key=self._is_key)
+        return Column(one, stands_for_missing, first, many)
+
+    def _is_checked_one_by_one(self) -> bool:
+        """Whether a value must be looked at though its form is that of the type."""
+        return self._violated is not None or any(map(self._read, self._missing_values))
 
     def convert(self, text: str | None) -> Stored | Missing | Refused:
         """Convert a field's text, without its quotes and escapes. None is a field that is written
@@ -88,7 +107,7 @@ class Conversion:
         if self.field.as_given:
             return Stored({"S": text}, text)
         attribute = self._attribute_of(value)
-        if self._is_key_number:
+        if self._is_key and "N" in attribute:
             attribute = {"N": canonical_number(attribute["N"])}
         return Stored(attribute, value.text)
 
@@ -122,7 +141,7 @@ class Conversion:
         quote = '"' if self.field.stored_as in ("S", "N") else ""
         return f'{{"{self.field.stored_as}":{quote}%b{quote}}}'.encode()
 
-    def column(self, values: Sequence[bytes]) -> Sequence[bytes] | None:
+    def column(self, values: Values) -> Values | None:
         """Convert the field's values in several rows.
 
         ``values`` are texts that are escaped for JSON, or ABSENT for the null sequence. The result
@@ -132,34 +151,40 @@ class Conversion:
         """
         return self._column.convert(values)
 
-    def texts(self, values: Sequence[bytes]) -> Sequence[bytes] | None:
+    def texts(self, values: Values) -> Values | None:
         """As ``column``, but with the texts for templates, escaped for JSON. Each missing value is
         ABSENT."""
         return self._text_column.convert(values)
 
 
 def _check(field: Field) -> None:
-    if field.type not in _STORED_AS:
-        raise ValueError(f'"type" has {field.type!r}, which is not supported.')
-    if field.ttl:
-        if field.type not in ("date", "datetime"):
-            raise ValueError(f'"ttl" does not apply to the type "{field.type}".')
-        if field.stored_as != "N":
-            raise ValueError('"ttl" is stored as "N" only.')
-        if field.as_given:
-            raise ValueError('"ttl" and "store" exclude each other.')
-    elif field.as_given:
-        if field.stored_as != "S":
-            raise ValueError('"store": "asGiven" is stored as "S" only.')
-    elif field.stored_as not in _STORED_AS[field.type]:
-        possible = " or ".join(f'"{one}"' for one in _STORED_AS[field.type])
-        raise ValueError(
-            f'"as" is "{field.stored_as}", but the type "{field.type}" is stored as {possible}.'
-        )
-    if field.when_missing == "empty" and field.stored_as != "S":
-        raise ValueError(
-            f'"whenMissing" is "empty", which can\'t be stored as "{field.stored_as}".'
-        )
+    if field.as_given and field.ttl:
+        raise ValueError('"store" is "asGiven", which excludes "ttl".')
+    if field.as_given and field.stored_as != "S":
+        raise ValueError('"store" is "asGiven", so "as" must be "S".')
+
+
+def _missing_values(field: Field, *, strips: bool, is_key: bool) -> frozenset[str]:
+    texts = [text.strip(BLANKS_AROUND) if strips else text for text in field.missing_values]
+    if is_key:  # DynamoDB refuses empty texts in keys
+        texts.append("")
+    return frozenset(texts)
+
+
+def _whole_columns(field: Field, *, is_key: bool) -> tuple[Whole | None, Whole | None]:
+    """What converts columns of the field's usual values: what to try on each column, and what to
+    try on values that are not cached."""
+    if field.ttl or field.stored_as not in ("S", "N"):
+        return None, None
+    if field.type in _TEMPORAL:
+        return (date_columns(field), None) if field.as_given else (None, date_columns(field))
+    if field.as_given:
+        return None, None
+    if field.type == "integer" and is_plain_integer(field):
+        return integer_columns(canonical=is_key), None if is_key else integer_columns_to_convert
+    if field.type == "number":
+        return None, number_columns(field)
+    return None, None
 
 
 def _attribute_of(field: Field) -> Callable[[Value], Attribute]:

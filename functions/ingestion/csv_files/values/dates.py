@@ -42,7 +42,7 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - compared with UTC without a zone
 
 def dates(field: Field) -> Read:
     """A reader of dates. Raises ValueError if the field's declaration can't be met."""
-    moment_of = _moments(field)
+    moment_of = moments(field)
     if field.timezone and not field.ttl:
         raise ValueError('"timezone" applies to a date only with "ttl".')
     zone_of(field)
@@ -59,7 +59,7 @@ def dates(field: Field) -> Read:
 
 def times(field: Field) -> Read:
     """A reader of times of the day. Raises ValueError if the field's declaration can't be met."""
-    moment_of = _moments(field)
+    moment_of = moments(field)
     if field.timezone:
         raise ValueError('"timezone" does not apply to a time without its date.')
 
@@ -67,7 +67,7 @@ def times(field: Field) -> Read:
         moment = moment_of(text)
         if not moment:
             return None
-        written = moment.local.time().isoformat() + _written_fraction(moment)
+        written = moment.local.time().isoformat() + written_fraction(moment)
         return Value(written, (moment.local.time(), moment.fraction))
 
     return read
@@ -75,7 +75,7 @@ def times(field: Field) -> Read:
 
 def datetimes(field: Field) -> Read:
     """A reader of dates with times. Raises ValueError if the field's declaration can't be met."""
-    moment_of = _moments(field)
+    moment_of = moments(field)
     zone = zone_of(field)
 
     def read(text: str) -> Value | None:
@@ -88,9 +88,9 @@ def datetimes(field: Field) -> Read:
             utc = moment.local - (moment.offset or timedelta(0))
         except OverflowError:
             return None
-        written = moment.local.isoformat() + _written_fraction(moment)
+        written = moment.local.isoformat() + written_fraction(moment)
         if moment.offset is not None:
-            written += _written_offset(moment.offset)
+            written += written_offset(moment.offset)
         return Value(written, (utc, moment.fraction))
 
     return read
@@ -137,7 +137,7 @@ def day(text: str) -> date | None:
         return None
 
 
-def _moments(field: Field) -> ReadMoment:
+def moments(field: Field) -> ReadMoment:
     readers = [_reader(field.type, one) for one in field.formats]
     if not readers:
         raise ValueError('"formats" is empty.')
@@ -206,11 +206,11 @@ def _in_zone(moment: Moment, zone: ZoneInfo) -> Moment | None:
     return Moment(aware.replace(tzinfo=None, fold=0), moment.fraction, aware.utcoffset())
 
 
-def _written_fraction(moment: Moment) -> str:
+def written_fraction(moment: Moment) -> str:
     return f".{moment.fraction}" if moment.fraction else ""
 
 
-def _written_offset(offset: timedelta) -> str:
+def written_offset(offset: timedelta) -> str:
     """``+01:00``. Offsets of the 19th century may have seconds."""
     sign = "-" if offset < timedelta(0) else "+"
     minutes, second = divmod(abs(offset) // timedelta(seconds=1), 60)

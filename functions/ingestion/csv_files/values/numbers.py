@@ -4,7 +4,9 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 
+from ingestion.csv_files.item_json import escape
 from ingestion.csv_files.key_rules import canonical_number
+from ingestion.csv_files.values.columns import Values, Whole, joined, parted
 from ingestion.csv_files.values.outcomes import Value
 from ingestion.sources.model import Field
 
@@ -14,6 +16,14 @@ follow a thousands separator, so ``2.000`` does not match."""
 
 _PLAIN_INTEGER = re.compile(INTEGER)
 _MAX_DIGITS = 38
+
+# For whole columns, with an LF after each value.
+_STORED_INTEGERS = re.compile(rb"(?:-?[0-9]{1,38}\n)*+")
+_CANONICAL_INTEGERS = re.compile(rb"(?:(?:-?[1-9][0-9]{0,37}|0)\n)*+")
+_INTEGERS_IN_LINES = re.compile(rb"^ *+%b *+$" % INTEGER.encode(), re.MULTILINE)
+_ONLY_ZEROS = re.compile(rb"\.0+\n")
+_LAST_ZEROS = re.compile(rb"(\.[0-9]*[1-9])0+\n")
+
 _EXPONENT = r"(?:[eE][+-]?[0-9]{1,6})?"
 _HAVE_A_MEANING = frozenset("()-+\u2212\u2010\u2011\u2012\u2013\u2014\ufe63\uff0b\uff0d")
 """Characters around a number that may mean that it is negative. ``bareNumber: false`` does not drop
@@ -28,7 +38,7 @@ Read = Callable[[str], Value | None]
 def integers(field: Field) -> Read:
     """A reader of integers. Raises ValueError if the field's declaration can't be met."""
     _check_characters(field)
-    if field.group_char is None and field.decimal_char == "." and not field.trailing_minus:
+    if _has_plain_digits(field):
         return _with_bare_numbers(_read_plain_integer, field)
     number = _pattern(
         field,
@@ -52,6 +62,15 @@ def integers(field: Field) -> Read:
     return _with_bare_numbers(read, field)
 
 
+def is_plain_integer(field: Field) -> bool:
+    """Whether INTEGER is the form of the field's values."""
+    return _has_plain_digits(field) and field.bare_number
+
+
+def _has_plain_digits(field: Field) -> bool:
+    return field.group_char is None and field.decimal_char == "." and not field.trailing_minus
+
+
 def _read_plain_integer(text: str) -> Value | None:
     match = _PLAIN_INTEGER.fullmatch(text)
     return Value(match[1], Decimal(match[1])) if match else None
@@ -60,8 +79,6 @@ def _read_plain_integer(text: str) -> Value | None:
 def numbers(field: Field) -> Read:
     """A reader of decimal numbers. Raises ValueError if the field's declaration can't be met."""
     _check_characters(field)
-    if field.decimal_char == field.group_char:
-        raise ValueError(f'"decimalChar" and "groupChar" are both {field.decimal_char!r}.')
     number = _pattern(
         field,
         "[0-9]*",
@@ -84,6 +101,45 @@ def numbers(field: Field) -> Read:
         return None if stored is None else Value(stored, Decimal(stored))
 
     return _with_bare_numbers(read, field)
+
+
+def integer_columns(*, canonical: bool) -> Whole:
+    """Keeps columns of integers that are stored as they are."""
+    stored = _CANONICAL_INTEGERS if canonical else _STORED_INTEGERS
+    return lambda values: values if stored.fullmatch(joined(values)) else None
+
+
+def integer_columns_to_convert(values: Values) -> Values | None:
+    """Converts columns of integers in every form that they may have by default."""
+    stored = _INTEGERS_IN_LINES.findall(joined(values))
+    return stored if len(stored) == len(values) else None
+
+
+def number_columns(field: Field) -> Whole | None:
+    """What converts columns of decimal numbers without exponents, signs at their ends or leading
+    zeros."""
+    point = field.decimal_char.encode()
+    group = (field.group_char or "").encode()
+    if escape(point + group) != point + group:
+        return None
+    whole = rb"0|[1-9][0-9]{0,17}"
+    if group:
+        whole += rb"|[1-9][0-9]{0,2}(?:%b[0-9]{3}){1,5}" % re.escape(group)
+    regular = re.compile(rb"(?:-?(?:%b)(?:%b[0-9]{1,18})?\n)*+" % (whole, re.escape(point)))
+
+    def convert(values: Values) -> Values | None:
+        column = joined(values)
+        if not regular.fullmatch(column):
+            return None
+        if group:
+            column = column.replace(group, b"")
+        if point in column:
+            column = column.replace(point, b".")
+            column = _ONLY_ZEROS.sub(b"\n", column)
+            column = _LAST_ZEROS.sub(rb"\1\n", column)
+        return None if b"-0\n" in column else parted(column)
+
+    return convert
 
 
 def _check_characters(field: Field) -> None:
