@@ -20,7 +20,7 @@ Parts = Sequence[tuple[bytes, bytes, bytes]]
 """Values that ``bytes.partition`` has divided into date, separator and time."""
 
 _BYTES_OF_DATE = 10  # 2026-01-31
-_MAX_DATES = 4096
+_MAX_DAYS = 4096
 _MAX_TIMES = 100_000
 """A day has 86,400 seconds."""
 
@@ -30,7 +30,6 @@ _TIMES = re.compile(rb"(?:%b\n)*+" % _SECOND)
 _DEFAULT_TIMESTAMPS = re.compile(
     rb"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T%b(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?+\n)*+" % _SECOND
 )
-
 
 _DATE_AND_TIME = re.compile(
     "(?:(?:[^% ]|%[YymdjbB])+( )|(?:[^%a-zA-Z ]|%[Yymdj])+(T))((?:[^%]|%[HIMSfp])+)"
@@ -102,33 +101,43 @@ class DateAndTime:
         self._between = between.encode()
         self._may_keep_times = time_format == "%H:%M:%S"
         self._zone = zone_of(field)
-        self._dates: dict[bytes, bytes] = {}
+        self._days: dict[bytes, bytes] = {}
         self._times: dict[bytes, bytes] = {}
         self._offsets: dict[bytes, bytes] = {}
-        """Of the zone on the days in ``_dates``; empty without a zone."""
+        """Of the zone on the days in ``_days``; empty without a zone."""
 
     def convert(self, values: Values) -> Values | None:
         parts = [value.partition(self._between) for value in values]
         keeps_times = self._may_keep_times and _are_times([time_ for _, _, time_ in parts])
-        if not self._read_days(parts) or not (keeps_times or self._read_times(parts)):
-            return None
-        dates, times, offsets = self._dates, self._times, self._offsets
+        try:
+            return self._joined(parts, keeps_times)
+        except KeyError:
+            if not self._read_days(parts) or not (keeps_times or self._read_times(parts)):
+                return None
+        return self._joined(parts, keeps_times)
+
+    def _joined(self, parts: Parts, keeps_times: bool) -> Values:
+        """The converted values. Raises KeyError if one of the halves is not cached."""
+        days, times, offsets = self._days, self._times, self._offsets
         if keeps_times:
-            return [dates[day_] + time_ + offsets[day_] for day_, _, time_ in parts]
-        return [dates[day_] + times[time_] + offsets[day_] for day_, _, time_ in parts]
+            return [days[day_] + time_ + offsets[day_] for day_, _, time_ in parts]
+        if self._zone:
+            return [days[day_] + times[time_] + offsets[day_] for day_, _, time_ in parts]
+        return [days[day_] + times[time_] for day_, _, time_ in parts]
 
     def _read_days(self, parts: Parts) -> bool:
         """Cache new days. Returns False if one of them can't be converted without its time."""
-        if len(self._dates) > _MAX_DATES:
-            self._dates.clear()
-        new = {day_ for day_, _, _ in parts}.difference(self._dates)
+        if len(self._days) > _MAX_DAYS:
+            self._days.clear()
+            self._offsets.clear()
+        new = {day_ for day_, _, _ in parts}.difference(self._days)
         _, between, any_time = parts[0]
         for day_ in new:
             moment = self._moment_of((day_ + between + any_time).decode())
             offset = self._offset_on(moment.local.date()) if moment else None
             if not moment or offset is None:
                 return False
-            self._dates[day_] = f"{moment.local.date().isoformat()}T".encode()
+            self._days[day_] = f"{moment.local.date().isoformat()}T".encode()
             self._offsets[day_] = offset
         return True
 
