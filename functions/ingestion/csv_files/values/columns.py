@@ -48,8 +48,10 @@ class Column:
             return list(map(self._cache.__getitem__, values))
         except KeyError:
             new = list(set(values).difference(self._cache))
-        if self._many and len(self._cache) > len(values) and len(new) > len(values) // 2:
-            # The cache hardly helps.
+        if ABSENT in new:
+            return None
+        is_of_little_use = len(self._cache) > len(values) and len(new) > len(values) // 2
+        if self._many and is_of_little_use and ABSENT not in values:
             converted = self._many(values)
             if converted is not None:
                 return converted
@@ -72,7 +74,7 @@ class Column:
                 middle = len(ordered) // 2
                 return self._add(ordered[:middle]) and self._add(ordered[middle:])
         for value in new:
-            outcome = None if value == ABSENT else self._one(decoded(value))
+            outcome = self._one(decoded(value))
             if outcome is None:
                 return False
             self._cache[value] = outcome

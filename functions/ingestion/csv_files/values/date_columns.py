@@ -131,9 +131,9 @@ class DateAndTime:
             self._days.clear()
             self._offsets.clear()
         new = {day_ for day_, _, _ in parts}.difference(self._days)
-        _, between, any_time = parts[0]
+        _, _, any_time = parts[0]
         for day_ in new:
-            moment = self._moment_of((day_ + between + any_time).decode())
+            moment = self._moment_of((day_ + self._between + any_time).decode())
             offset = self._offset_on(moment.local.date()) if moment else None
             if not moment or offset is None:
                 return False
@@ -146,9 +146,9 @@ class DateAndTime:
         if len(self._times) > _MAX_TIMES:
             self._times.clear()
         new = {time_ for _, _, time_ in parts}.difference(self._times)
-        any_day, between, _ = parts[0]
+        any_day, _, _ = parts[0]
         for time_ in new:
-            moment = self._moment_of((any_day + between + time_).decode())
+            moment = self._moment_of((any_day + self._between + time_).decode())
             if not moment:
                 return False
             written = moment.local.time().isoformat() + written_fraction(moment)
