@@ -215,6 +215,7 @@ class _Search:
         pattern = self._layout.pattern
         mark = syntax.opening
         find: Callable[[bytes, int, int], int] = text.find
+        find_byte = text.find
         if not syntax.is_simple:
             find = self._find_special
             opens_after = bytes(range(256))  # `_find_special` finds nothing that means nothing
@@ -228,7 +229,7 @@ class _Search:
             # them, only the line is matched here. `_judge` knows later lines from `_rest`.
             ahead = self._line_end(quote) if self._after_stray else start + MAX_RECORD_BYTES + 1
             match = pattern.match(text, start, min(stop, ahead))
-            if match and text.find(b"\n", quote, match.end() - 1) < 0:
+            if match and find_byte(b"\n", quote, match.end() - 1) < 0:
                 self.quoted.append(match)
                 position = match.end()
                 continue

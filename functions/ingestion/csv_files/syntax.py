@@ -136,19 +136,23 @@ class Syntax:
 
     def values_of(self, fields: list[bytes]) -> list[bytes]:
         """The values of fields that are given as they are written."""
+        if self._has_simple_values:
+            quote, twice = self.opening, self._quote_twice
+            return [
+                one[1:-1].replace(twice, quote) if one.startswith(quote) else one for one in fields
+            ]
         null = self.null_sequence
         if null is not None:
             return [ABSENT if one == null else self._value(one) for one in fields]
-        if self.escape is not None:
-            return list(map(self._value, fields))
-        quote = self.quote
-        if quote is None:
-            return fields
-        size = len(quote)
-        return [
-            one[size:-size].replace(quote + quote, quote) if one.startswith(quote) else one
-            for one in fields
-        ]
+        return list(map(self._value, fields))
+
+    @cached_property
+    def _has_simple_values(self) -> bool:
+        return self.is_simple and self.null_sequence is None
+
+    @cached_property
+    def _quote_twice(self) -> bytes:
+        return self.opening * 2
 
     def with_nulls(self, fields: list[bytes]) -> list[bytes]:
         """Fields in which quotes and escape characters are data, with ABSENT for null sequences."""
