@@ -253,18 +253,19 @@ def of_a_dialect(rng: Random) -> tuple[str, list[tuple[int, list[str]]], Layout]
         rows.append((text.count("\n") + 1, *csv.reader(file, **dialect)))
         text += file.getvalue()
     checks: dict[int, Check] = {0: bool, 1: bytes.isdigit, width - 1: bytes.isdigit}
-    quote, escape, mark = (
-        one and one.encode() for one in (dialect["quotechar"], dialect["escapechar"], comment)
-    )
     syntax = Syntax(
         dialect["delimiter"].encode(),
-        quote=quote,
+        quote=_encoded(dialect["quotechar"]),
         double_quote=dialect["doublequote"],
-        escape=escape,
+        escape=_encoded(dialect["escapechar"]),
         skip_initial_space=dialect["skipinitialspace"],
-        comment=mark,
+        comment=_encoded(comment),
     )
     return text, rows, Layout(syntax, width, checks)
+
+
+def _encoded(text: str | None) -> bytes | None:
+    return None if text is None else text.encode()
 
 
 @pytest.mark.timeout(3600)

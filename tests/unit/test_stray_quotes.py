@@ -46,7 +46,7 @@ class Known(NamedTuple):
 def known_file(rng: Random, *, several_lines: bool, other_dialect: bool = False) -> Known:
     delimiter = rng.choice(",;\t|")
     quoting = rng.choice([csv.QUOTE_MINIMAL, csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
-    dialect: dict[str, Any] = {"delimiter": delimiter}
+    dialect: dict[str, Any] = {"delimiter": delimiter, "quoting": quoting}
     if other_dialect:
         dialect |= {
             "delimiter": rng.choice([delimiter, "§"]),
@@ -70,7 +70,7 @@ def known_file(rng: Random, *, several_lines: bool, other_dialect: bool = False)
             rng.choice(choice),
         ]
         text = io.StringIO(newline="")
-        csv.writer(text, quoting=quoting, lineterminator=end, **dialect).writerow(row)
+        csv.writer(text, lineterminator=end, **dialect).writerow(row)
         texts.append(text.getvalue().encode())
         rows.append(row)
     syntax = Syntax(

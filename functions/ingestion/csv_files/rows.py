@@ -46,7 +46,8 @@ REASONS = {
     "too_many_fields": "the row has more fields than the header, not counting one delimiter at its "
     "end",
     "malformed_quote": "text follows a closing quote",
-    "stray_quote": "a quote opens a field that is not closed in the same row",
+    "stray_quote": "a quote opens a field that is not closed in the same row, or an escape "
+    "character precedes the row's line end",
     "record_too_long": "the line is longer than 1 MiB",
     "not_utf8": "the row is not UTF-8",
     "value_too_long": "a value is longer than DynamoDB can store it",

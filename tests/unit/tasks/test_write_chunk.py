@@ -18,6 +18,7 @@ from ingestion.csv_files.item_json import escape
 from ingestion.csv_files.key_digests import key_digest
 from ingestion.csv_files.rows import COLUMNS
 from ingestion.csv_files.sections import read_sections
+from ingestion.csv_files.syntax import Syntax
 from ingestion.errors import NoProgress, TableUnreachable
 from ingestion.ledger.chunks import ChunkProgress, Chunks
 from ingestion.ledger.claims import Claims
@@ -250,6 +251,23 @@ def test_refused_rows_behind_what_is_acknowledged_are_left_to_the_next_round() -
     # More batches were taken than were needed: those behind the one that was not.
     assert table.batches_taken > 900 * 4 / 5 / 25 + 3
     assert len(progress.rounds) >= 3
+
+
+def test_the_lines_of_comments_add_up() -> None:
+    """Over two rounds, as Reconcile compares them with the line ends."""
+    reader = PageReader(ACCEPTED.columns, 7, b",", ("ticket_id", "product"))
+    reader.layout.syntax = Syntax(b",", comment=b"#")
+    text = b'# "Sales\nT1,Tea,B1,2026-01-31T00:00,,1,Lyon\n#\n\n'
+    (section,) = read_sections([text], reader.layout, ends_file=False)
+    bucket: Any = BucketsInMemory()
+    parts = PartWriter(bucket, WORK, Series("a-"))
+    progress = ChunkProgress(0, 0, 9_999, 0)
+    for _ in range(2):
+        tally = Tally(progress, key_digest("00"), parts, parts)
+        tally.count(reader.read(section))
+        progress = tally.progress(throttles=0, times=[], finished=None)
+    assert (progress.comment_lines, progress.row_lines, progress.blank_lines) == (4, 2, 2)
+    assert progress.lines == progress.line_ends == 8
 
 
 def test_going_back_forgets_the_refused_rows_behind_the_place_and_no_others() -> None:
