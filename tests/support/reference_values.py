@@ -32,7 +32,7 @@ class NoValueError(Exception):
     """The text is no value of the type."""
 
 
-def expected(field: Field, text: str | None) -> Outcome:
+def reference_outcome(field: Field, text: str | None) -> Outcome:
     """``text`` is None for a field that is written as the null sequence."""
     keeps_blanks = field.type in ("string", "list")
     if text is None or (text if keeps_blanks else text.strip(" \t")) in field.missing_values:

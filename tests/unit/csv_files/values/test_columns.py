@@ -3,13 +3,15 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion.csv_files.item_json import escape
+from ingestion.csv_files.values.columns import Column
 from ingestion.csv_files.values.conversion import Conversion
 from ingestion.csv_files.values.outcomes import ABSENT, MISSING, Refused
-from ingestion.sources.model import Field
+from ingestion.sources.model import Constraints, Field
 from tests.support.fuzzing import files
 from tests.support.random_fields import fields, texts_for
 
@@ -72,3 +74,62 @@ def test_a_column_is_converted_as_its_values_are(
         for text in texts:  # its form decides whether it is converted as a column
             without_cache = Conversion(field, is_key=is_key)
             assert as_column(without_cache, [text]) == one_by_one(conversion, [text])
+
+
+REQUIRED = Constraints(required=True)
+GERMAN = {"decimal_char": ",", "group_char": "."}
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "expected"),
+    [
+        (Field("f"), ["a", "", "b"], ["a", ABSENT.decode("latin1"), "b"]),
+        (Field("f", when_missing="empty"), ["a", ""], ["a", ""]),
+        (Field("f", missing_values=("NULL",), when_missing="empty"), ["NULL", "a"], ["", "a"]),
+        (Field("f", constraints=REQUIRED), ["a", ""], None),
+        (Field("f", "integer", stored_as="N"), ["+2", "2.0", " 7 "], ["2", "2", "7"]),
+        (Field("f", "integer", stored_as="N"), ["2", "2.5"], None),
+        (Field("f", "number", stored_as="N", **GERMAN), ["1.234,50", "-0,00", "7,10", "5"],
+         ["1234.5", "0", "7.1", "5"]),
+        (Field("f", "number", stored_as="N", **GERMAN), ["1,5", "1.23"], None),
+        (Field("f", "datetime", formats=("%d.%m.%Y %H:%M",), timezone="Europe/Berlin"),
+         ["26.10.2025 01:59", "26.10.2025 02:30", "26.10.2025 03:00", "27.10.2025 00:00"],
+         ["2025-10-26T01:59:00+02:00", "2025-10-26T02:30:00+02:00",
+          "2025-10-26T03:00:00+01:00", "2025-10-27T00:00:00+01:00"]),
+    ],
+)  # fmt: skip
+def test_a_column_has_what_is_stored(
+    field: Field, values: list[str], expected: list[str] | None
+) -> None:
+    converted = Conversion(field).column([value.encode() for value in values])
+    assert (converted and [value.decode("latin1") for value in converted]) == expected
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        Field("f", when_missing="empty"),
+        Field("f", "integer", constraints=REQUIRED, stored_as="N"),
+        Field("f", "datetime", formats=("any",), as_given=True),
+    ],
+)
+def test_a_column_that_is_stored_as_it_is_is_not_copied(field: Field) -> None:
+    values = [b"2026"] if field.type == "integer" else [b"2026-01-31", b"2026-01-31 12:00"]
+    assert Conversion(field).column(values) is values
+
+
+def test_values_are_cached_but_not_all_of_them_forever() -> None:
+    read = []
+
+    def one(text: str) -> bytes:
+        read.append(text)
+        return text.encode()
+
+    cached = Column(one, {})
+    for _ in range(2):
+        cached.convert([b"a", b"b", b"a"])
+    assert sorted(read) == ["a", "b"]
+    cached.convert([b"%d" % number for number in range(5000)])
+    cached.convert([b"a", b"x" * 100])
+    cached.convert([b"a"])
+    assert read.count("a") == 3
