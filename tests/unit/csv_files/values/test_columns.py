@@ -77,7 +77,7 @@ def test_a_column_is_converted_as_its_values_are(
 
 
 REQUIRED = Constraints(required=True)
-GERMAN = {"decimal_char": ",", "group_char": "."}
+GERMAN = Field("f", "number", stored_as="N", decimal_char=",", group_char=".")
 
 
 @pytest.mark.parametrize(
@@ -89,9 +89,9 @@ GERMAN = {"decimal_char": ",", "group_char": "."}
         (Field("f", constraints=REQUIRED), ["a", ""], None),
         (Field("f", "integer", stored_as="N"), ["+2", "2.0", " 7 "], ["2", "2", "7"]),
         (Field("f", "integer", stored_as="N"), ["2", "2.5"], None),
-        (Field("f", "number", stored_as="N", **GERMAN), ["1.234,50", "-0,00", "7,10", "5"],
+        (GERMAN, ["1.234,50", "-0,00", "7,10", "5"],
          ["1234.5", "0", "7.1", "5"]),
-        (Field("f", "number", stored_as="N", **GERMAN), ["1,5", "1.23"], None),
+        (GERMAN, ["1,5", "1.23"], None),
         (Field("f", "datetime", formats=("%d.%m.%Y %H:%M",), timezone="Europe/Berlin"),
          ["26.10.2025 01:59", "26.10.2025 02:30", "26.10.2025 03:00", "27.10.2025 00:00"],
          ["2025-10-26T01:59:00+02:00", "2025-10-26T02:30:00+02:00",
@@ -102,7 +102,7 @@ def test_a_column_has_what_is_stored(
     field: Field, values: list[str], expected: list[str] | None
 ) -> None:
     converted = Conversion(field).column([value.encode() for value in values])
-    assert (converted and [value.decode("latin1") for value in converted]) == expected
+    assert expected == (converted and [value.decode("latin1") for value in converted])
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from ingestion.sources.templates import read_template
 
 CONSTANTS = {"{key}": 'till/"7".csv', "{load}": "100%"}
 
-ROWS = [
-    [("Date", "2025-12-31"), ("Time", "18:05:00")],
-    [("Date", 'a "quoted" \\ 50 %b\n'), ("Time", "")],
-    [("Date", None), ("Time", "18:05:00")],
+ROWS: list[dict[str, str | None]] = [
+    {"Date": "2025-12-31", "Time": "18:05:00"},
+    {"Date": 'a "quoted" \\ 50 %b\n', "Time": ""},
+    {"Date": None, "Time": "18:05:00"},
 ]
 """The texts of the fields in three rows."""
 
@@ -37,7 +37,7 @@ def test_a_template_is_filled_unless_a_text_is_missing(
     template: str, expected: list[str | None]
 ) -> None:
     filler = Filler(read_template(template), CONSTANTS)
-    texts = [[dict(row)[name] for name in filler.names] for row in ROWS]
+    texts = [[row[name] for name in filler.names] for row in ROWS]
     assert [filler.text(row) for row in texts] == expected
     columns = [
         [ABSENT if row[at] is None else escape(str(row[at]).encode()) for row in texts]
