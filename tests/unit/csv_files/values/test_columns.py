@@ -102,7 +102,8 @@ def test_a_column_has_what_is_stored(
     field: Field, values: list[str], expected: list[str] | None
 ) -> None:
     converted = Conversion(field).column([value.encode() for value in values])
-    assert expected == (converted and [value.decode("latin1") for value in converted])
+    as_texts = None if converted is None else [value.decode("latin1") for value in converted]
+    assert as_texts == expected
 
 
 @pytest.mark.parametrize(
