@@ -34,6 +34,9 @@ SAM_BUILD    = PATH="$(RUNTIME_PATH):$$PATH" $(SAM) build
 CHECK_BUILD = $(BIN)/python -m tools.artifact .aws-sam/build
 export SAM_CLI_TELEMETRY ?= 0
 
+# Otherwise each of the many processes that the tests start would compile again what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 

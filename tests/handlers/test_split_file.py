@@ -5,7 +5,8 @@ import gzip
 import io
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -30,6 +31,20 @@ def awkward_file(rows: int = 60) -> bytes:
 
 def task(state: Any) -> Any:
     return {name: state[name] for name in ("load_id", "file")}
+
+
+@contextmanager
+def ranges_read() -> Iterator[list[str]]:
+    """Yields a list of the ranges that Split File reads within the block."""
+    ranges: list[str] = []
+
+    def note(params: Any, **_: Any) -> None:
+        ranges.append(params["headers"]["Range"])
+
+    events = split_file._planner()._s3.meta.events
+    events.register("before-call.s3.GetObject", note)
+    yield ranges
+    events.unregister("before-call.s3.GetObject", note)
 
 
 def test_the_plan_tiles_the_data_part_and_cuts_at_records_only(cloud: Cloud) -> None:
@@ -89,12 +104,9 @@ def test_a_plan_that_expired_is_made_again_the_same(
 
 def test_a_second_call_does_not_read_the_file_again(cloud: Cloud) -> None:
     state, _ = cloud.plan(cloud.put(awkward_file()))
-    reads = []
-    split_file._planner()._s3.meta.events.register(
-        "before-call.s3.GetObject", lambda **_: reads.append(1)
-    )
-    assert cloud.call("split_file", task(state)) == state["plan"]
-    assert reads == []
+    with ranges_read() as ranges:
+        assert cloud.call("split_file", task(state)) == state["plan"]
+    assert ranges == []
 
 
 def test_a_plan_written_but_not_recorded_is_written_again(cloud: Cloud) -> None:
@@ -120,13 +132,10 @@ def test_chunks_grow_with_the_file_rather_than_become_too_many(
 
 
 def test_a_plan_costs_one_ranged_read_per_boundary(cloud: Cloud) -> None:
-    reads = []
-    split_file._planner()._s3.meta.events.register(
-        "before-call.s3.GetObject", lambda params, **_: reads.append(params["headers"]["Range"])
-    )
     body = awkward_file()
-    cloud.plan(cloud.put(body))
-    assert len([one for one in reads if not one.startswith("bytes=0-")]) == len(body) // 300
+    with ranges_read() as ranges:
+        cloud.plan(cloud.put(body))
+    assert len([one for one in ranges if not one.startswith("bytes=0-")]) == len(body) // 300
 
 
 def test_the_ledger_knows_the_plan(cloud: Cloud) -> None:

@@ -99,7 +99,7 @@ class Cloud(LoadRecords):
         def client(service: str) -> Any:
             # The endpoints in the environment are for the handlers only.
             config = Config(ignore_configured_endpoint_urls=True)  # type: ignore[call-arg] # not in stubs
-            return _session().client(service, config=config)  # type: ignore[call-overload]
+            return _session().client(service, config=config)
 
         super().__init__(client("s3"), client("dynamodb"), "Tickets", "Ledger")
         self.stored_at = datetime(2025, 11, 24, 9)  # noqa: DTZ001 (moto has it without a zone)
@@ -397,7 +397,27 @@ def _turns_of(module: Any) -> Iterator[Turns]:
                 yield found
 
 
+class _Session(boto3.Session):
+    """Creates each client once, because that takes longer than most calls. If a test registers
+    something with a client, it must unregister it."""
+
+    def __init__(self) -> None:
+        super().__init__("testing", "testing", region_name="us-east-1")
+        self._clients: dict[str, Any] = {}
+
+    def client(self, *arguments: Any, config: Config | None = None, **options: Any) -> Any:
+        """The client for these arguments and the current ``AWS_`` variables."""
+        variables = sorted(item for item in os.environ.items() if item[0].startswith("AWS_"))
+        made_from = repr((arguments, options, config and vars(config), variables))
+        if made_from not in self._clients:
+            client = super().client(*arguments, config=config, **options)  # type: ignore[call-overload]
+            if "AWS_ENDPOINT_URL" in os.environ:  # a wire's, which ends with the test
+                return client
+            self._clients[made_from] = client
+        return self._clients[made_from]
+
+
 @cache
-def _session() -> boto3.Session:
+def _session() -> _Session:
     """One session for all tests, because reading the services' models takes a second."""
-    return boto3.Session("testing", "testing", region_name="us-east-1")
+    return _Session()

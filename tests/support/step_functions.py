@@ -6,6 +6,7 @@ botocore still validates and builds the requests. The answers have the shapes of
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import boto3
@@ -52,7 +53,7 @@ class StepFunctions:
         self.lists: list[dict[str, Any]] = []
         """The requests of ListExecutions."""
         self.page_size = 1000
-        self.client = boto3.client("stepfunctions", region_name="eu-west-1")
+        self.client = _session().client("stepfunctions")
         self.client.meta.events.register("before-call.stepfunctions", self._answer)
 
     def forget(self) -> None:
@@ -253,3 +254,9 @@ def _ok(**answer: Any) -> tuple[AWSResponse, dict[str, Any]]:
 
 def _refused(code: str, message: str) -> tuple[AWSResponse, dict[str, Any]]:
     return AWSResponse("", 400, HTTPHeaders(), None), {"Error": {"Code": code, "Message": message}}
+
+
+@cache
+def _session() -> boto3.Session:
+    """Not the default session, which may return one client for all tests (see `cloud`)."""
+    return boto3.Session("testing", "testing", region_name="eu-west-1")
