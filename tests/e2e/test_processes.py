@@ -5,6 +5,7 @@ at one moment. Its processes are found by TMPDIR, which only they have in their 
 """
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,10 +30,18 @@ pytestmark = pytest.mark.skipif(
 
 GONE_WITHIN_SECONDS = 5.0
 READY_WITHIN_SECONDS = 60.0
+EVERY_SIGNAL = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
 SIGNALS = [
-    signal.SIGTERM,
-    *(pytest.param(n, marks=pytest.mark.exhaustive) for n in (signal.SIGINT, signal.SIGKILL)),
+    EVERY_SIGNAL[0],
+    *(pytest.param(number, marks=pytest.mark.exhaustive) for number in EVERY_SIGNAL[1:]),
 ]
+
+
+def signals_at(*milliseconds: int) -> list[Any]:
+    """Each moment with one of the signals, in turn."""
+    pairs = zip(milliseconds, itertools.cycle(EVERY_SIGNAL), strict=False)
+    return [pytest.param(when, number, id=f"{when}-{number.name}") for when, number in pairs]
+
 
 # Says each step on standard output, then waits for its end.
 DRIVER_OF_THE_ENGINE = """
@@ -233,10 +243,9 @@ def test_nothing_outlives_a_deployment(number: signal.Signals, tmp_path: Path) -
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-@pytest.mark.parametrize("milliseconds", range(0, 4000, 150))
+@pytest.mark.parametrize(("milliseconds", "number"), signals_at(*range(0, 4000, 150)))
 def test_nothing_outlives_a_local_stack_at_any_moment(
-    number: signal.Signals, milliseconds: int, tmp_path: Path
+    milliseconds: int, number: signal.Signals, tmp_path: Path
 ) -> None:
     with driving(python(DRIVER_OF_THE_STACK), tmp_path) as driver:
         with pytest.raises(subprocess.TimeoutExpired):  # it lives on until it is ended
@@ -267,10 +276,11 @@ def test_a_signal_that_does_not_interrupt_the_wait_is_heard_all_the_same(tmp_pat
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-@pytest.mark.parametrize("milliseconds", [*range(0, 4000, 200), *range(4000, 12000, 1000)])
+@pytest.mark.parametrize(
+    ("milliseconds", "number"), signals_at(*range(0, 4000, 200), *range(4000, 12000, 1000))
+)
 def test_nothing_outlives_tickets_demo_at_any_moment(
-    number: signal.Signals, milliseconds: int, tmp_path: Path
+    milliseconds: int, number: signal.Signals, tmp_path: Path
 ) -> None:
     with driving([TICKETS, "demo", "--json", "--rows", "400000"], tmp_path) as driver:
         with pytest.raises(subprocess.TimeoutExpired):
