@@ -18,8 +18,9 @@ BENCH := $(addprefix build/bench/,stub floor cert.pem)
 # are never imported takes a third of the time.
 INSTALL := -m pip install -q --disable-pip-version-check --no-deps --no-compile
 
-# The tests of a file share fixtures such as an engine, so one worker runs all of them.
-PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# The tests of a file share fixtures such as an engine, so one worker runs all of them. In the order
+# of the folders, the short unit tests are the last: no worker is left with a long file at the end.
+PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 \
 	--custom-compile-command "make lock"

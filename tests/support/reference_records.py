@@ -252,7 +252,7 @@ class Reference:
                 value += byte
                 raw += byte
                 at += 1
-            elif text[at:] in (b"\n", b"\r\n", b"\r\r\n"):
+            elif len(text) - at < 4 and text[at:] in (b"\n", b"\r\n", b"\r\r\n"):
                 break
             elif byte == b"\n":
                 # A line end outside quotes with more text after it: this is more than one record.
