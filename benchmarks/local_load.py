@@ -4,10 +4,14 @@ The speed of the engine is the number of rows per second that its BatchWriteItem
 process, which only sends batches that were made beforehand. It is measured before and after the
 load, each time with two access keys: the root user's, whose permissions the engine does not check,
 and those of write_chunk's role, which the load uses.
+
+With `--files`, loads that many files of 10 rows instead, one after the other, and prints the median
+time of an execution and its state transitions.
 """
 
 import argparse
 import json
+import statistics
 import sys
 import tempfile
 import time
@@ -27,6 +31,9 @@ from tickets.sample import write_sample
 BATCH = 25
 IN_FLIGHT = 16
 SEED = 7
+SMALL_ROWS = 10
+CHUNK_TRANSITIONS = 4
+"""The start of a child execution, and its three states."""
 
 
 def engine_rows_per_second(stack: Stack, keys: Credentials, name: str, rows: int) -> float:
@@ -86,17 +93,42 @@ def load_rows_per_second(stack: Stack, path: Path, rows: int, seconds: float) ->
     return rows / took
 
 
+def measure_small_files(stack: Stack, folder: Path, count: int) -> None:
+    """Loads files of 10 rows, and prints how long their executions take. Raises RuntimeError if a
+    load fails."""
+    seconds, transitions = [], set()
+    for number in range(count + 1):
+        path = folder / f"small-{number:03d}.csv"
+        write_sample(path, SMALL_ROWS, seed=number)
+        execution, outcome = watch(stack, start_load(stack, local_file(path)).execution_arn)
+        if outcome.status != "SUCCEEDED" or outcome.rows_read != SMALL_ROWS:
+            raise RuntimeError(f"{path.name} is {outcome.status}: {execution.failure}")
+        children = (execution.map_run or {}).get("itemCounts", {}).get("total", 0)
+        if number:  # the first one starts the functions' processes
+            seconds.append(outcome.seconds or 0.0)
+            transitions.add(len(execution.states) + children * CHUNK_TRANSITIONS)
+    print(
+        f"{count} files of {SMALL_ROWS} rows: median {statistics.median(seconds):.2f} s from the "
+        f"start to the end of an execution ({min(seconds):.2f} to {max(seconds):.2f}), state "
+        f"transitions: {', '.join(map(str, sorted(transitions)))}"
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--direct", type=int, default=40_000, help="rows sent directly, each time")
+    parser.add_argument("--files", type=int, default=0, help="load this many files of 10 rows")
     parser.add_argument(
         "--seconds", type=float, default=900, help="give up after this many seconds"
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, local_stack() as local:
+        if options.files:
+            measure_small_files(local.stack, Path(folder), options.files)
+            return 0
         path = Path(folder) / "tickets.csv"
         sample = write_sample(path, options.rows, SEED)
         stack = local.stack

@@ -148,6 +148,13 @@ def transitions() -> tuple[int, int]:
     return len(parent), 1 + len(child)
 
 
+def transitions_of_a_small_file() -> int:
+    """Counts the state transitions of a file that Write Small File writes, without a retry."""
+    states = load()["States"]
+    way = _path(states, load()["StartAt"], "Write Small File")
+    return len(way) + len(_path(states, states["Write Small File"]["Next"], "Loaded"))
+
+
 def _path(states: dict[str, Any], start: str, end: str) -> list[str]:
     """The states on the shortest path from one state to another, including both, without any
     Catch."""

@@ -6,11 +6,15 @@ from dataclasses import replace
 import pytest
 
 from tests.statemachine.waiting_loads import (
+    A_MIB,
     A_THOUSAND,
+    BESIDE,
     DAY,
     LARGE,
     NEW,
     SLOW,
+    SMALL,
+    SMALL_NEW,
     TWENTY,
     Machine,
     Scenario,
@@ -62,6 +66,58 @@ def test_small_loads_do_not_wait_for_a_large_one() -> None:
     assert large.ended
     assert max(load.ended or 0.0 for load in small) < 1.3 * rows / (4_000 / 2)
     assert max(load.ended or 0.0 for load in small) < large.ended / 2
+
+
+# ---------------------------------------------------------------- Small files
+
+
+def test_a_small_file_takes_nine_transitions_and_no_slot() -> None:
+    """The start and eight states."""
+    outcome = replace(SMALL, loads=lambda: files(200, 1, 10)).run()
+    assert outcome.unfinished == []
+    assert {load.transitions for load in outcome.loads} == {9}
+    assert outcome.account.most_writing == 0
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        replace(SMALL_NEW, loads=lambda: files(200, 1, 10)),
+        pytest.param(SMALL_NEW, marks=pytest.mark.exhaustive),
+    ],
+)
+def test_small_files_that_lambda_throttles_are_loaded_within_minutes(scenario: Scenario) -> None:
+    outcome = scenario.run()
+    assert outcome.unfinished == []
+    assert outcome.account.calls["throttled"] > 0
+    assert outcome.seconds < 600
+
+
+def test_small_files_do_not_wait_for_a_large_one_that_holds_a_slot() -> None:
+    outcome = BESIDE.run(loads_at_a_time=1)
+    large, *small = outcome.loads
+    assert outcome.unfinished == []
+    assert large.ended
+    assert max(load.ended or 0.0 for load in small) < large.ended / 10
+
+
+def test_files_for_which_the_table_is_too_busy_take_slots() -> None:
+    """Otherwise all of them would hold a function until the table has accepted the last row."""
+    scenario = replace(A_MIB, loads=lambda: files(60, 1, 10_000))
+    outcome = scenario.run()
+    assert outcome.unfinished == []
+    assert outcome.account.most_writing == scenario.loads_at_a_time
+    assert outcome.seconds < 1.2 * scenario.shortest + 60
+    # 15 seconds of each first call, and three loads at a time for the rest.
+    most = 60 * 15 + 3 * outcome.seconds
+    assert outcome.account.writing_seconds < most
+
+    machine = copy.deepcopy(defined())
+    machine["States"]["Write Small File"]["Parameters"]["Payload"]["max_seconds"] = 900
+    assert scenario.run(machine).account.writing_seconds > 5 * most
+
+
+# ---------------------------------------------------------------- Before
 
 
 def before(machine: Machine) -> Machine:

@@ -103,13 +103,25 @@ LARGE = Scenario(
     "500 files of 20,000 rows beside one of 10,000 chunks", lambda: one_large(500, 10_000)
 )
 
+SMALL = Scenario("1,000 files of 10 rows", lambda: files(1_000, 1, 10))
+SMALL_NEW = Scenario(
+    "the same, new account (10 calls)", lambda: files(1_000, 1, 10), quota=NEW_ACCOUNT
+)
+A_MIB = Scenario("1,000 files of 10,000 rows (1 MiB)", lambda: files(1_000, 1, 10_000))
+BESIDE = Scenario(
+    "500 files of 10 rows beside one of 1,000 chunks, new account",
+    lambda: [Load("large", 1_000, 20_000), *files(500, 1, 10)],
+    quota=NEW_ACCOUNT,
+)
+
 
 def main() -> None:
     print(
         "| Uploaded at once | Finished | Table alone | Failed | Longest idle slot | "
-        "Events, at most | Transitions | Per load |\n|---|---:|---:|---:|---:|---:|---:|---:|"
+        "Events, at most | Transitions | Per load | Time of Write Chunk |\n"
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
     )
-    for scenario in (A_THOUSAND, NEW, TWENTY, SLOW, LARGE):
+    for scenario in (A_THOUSAND, NEW, TWENTY, SLOW, LARGE, SMALL, SMALL_NEW, A_MIB, BESIDE):
         outcome = scenario.run()
         transitions, idle = outcome.transitions, outcome.account.longest_idle
         cells = [
@@ -121,6 +133,7 @@ def main() -> None:
             f"{outcome.events:,}",
             f"{transitions:,} (${transitions * DOLLARS_PER_TRANSITION:.2f})",
             f"{transitions / len(outcome.loads):,.0f}",
+            f"{outcome.account.writing_seconds:,.0f} s",
         ]
         print(f"| {' | '.join(cells)} |", flush=True)
 

@@ -10,7 +10,7 @@ time. What the account allows is as documented:
   up after MaxAttempts ("Handling errors in Step Functions workflows", Step Functions Developer
   Guide). An execution with more than 25,000 events fails.
 - A table accepts a number of writes per second, of which each running Write Chunk gets an equal
-  share. A call that isn't finished after 15 minutes saves a checkpoint.
+  share. A call that isn't finished after 15 minutes, or after ``max_seconds``, saves a checkpoint.
 """
 
 import heapq
@@ -31,14 +31,17 @@ from ingestion.ledger.slots import Slots
 from ingestion.ledger.store import timestamp
 from ingestion.ledger.versions import Turns
 from ingestion.tasks.take_turn import TurnTaker
+from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
 from tests.support.files import accepted_file
 from tests.support.ledger_in_memory import EntriesInMemory
 from tests.support.state_machine import EXECUTIONS, Execution
 from tests.support.step_functions import ANSWERS
 
 MAX_EVENTS = 25_000
-CALL_SECONDS = 870.0
-"""The seconds that a call of Write Chunk writes: 15 minutes, less the time to save a checkpoint."""
+FUNCTION_SECONDS = 900.0
+"""Write Chunk's timeout."""
+SMALL_ROWS = 10_000
+"""The most rows of a file of 1 MiB, about."""
 ROWS_PER_SECOND = 8_000
 """The most rows per second that one call of Write Chunk writes."""
 TASK_SECONDS = {"validate_file": 0.6, "split_file": 0.6, "take_turn": 0.2, "reconcile": 0.5}
@@ -82,6 +85,11 @@ class Load:
     def waited(self) -> float:
         assert self.writing_since is not None
         return self.writing_since - self.arrives
+
+    @property
+    def is_small(self) -> bool:
+        """Whether Validate File reads the whole file."""
+        return self.chunks == 1 and self.rows <= SMALL_ROWS
 
     @property
     def transitions(self) -> int:
@@ -156,6 +164,10 @@ class Account:
         self.longest_idle = 0.0
         """The longest time for which a slot was free while a load waited for one."""
         self.failed_chunks = 0
+        self.writing_seconds = 0.0
+        """The duration of all calls of Write Chunk."""
+        self._rows_left: dict[tuple[str, int], float] = {}
+        """The rows that the last call for a chunk left, by load and index."""
         self.calls: Counter[str] = Counter()
         self._machine = machine
         self._quota, self._reserved = quota, write_chunk_concurrency
@@ -194,7 +206,8 @@ class Account:
     # --- Executions
 
     def _start(self, load: Load) -> None:
-        plan = json.dumps([{"rows": load.rows}] * load.chunks).encode()
+        chunks = [{"index": index, "rows": load.rows} for index in range(load.chunks)]
+        plan = json.dumps(chunks).encode()
         load.execution = Counted(
             {"bucket": "uploads", "key": load.name},
             lambda bucket, key: plan,
@@ -273,7 +286,7 @@ class Account:
             then()
 
         if is_chunk:
-            self._write_chunk(execution, end)
+            self._write_chunk(load, execution, end)
         else:
             answer = self._answer(load, execution)
             self.after(TASK_SECONDS[execution.handler], lambda: end(answer))
@@ -286,20 +299,23 @@ class Account:
             return self._running[is_chunk] < limit
         return self._running.total() < self._quota
 
-    def _write_chunk(self, execution: Counted, end: Callable[[Any], None]) -> None:
-        number = next(self._numbers)
-        rows = getattr(execution, "rows_left", execution.given["chunk"]["rows"])
-        answer = ANSWERS["write_chunk"]
+    def _write_chunk(self, load: Load, execution: Counted, end: Callable[[Any], None]) -> None:
+        number, began = next(self._numbers), self.now
+        task = execution.event
+        chunk, answer = task["chunk"], ANSWERS["write_chunk"]
+        rows = self._rows_left.get((load.name, chunk["index"]), chunk["rows"])
 
         def stop(finished: bool) -> None:
             if number in running:
                 running.clear()
-                execution.rows_left = self._table.stop(number)  # type: ignore[attr-defined]
+                self._rows_left[load.name, chunk["index"]] = self._table.stop(number)
+                self.writing_seconds += self.now - began
                 end(answer | {"finished": finished})
 
         running = {number}
         self._table.write(number, rows, lambda: stop(True))
-        self.after(CALL_SECONDS, lambda: stop(False))
+        seconds = task.get("max_seconds", FUNCTION_SECONDS) - CHECKPOINT_SECONDS
+        self.after(seconds, lambda: stop(False))
 
     # --- Tasks
 
@@ -308,7 +324,11 @@ class Account:
         match execution.handler:
             case "validate_file":
                 file = accepted_file(key=load.name).to_json()
-                return answer | {"load_id": load.name, "file": file}
+                plan = None
+                if load.is_small:
+                    chunk = {"index": 0, "rows": load.rows}
+                    plan = ANSWERS["split_file"] | {"chunks": 1, "chunk": chunk}
+                return answer | {"load_id": load.name, "file": file, "plan": plan}
             case "split_file":
                 return answer | {"chunks": load.chunks}
             case "take_turn":

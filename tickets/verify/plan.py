@@ -34,11 +34,12 @@ class _Work(NamedTuple):
 
 
 # Transitions as in docs/operations.md#what-a-load-costs; ledger writes counted on the engine.
+_SMALL_FILE = _Work(8, 8)
 _LOAD_OF_ONE_CHUNK = _Work(15, 10)
 _LOAD_OF_TWO_CHUNKS = _Work(23, 16)
 _ALREADY_LOADED = _Work(3, 1)
 _REFUSED = _Work(6, 2)
-_STOPPED_AT_ITS_END = _Work(15, 10)
+_STOPPED_AT_ITS_END = _SMALL_FILE
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ class Plan:
     def cost(self) -> Cost:
         """Estimates the cost of the run from its rows and chunks."""
         executions = [
-            *[_LOAD_OF_ONE_CHUNK] * 3,  # rows, its second version, packed
+            *[_SMALL_FILE] * 2,  # rows and its second version
+            _LOAD_OF_ONE_CHUNK,  # packed
             _ALREADY_LOADED,
         ]
         if self.chunked:
@@ -100,7 +102,7 @@ class Plan:
         if self.refused:
             executions.append(_REFUSED)
         if self.stopped:
-            executions += (_STOPPED_AT_ITS_END, _LOAD_OF_ONE_CHUNK)
+            executions += (_STOPPED_AT_ITS_END, _LOAD_OF_ONE_CHUNK)  # the second is its replay
         puts = sum(file.puts for file in self.files)
         deletions = len(self.row_keys())
         indexes = len(self.schema.indexes)

@@ -73,6 +73,9 @@ def test_the_transitions_are_those_of_the_way_to_a_loaded_file() -> None:
     # Reconcile, Everything Written?, Announce Success, Loaded; and for a chunk the start of its
     # execution, Write Chunk, Chunk Finished?, Chunk Written.
     assert money.transitions() == (15, 4)
+    # Validate File, File Accepted?, Write Small File, Small File Finished?, Reconcile, Everything
+    # Written?, Announce Success, Loaded.
+    assert money.transitions_of_a_small_file() == 8
 
 
 def test_the_cost_of_a_load(monkeypatch: pytest.MonkeyPatch) -> None:
