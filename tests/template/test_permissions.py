@@ -43,7 +43,8 @@ FUNCTIONS: dict[str, Grants] = {
     | {
         ("dynamodb:DescribeTable", TABLE),
         ("dynamodb:GetItem", LEDGER),
-        ("dynamodb:PutItem", LEDGER),  # the claim, when the same bytes are there already
+        ("dynamodb:PutItem", LEDGER),  # the claim
+        ("dynamodb:Query", LEDGER),  # the leases of the object's writers
         ("dynamodb:UpdateItem", LEDGER),
     },
     "SplitFile": READ_UPLOADS

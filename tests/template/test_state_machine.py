@@ -10,6 +10,7 @@ import pytest
 from moto.events.models import EventPattern
 
 from tests.support.deployed import ACCOUNT, REGION, ROOT, Stack, as_list, deploy, source
+from tests.support.state_machine import handler_of
 from tests.support.states import all_states
 from tools import definition
 
@@ -47,22 +48,28 @@ def test_numbers_in_the_definition_are_numbers_after_substitution() -> None:
             assert isinstance(state.get(key, 0), int), name
 
 
+def function_of(task: str) -> str:
+    """The logical id of a task's function."""
+    return handler_of(task).title().replace("_", "")
+
+
 def test_each_task_invokes_the_function_of_its_name(stack: Stack) -> None:
     invoked = {
         name: state["Parameters"]["FunctionName"]
         for name, state in all_states(loaded(stack)).items()
         if state.get("Resource", "").endswith(":lambda:invoke")
     }
-    assert invoked == {name: stack.arn(name.replace(" ", "")) for name in invoked}
-    tasks = {name.replace(" ", "") for name in invoked}
-    assert tasks == stack.of_type("AWS::Lambda::Function").keys() - {"StartExecution"}
+    assert invoked == {name: stack.arn(function_of(name)) for name in invoked}
+    assert {function_of(name) for name in invoked} == stack.of_type(
+        "AWS::Lambda::Function"
+    ).keys() - {"StartExecution"}
 
 
 def test_each_task_waits_at_least_a_minute_longer_than_its_function_runs(stack: Stack) -> None:
     """A task that times out earlier leaves its function writing beside the retry."""
     for name, state in all_states(loaded(stack)).items():
         if state.get("Resource", "").endswith(":lambda:invoke"):
-            timeout = stack.properties(name.replace(" ", ""))["Timeout"]
+            timeout = stack.properties(function_of(name))["Timeout"]
             assert state["TimeoutSeconds"] >= timeout + GRACE_SECONDS, name
 
 
