@@ -1,6 +1,7 @@
 """What a load tells about itself: a line for each step, and the metrics of its end."""
 
 import ast
+import gzip
 import json
 import logging
 from datetime import datetime
@@ -123,7 +124,7 @@ def test_every_step_tells_its_execution_and_its_load_in_one_line(
     cloud: Cloud, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "ingestion.telemetry")
-    state = cloud.load(cloud.put(HEADER + GOOD % 1))
+    state = cloud.load(cloud.put(gzip.compress(HEADER + GOOD % 1)))
     lines = [one for one in records(caplog) if one.name == "ingestion.telemetry"]
     assert [one.message for one in lines] == [
         "Validate File",
@@ -136,9 +137,18 @@ def test_every_step_tells_its_execution_and_its_load_in_one_line(
         assert (one.levelname, one.execution) == ("INFO", "by-hand")
         assert one.load_id == state["load_id"]
     validated, split, turn, chunk, reconciled = lines
-    assert (validated.verdict, split.chunks, turn.turn) == ("accepted", 1, "mine")
+    assert (validated.verdict, validated.small) == ("accepted", False)
+    assert (split.chunks, turn.turn) == (1, "mine")
     assert (chunk.chunk, chunk.finished, chunk.rows_written) == (0, True, 1)
     assert (reconciled.outcome, reconciled.RowsRead, reconciled.RowsWritten) == ("Succeeded", 1, 1)
+
+
+def test_a_small_file_has_fewer_steps(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "ingestion.telemetry")
+    cloud.load(cloud.put(HEADER + GOOD % 1))
+    lines = [one for one in records(caplog) if one.name == "ingestion.telemetry"]
+    assert [one.message for one in lines] == ["Validate File", "Write Chunk", "Reconcile"]
+    assert lines[0].small
 
 
 def test_an_upload_tells_which_execution_it_started(

@@ -28,6 +28,7 @@ from ingestion.ledger.versions import Turns
 from ingestion.s3.refused_rows import read_rows
 from ingestion.tasks.accounting import chunk_series
 from ingestion.tasks.deployed_sources import deployed_sources
+from ingestion.tasks.validate_file import Validator
 from tests.support.load_assertions import assert_loaded
 from tests.support.load_records import LoadRecords
 from tests.support.moto_server import create_table
@@ -247,9 +248,11 @@ class Cloud(LoadRecords):
         return self.call("validate_file", {"execution_arn": arn, "input": given})
 
     def plan(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Calls Validate File and Split File. Returns the data ``$`` before Write Chunks, and the
-        chunks of the plan."""
-        state = self.validate(given)
+        """Calls Validate File and Split File, also for a small file. Returns the data ``$`` before
+        Write Chunks, and the chunks of the plan."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Validator, "_plan", lambda *_: None)
+            state = self.validate(given)
         assert state["verdict"] == "accepted", state
         state["turn"] = NOT_WAITED
         state["plan"] = self.call("split_file", payload_of("split_file", state))

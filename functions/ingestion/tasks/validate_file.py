@@ -124,7 +124,7 @@ class Validator:
 
         Return None if the file has to be rewritten, has no rows, or has several chunks.
         """
-        if file.is_rewritten or file.data_start == file.size:
+        if file.is_rewritten or not file.data_start < file.size <= self._chunk_size:
             return None
         made_for = generation(file.table_id, file.declaration)
         recorded = self._loads.fix_plan(load, made_for, self._chunk_size, new_secret())
