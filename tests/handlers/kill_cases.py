@@ -83,7 +83,7 @@ def same_bytes_again(cloud: Cloud) -> Any:
 
 
 def accepted(cloud: Cloud, body: Any = FILE, version: str = "v1") -> Any:
-    state = cloud.validate(upload(cloud, body, version))
+    state = cloud.accept(upload(cloud, body, version))
     return {name: state[name] for name in ("load_id", "file")}
 
 
@@ -192,6 +192,18 @@ CASES = {
         good_file,
         ["HeadObject", "GetObject", "DescribeTable", "GetItem", "GetItem", "UpdateItem"],
         {"verdict": "accepted"},
+    ),
+    "a small file is planned and claimed": Case(
+        "validate_file",
+        good_file,
+        [
+            *["HeadObject", "GetObject", "DescribeTable", "GetItem", "GetItem"],
+            *["UpdateItem", "UpdateItem"],  # the plan, and the load
+            *["GetItem", "PutItem", "Query"],  # claim, and leases
+            *ALONE,
+        ],
+        {"verdict": "accepted"},
+        {"CHUNK_SIZE_BYTES": ONE_CHUNK},
     ),
     "a bad file is refused": Case(
         "validate_file",

@@ -247,13 +247,19 @@ class Cloud(LoadRecords):
         arn = EXECUTIONS + execution
         return self.call("validate_file", {"execution_arn": arn, "input": given})
 
-    def plan(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Calls Validate File and Split File, also for a small file. Returns the data ``$`` before
-        Write Chunks, and the chunks of the plan."""
+    def accept(self, given: Mapping[str, Any]) -> Any:
+        """Calls Validate File, which accepts the file and leaves it to Split File to plan it, also
+        if it is small."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Validator, "_plan", lambda *_: None)
             state = self.validate(given)
         assert state["verdict"] == "accepted", state
+        return state
+
+    def plan(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Calls Validate File and Split File. Returns the data ``$`` before Write Chunks, and the
+        chunks of the plan."""
+        state = self.accept(given)
         state["turn"] = NOT_WAITED
         state["plan"] = self.call("split_file", payload_of("split_file", state))
         return state, self.chunks(state)
