@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from ingestion.csv_files.rows import COLUMNS, layout_of
 from ingestion.csv_files.sections import read_sections
 from ingestion.s3.objects import BLOCK_SIZE
+from ingestion.tasks.deployed_sources import deployed_sources
 
 ROWS = {
     "no quotes": "T{},Tea,B1,2026-01-31T23:59:59Z,Drinks,1,Lyon\n",
@@ -28,7 +29,9 @@ def mb_per_cpu_second(row: str, size: int) -> float:
     rows = size * 1_000_000 // (len(row) + 4)
     data = "".join(row.format(number) for number in range(rows)).encode()
     blocks = [data[at : at + BLOCK_SIZE] for at in range(0, len(data), BLOCK_SIZE)]
-    layout = layout_of({name: at for at, name in enumerate(COLUMNS)}, len(COLUMNS), b",", None)
+    source = deployed_sources().built_in
+    columns = {name: at for at, name in enumerate(COLUMNS)}
+    layout = layout_of(source, columns, len(COLUMNS), b",")
     found = 0
     before = time.process_time()
     for section in read_sections(blocks, layout, ends_file=True):

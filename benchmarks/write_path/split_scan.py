@@ -14,6 +14,7 @@ from benchmarks.write_path.processes import run_module
 from ingestion.csv_files.chunks import BoundaryFinder, next_multiple
 from ingestion.csv_files.rows import COLUMNS, layout_of
 from ingestion.s3.objects import BLOCK_SIZE
+from ingestion.tasks.deployed_sources import deployed_sources
 
 MIXTURES = {
     "without quotes": NO_QUOTES,
@@ -35,7 +36,8 @@ def _gb_per_cpu_second(mixture: Mixture) -> float:
     source = TicketFile(_FILE_SIZE, mixture)
     start = len(source.header)
     blocks = list(source.blocks(start, source.size, BLOCK_SIZE))
-    layout = layout_of({name: at for at, name in enumerate(COLUMNS)}, len(COLUMNS), b",", None)
+    columns = {name: at for at, name in enumerate(COLUMNS)}
+    layout = layout_of(deployed_sources().built_in, columns, len(COLUMNS), b",")
     scanned = 0
     before = time.process_time()
     while (spent := time.process_time() - before) < _SECONDS:

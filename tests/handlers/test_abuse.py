@@ -19,6 +19,7 @@ from ingestion.s3.refused_rows import PartWriter, Series
 from ingestion.tasks.accounting import Tally
 from ingestion.tasks.quality_limits import QualityLimits
 from tests.support.cloud import WORK, Cloud
+from tests.support.sources import BUILT_IN
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 GOOD = b"T%d,Tea,B1,2025-11-23T08:00Z,,1,Lyon\n"
@@ -53,7 +54,9 @@ def test_a_page_keeps_no_refused_rows_while_it_waits_for_the_table() -> None:
     """One good row among very many bad ones: its page waits with them for the batch's answer."""
     columns = {name: at for at, name in enumerate(HEADER.decode().strip().split(","))}
     text = GOOD % 1 + b"x\n" * 30
-    page = PageReader(columns, 7, b",", ("ticket_id", "product")).read(Section(text, len(text)))
+    page = PageReader(BUILT_IN, columns, 7, b",", ("ticket_id", "product")).read(
+        Section(text, len(text))
+    )
     refused = PartWriter(cast(Any, None), "work", Series("a-"))
     Tally(ChunkProgress(0, 0, 9_999, 0), key_digest("00"), refused, refused).count(page)
     assert (refused.rows, page.refused) == (30, [])

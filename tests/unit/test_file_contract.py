@@ -25,12 +25,13 @@ from ingestion.csv_files.layout import MAX_COLUMNS
 from ingestion.csv_files.records import MAX_RECORD_BYTES
 from ingestion.csv_files.refused_rows import MAX_RAW_BYTES, csv_lines, refused_row
 from ingestion.csv_files.row_warnings import WARNINGS
-from ingestion.csv_files.rows import REASONS, Item, NoRow, Row, RowReader
+from ingestion.csv_files.rows import REASONS, SOURCE_REASONS, Item, NoRow, Row, RowReader
 from ingestion.csv_files.sections import read_sections
 from ingestion.s3 import unreadable
 from ingestion.tasks import split_file, validate_file
 from ingestion.tasks.join_refused_rows import MAX_JOINED_ROWS
 from ingestion.tasks.quality_limits import QualityLimits
+from tests.support.sources import BUILT_IN
 from tests.support.stack_in_memory import KEY, StackInMemory
 from tickets import TEMPLATE
 from tickets.runs.ingest import NOTIFIED_ENDINGS
@@ -107,7 +108,7 @@ def rows_happen(file: bytes, found: FileFacts) -> tuple[list[str], dict[str, Ite
     stack = StackInMemory(chunk_size=len(file) + 1)
     stack.load(file)
     delimiter = found.delimiter.encode()
-    reader = RowReader(found.columns, found.width, delimiter, KEY, found.header)
+    reader = RowReader(BUILT_IN, found.columns, found.width, delimiter, KEY, found.header)
     outcomes: dict[int, str] = {}
     items: dict[str, Item] = {}
     before = found.lines_before_data
@@ -183,8 +184,9 @@ def test_every_reason_has_its_meaning_on_the_page_and_an_example() -> None:
     shown = "".join(example.values[1] for example in examples())
     for reason, meaning in REASONS.items():
         assert f"| `{reason}` | {meaning} |" in PAGE
-        # The examples are for the table that the stack creates, which takes every row.
-        assert reason in shown or reason in ("bad_number", "refused_by_table")
+        # The examples are for the built-in source and the table that the stack creates, which takes
+        # every row.
+        assert reason in shown or reason in ("bad_number", "refused_by_table", *SOURCE_REASONS)
 
 
 def test_every_warning_has_its_meaning_on_the_page_and_an_example() -> None:

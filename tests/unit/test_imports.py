@@ -16,7 +16,7 @@ ALLOWED = {
     "handlers": "ingestion.tasks ingestion.dynamodb ingestion.ledger ingestion.s3 "
     "ingestion.telemetry ingestion.metrics ingestion.executions ingestion.contracts "
     "ingestion.errors",
-    "ingestion.tasks": "ingestion.csv_files ingestion.sources ingestion.dynamodb "
+    "ingestion.tasks": "ingestion.sources ingestion.csv_files ingestion.sources ingestion.dynamodb "
     "ingestion.ledger ingestion.s3 ingestion.telemetry ingestion.contracts ingestion.executions "
     "ingestion.generation ingestion.names ingestion.errors",
     "ingestion.csv_files": "ingestion.sources ingestion.contracts ingestion.errors",

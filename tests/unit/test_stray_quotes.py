@@ -20,6 +20,7 @@ from ingestion.csv_files.rows import COLUMNS, Row, RowReader
 from ingestion.csv_files.sections import Section, read_sections
 from ingestion.csv_files.syntax import Syntax
 from tests.support.fuzzing import FUZZING, SEED, files
+from tests.support.sources import BUILT_IN
 
 FILES = files(quick=300)
 ROWS = 40
@@ -132,7 +133,7 @@ class Outcome(NamedTuple):
 def load(data: bytes, syntax: Syntax, chunk_size: int) -> Outcome:
     """Read a file as Split File cuts it, chunk by chunk."""
     columns = {name: at for at, name in enumerate(COLUMNS)}
-    reader = RowReader(columns, len(COLUMNS), syntax.delimiter, ("ticket_id", "product"))
+    reader = RowReader(BUILT_IN, columns, len(COLUMNS), syntax.delimiter, ("ticket_id", "product"))
     layout = reader.layout
     layout.syntax = syntax
     finder = BoundaryFinder(0, next_multiple(0, chunk_size), chunk_size, layout)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ingestion.dynamodb.table_schema import TableSchema, read_table_schema
+from ingestion.tasks.deployed_sources import deployed_sources
 from ingestion.tasks.target_table import mismatches
 from tickets.doctor.deployment import Deployment
 from tickets.doctor.findings import UNDO, Verdict, failed, ok, unknown, verdict, warning
@@ -19,7 +20,7 @@ def table(deployment: Deployment) -> Verdict:
     indexes of the template if the stack created it."""
     name = deployment.stack.table
     schema = read_table_schema(deployment.client("dynamodb"), name)
-    found = mismatches(name, schema)
+    found = mismatches(name, schema, deployed_sources().built_in)
     if schema is None or found:
         return failed("; ".join(one.detail.rstrip(".") for one in found), TABLE)
     # A table that the stack didn't create is expected to have none.

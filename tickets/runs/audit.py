@@ -24,6 +24,7 @@ from ingestion.csv_files.sections import read_sections
 from ingestion.dynamodb.table_schema import TableSchema, read_table_schema
 from ingestion.errors import ObjectChanged, ObjectGone, ObjectUnreadable
 from ingestion.s3.objects import PinnedObject, read_blocks
+from ingestion.tasks.deployed_sources import deployed_sources
 from ingestion.tasks.target_table import key_rules, mismatches
 from tickets.errors import CommandError
 from tickets.runs.executions import known_execution
@@ -100,7 +101,7 @@ def audit_load(
     Raises CommandError if the table or the object version can't be compared.
     """
     schema = read_table_schema(stack.client("dynamodb"), stack.table)
-    unfit = mismatches(stack.table, schema)
+    unfit = mismatches(stack.table, schema, deployed_sources().built_in)
     if schema is None or unfit:
         raise CommandError(f"{unfit[0].detail} There is nothing to compare the file with.")
     found = Audit(
@@ -214,13 +215,15 @@ class _File:
         if not isinstance(facts, FileFacts):
             raise CommandError(f"The file is refused as a whole: {facts[0].detail}")
         self._facts = facts
+        source = deployed_sources().built_in
         self._reader = RowReader(
+            source,
             facts.columns,
             facts.width,
             facts.delimiter.encode(),
             schema.key_names,
             facts.header,
-            key_rules(schema),
+            key_rules(schema, source),
         )
 
     @property

@@ -11,7 +11,9 @@ from itertools import islice
 from typing import Any
 
 from ingestion.csv_files.key_rules import canonical_number
-from ingestion.csv_files.rows import COLUMNS, is_timestamp
+from ingestion.csv_files.rows import COLUMNS
+from ingestion.csv_files.values.conversion import Conversion
+from ingestion.sources.model import Field
 from tickets.errors import CommandError
 from tickets.runs.stack import Stack
 
@@ -20,6 +22,7 @@ Row = dict[str, Any]
 
 _TIME = "timestamp"
 # Timestamps are stored as given, and `fromisoformat` takes neither ` +02` nor ` UTC`.
+_TIMESTAMPS = Conversion(Field("timestamp", "datetime", formats=("any",)), is_key=True)
 _ZONE = re.compile(r" *(?:Z|UTC|(?P<offset>[+-][0-9]{2}(?::?[0-9]{2})?))$")
 
 
@@ -106,7 +109,7 @@ def instant(timestamp: str) -> datetime | None:
 
     Without an offset it counts as UTC, and a date alone as its beginning.
     """
-    if not is_timestamp(timestamp.encode(errors="replace")):
+    if not _TIMESTAMPS.fits(timestamp.encode(errors="replace")):
         return None
     time = timestamp.strip(" \t").upper()
     if len(time) > len("2026-01-31"):

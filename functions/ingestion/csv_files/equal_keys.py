@@ -53,7 +53,7 @@ def rows_with(
     """
     lines = 0
     for section in sections:
-        page = reader.read(section)
+        page = reader.read(section, lines)
         digests = digest(page.keys)
         if not wanted.isdisjoint(digests):
             places = _places(page, reader)
@@ -102,7 +102,7 @@ def superseded_rows(
             last[key] = row.line
     lines_before = 0
     for section in sections():
-        page = reader.read(section)
+        page = reader.read(section, lines_before)
         for line, raw in _places(page, reader):
             if lines_before + line in lines:
                 yield refused_row(lines_before + line, "", "superseded", raw)

@@ -1,62 +1,40 @@
 """Reads rows a page at a time: faster than ``ingestion.csv_files.rows``, with the same result.
 
-A page of ordinary rows is split as a whole and checked column by column. Records with quoted fields
-are taken out first and read one by one. A page that fails the check is halved until only the rows
-to refuse are left. Those are read one by one, which also yields the reasons.
+A page is split as a whole and converted column by column. Rows that need a closer look are read one
+by one, which also yields the reasons for refusing them. A page that can't be split is halved until
+only few rows are left.
 """
 
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 
 from ingestion.contracts import RefusedRow
-from ingestion.csv_files.item_json import (
-    EncodedKey,
-    escape,
-    put_request,
-    put_request_template,
-)
-from ingestion.csv_files.key_rules import NO_RULES, KeyRules, canonical_number
+from ingestion.csv_files.item_json import EncodedKey, escape, put_request
+from ingestion.csv_files.key_rules import NO_RULES, KeyRules
 from ingestion.csv_files.layout import HeaderLine
 from ingestion.csv_files.multiline import Kind
 from ingestion.csv_files.page_fields import FieldSplitter
-from ingestion.csv_files.records import Record
+from ingestion.csv_files.page_items import ItemMaker, PageItems
+from ingestion.csv_files.records import Record, without_marks
 from ingestion.csv_files.refused_rows import refused_row
-from ingestion.csv_files.row_warnings import BLANKS, Warned, row_warnings
-from ingestion.csv_files.rows import (
-    MAX_ITEM_BYTES,
-    MAX_KEY_BYTES,
-    QUANTITY,
-    TEXT_COLUMNS,
-    TIMESTAMP,
-    Key,
-    NoRow,
-    Refusal,
-    Row,
-    RowReader,
-    is_date,
+from ingestion.csv_files.row_warnings import (
+    Warned,
+    is_suspicious,
+    row_warnings,
+    suspects,
 )
+from ingestion.csv_files.rows import Key, NoRow, Refusal, Row, RowReader
 from ingestion.csv_files.sections import Section
+from ingestion.csv_files.source_columns import NO_ORIGIN, Origin, text_fields
+from ingestion.csv_files.values.columns import decoded
+from ingestion.sources.model import Source
 
 PAGE_SIZE = 64 * 1024
 """Bytes to read at a time: few enough to fit into the processor's cache."""
 
 _MIN_ROWS_TO_HALVE = 8
 """This many rows or fewer are read one by one rather than halved again."""
-
-_BLANKS = tuple(blank.encode() for blank in BLANKS)
-_NO_BREAK_SPACES = re.compile("\n\u00a0|\u00a0\n".encode())
-
-_EXPECTED_ESCAPES = re.compile(rb'\\(?:[\\"n]|r\\n)')
-"""Of quotes, backslashes and line ends."""
-
-# For whole columns, with an LF after each value.
-_STORED_QUANTITIES = re.compile(rb"(?:-?[0-9]{1,38}\n)*+")
-_QUANTITIES = re.compile(rb"^ *+%b *+$" % QUANTITY, re.MULTILINE)
-_TIMESTAMPS = re.compile(rb"(?:%b\n)*+" % TIMESTAMP)
-_CANONICAL_INTEGERS = re.compile(rb"(?:(?:-?[1-9][0-9]{0,37}|0)\n)*+")
-"""As ``canonical_number`` gives them."""
 
 
 class Page:
@@ -69,6 +47,7 @@ class Page:
         "blank_lines",
         "comment_lines",
         "keys",
+        "lines_before",
         "refused",
         "repeated_headers",
         "requests",
@@ -77,8 +56,10 @@ class Page:
         "warnings",
     )
 
-    def __init__(self, section: Section) -> None:
+    def __init__(self, section: Section, lines_before: int = 0) -> None:
         self.section = section
+        self.lines_before = lines_before
+        """Lines of the chunk before the section."""
         self.keys: list[EncodedKey] = []
         self.requests: list[bytes] = []
         """The requests that put the accepted rows' items; like ``keys``, in the file's order."""
@@ -102,11 +83,40 @@ class Page:
         )
 
     def warn(self, kind: str, rows: int, line: int) -> None:
-        """Count ``rows`` rows, the first of them at ``line``. Call it in the order of lines."""
-        before = self.warnings.get(kind)
+        """Count ``rows`` rows, the first of them at ``line``."""
+        known = self.warnings.get(kind)
         self.warnings[kind] = (
-            Warned(before.rows + rows, before.line) if before else Warned(rows, line)
+            Warned(known.rows + rows, min(known.line, line)) if known else Warned(rows, line)
         )
+
+
+class _Part:
+    """Whole records of a section, none of which is to be read by itself.
+
+    ``lines_before`` are the lines of the section before the part.
+    """
+
+    def __init__(self, section: Section, start: int, end: int, lines_before: int) -> None:
+        self._section = section
+        self._start = start
+        self._end = end
+        self._lines_before = lines_before
+        self.text = section.text[start:end]
+        self._has_long_records = bool(section.special_between(start, end))
+
+    @property
+    def line_ends(self) -> int:
+        return self.text.count(b"\n")
+
+    @cached_property
+    def records(self) -> Sequence[tuple[int, bytes]]:
+        """The line in the section and the text of each record."""
+        first = self._lines_before + 1
+        if self._has_long_records:
+            records = self._section.records(self._start, self._end)
+            return [(self._lines_before + record.line, record.raw) for record in records]
+        lines = self.text.removesuffix(b"\n").split(b"\n")
+        return list(enumerate(map(_without_carriage_returns, lines), first))
 
 
 class PageReader:
@@ -114,38 +124,26 @@ class PageReader:
 
     def __init__(
         self,
+        source: Source,
         columns: Mapping[str, int],
         width: int,
         delimiter: bytes,
         key: Sequence[str],
         header: HeaderLine | None = None,
         rules: KeyRules = NO_RULES,
+        origin: Origin = NO_ORIGIN,
     ) -> None:
-        self._rows = RowReader(columns, width, delimiter, key, header, rules)
+        self._rows = RowReader(source, columns, width, delimiter, key, header, rules, origin)
         self.layout = self._rows.layout
-        self._width = width
         self._splitter = FieldSplitter(self.layout)
-        self._key = [columns[name] for name in key]
-        self._key_numbers = [columns[name] for name in key if name in rules.numbers]
-        self._max_bytes = [(columns[name], longest) for name, longest in rules.max_bytes.items()]
-        # The key's columns are checked together. The columns of numbers and times need no check:
-        # their patterns match no empty value.
-        self._required = [
-            columns[name] for name in ("ticket_id", "product", "basket_id") if name not in key
+        self._items = ItemMaker(source, columns, width, key, rules, origin)
+        self._texts = [
+            columns[field.name] for field in text_fields(source) if field.name in columns
         ]
-        self._texts = [columns[name] for name in TEXT_COLUMNS]
-        self._quantity = columns["quantity"]
-        self._timestamp = columns["timestamp"]
-        self._names: list[str | None] = [None] * (width + 1)  # the last field is the LF
-        for name, index in columns.items():
-            self._names[index] = name
-        self._numbers = ("quantity", *rules.numbers)
-        self._template = put_request_template(self._names, self._numbers)
-        self._left_out_if_empty = [columns[name] for name in rules.left_out_if_empty]
-        self._templates_without: dict[tuple[int, ...], bytes] = {}
 
-    def read(self, section: Section) -> Page:
-        page = Page(section)
+    def read(self, section: Section, lines_before: int = 0) -> Page:
+        """Read a section. ``lines_before`` are the lines of the text before it."""
+        page = Page(section, lines_before)
         if section.too_long:
             self._read_records(page, section.records(), 0)
             return page
@@ -166,41 +164,27 @@ class PageReader:
     def accepted(self, page: Page) -> Iterator[tuple[Record, EncodedKey]]:
         """The accepted rows' records and keys."""
         for record in page.section.records():
-            outcome = self._rows.read(record)
+            outcome = self._rows.read(record, page.lines_before)
             if isinstance(outcome, Row):
                 yield record, _encoded(outcome.key)
 
     def part(self, page: Page, accepted: int) -> Page:
         """The page up to and including its ``accepted``-th accepted row."""
         if not accepted:
-            return Page(Section(b"", 0))
+            return Page(Section(b"", 0), page.lines_before)
         record, _ = next(islice(self.accepted(page), accepted - 1, None))
-        return self.read(page.section.before(record.end))
+        return self.read(page.section.before(record.end), page.lines_before)
 
     def _read_into(self, page: Page, start: int, end: int, line: int) -> None:
         """Read a part of the page's text. ``line`` lines of the page come before it."""
         if start == end:
             return
         section = page.section
+        fields = self._splitter.split(section, start, end)
+        if fields:
+            self._add_rows(page, _Part(section, start, end, line), fields)
+            return
         text = section.text[start:end]
-        step = self._width + 1
-        # A longer text may hold an item over DynamoDB's size limit.
-        short = len(text) <= MAX_ITEM_BYTES - 100
-        fields = self._splitter.split(section, start, end) if short else None
-        if fields and self._convert(fields):
-            key_columns = [fields[column::step] for column in self._key]
-            keys = [b"\n%b\n" % b"\n".join(column) for column in key_columns]
-            if self._are_good(fields, keys):
-                page.keys += zip(*key_columns, strict=True)
-                rows = zip(*[iter(fields)] * step, strict=True)
-                if any(b"" in fields[column::step] for column in self._left_out_if_empty):
-                    page.requests += [self._template_for(row) % row for row in rows]
-                else:
-                    page.requests += [self._template % row for row in rows]
-                page.row_lines += len(fields) // step + self._lines_within(page, start, end)
-                if self._is_suspicious(text, keys):
-                    self._warn(page, section.records(start, end), fields, line)
-                return
         middle = self._record_end(section, start + len(text) // 2, start, end)
         if middle == end or text.count(b"\n") <= _MIN_ROWS_TO_HALVE:
             self._read_records(page, section.records(start, end), line)
@@ -208,152 +192,82 @@ class PageReader:
             self._read_into(page, start, middle, line)
             self._read_into(page, middle, end, line + text.count(b"\n", 0, middle - start))
 
-    def _template_for(self, row: Sequence[bytes]) -> bytes:
-        """The template for this row, without the attributes that it leaves out."""
-        left_out = tuple([field for field in self._left_out_if_empty if not row[field]])
-        template = self._templates_without.get(left_out)
-        if template is None:
-            names = [None if at in left_out else name for at, name in enumerate(self._names)]
-            template = put_request_template(names, self._numbers)
-            self._templates_without[left_out] = template
-        return template
+    def _add_rows(self, page: Page, part: _Part, fields: list[bytes]) -> None:
+        """Add the rows of a part whose fields are split."""
+        headers = self._repeated_headers(part) if self._items.admits_header else set()
+        made = self._items.make(fields, part.text, headers, lambda: self._lines(page, part))
+        first = len(page.requests)
+        page.keys += made.keys
+        page.requests += made.requests
+        page.row_lines += part.line_ends
+        left_out = 0
+        for number in sorted(made.odd):
+            line, raw = part.records[number]
+            page.row_lines -= raw.count(b"\n") + 1
+            row = self._read_row(page, line, raw)
+            if row:
+                page.keys.insert(first + number - left_out, _encoded(row.key))
+                page.requests.insert(first + number - left_out, put_request(row.item))
+            else:
+                left_out += 1
+        if is_suspicious(part.text, made.key_texts):
+            self._warn(page, part, fields, made)
+
+    def _repeated_headers(self, part: _Part) -> set[int]:
+        """The numbers of the records that repeat the header."""
+        return {
+            number
+            for number, (_, raw) in enumerate(part.records)
+            if self.layout.is_header(without_marks(raw))
+        }
+
+    def _lines(self, page: Page, part: _Part) -> list[int]:
+        """The line in the file of each record of a part."""
+        before = self._rows.lines_before + page.lines_before
+        return [before + line for line, _ in part.records]
+
+    def _warn(self, page: Page, part: _Part, fields: list[bytes], made: PageItems) -> None:
+        """Warn about the rows of a part that need it, except for odd ones."""
+        step = self.layout.width + 1
+        keys = [text[1:-1].split(b"\n") for text in made.key_texts]
+        texts = [fields[at::step] for at in self._texts]
+        for number in sorted(suspects(keys, texts) - made.odd):
+            line, _ = part.records[number]
+            key_values, values = (
+                [decoded(column[number]) for column in columns] for columns in (keys, texts)
+            )
+            for kind in row_warnings(key_values, values):
+                page.warn(kind, 1, line)
 
     def _read_records(self, page: Page, records: Iterator[Record], line: int) -> None:
+        """Read records one by one. ``line`` lines of the page come before them."""
         for record in records:
-            outcome = self._rows.read(record)
-            if outcome is NoRow.BLANK:
-                page.blank_lines += record.lines
-            elif outcome is NoRow.COMMENT:
-                page.comment_lines += record.lines
-            elif outcome is NoRow.REPEATED_HEADER:
-                page.repeated_headers += record.lines
-            else:
-                page.row_lines += record.lines
-            if isinstance(outcome, Row):
-                page.keys.append(_encoded(outcome.key))
-                page.requests.append(put_request(outcome.item))
-                values = [value.get("S", "") for value in outcome.item.values()]
-                for kind in row_warnings(outcome.key, values):
-                    page.warn(kind, 1, line + record.line)
-            elif isinstance(outcome, Refusal):
-                page.refused.append(
-                    refused_row(line + record.line, outcome.column, outcome.reason, record.raw)
-                )
+            row = self._read_row(page, line + record.line, record.raw, record.problem)
+            if row:
+                page.keys.append(_encoded(row.key))
+                page.requests.append(put_request(row.item))
 
-    @staticmethod
-    def _is_suspicious(text: bytes, keys: list[bytes]) -> bool:
-        """Whether a row may need a warning. ``keys`` are as ``_are_good`` takes them."""
-        if b"=" in text and b'="' in text:
-            return True
-        # Searching for one byte is much faster than for two, and it is usually absent.
-        for column in keys:
-            if b" " in column and (b" \n" in column or b"\n " in column):
-                return True
-            if b"\x7f" in column:
-                return True
-            if b"\\" in column and b"\\" in _EXPECTED_ESCAPES.sub(b"", column):
-                return True
-            if b"\xc2" in column and _NO_BREAK_SPACES.search(column):
-                return True
-        return False
-
-    def _warn(self, page: Page, records: Iterator[Record], fields: list[bytes], line: int) -> None:
-        """Warn about the rows that need it. ``fields`` are theirs, as they go into JSON."""
-        step = self._width + 1
-        suspects = set()
-        for key in self._key:
-            for number, value in enumerate(fields[key::step]):
-                if (
-                    value.startswith(_BLANKS)
-                    or value.endswith(_BLANKS)
-                    or b"\\" in value
-                    or b"\x7f" in value
-                ):
-                    suspects.add(number)
-        for column in self._texts:
-            for number, value in enumerate(fields[column::step]):
-                if value.startswith(b'=\\"'):
-                    suspects.add(number)
-        if not suspects:
-            return
-        rest = sorted(suspects, reverse=True)
-        for number, record in enumerate(records):
-            if number == rest[-1]:
-                at = number * step
-                key_values = [_decoded(fields[at + key]) for key in self._key]
-                values = [_decoded(fields[at + column]) for column in self._texts]
-                for kind in row_warnings(key_values, values):
-                    page.warn(kind, 1, line + record.line)
-                rest.pop()
-                if not rest:
-                    return
-
-    def _are_good(self, fields: list[bytes], keys: list[bytes]) -> bool:
-        """Whether RowReader would accept all values.
-
-        ``keys`` are the columns of the key, with an LF before each value and after the last one.
-        """
-        step = self._width + 1
-        for column, longest in zip(keys, MAX_KEY_BYTES, strict=False):
-            if b"\n\n" in column or _has_longer(column, longest):
-                return False
-        for field in self._required:
-            if b"" in fields[field::step]:
-                return False
-        for field, longest in self._max_bytes:
-            if max(map(len, fields[field::step])) > longest:
-                return False
-        return True
-
-    def _convert(self, fields: list[bytes]) -> bool:
-        """Convert quantities, timestamps and the key's numbers to what is stored. Returns False if
-        RowReader would refuse one of them."""
-        return (
-            self._convert_quantities(fields)
-            and self._convert_timestamps(fields)
-            and all(self._make_canonical(fields, column) for column in self._key_numbers)
-        )
-
-    def _convert_quantities(self, fields: list[bytes]) -> bool:
-        step = self._width + 1
-        quantities = fields[self._quantity :: step]
-        column = b"\n".join(quantities) + b"\n"
-        if not _STORED_QUANTITIES.fullmatch(column):
-            stored = _QUANTITIES.findall(column)
-            if len(stored) < len(quantities):
-                return False
-            fields[self._quantity :: step] = stored
-        return True
-
-    def _convert_timestamps(self, fields: list[bytes]) -> bool:
-        step = self._width + 1
-        times = fields[self._timestamp :: step]
-        if not _TIMESTAMPS.fullmatch(b"\n".join(times) + b"\n"):
-            times = [time.strip(b" ") for time in times]
-            if not _TIMESTAMPS.fullmatch(b"\n".join(times) + b"\n"):
-                return False
-            fields[self._timestamp :: step] = times
-        return all(map(is_date, {time[:10] for time in times}))
-
-    def _make_canonical(self, fields: list[bytes], field: int) -> bool:
-        """Make one column's numbers canonical. Returns False if one of them is no number."""
-        step = self._width + 1
-        column = fields[field::step]
-        if not _CANONICAL_INTEGERS.fullmatch(b"\n".join(column) + b"\n"):
-            numbers = [canonical_number(value.decode()) for value in column]
-            if None in numbers:
-                return False
-            fields[field::step] = [number.encode() for number in numbers if number]
-        return True
-
-    @staticmethod
-    def _lines_within(page: Page, start: int, end: int) -> int:
-        """Lines of the records of a part, not counting the first line of each."""
-        text = page.section.text
-        return sum(
-            text.count(b"\n", one.start, one.end - 1)
-            for one in page.section.special_between(start, end)
-        )
+    def _read_row(
+        self, page: Page, line: int, raw: bytes, problem: str | None = None
+    ) -> Row | None:
+        """Read a record and count it, whatever it is. Returns its row, if it is accepted."""
+        outcome = self._rows.read(Record(raw, line, 0, problem), page.lines_before)
+        lines = raw.count(b"\n") + 1
+        if outcome is NoRow.BLANK:
+            page.blank_lines += lines
+        elif outcome is NoRow.COMMENT:
+            page.comment_lines += lines
+        elif outcome is NoRow.REPEATED_HEADER:
+            page.repeated_headers += lines
+        else:
+            page.row_lines += lines
+        if isinstance(outcome, Refusal):
+            page.refused.append(refused_row(line, outcome.column, outcome.reason, raw))
+        if not isinstance(outcome, Row):
+            return None
+        for kind in row_warnings(outcome.key, self._rows.texts(outcome)):
+            page.warn(kind, 1, line)
+        return outcome
 
     @staticmethod
     def _record_end(section: Section, position: int, start: int, end: int) -> int:
@@ -371,16 +285,5 @@ def _encoded(key: Key) -> EncodedKey:
     return tuple([escape(value.encode()) for value in key])
 
 
-def _has_longer(column: bytes, longest: int) -> bool:
-    """Whether a value is longer, in a column with an LF before each value and after the last."""
-    at = 0
-    while at + longest + 1 < len(column):
-        at = column.rfind(b"\n", at + 1, at + longest + 2)
-        if at < 0:
-            return True
-    return False
-
-
-def _decoded(field: bytes) -> str:
-    """The value of a field that is given as it goes into JSON."""
-    return str(json.loads(b'"%b"' % field))
+def _without_carriage_returns(line: bytes) -> bytes:
+    return line.removesuffix(b"\r").removesuffix(b"\r")

@@ -18,7 +18,10 @@ from ingestion.csv_files.multiline import is_plain_row
 from ingestion.csv_files.records import without_line_end
 from ingestion.csv_files.rows import COLUMNS, NoRow, RowReader, layout_of
 from ingestion.csv_files.sections import end_mark_start, read_sections
+from ingestion.sources.catalogue import BUILT_IN_FILE, BUNDLED
+from ingestion.sources.declaration import read_source
 
+_BUILT_IN = read_source((BUNDLED / BUILT_IN_FILE).read_bytes(), BUILT_IN_FILE, is_built_in=True)
 HEAD_SIZE = 1024 * 1024
 """Bytes of a file (unpacked) that are examined before it is accepted."""
 
@@ -114,7 +117,9 @@ def _why_not_utf8(
     data = head[facts.data_start :]
     if not complete:
         data = data[: data.rfind(b"\n") + 1]  # only the beginning of the last line is known
-    reader = RowReader(facts.columns, facts.width, facts.delimiter.encode(), (), facts.header)
+    reader = RowReader(
+        _BUILT_IN, facts.columns, facts.width, facts.delimiter.encode(), (), facts.header
+    )
     rows, affected, first_line, sample = 0, 0, 0, b""
     lines = facts.lines_before_data
     for section in read_sections([data], reader.layout, ends_file=complete):
@@ -153,7 +158,7 @@ def _read_header(lines: Sequence[HeadLine], head: bytes, complete: bool) -> File
     if width > MAX_COLUMNS:
         detail = f"The header has {width:,} columns; a file may have {MAX_COLUMNS:,} at most."
         return Reason("too_many_columns", detail, header.number)
-    row = row_above(lines, layout_of(columns, width, header.delimiter))
+    row = row_above(lines, layout_of(_BUILT_IN, columns, width, header.delimiter))
     if row:
         detail = (
             f"Line {row.number} looks like a row, but is above the header in line {header.number}. "
@@ -187,7 +192,9 @@ def _has_column_without_name(
         lines.pop()
     width = len(header.names)
     with_value = without_field = 0
-    narrow, wide = (layout_of(columns, one, header.delimiter) for one in (width - 1, width))
+    narrow, wide = (
+        layout_of(_BUILT_IN, columns, one, header.delimiter) for one in (width - 1, width)
+    )
     for line in lines:
         row = without_line_end(line + b"\n")
         fits_narrow, fits_wide = is_plain_row(row, narrow), is_plain_row(row, wide)

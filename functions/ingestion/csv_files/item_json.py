@@ -1,7 +1,8 @@
-"""Makes the JSON for BatchWriteItem, as bytes, by filling a row's fields into a template."""
+"""Makes the JSON for BatchWriteItem, as bytes, from the attributes of rows."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 
@@ -29,20 +30,14 @@ def put_request(item: Mapping[str, Any]) -> bytes:
     return encode({"PutRequest": {"Item": item}})
 
 
-def put_request_template(fields: Sequence[str | None], numbers: Sequence[str]) -> bytes:
-    """A template that ``%`` fills with a row's fields, to make what ``put_request`` makes.
+def put_requests(columns: Sequence[tuple[bytes, Sequence[bytes]]], end: bytes) -> list[bytes]:
+    """The requests to put the items of several rows, each like those of ``put_request``.
 
-    The fields must be in the file's order, as ``escape`` returns them. The attributes have the same
-    order. ``fields`` names the attribute of each field, or has None for a field to leave out. The
-    attributes in ``numbers`` have DynamoDB's type N, the others S.
+    Each column has the JSON that precedes its value in every row, and the values of all rows,
+    escaped. ``end`` is the JSON after the last value.
     """
-    text = ""
-    comma = ""
-    for name in fields:
-        if name is None:
-            text += "%.0b"  # consumes a field and writes nothing
-        else:
-            kind = "N" if name in numbers else "S"
-            text += f'{comma}"{name}":{{"{kind}":"%b"}}'
-            comma = ","
-    return ('{"PutRequest":{"Item":{' + text + "}}}").encode()
+    rows = len(columns[0][1])
+    pieces: list[Iterable[bytes]] = []
+    for before, values in columns:
+        pieces += [repeat(before, rows), values]
+    return list(map(b"".join, zip(*pieces, repeat(end, rows), strict=True)))

@@ -1,10 +1,7 @@
-"""Turns a record into the item of one ticket line, or into a refusal with its reason."""
+"""Turns a record into an item, or into a refusal with its reason, as the file's source declares."""
 
-import re
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
-from functools import lru_cache
 from typing import NamedTuple
 
 from ingestion.csv_files.key_rules import NO_RULES, KeyRules, canonical_number
@@ -17,26 +14,44 @@ from ingestion.csv_files.records import (
     split_fields,
     without_marks,
 )
+from ingestion.csv_files.source_columns import (
+    LINE,
+    NO_ORIGIN,
+    Origin,
+    constant_numbers,
+    fillers,
+    made_of,
+    source_columns,
+    text_fields,
+)
 from ingestion.csv_files.syntax import Syntax
+from ingestion.csv_files.values.conversion import Conversion
+from ingestion.csv_files.values.outcomes import ABSENT, MISSING, Attribute, Missing, Refused, Stored
+from ingestion.sources.model import Source
 
 COLUMNS = ("ticket_id", "product", "basket_id", "timestamp", "category", "quantity", "store")
-TEXT_COLUMNS = ("ticket_id", "product", "basket_id", "timestamp", "category", "store")
-MAY_BE_EMPTY = ("category", "store")
 
-ATTRIBUTE_TYPES: Mapping[str, tuple[str, ...]] = {
-    "ticket_id": ("S", "N"),
-    "product": ("S", "N"),
-    "basket_id": ("S", "N"),
-    "timestamp": ("S",),
-    "category": ("S", "N"),
-    "quantity": ("N",),
-    "store": ("S", "N"),
+SOURCE_REASONS = {
+    "bad_integer": "a value is not a whole number of at most 38 digits as its field declares it",
+    "bad_boolean": "a value is none of the field's `trueValues` and `falseValues`",
+    "bad_date": "a value is not a real date in a format of its field",
+    "bad_datetime": "a value is not a real date and time in a format of its field, or is a time "
+    "that the beginning of summer time skips",
+    "bad_time": "a value is not a time of day in a format of its field",
+    "bad_list": "an item of a list is not a value of the type that its field declares",
+    "pattern_mismatch": "a value does not match its field's `pattern`",
+    "not_in_enum": "a value is none of those in its field's `enum`",
+    "below_minimum": "a value is smaller than its field's `minimum`",
+    "above_maximum": "a value is larger than its field's `maximum`",
+    "too_short": "a value is shorter than its field's `minLength`",
+    "too_long": "a value is longer than its field's `maxLength`",
+    "not_unique": "a later row of the file has the same key, which its field declares `unique`",
+    "undecodable": "the row has bytes that stand for nothing in the encoding of its source",
 }
-"""DynamoDB types of an item's attributes: the usual one first, then the one that a column is
-converted to if it is part of the table's key."""
+"""The reasons that only rows of declared sources are refused for, and what they mean."""
 
 REASONS = {
-    "missing_value": "a value that must not be empty is empty",
+    "missing_value": "a value that must not be missing is missing",
     "bad_quantity": "the quantity is not a whole number of at most 38 digits, such as 2 or 2.0; "
     "1.234 and 1,0 are not certain to mean one",
     "bad_timestamp": "the timestamp is not a real date, or date and time, such as 2026-01-31 or "
@@ -51,33 +66,29 @@ REASONS = {
     "record_too_long": "the line is longer than 1 MiB",
     "not_utf8": "the row is not UTF-8",
     "value_too_long": "a value is longer than DynamoDB can store it",
-    "bad_number": "a value that is a number in the table's key is none that DynamoDB can store",
+    "bad_number": "a value that is stored as a number, or is one in the table's key, is none that "
+    "DynamoDB can store",
     "refused_by_table": "DynamoDB refuses the row as invalid",
     "superseded": "a later row of the file has the same key",
+    **SOURCE_REASONS,
 }
 """The reasons that the refused rows file may name, and what they mean."""
+
+BUILT_IN = "tickets"
+"""The name of the built-in source."""
+
+_REASONS_OF_BUILT_IN = {
+    ("quantity", "bad_integer"): "bad_quantity",
+    ("timestamp", "bad_datetime"): "bad_timestamp",
+}
+"""The built-in source is older than declared sources. Operators and their queries know its codes,
+so they stay as they are."""
 
 # DynamoDB's limits, in bytes of UTF-8: "Quotas in Amazon DynamoDB", Developer Guide.
 MAX_KEY_BYTES = (2048, 1024)
 MAX_ITEM_BYTES = 400 * 1024
 
-TIMESTAMP = (
-    rb"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    rb"(?:[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9}+)?+)?+"
-    rb"(?: ?+(?:[+-](?:[01][0-9]|2[0-3])(?::?+[0-5][0-9])?+|[Zz]|UTC))?+)?+"
-)
-"""The pattern of a timestamp without blanks around it. The date must exist, too. Possessive
-quantifiers make it about a fifth faster."""
-QUANTITY = rb"\+?(-?[0-9]{1,38})(?:\.(?:0|00|0{4,}))?"
-"""The pattern of a quantity without blanks around it. Its group is what is stored. Three zeros may
-follow a thousands separator, so ``2.000`` does not match."""
-BLANKS_AROUND = b" \t"
-"""May be around quantities and timestamps."""
-
-_TIMESTAMP = re.compile(TIMESTAMP)
-_QUANTITY = re.compile(QUANTITY)
-
-Item = dict[str, dict[str, str]]
+Item = dict[str, Attribute]
 """An item in DynamoDB's wire form: ``{"quantity": {"N": "2"}, ...}``."""
 Key = tuple[str, ...]
 """The values of an item's key attributes, partition key first."""
@@ -104,68 +115,78 @@ class NoRow(Enum):
     COMMENT = "comment"
 
 
-def is_quantity(value: bytes) -> bool:
-    return _QUANTITY.fullmatch(value.strip(BLANKS_AROUND)) is not None
-
-
-def is_timestamp(value: bytes) -> bool:
-    time = value.strip(BLANKS_AROUND)
-    return _TIMESTAMP.fullmatch(time) is not None and is_date(time[:10])
-
-
-@lru_cache(maxsize=4096)  # few different days occur in a file
-def is_date(value: bytes) -> bool:
-    try:
-        date.fromisoformat(value.decode())
-    except ValueError:
-        return False
-    return True
-
-
 def layout_of(
-    columns: Mapping[str, int], width: int, delimiter: bytes, header: HeaderLine | None = None
+    source: Source,
+    columns: Mapping[str, int],
+    width: int,
+    delimiter: bytes,
+    header: HeaderLine | None = None,
 ) -> Layout:
-    """The layout of a file. ``columns`` maps the names of columns to zero-based fields."""
-    checks: dict[int, Check] = {columns[name]: bool for name in COLUMNS if name not in MAY_BE_EMPTY}
-    checks[columns["quantity"]] = is_quantity
-    checks[columns["timestamp"]] = is_timestamp
-    return Layout(Syntax(delimiter), width, checks, header)
+    """The layout of a source's file. ``columns`` maps names of the source's fields to zero-based
+    fields of the file."""
+    checks: dict[int, Check] = {}
+    with_form = 0
+    has_date_or_time = False
+    for at, conversion in source_columns(source, columns):
+        if at is None:
+            continue
+        if conversion.has_form or conversion.required:
+            checks[at] = _check(conversion)
+        with_form += conversion.has_form
+        has_date_or_time = has_date_or_time or conversion.has_date_or_time
+    judges_line_ends = not source.trusts_line_ends and (has_date_or_time or with_form > 1)
+    syntax = Syntax.of(source.dialect, delimiter)
+    return Layout(syntax, width, checks, header, judges_line_ends=judges_line_ends)
+
+
+def _check(conversion: Conversion) -> Check:
+    def fits(value: bytes) -> bool:
+        return not conversion.required if value == ABSENT else conversion.fits(value)
+
+    return fits
 
 
 class RowReader:
     """Reads the records of one file.
 
-    ``columns`` maps each column to its zero-based field. ``width`` is the header's number of
-    fields. ``key`` has the names of the table's key attributes, partition key first. ``header`` is
-    the header's line. ``rules`` apply to the values of key attributes.
+    ``columns`` maps the names of the source's fields to zero-based fields of the file. ``width`` is
+    the file's number of fields. ``key`` has the names of the table's key attributes, partition key
+    first. ``header`` is the header's line. ``rules`` apply to the values of key attributes.
     """
 
     def __init__(
         self,
+        source: Source,
         columns: Mapping[str, int],
         width: int,
         delimiter: bytes,
         key: Sequence[str],
         header: HeaderLine | None = None,
         rules: KeyRules = NO_RULES,
+        origin: Origin = NO_ORIGIN,
     ) -> None:
-        self.layout = layout_of(columns, width, delimiter, header)
-        self._columns = dict(columns)
-        self._names = {index: name for name, index in columns.items()}
+        self.layout = layout_of(source, columns, width, delimiter, header)
+        self.lines_before = origin.lines_before
+        """Lines of the file before the text that is read."""
+        self._source = source
+        self._names = {at: name for name, at in columns.items()}
+        self._columns = source_columns(source, columns, key)
+        self._fillers = fillers(source, origin)
+        self._numbers = {name: {"N": number} for name, number in constant_numbers(source).items()}
+        self._made_of = made_of(source)
+        self._texts = [field.attribute or "" for field in text_fields(source)]
         self._key = tuple(key)
         self._rules = rules
-        self._required = [
-            column for column in COLUMNS if column not in MAY_BE_EMPTY or column in key
-        ]
         texts_of_key = [
-            (column, longest)
-            for column, longest in zip(key, MAX_KEY_BYTES, strict=False)
-            if column not in rules.numbers
+            (name, longest)
+            for name, longest in zip(key, MAX_KEY_BYTES, strict=False)
+            if name not in rules.numbers
         ]
         self._max_bytes = [*texts_of_key, *rules.max_bytes.items()]
 
-    def read(self, record: Record) -> Row | Refusal | NoRow:
-        """Turn a record into a row, or return why it is none."""
+    def read(self, record: Record, lines_before: int = 0) -> Row | Refusal | NoRow:
+        """Turn a record into a row, or return why it is none. ``lines_before`` are those of the
+        text before the part in which the record's line is counted."""
         if record.problem:
             return Refusal("", record.problem)
         raw = without_marks(record.raw)
@@ -186,8 +207,12 @@ class RowReader:
         try:
             raw.decode()  # including columns that are not stored
         except UnicodeDecodeError:
-            return Refusal(self._first_not_utf8(fields), "not_utf8")
-        return self._check({name: fields[at] for name, at in self._columns.items()}, len(raw))
+            return Refusal(self._first_not_utf8(fields), self._not_utf8())
+        return self._convert(fields, self.lines_before + lines_before + record.line)
+
+    def texts(self, row: Row) -> list[str]:
+        """The values of a row that are stored as they are written."""
+        return [row.item[name]["S"] for name in self._texts if "S" in row.item.get(name, {})]
 
     def _ends_with_delimiter(self, raw: bytes) -> bool:
         fields = split_as_written(raw, self.layout.syntax)
@@ -195,41 +220,97 @@ class RowReader:
 
     def _first_not_utf8(self, fields: list[bytes]) -> str:
         for index, field in enumerate(fields):
+            if field == ABSENT and self.layout.syntax.null_sequence is not None:
+                continue
             try:
                 field.decode()
             except UnicodeDecodeError:
                 return self._names.get(index, "")
         return ""
 
-    def _check(self, values: dict[str, bytes], raw_size: int) -> Row | Refusal:
-        for column in ("quantity", "timestamp"):
-            values[column] = values[column].strip(BLANKS_AROUND)
-        for column in self._required:
-            if not values[column]:
-                return Refusal(column, "missing_value")
-        quantity = _QUANTITY.fullmatch(values["quantity"])
-        if not quantity:
-            return Refusal("quantity", "bad_quantity")
-        values["quantity"] = quantity[1]
-        if not is_timestamp(values["timestamp"]):
-            return Refusal("timestamp", "bad_timestamp")
-        for column in self._rules.numbers:
-            number = canonical_number(values[column].decode())
-            if number is None:
-                return Refusal(column, "bad_number")
-            values[column] = number.encode()
-        for column, longest in self._max_bytes:
-            if len(values[column]) > longest:
-                return Refusal(column, "value_too_long")
-        # Attribute names count too; together they take fewer than 100 bytes.
-        if raw_size > MAX_ITEM_BYTES - 100:
-            size = sum(len(name) + len(value) for name, value in values.items())
-            if size > MAX_ITEM_BYTES:
-                return Refusal("", "value_too_long")
-        item = {
-            column: {"N" if column in self._rules.numbers else "S": value.decode()}
-            for column, value in values.items()
-            if value or column not in self._rules.left_out_if_empty
+    def _not_utf8(self) -> str:
+        return "not_utf8" if self._source.encoding == "utf_8" else "undecodable"
+
+    def _convert(self, fields: list[bytes], line: int) -> Row | Refusal:
+        outcomes = {
+            conversion.field.name: MISSING
+            if at is None
+            else conversion.convert(None if fields[at] == ABSENT else fields[at].decode())
+            for at, conversion in self._columns
         }
-        item["quantity"] = {"N": values["quantity"].decode()}
-        return Row(tuple(values[column].decode() for column in self._key), item)
+        for _, conversion in self._columns:
+            if conversion.required and outcomes[conversion.field.name] is MISSING:
+                return Refusal(conversion.field.name, "missing_value")
+        for name, outcome in outcomes.items():
+            if isinstance(outcome, Refused):
+                return Refusal(name, self._reason(name, outcome.reason))
+        item = dict(self._attributes(outcomes, line))
+        return self._check_keys(item) or self._check_size(item) or Row(self._key_of(item), item)
+
+    def _reason(self, name: str, reason: str) -> str:
+        if self._source.name == BUILT_IN:
+            return _REASONS_OF_BUILT_IN.get((name, reason), reason)
+        return reason
+
+    def _attributes(
+        self, outcomes: Mapping[str, Stored | Missing | Refused], line: int
+    ) -> Iterator[tuple[str, Attribute]]:
+        texts = {LINE: str(line)}
+        for _, conversion in self._columns:
+            outcome = outcomes[conversion.field.name]
+            attribute = conversion.missing
+            if isinstance(outcome, Stored):
+                texts[conversion.field.name] = outcome.text
+                attribute = outcome.attribute
+            if conversion.field.attribute and attribute:
+                yield conversion.field.attribute, attribute
+        for name, filler in self._fillers.items():
+            text = filler.text([texts.get(one) for one in filler.names])
+            if text is not None:
+                yield name, {"S": text}
+        yield from self._numbers.items()
+
+    def _check_keys(self, item: Item) -> Refusal | None:
+        """Convert the attributes that are keys to what the table takes, or say why it can't be
+        done."""
+        for name in self._rules.left_out_if_empty:
+            if item.get(name) in ({"S": ""}, {"NULL": True}):
+                del item[name]
+        for name in self._key:
+            if item[name] == {"S": ""}:
+                return Refusal(self._made_of[name], "missing_value")
+        for name in self._key:
+            if name in self._rules.numbers:
+                number = canonical_number(text_of(item[name]))
+                if number is None:
+                    return Refusal(self._made_of[name], "bad_number")
+                item[name] = {"N": number}
+        for name, longest in self._max_bytes:
+            if name in item and len(text_of(item[name]).encode()) > longest:
+                return Refusal(self._made_of[name], "value_too_long")
+        return None
+
+    def _check_size(self, item: Item) -> Refusal | None:
+        size = sum(len(name.encode()) + size_of(value) for name, value in item.items())
+        return Refusal("", "value_too_long") if size > MAX_ITEM_BYTES else None
+
+    def _key_of(self, item: Item) -> Key:
+        return tuple(text_of(item[name]) for name in self._key)
+
+
+def text_of(attribute: Attribute) -> str:
+    """The text of an attribute of type S or N."""
+    (text,) = attribute.values()
+    return str(text)
+
+
+def size_of(attribute: Attribute) -> int:
+    """The bytes of an attribute's value that count towards DynamoDB's limit for items, or a few
+    more."""
+    (value,) = attribute.values()
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, bool):
+        return 1
+    members = [{"S": one} if isinstance(one, str) else one for one in value]
+    return 3 + sum(1 + size_of(member) for member in members)

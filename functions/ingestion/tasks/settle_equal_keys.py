@@ -233,7 +233,9 @@ class EqualKeySettler:
 
         def pages(index: int) -> ChunkPages:
             is_last = index == plan.chunks - 1
-            return ChunkPages(self._s3, load.file, chunks[index], load.schema, is_last=is_last)
+            return ChunkPages(
+                self._s3, load.file, chunks[index], load.schema, load.load_id, is_last=is_last
+            )
 
         return pages
 

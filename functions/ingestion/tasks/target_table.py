@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING
 
 from ingestion.contracts import File
 from ingestion.csv_files.key_rules import KeyRules
-from ingestion.csv_files.rows import ATTRIBUTE_TYPES
+from ingestion.csv_files.source_columns import text_fields
 from ingestion.dynamodb.table_schema import Mismatch, TableSchema, read_table_schema, table_missing
 from ingestion.errors import TableMismatch
+from ingestion.sources.model import Source, Template
+from ingestion.tasks.file_source import source_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -41,7 +43,7 @@ class TargetTable:
         schema = self.schema()
         if _is_another(file, schema):
             raise TableReplaced
-        found = mismatches(self.name, schema)
+        found = mismatches(self.name, schema, source_of(file))
         if schema is None or found:
             raise TableMismatch(found[0].detail)
         return schema
@@ -56,17 +58,37 @@ def _is_another(file: File, schema: TableSchema | None) -> bool:
     return file.table_id is not None and (schema is None or schema.table_id != file.table_id)
 
 
-def mismatches(table: str, schema: TableSchema | None) -> list[Mismatch]:
-    """List the reasons why a file's rows can't be written to a table. Empty if they can."""
-    return schema.mismatches(ATTRIBUTE_TYPES) if schema else [table_missing(table)]
+def mismatches(table: str, schema: TableSchema | None, source: Source) -> list[Mismatch]:
+    """List the reasons why a source's rows can't be written to a table. Empty if they can."""
+    if schema is None:
+        return [table_missing(table)]
+    found = schema.mismatches(_attribute_types(source))
+    if source.primary_key and source.primary_key != schema.key_names:
+        detail = (
+            f"Source {source.name} has the primary key {', '.join(source.primary_key)}, but the "
+            f"key of table {table} is {', '.join(schema.key_names)}."
+        )
+        found.append(Mismatch("other_primary_key", detail))
+    return found
 
 
-def key_rules(schema: TableSchema) -> KeyRules:
-    """Return the rules that the table's schema sets for the values of rows."""
+def _attribute_types(source: Source) -> dict[str, tuple[str, ...]]:
+    """The DynamoDB types of a source's attributes: the usual one first, then the one that a text is
+    converted to if it is part of the table's key."""
+    texts = {field.attribute for field in text_fields(source)}
+    texts.update(name for name, value in source.values.items() if isinstance(value, Template))
+    return {
+        name: (kind, "N") if name in texts else (kind,)
+        for name, kind in source.attribute_types.items()
+    }
+
+
+def key_rules(schema: TableSchema, source: Source) -> KeyRules:
+    """Return the rules that the table's schema sets for the values of a source's rows."""
     index_keys = {
         name: attribute
         for name, attribute in schema.index_only_keys.items()
-        if name in ATTRIBUTE_TYPES
+        if name in source.attribute_types
     }
     return KeyRules(
         numbers=schema.numeric_key,

@@ -99,7 +99,7 @@ class Validator:
             record["uploader"] = request.uploader
         facts = self._judge(state.pinned.size, head)
         reasons = facts if isinstance(facts, list) else []
-        for reason, detail, attribute in mismatches(self._table.name, schema):
+        for reason, detail, attribute in mismatches(self._table.name, schema, source):
             reasons.append(Reason(reason, detail, column=attribute))
         if reasons or isinstance(facts, list):
             verdict = _refused(reasons, load)

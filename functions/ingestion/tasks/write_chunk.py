@@ -128,7 +128,7 @@ class ChunkWriter:
             PartWriter(self._s3, bucket, series.refused_by_table, by_table),
         )
         is_last = task.chunk.index == task.chunks - 1
-        pages = ChunkPages(self._s3, task.file, task.chunk, schema, is_last=is_last)
+        pages = ChunkPages(self._s3, task.file, task.chunk, schema, task.load_id, is_last=is_last)
         refused_by_table = read_parts(self._s3, bucket, series.refused_by_table.keys())
         refused_lines = SortedNumbers(row.line for row in refused_by_table)
         writer = BatchWriter[Place](
@@ -195,7 +195,7 @@ class ChunkWriter:
             for keys in pages.keys(before.start, before.next_byte, refused_lines):
                 tally.remember(keys)
         next_look = self._clock() + LOOK_SECONDS
-        for page in pages.pages(before.next_byte, before.end):
+        for page in pages.pages(before.next_byte, before.end, before.lines):
             for first in range(0, max(1, len(page.requests)), writer.batch_items):
                 now = self._clock()
                 if now > deadline:

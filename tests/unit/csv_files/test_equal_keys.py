@@ -16,9 +16,14 @@ from ingestion.csv_files.key_digests import Digest, KeyDigests, key_digest
 from ingestion.csv_files.refused_rows import refused_row
 from ingestion.csv_files.rows import COLUMNS
 from ingestion.csv_files.sections import Section, read_sections
+from tests.support.sources import BUILT_IN
 
 READER = PageReader(
-    {name: at for at, name in enumerate(COLUMNS)}, len(COLUMNS), b",", ("ticket_id", "product")
+    BUILT_IN,
+    {name: at for at, name in enumerate(COLUMNS)},
+    len(COLUMNS),
+    b",",
+    ("ticket_id", "product"),
 )
 
 

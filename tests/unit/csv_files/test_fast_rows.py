@@ -23,6 +23,8 @@ from ingestion.csv_files.refused_rows import refused_row
 from ingestion.csv_files.row_warnings import row_warnings
 from ingestion.csv_files.rows import COLUMNS, Key, NoRow, Refusal, Row, RowReader
 from ingestion.csv_files.sections import Section, read_sections
+from ingestion.sources.model import Source
+from tests.support.sources import BUILT_IN
 
 KEY = ("ticket_id", "product")
 
@@ -38,10 +40,10 @@ class Header(NamedTuple):
     def line(self) -> bytes:
         return self.delimiter.join((name or "remark").encode() for name in self.fields)
 
-    def arguments(self) -> tuple[dict[str, int], int, bytes, Sequence[str], HeaderLine]:
+    def arguments(self) -> tuple[Source, dict[str, int], int, bytes, Sequence[str], HeaderLine]:
         columns = {name: at for at, name in enumerate(self.fields) if name}
         line = HeaderLine.of(self.line)
-        return columns, len(self.fields), self.delimiter, self.key, line
+        return BUILT_IN, columns, len(self.fields), self.delimiter, self.key, line
 
     def reader(self) -> PageReader:
         return PageReader(*self.arguments())
@@ -137,7 +139,7 @@ def check_section(header: Header, section: Section) -> Page:
             part = reader.part(page, accepted)
             end = plain.records[accepted - 1].end if accepted else 0
             assert part.section.text == section.text[:end]
-            assert (part.requests, part.keys) == (page.requests[:accepted], page.keys[:accepted])
+            assert (items(part), part.keys) == (plain.items[:accepted], page.keys[:accepted])
             before = part.section.text.count(b"\n")
             assert part.refused == [row for row in page.refused if row.line <= before]
     return page
@@ -167,9 +169,9 @@ def one_by_one(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     seen = []
     read = RowReader.read
 
-    def noted(self: RowReader, record: Record) -> Any:
+    def noted(self: RowReader, record: Record, lines_before: int = 0) -> Any:
         seen.append(record.raw)
-        return read(self, record)
+        return read(self, record, lines_before)
 
     monkeypatch.setattr(RowReader, "read", noted)
     return seen

@@ -13,6 +13,7 @@ from ingestion.csv_files.key_rules import NO_RULES, KeyRules
 from ingestion.csv_files.records import Record
 from ingestion.csv_files.rows import COLUMNS, NoRow, Refusal, Row, RowReader
 from ingestion.csv_files.sections import read_sections
+from tests.support.sources import BUILT_IN
 
 KEY = ("ticket_id", "product")
 GOOD = ("T{n}", "Tea", "B1", "2026-01-31T23:59:59Z", "Drinks", "2", "Lyon")
@@ -30,8 +31,8 @@ def many(count: int) -> list[str]:
 def check(rows: Sequence[str], rules: KeyRules = NO_RULES, key: Sequence[str] = KEY) -> Page:
     """Read rows by the page, and each by itself; both must say the same."""
     columns = {name: at for at, name in enumerate(COLUMNS)}
-    pages = PageReader(columns, 7, b",", key, None, rules)
-    plain = RowReader(columns, 7, b",", key, None, rules)
+    pages = PageReader(BUILT_IN, columns, 7, b",", key, None, rules)
+    plain = RowReader(BUILT_IN, columns, 7, b",", key, None, rules)
     text = "".join(row + "\n" for row in rows).encode()
     [section] = read_sections([text], pages.layout, ends_file=True)
     page: Page = pages.read(section)
@@ -63,9 +64,9 @@ def one_by_one(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     seen = []
     read = RowReader.read
 
-    def noted(self: RowReader, record: Record) -> Row | Refusal | NoRow:
+    def noted(self: RowReader, record: Record, lines_before: int = 0) -> Row | Refusal | NoRow:
         seen.append(record.raw)
-        return read(self, record)
+        return read(self, record, lines_before)
 
     monkeypatch.setattr(RowReader, "read", noted)
     return seen
@@ -117,7 +118,7 @@ def test_numbers_that_are_written_in_other_ways_need_no_closer_look(
     one_by_one: list[bytes],
 ) -> None:
     columns = {name: at for at, name in enumerate(COLUMNS)}
-    reader = PageReader(columns, 7, b",", KEY, None, NUMERIC_ID)
+    reader = PageReader(BUILT_IN, columns, 7, b",", KEY, None, NUMERIC_ID)
     text = "".join(good(ticket_id=f"0{at}.50") + "\n" for at in range(40)).encode()
     [section] = read_sections([text], reader.layout, ends_file=True)
     assert len(reader.read(section).requests) == 40
@@ -146,7 +147,7 @@ def test_empty_keys_of_indexes_are_left_out() -> None:
 
 def test_they_need_no_closer_look(one_by_one: list[bytes]) -> None:
     columns = {name: at for at, name in enumerate(COLUMNS)}
-    reader = PageReader(columns, 7, b",", KEY, None, INDEXED)
+    reader = PageReader(BUILT_IN, columns, 7, b",", KEY, None, INDEXED)
     text = "".join(good(at, **EMPTY[at % 4]) + "\n" for at in range(40)).encode()
     [section] = read_sections([text], reader.layout, ends_file=True)
     assert len(reader.read(section).requests) == 40

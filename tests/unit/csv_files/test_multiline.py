@@ -22,10 +22,11 @@ from tests.support.random_records import (
     layout_for,
     make,
 )
+from tests.support.sources import BUILT_IN
 
 FILES = files(quick=600)
 
-TICKETS = layout_of({name: at for at, name in enumerate(COLUMNS)}, 7, b",")
+TICKETS = layout_of(BUILT_IN, {name: at for at, name in enumerate(COLUMNS)}, 7, b",")
 
 
 def ticket(number: int, **changed: str) -> bytes:

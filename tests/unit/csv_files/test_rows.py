@@ -7,7 +7,16 @@ import pytest
 from ingestion.csv_files.key_rules import NO_RULES, KeyRules
 from ingestion.csv_files.layout import HeaderLine
 from ingestion.csv_files.records import Record
-from ingestion.csv_files.rows import COLUMNS, REASONS, NoRow, Refusal, Row, RowReader
+from ingestion.csv_files.rows import (
+    COLUMNS,
+    REASONS,
+    SOURCE_REASONS,
+    NoRow,
+    Refusal,
+    Row,
+    RowReader,
+)
+from tests.support.sources import BUILT_IN
 
 GOOD = {
     "ticket_id": "T1",
@@ -26,7 +35,9 @@ def read(
     rules: KeyRules = NO_RULES,
     **changed: str,
 ) -> Any:
-    reader = RowReader({name: at for at, name in enumerate(COLUMNS)}, 7, b";", key, rules=rules)
+    reader = RowReader(
+        BUILT_IN, {name: at for at, name in enumerate(COLUMNS)}, 7, b";", key, rules=rules
+    )
     if raw is None:
         raw = ";".join((GOOD | changed)[name] for name in COLUMNS).encode()
     return reader.read(Record(raw, line=1, end=len(raw)))
@@ -55,7 +66,7 @@ def test_a_good_row_becomes_an_item_with_its_text_as_given() -> None:
 
 def test_columns_are_found_by_their_place_in_the_header_and_unknown_ones_are_left_out() -> None:
     columns = {name: 7 - at for at, name in enumerate(COLUMNS)}
-    reader = RowReader(columns, 8, b",", ("ticket_id",))
+    reader = RowReader(BUILT_IN, columns, 8, b",", ("ticket_id",))
     row: Any = reader.read(Record(b"unknown,Lyon,2,Drinks,2026-01-01T00:00,B1,Tea,T1", 1, 0))
     assert row.key == ("T1",)
     assert row.item["store"] == {"S": "Lyon"}
@@ -223,7 +234,7 @@ def test_marks_at_the_start_are_dropped(mark: bytes) -> None:
 def test_the_header_again_is_no_row() -> None:
     line = ";".join(COLUMNS).encode()
     columns = {name: at for at, name in enumerate(COLUMNS)}
-    reader = RowReader(columns, 7, b";", ("ticket_id",), HeaderLine.of(line))
+    reader = RowReader(BUILT_IN, columns, 7, b";", ("ticket_id",), HeaderLine.of(line))
     assert reader.read(Record(line, 1, 0)) is NoRow.REPEATED_HEADER
     assert reader.read(Record(b"\xef\xbb\xbf" + line, 1, 0)) is NoRow.REPEATED_HEADER
     for other in (line.upper(), line + b" ", line.replace(b"store", b"stock")):
@@ -294,4 +305,4 @@ def test_every_reason_given_is_of_the_vocabulary() -> None:
     given |= {"malformed_quote", "not_utf8", "value_too_long", "bad_number"}  # above
     given |= {"stray_quote", "record_too_long"}  # tests of sections
     given |= {"superseded", "refused_by_table"}  # tests of write_chunk
-    assert given == set(REASONS)
+    assert given == set(REASONS) - set(SOURCE_REASONS)

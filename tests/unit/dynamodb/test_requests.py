@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingestion.csv_files.item_json import encode, escape, put_request, put_request_template
+from ingestion.csv_files.item_json import encode, escape, put_request, put_requests
 from ingestion.dynamodb.requests import batch_body
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))  # all that UTF-8 has
@@ -42,30 +42,22 @@ def test_only_what_json_does_not_take_is_escaped(text: str, escaped: str) -> Non
     assert escape(text.encode()) == escaped.encode()
 
 
-NAMES = ["ticket_id", "product", "quantity", "store"]
-
-
-@given(
-    st.permutations([*NAMES, None, None]),
-    st.lists(TEXT, min_size=6, max_size=6),
-)
-def test_a_template_takes_a_rows_fields_in_the_files_order(fields: Any, texts: Any) -> None:
-    values = [escape(text.encode()) for text in texts]
-    made = json.loads(put_request_template(fields, ("quantity",)) % tuple(values))
-    item = made["PutRequest"]["Item"]
-    assert item == {
-        name: {"N" if name == "quantity" else "S": text}
-        for name, text in zip(fields, texts, strict=True)
-        if name
-    }
-    assert json.loads(put_request(item)) == made
-
-
-def test_the_template_of_a_row() -> None:
-    template = put_request_template(["product", None, "quantity"], ("quantity",))
-    assert template % (b"Tea", b"left out", b"2") == (
-        b'{"PutRequest":{"Item":{"product":{"S":"Tea"},"quantity":{"N":"2"}}}}'
+@given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=4))
+def test_requests_are_made_of_columns(rows: Any) -> None:
+    products, stores = (
+        [escape(text.encode()) for text in texts] for texts in zip(*rows, strict=True)
     )
+    made = put_requests(
+        [
+            (b'{"PutRequest":{"Item":{"product":{"S":"', products),
+            (b'"},"store":{"S":"', stores),
+        ],
+        b'"}}}}',
+    )
+    assert [json.loads(request) for request in made] == [
+        {"PutRequest": {"Item": {"product": {"S": product}, "store": {"S": store}}}}
+        for product, store in rows
+    ]
 
 
 def test_a_batch() -> None:

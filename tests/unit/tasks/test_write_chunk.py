@@ -30,6 +30,7 @@ from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS, ChunkWriter
 from tests.support.files import ACCEPTED, accepted_file
 from tests.support.ledger_in_memory import EntriesInMemory
 from tests.support.slow_table import FAULT, THROTTLED, SlowTable
+from tests.support.sources import BUILT_IN
 from tests.support.stack_in_memory import (
     UPLOADS,
     WORK,
@@ -272,7 +273,7 @@ def test_the_lines_of_comments_add_up() -> None:
 
 def test_going_back_forgets_the_refused_rows_behind_the_place_and_no_others() -> None:
     """In a second round: five rows were refused in the first."""
-    reader = PageReader(ACCEPTED.columns, 7, b",", ("ticket_id", "product"))
+    reader = PageReader(BUILT_IN, ACCEPTED.columns, 7, b",", ("ticket_id", "product"))
     first, second = [
         reader.read(section)
         for text in [f"T{at},Tea,B1,2026-01-31T00:00,,1,Lyon\nx,y\n".encode() * 2 for at in (1, 2)]

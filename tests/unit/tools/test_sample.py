@@ -10,6 +10,7 @@ import pytest
 
 from ingestion.csv_files.rows import COLUMNS, NoRow, Refusal, Row, RowReader
 from ingestion.csv_files.sections import read_sections
+from tests.support.sources import BUILT_IN
 from tickets.sample import HEADER, Sample, write_sample
 
 
@@ -21,7 +22,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
 def read_outcomes(content: bytes) -> list[Row | Refusal | NoRow]:
     """Every row as our own reader sees it: an item or a refusal."""
     columns = {column: at for at, column in enumerate(COLUMNS)}
-    rows = RowReader(columns, len(COLUMNS), b",", ("ticket_id", "product"))
+    rows = RowReader(BUILT_IN, columns, len(COLUMNS), b",", ("ticket_id", "product"))
     data = content.partition(b"\r\n")[2]
     sections = read_sections([data], rows.layout, ends_file=True)
     return [rows.read(record) for section in sections for record in section.records()]
