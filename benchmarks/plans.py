@@ -21,6 +21,7 @@ from benchmarks.ticket_file import QUOTED_AND_INCHES, TicketFile
 from ingestion.contracts import Chunk, File
 from ingestion.csv_files.header import FileFacts, examine
 from ingestion.ledger.loads import Loads
+from ingestion.tasks.deployed_sources import deployed_sources
 from ingestion.tasks.split_file import Planner
 
 SIZES = {"1 GB": 10**9, "50 GB": 50 * 10**9, "5 TB": 5 * 10**12}
@@ -48,7 +49,9 @@ class SlowS3(S3Stub):
 
 
 def accepted_file(source: TicketFile) -> File:
-    facts = examine(b"".join(source.blocks(0, 2**20, 2**20)), False, lambda refused, rows: False)
+    head = b"".join(source.blocks(0, 2**20, 2**20))
+    declared = deployed_sources().built_in
+    facts = examine(head, False, lambda refused, rows: False, declared)
     if not isinstance(facts, FileFacts):
         raise ValueError("The benchmark's own file is refused.")
     return File(

@@ -71,16 +71,16 @@ class File(_Contract):
     """``gzip`` or None."""
     delimiter: str
     columns: dict[str, int]
-    """The zero-based field number of each column that is stored."""
+    """The zero-based column of each of the source's fields that the file has."""
     width: int
     """The number of fields in the header. Every row must have as many. A delimiter at the end of
     the header or of a row adds none."""
     data_start: int
-    """Offset of the first byte after the header, in the uncompressed data."""
+    """Offset of the first byte after the header, in the text: unpacked, and as UTF-8."""
     header_lines: int
     header: dict[str, Any] | None = None
-    """Size and digest of the header line, to recognize repeated headers. Missing in executions of
-    an earlier release."""
+    """Size and digest of the header line, to recognize repeated headers. None if the file has no
+    header, and in executions of an earlier release."""
     table_id: str | None = None
     """The TableId of the table that the load was validated for. None if an emulator returns none.
     May be missing in executions of an earlier release."""
@@ -153,7 +153,7 @@ class Plan:
     chunks: int
     """The number of chunks in the plan."""
     data_end: int
-    """Offset at which the last chunk ends, in the uncompressed data."""
+    """Offset at which the last chunk ends, in the text: unpacked, and as UTF-8."""
     unread: Unread | None
     """Why the rest of a compressed file could not be unpacked. None if all of it was unpacked."""
     generation: str = ""

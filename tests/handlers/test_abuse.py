@@ -80,7 +80,7 @@ def test_a_file_has_at_most_2000_columns_and_its_report_names_100_unknown_ones(
 
 def test_more_columns_than_a_head_has_are_refused() -> None:
     head = (HEADER.rstrip() + b"," * MIB)[:MIB]
-    [reason] = cast(Any, examine(head, False, QualityLimits(5).too_many_refused))
+    [reason] = cast(Any, examine(head, False, QualityLimits(5).too_many_refused, BUILT_IN))
     assert reason.reason == "no_header"
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from ingestion.csv_files import gzip_stream, header
+from ingestion.csv_files import file_encoding, gzip_stream, header, header_problems, no_header
 from ingestion.csv_files.gzip_stream import MAX_FILE_BYTES, MAX_UNPACKED_BYTES, Unpacker
 from ingestion.csv_files.header import HEAD_SIZE, FileFacts, examine
 from ingestion.csv_files.header_search import MAX_LINES_ABOVE
@@ -89,7 +89,8 @@ def said(outcome: str) -> list[Said]:
 
 def happens(file: bytes) -> tuple[list[str], dict[str, Item]]:
     """The outcome in the page's words, and the items of the lines that are written."""
-    found = examine(file[:HEAD_SIZE], len(file) <= HEAD_SIZE, QualityLimits(5).too_many_refused)
+    head, complete = file[:HEAD_SIZE], len(file) <= HEAD_SIZE
+    found = examine(head, complete, QualityLimits(5).too_many_refused, BUILT_IN)
     if isinstance(found, list):
         return [
             ", ".join(
@@ -198,10 +199,19 @@ def test_every_warning_has_its_meaning_on_the_page_and_an_example() -> None:
 
 
 def test_every_reason_to_refuse_a_file_is_on_the_page() -> None:
-    source = "".join(map(inspect.getsource, (header, validate_file, gzip_stream, split_file)))
+    modules = (
+        header,
+        header_problems,
+        no_header,
+        file_encoding,
+        validate_file,
+        gzip_stream,
+        split_file,
+    )
+    source = "".join(map(inspect.getsource, modules))
     reasons = set(re.findall(r'Reason\(\s*"(\w+)"', source)) | {"object_gone", "object_changed"}
     of_s3 = set(re.findall(r'return \(\s+"(\w+)",', inspect.getsource(unreadable)))
-    assert len(reasons) >= 11
+    assert len(reasons) >= 20
     assert len(of_s3) == 5
     reasons |= of_s3
     for reason in reasons:

@@ -8,6 +8,7 @@ is bounded.
 
 import hashlib
 import heapq
+import json
 import tempfile
 from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -21,9 +22,13 @@ from ingestion.csv_files.gzip_stream import GZIP_MAGIC, Unpacker
 from ingestion.csv_files.header import HEAD_SIZE, FileFacts, examine
 from ingestion.csv_files.rows import NoRow, Row, RowReader
 from ingestion.csv_files.sections import read_sections
+from ingestion.csv_files.source_columns import Origin
+from ingestion.csv_files.transcoding import MAX_GROWTH, transcode
 from ingestion.dynamodb.table_schema import TableSchema, read_table_schema
 from ingestion.errors import ObjectChanged, ObjectGone, ObjectUnreadable
 from ingestion.s3.objects import PinnedObject, read_blocks
+from ingestion.sources.declaration import recorded_source
+from ingestion.sources.model import Source
 from ingestion.tasks.deployed_sources import deployed_sources
 from ingestion.tasks.target_table import key_rules, mismatches
 from tickets.errors import CommandError
@@ -193,6 +198,14 @@ def _load(stack: Stack, name_or_arn: str) -> Mapping[str, Any]:
     return load
 
 
+def _source(load: Mapping[str, Any]) -> Source:
+    """The source by which a load read its file."""
+    recorded = load.get("source")
+    if not recorded:  # a load of an earlier release
+        return deployed_sources().built_in
+    return recorded_source({**recorded, "declaration": json.loads(load["declaration"])})
+
+
 class _File:
     """The object version that a load read."""
 
@@ -203,33 +216,34 @@ class _File:
         )
         self.refused_by_table = self._refused_by_table(stack, load)
         """The line numbers of the rows that the table refused."""
+        self._source = _source(load)
         head = b""
-        complete = True
         with closing(self._blocks()) as blocks:
             for block in blocks:
                 head += block
-                if len(head) >= HEAD_SIZE:
-                    complete = len(head) == HEAD_SIZE and next(blocks, None) is None
+                if len(head) > HEAD_SIZE:
                     break
-        facts = examine(head[:HEAD_SIZE], complete, lambda refused, rows: False)
+        complete = len(head) <= HEAD_SIZE and not self._is_damaged
+        facts = examine(head[:HEAD_SIZE], complete, lambda refused, rows: False, self._source)
         if not isinstance(facts, FileFacts):
             raise CommandError(f"The file is refused as a whole: {facts[0].detail}")
         self._facts = facts
-        source = deployed_sources().built_in
         self._reader = RowReader(
-            source,
+            self._source,
             facts.columns,
             facts.width,
             facts.delimiter.encode(),
             schema.key_names,
             facts.header,
-            key_rules(schema, source),
+            key_rules(schema, self._source),
+            Origin(load["key"], load["load_id"]),
         )
 
     @property
     def max_size(self) -> int:
-        """The largest possible size of the unpacked data in bytes."""
-        return Unpacker.largest(self._object.size) if self._is_packed else self._object.size
+        """The largest possible size of the text in bytes."""
+        size = Unpacker.largest(self._object.size) if self._is_packed else self._object.size
+        return size if self._source.encoding == "utf_8" else size * MAX_GROWTH
 
     def rows(self) -> Iterator[tuple[int, Row | None]]:
         """Yields (line number, row) for each row; the row is None if the file's contract refuses
@@ -237,7 +251,7 @@ class _File:
         lines = self._facts.lines_before_data
         for section in read_sections(self._data(), self._reader.layout, ends_file=True):
             for record in section.records():
-                outcome = self._reader.read(record)
+                outcome = self._reader.read(record, lines)
                 if isinstance(outcome, Row):
                     yield lines + record.line, outcome
                 elif not isinstance(outcome, NoRow):
@@ -245,15 +259,27 @@ class _File:
             lines += section.line_ends
 
     def _data(self) -> Iterator[bytes]:
-        """Yields the data after the header."""
+        """Yields the text after the header."""
         left_out = self._facts.data_start
-        for block in self._blocks():
+        for block in self._text():
             yield block[left_out:]
             left_out = max(0, left_out - len(block))
 
+    def _text(self) -> Iterator[bytes]:
+        """Yields the text, as UTF-8. Damaged gzip data is cut off after the last complete line."""
+        held = b""
+        for block in transcode(self._blocks(), self._source.encoding):
+            end = block.rfind(b"\n") + 1
+            if end:
+                yield held + block[:end]
+                held = b""
+            held += block[end:]
+        if held and not self._is_damaged:
+            yield held
+
     def _blocks(self) -> Generator[bytes, None, None]:
-        """Yields the object, unpacked. Damaged gzip data is cut off after the last complete
-        line."""
+        """Yields the object, unpacked."""
+        self._is_damaged = False
         blocks = read_blocks(self._s3, self._object, 0, self._object.size)
         first = next(blocks, b"")
         self._is_packed = first.startswith(GZIP_MAGIC)
@@ -262,15 +288,8 @@ class _File:
             yield from packed
             return
         unpacker = Unpacker(packed, self._object.size)
-        held = b""
-        for block in unpacker:
-            end = block.rfind(b"\n") + 1
-            if end:
-                yield held + block[:end]
-                held = b""
-            held += block[end:]
-        if not unpacker.damaged and held:
-            yield held
+        yield from unpacker
+        self._is_damaged = unpacker.damaged
 
     @staticmethod
     def _refused_by_table(stack: Stack, load: Mapping[str, Any]) -> frozenset[int]:

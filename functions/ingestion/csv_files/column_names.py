@@ -1,10 +1,10 @@
-"""Finds the columns of the contract among the names in a header."""
+"""Finds a source's fields among the names in a header."""
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from unicodedata import category
 
-from ingestion.csv_files.rows import COLUMNS
+from ingestion.sources.model import Field
 
 _LEFT_OUT = frozenset({"Cc", "Cf", "Pc", "Pd", "Zl", "Zp", "Zs"})
 """Unicode categories of the characters that don't count in a name: control and invisible
@@ -18,19 +18,35 @@ _MAX_NAMES = 200
 _MAX_NAME_LENGTH = 40
 
 
-def find_columns(names: Sequence[str]) -> dict[str, list[int]]:
-    """The zero-based fields that each column may be: none, one, or several if it is ambiguous.
+def find_columns(names: Sequence[str], fields: Sequence[Field]) -> dict[str, list[int]]:
+    """The zero-based columns that each field may be: none, one, or several if it is ambiguous.
 
-    A name that differs from the column's only in letter case and blanks around it is preferred to
-    one that also differs in blanks, hyphens and the like within it.
+    A field is found by its name, or else by any of its other titles. A title that differs from the
+    one in the header only in letter case and blanks around it is preferred to one that also differs
+    in blanks, hyphens and the like within it. A column that is a field's by the first rule is no
+    other field's by the second.
     """
-    exact = _fields_by([name.strip().lower() for name in names])
-    folded = _fields_by([_folded(name) for name in names])
-    return {column: exact.get(column) or folded.get(_folded(column), []) for column in COLUMNS}
+    exact = _columns_by([name.strip().lower() for name in names])
+    columns = {
+        field.name: exact.get(field.name.strip().lower())
+        or _columns_of([title.strip().lower() for title in field.header_names], exact)
+        for field in fields
+    }
+    if all(columns.values()):
+        return columns
+    taken = {column for found in columns.values() for column in found}
+    folded = _columns_by(["" if at in taken else folded_name(one) for at, one in enumerate(names)])
+    return {
+        field.name: columns[field.name]
+        or folded.get(folded_name(field.name))
+        or _columns_of(list(map(folded_name, field.header_names)), folded)
+        for field in fields
+    }
 
 
 def nearest_names(names: Sequence[str], columns: Mapping[str, Sequence[int]]) -> dict[str, str]:
-    """For each missing column, the most similar of the other names, if one is similar at all.
+    """For each field without a column, the most similar of the other names, if one is similar at
+    all. ``columns`` is what ``find_columns`` returns.
 
     Empty if a name has a digit: then the line may be a row, whose values must not be shown.
     """
@@ -38,26 +54,31 @@ def nearest_names(names: Sequence[str], columns: Mapping[str, Sequence[int]]) ->
         return {}
     known = {field for fields in columns.values() for field in fields}
     others = {
-        _folded(name): name.strip()
+        folded_name(name): name.strip()
         for field, name in enumerate(names[:_MAX_NAMES])
         if field not in known and len(name) <= _MAX_NAME_LENGTH
     }
     found = {}
     for column, fields in columns.items():
         if not fields:
-            for match in get_close_matches(_folded(column), others, 1, _MIN_SIMILARITY):
+            for match in get_close_matches(folded_name(column), others, 1, _MIN_SIMILARITY):
                 found[column] = others[match]
     return found
 
 
-def _fields_by(names: Sequence[str]) -> dict[str, list[int]]:
-    fields: dict[str, list[int]] = {}
-    for field, name in enumerate(names):
-        fields.setdefault(name, []).append(field)
-    return fields
+def _columns_by(names: Sequence[str]) -> dict[str, list[int]]:
+    columns: dict[str, list[int]] = {}
+    for column, name in enumerate(names):
+        if name:
+            columns.setdefault(name, []).append(column)
+    return columns
 
 
-def _folded(name: str) -> str:
+def _columns_of(titles: Sequence[str], columns: Mapping[str, Sequence[int]]) -> list[int]:
+    return sorted({column for title in titles for column in columns.get(title, ())})
+
+
+def folded_name(name: str) -> str:
     """A name without differences that don't count: ``Ticket ID``, ``TICKET_ID`` and ``ticket-id #``
     become ``ticketid``."""
     return "".join(

@@ -1,4 +1,4 @@
-"""Guesses the encoding of text that is not UTF-8, to name it in the reason for the refusal."""
+"""Guesses the encoding of text, to name it in the reason for a refusal."""
 
 import re
 import unicodedata
@@ -21,7 +21,8 @@ _ENCODINGS = (
     ("euc_kr", _EAST_ASIAN),
 )
 _MIN_FITTING = 0.8
-"""Share of the non-ASCII bytes that must make sense before an encoding is named."""
+"""Share of the non-ASCII bytes that must make sense before an encoding is named, and of the
+non-ASCII lines that are valid in a text that is taken for UTF-8."""
 _MAX_SAMPLE = 20_000  # bytes examined
 
 _WORD = re.compile(r"[^\W\d_]+")
@@ -52,6 +53,35 @@ def utf16_without_mark(text: bytes) -> str | None:
         if zeros.count(0) > len(zeros) * _MIN_FITTING and others.count(0) < len(others) / 10:
             return name
     return None
+
+
+def is_rather_utf8(text: bytes, codec: str) -> bool:
+    """Whether a text whose encoding is declared as ``codec`` is UTF-8 instead.
+
+    It is if most of its lines with non-ASCII characters are valid UTF-8, and make more sense as
+    UTF-8. A few words of another encoding can be valid UTF-8 by chance, such as "NESCAFÉ®" in
+    Windows-1252.
+    """
+    sample = b""
+    lines = valid = 0
+    for line in text.split(b"\n"):
+        if line.isascii() or len(line) > _MAX_SAMPLE:
+            continue
+        lines += 1
+        if is_utf8(line):
+            valid += 1
+            sample += line + b"\n"
+        if len(sample) > _MAX_SAMPLE:
+            break
+    if not sample or valid < lines * _MIN_FITTING:
+        return False
+    return _share_fitting(sample.decode()) > _share_fitting(sample.decode(codec, "replace"))
+
+
+def _share_fitting(text: str) -> float:
+    """The share of a text's non-ASCII characters that make sense."""
+    characters = sum(not character.isascii() for character in text)
+    return sum(not character.isascii() for character in _fitting(text)) / characters
 
 
 def looks_like(text: bytes) -> str | None:

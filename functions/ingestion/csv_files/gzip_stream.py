@@ -11,8 +11,9 @@ MAX_FILE_BYTES = 50 * 10**9
 """Bytes of the largest file that is accepted, if it isn't compressed."""
 
 MAX_UNPACKED_BYTES = 30 * 10**9
-"""Bytes that a compressed file may have, packed and unpacked. Split File unpacks them in 10 of its
-15 minutes if it reaches 50 MB per second (measured in docs/scale.md)."""
+"""Bytes that a file may have if Split File has to read all of it: in the object, and in the copy,
+which is unpacked and UTF-8. Split File makes the copy in 10 of its 15 minutes if it reaches 50 MB
+per second (measured in docs/scale.md)."""
 
 MAX_RATIO = 200
 """How many times its size a compressed file may unpack to, over the whole file. Tickets compress to

@@ -1,18 +1,22 @@
 """The task Split File: divides an object into chunks and writes the plan to the work bucket.
 
-It reads the object only around the chunks' boundaries. A compressed object can't be read by ranges,
-so it is unpacked into the work bucket, and the chunks are ranges of the unpacked object.
+It reads the object only around the chunks' boundaries. An object that is compressed or isn't UTF-8
+can't be read by ranges, so its text is written to the work bucket, unpacked and as UTF-8, and the
+chunks are ranges of that copy. If the source stores line numbers, it counts the lines before each
+chunk, which means to read all of the file before the last chunk.
 
-It refuses a compressed file that is too large, and a file that it has too little time to read. All
-of a file is read only if it is compressed or has no plain rows; another call would have to begin
-again.
+It refuses a copy that becomes too large, and a file that it has too little time to read. All of a
+file is read only if it is copied, has no plain rows or stores line numbers; another call would have
+to begin again.
 """
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,10 +30,12 @@ from ingestion.csv_files.chunks import (
     find_boundary,
     next_multiple,
 )
-from ingestion.csv_files.gzip_stream import Unpacker
+from ingestion.csv_files.gzip_stream import MAX_UNPACKED_BYTES, Unpacker
 from ingestion.csv_files.key_digests import new_secret
 from ingestion.csv_files.layout import Layout
+from ingestion.csv_files.line_counter import LineCounter
 from ingestion.csv_files.sections import Section, read_sections
+from ingestion.csv_files.transcoding import MAX_GROWTH, transcode
 from ingestion.generation import generation
 from ingestion.ledger.loads import Loads
 from ingestion.s3.objects import (
@@ -41,6 +47,8 @@ from ingestion.s3.objects import (
     read_range,
 )
 from ingestion.s3.streams import file_object
+from ingestion.s3.work_bucket import read_range as read_work_bucket
+from ingestion.sources.declaration import recorded_source
 from ingestion.tasks.chunk_rows import file_layout
 
 if TYPE_CHECKING:
@@ -65,8 +73,12 @@ MIN_SECONDS_LEFT = 120.0
 fails after 60 seconds, for the rest of the upload, and for the plan."""
 
 
+LINES_STEP = 256 * 1024
+"""Bytes of a copy after which the number of its lines so far is noted, if it is needed."""
+
+
 class _FileRefused(Exception):
-    """Ends the reading of a file that is refused, and the upload of its unpacked copy."""
+    """Ends the reading of a file that is refused, and the upload of its copy."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.reason)
@@ -103,12 +115,12 @@ class Planner:
         chunk_size = recorded["chunk_size"]
         key = f"plans/{load_id}/{made_for}/{chunk_size}.json"
         plan = recorded.get("plan")
-        if plan and self._exists(key) and self._is_unpacked(load_id, file):
+        if plan and self._exists(key) and self._is_rewritten(load_id, file):
             self._loads.note_plan(load_id, made_for, plan)
             return Plan.from_json(plan)
         try:
-            if file.compression:
-                chunks, data_end, unread = self._unpack(load_id, file, chunk_size, deadline)
+            if file.is_rewritten:
+                chunks, data_end, unread = self._rewrite(load_id, file, chunk_size, deadline)
             else:
                 chunks, data_end, unread = self._cut(file, chunk_size, deadline), file.size, None
         except _FileRefused as refused:
@@ -135,13 +147,31 @@ class Planner:
 
     def _size_for(self, file: File) -> int:
         """Return the chunk size, larger for files that would have more than MAX_CHUNKS chunks."""
-        largest = file.size if not file.compression else Unpacker.largest(file.size)
+        largest = Unpacker.largest(file.size) if file.compression else file.size
+        if file.encoding != "utf_8":
+            largest = min(MAX_UNPACKED_BYTES, largest * MAX_GROWTH)
         return max(self._chunk_size, -(-largest // MAX_CHUNKS))
 
     def _cut(self, file: File, chunk_size: int, deadline: float) -> list[Chunk]:
         source, layout = pinned_object(file), file_layout(file)
         boundaries = self._boundaries(source, file.data_start, chunk_size, layout, deadline)
-        return self._chunks(source, file.data_start, source.size, boundaries, layout, deadline)
+        chunks = self._chunks(source, file.data_start, source.size, boundaries, layout, deadline)
+        return self._with_lines(file, chunks, deadline) if _counts_lines(file) else chunks
+
+    def _with_lines(self, file: File, chunks: list[Chunk], deadline: float) -> list[Chunk]:
+        """Read the file up to its last chunk, to count the lines before each one."""
+        start, end = file.data_start, chunks[-1].start if chunks else file.data_start
+        counter = LineCounter(start, (chunk.start for chunk in chunks))
+        blocks = read_ahead(
+            self._s3, pinned_object(file), start, end, range_size=RANGE_SIZE, ranges=RANGES_AHEAD
+        )
+        with closing(blocks):
+            for block in self._in_time(blocks, deadline, start, end):
+                counter.feed(block)
+        return [
+            replace(chunk, lines_before=file.lines_before_data + lines)
+            for chunk, lines in zip(chunks, counter.counts, strict=True)
+        ]
 
     def _boundaries(
         self, source: PinnedObject, start: int, chunk_size: int, layout: Layout, deadline: float
@@ -216,42 +246,66 @@ class Planner:
             at += len(block)
             yield block
 
-    def _unpack(
+    def _rewrite(
         self, load_id: str, file: File, chunk_size: int, deadline: float
     ) -> tuple[list[Chunk], int, Unread | None]:
         source, layout, start = pinned_object(file), file_layout(file), file.data_start
         finder = BoundaryFinder(0, next_multiple(start, chunk_size), chunk_size, layout)
         blocks = read_blocks(self._s3, source, 0, source.size)
-        unpacker = Unpacker(self._in_time(blocks, deadline, 0, source.size), source.size)
+        stored = self._in_time(blocks, deadline, 0, source.size)
+        unpacker = Unpacker(stored, source.size) if file.compression else None
+        counter = LineCounter(0, itertools.count(0, LINES_STEP)) if _counts_lines(file) else None
         size = end_of_lines = 0
 
         def find_on_the_way() -> Iterator[bytes]:
             nonlocal size, end_of_lines
-            for block in unpacker:
+            for block in transcode(unpacker or stored, file.encoding):
                 finder.feed(block)
+                if counter:
+                    counter.feed(block)
                 newline = block.rfind(b"\n")
                 if newline >= 0:
                     end_of_lines = size + newline + 1
                 size += len(block)
+                if size > MAX_UNPACKED_BYTES:
+                    raise _FileRefused(_too_large())
                 yield block
-            if unpacker.refusal:
+            if unpacker and unpacker.refusal:
                 raise _FileRefused(unpacker.refusal)
 
-        key = _unpacked_key(load_id)
+        key = _copy_key(load_id, file)
         self._s3.upload_fileobj(file_object(find_on_the_way()), self._work_bucket, key)
         end, unread = size, None
-        if unpacker.damaged:
+        if unpacker and unpacker.damaged:
             # Half a line could be taken for a row. How much is lost is unknown.
             end = max(start, end_of_lines)
             unread = Unread("corrupt_gzip", line=None, bytes=None)
         else:
             finder.finish()
-        unpacked = PinnedObject(self._work_bucket, key, None, None, size)
-        chunks = self._chunks(unpacked, start, end, finder.boundaries, layout, deadline)
+        copy = PinnedObject(self._work_bucket, key, None, None, size)
+        chunks = self._chunks(copy, start, end, finder.boundaries, layout, deadline)
+        if counter:
+            chunks = self._with_noted_lines(chunks, counter.counts)
         return chunks, end, unread
 
-    def _is_unpacked(self, load_id: str, file: File) -> bool:
-        return not file.compression or self._exists(_unpacked_key(load_id))
+    def _with_noted_lines(self, chunks: list[Chunk], noted: Sequence[int]) -> list[Chunk]:
+        """Note the lines before each chunk of a copy. ``noted`` has the lines before each multiple
+        of LINES_STEP."""
+
+        def with_lines(chunk: Chunk) -> Chunk:
+            step, rest = divmod(chunk.start, LINES_STEP)
+            lines = noted[step]
+            if rest:
+                start = step * LINES_STEP
+                text = read_work_bucket(self._s3, chunk.bucket, chunk.key, start, chunk.start)
+                lines += text.count(b"\n")
+            return replace(chunk, lines_before=lines)
+
+        with ThreadPoolExecutor(MAX_PARALLEL_READS, "split-file") as threads:
+            return list(threads.map(with_lines, chunks))
+
+    def _is_rewritten(self, load_id: str, file: File) -> bool:
+        return not file.is_rewritten or self._exists(_copy_key(load_id, file))
 
     def _exists(self, key: str) -> bool:
         try:
@@ -263,5 +317,17 @@ class Planner:
         return True
 
 
-def _unpacked_key(load_id: str) -> str:
-    return f"unpacked/{load_id}.csv"
+def _copy_key(load_id: str, file: File) -> str:
+    # The text depends on the declared encoding, and a declaration may be changed and changed back.
+    encoding = "" if file.encoding == "utf_8" else f".{file.encoding}"
+    return f"unpacked/{load_id}{encoding}.csv"
+
+
+def _counts_lines(file: File) -> bool:
+    return file.source is not None and recorded_source(file.source).uses_line
+
+
+def _too_large() -> Reason:
+    most = f"{MAX_UNPACKED_BYTES:,}"
+    detail = f"The file has more than {most} bytes as UTF-8; split it into smaller files."
+    return Reason("file_too_large", detail)

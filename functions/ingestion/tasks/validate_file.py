@@ -4,6 +4,7 @@ If an accepted file is small and nothing else may be writing it, the task also m
 that the file can be written at once.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -94,10 +95,12 @@ class Validator:
             "fingerprint": state.fingerprint,
             "table_id": table_id,
             "source": {"name": source.name, "sha256": source.sha256},
+            # For `tickets audit`, which may run years after the source was changed.
+            "declaration": json.dumps(source.declaration),
         }
         if request.uploader:  # a start by hand does not know it and must not erase it
             record["uploader"] = request.uploader
-        facts = self._judge(state.pinned.size, head)
+        facts = self._judge(state.pinned.size, head, source)
         reasons = facts if isinstance(facts, list) else []
         for reason, detail, attribute in mismatches(self._table.name, schema, source):
             reasons.append(Reason(reason, detail, column=attribute))
@@ -153,17 +156,18 @@ class Validator:
                 return _Head(head[:HEAD_SIZE], "gzip", False)
         return _Head(head, "gzip", len(packed) == source.size and not unpacker.damaged)
 
-    def _judge(self, size: int, head: _Head) -> FileFacts | list[Reason]:
+    def _judge(self, size: int, head: _Head, source: Source) -> FileFacts | list[Reason]:
         if head.unreadable:
             return [head.unreadable]
-        most = MAX_UNPACKED_BYTES if head.compression else MAX_FILE_BYTES
+        read_whole = head.compression or source.encoding != "utf_8" or source.uses_line
+        most = MAX_UNPACKED_BYTES if read_whole else MAX_FILE_BYTES
         if size > most:
             detail = f"The file has {size:,} bytes; split it into files of at most {most:,}."
             return [Reason("file_too_large", detail)]
         if head.compression and not head.data and not head.complete:
             detail = "The file begins like gzip, but it can't be unpacked."
             return [Reason("corrupt_gzip", detail)]
-        return examine(head.data, head.complete, self._limits.too_many_refused)
+        return examine(head.data, head.complete, self._limits.too_many_refused, source)
 
     def _loaded_already(
         self, load: str, state: ObjectState, made_for: str, forced: bool
@@ -224,7 +228,7 @@ def _file(
         data_start=facts.data_start,
         skipped_lines=facts.skipped_lines,
         header_lines=facts.header_lines,
-        header=asdict(facts.header),
+        header=asdict(facts.header) if facts.header else None,
         table_id=table_id,
         source=source_record(source),
         encoding=source.encoding,

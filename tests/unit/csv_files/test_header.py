@@ -13,6 +13,7 @@ from ingestion.csv_files import header
 from ingestion.csv_files.header import HEAD_SIZE, FileFacts
 from ingestion.csv_files.layout import HeaderLine
 from ingestion.tasks.quality_limits import QualityLimits
+from tests.support.sources import BUILT_IN
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store"
 IN_ORDER = {
@@ -27,7 +28,8 @@ IN_ORDER = {
 
 
 def examine(head: bytes, complete: bool, max_refused_percent: float = 5) -> Any:
-    return header.examine(head, complete, QualityLimits(max_refused_percent).too_many_refused)
+    limits = QualityLimits(max_refused_percent)
+    return header.examine(head, complete, limits.too_many_refused, BUILT_IN)
 
 
 def refusals(head: bytes, complete: bool = True) -> list[Any]:
@@ -190,7 +192,8 @@ def test_the_names_of_a_header_that_lacks_columns_are_compared_with_them() -> No
         (
             "quantity",
             'The header has no column quantity. Is it "Qty"? Line 1 has 7 fields separated by '
-            "semicolons, and names ticket_id, basket_id, timestamp, category, store.",
+            "semicolons, and names ticket_id, basket_id, timestamp, category, store. Correct the "
+            "header, or declare a source for the file (docs/sources.md).",
         ),
     ]
 
@@ -205,17 +208,18 @@ def test_the_line_that_names_most_columns_is_judged() -> None:
 @pytest.mark.parametrize(
     ("head", "found"),
     [
-        (ROW, "Line 1 has 7 fields separated by commas. Add a header."),
-        (b"a|b\n" + ROW, "Line 1 has 2 fields separated by pipes. Add a header."),
-        (b"Sales\n", "Line 1 has one field. Add a header."),
-        (b'"ticket_id\n', "The quotes of line 1 do not match, or it is too long. Add a header."),
+        (ROW, "Line 1 has 7 fields separated by commas."),
+        (b"a|b\n" + ROW, "Line 1 has 2 fields separated by pipes."),
+        (b"Sales\n", "Line 1 has one field."),
+        (b'"ticket_id\n', "The quotes of line 1 do not match, or it is too long."),
     ],
 )
 def test_a_file_without_header_is_told_how_its_first_line_was_read(head: bytes, found: str) -> None:
     [reason] = examine(head, complete=True)
     assert reason.detail == (
         "None of the first 21 lines names one of the columns ticket_id, product, basket_id, "
-        f"timestamp, category, quantity, store. {found}"
+        f"timestamp, category, quantity, store. {found} Add a header, or declare a source for the "
+        "file (docs/sources.md)."
     )
 
 
@@ -319,7 +323,8 @@ def test_with_as_many_as_fail_the_load_the_file_is_refused(good: int, affected: 
     assert reason == Reason(
         "not_utf8",
         f"{affected} of {good + affected} rows are not UTF-8, more than may be refused. The text "
-        "looks like Windows-1252. Save the file as UTF-8 and upload it again.",
+        "looks like Windows-1252. Save the file as UTF-8 and upload it again, or declare its "
+        "`encoding` as windows-1252 (docs/sources.md).",
         2,
     )
 

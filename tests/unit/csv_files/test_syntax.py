@@ -26,6 +26,7 @@ from ingestion.csv_files.values.outcomes import ABSENT
 from ingestion.sources.model import Dialect
 from tests.support.fuzzing import SEED, files
 from tests.support.random_records import a_syntax, layout_for, make
+from tests.support.sources import BUILT_IN
 
 FILES = files(quick=300)
 
@@ -138,7 +139,7 @@ def test_quotes_in_a_comment_mean_nothing() -> None:
 
 def test_a_comment_is_no_row() -> None:
     columns = {name: at for at, name in enumerate(COLUMNS)}
-    reader = RowReader(columns, len(COLUMNS), b",", ("ticket_id", "product"))
+    reader = RowReader(BUILT_IN, columns, len(COLUMNS), b",", ("ticket_id", "product"))
     reader.layout.syntax = Syntax(b",", comment=b"#")
     assert reader.read(Record(b"#,,,,,,", 1, 8)) is NoRow.COMMENT
     assert reader.read(Record(b"\f#", 1, 3)) is NoRow.COMMENT

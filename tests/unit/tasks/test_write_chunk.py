@@ -256,7 +256,7 @@ def test_refused_rows_behind_what_is_acknowledged_are_left_to_the_next_round() -
 
 def test_the_lines_of_comments_add_up() -> None:
     """Over two rounds, as Reconcile compares them with the line ends."""
-    reader = PageReader(ACCEPTED.columns, 7, b",", ("ticket_id", "product"))
+    reader = PageReader(BUILT_IN, ACCEPTED.columns, 7, b",", ("ticket_id", "product"))
     reader.layout.syntax = Syntax(b",", comment=b"#")
     text = b'# "Sales\nT1,Tea,B1,2026-01-31T00:00,,1,Lyon\n#\n\n'
     (section,) = read_sections([text], reader.layout, ends_file=False)
