@@ -1,6 +1,8 @@
-"""split_file: copies of files that aren't UTF-8, and the lines before chunks."""
+"""split_file: copies of files that aren't UTF-8, the lines before chunks, and what loads make of both."""
 
+import csv
 import gzip
+import io
 import itertools
 import json
 from collections.abc import Callable, Iterator
@@ -171,3 +173,36 @@ def test_a_file_in_another_encoding_than_declared_is_refused(
     state = cloud.validate(cloud.put(export().encode(), "exports/a.csv"))
     assert [reason["reason"] for reason in state["reasons"]] == ["wrong_encoding"]
     assert "is UTF-8 text" in state["summary"]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize("encoding", ["cp1252", "utf_16"])
+def test_a_load_in_a_declared_encoding(
+    cloud: Cloud, declare: Declare, encoding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """Exactly the row that can't be decoded is refused, and the others know their lines."""
+    declare(encoding=encoding, **LINES)
+    text = export()
+    body = text.encode(encoding)
+    good, bad = "Käse 1000".encode(encoding), "Käse \ud800".encode("utf-16", "surrogatepass")
+    if encoding == "utf_16":
+        good, bad = good[2:], bad[2:]
+    else:
+        bad = b"K\xe4se \x81"
+    assert body.count(good) == 1
+    execution = cloud.run(cloud.put(pack(body.replace(good, bad)), "exports/a.csv"))
+    assert execution.ended_in == "Loaded", execution.cause
+    at_line = 1 + text[: text.index("T1000;")].count("\n")
+    [refused] = cloud.refused_rows(execution.data["result"]["refused_rows"])
+    assert (refused.line, refused.column, refused.reason) == (at_line, "product", "undecodable")
+    rows = csv.DictReader(io.StringIO(text.partition("\n")[2], newline=""), delimiter=";")
+    expected = {
+        row["ticket_id"]: (
+            row["product"],
+            1 + text[: text.index(f"\n{row['ticket_id']};") + 1].count("\n"),
+        )
+        for row in rows
+        if row["ticket_id"] != "T1000"
+    }
+    found = {item["ticket_id"]: (item["product"], int(item["file_line"])) for item in cloud.items()}
+    assert found == expected
