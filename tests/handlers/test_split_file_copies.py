@@ -1,4 +1,4 @@
-"""split_file: copies of files that aren't UTF-8, the lines before chunks, and what loads make of both."""
+"""split_file: copies of files that aren't UTF-8, lines before chunks, and the loads with both."""
 
 import csv
 import gzip

@@ -235,6 +235,12 @@ def test_a_header_has_the_dialect_of_its_file(header: str, dialect: Dialect) -> 
     assert (list(answer.columns.values()), answer.width) == ([0, 1, 2], 4)
 
 
+def test_an_escaped_delimiter_at_the_end_of_a_header_is_part_of_a_name() -> None:
+    declared = till(dialect=Dialect(escape_char="\\"))
+    answer = facts(b"Bon-Nr;Artikel;Menge;a\\;\n1;2;3\n", declared)
+    assert (answer.width, answer.unknown_columns) == (4, ("a;",))
+
+
 def test_rows_without_header_have_the_dialect_of_their_file() -> None:
     dialect = Dialect(header=False, delimiter=";", quote_char="'", escape_char="\\")
     assert facts(b"1;'a;\nb';\\;;4\n", till(dialect=dialect)).width == 4
@@ -297,8 +303,9 @@ def test_a_field_beyond_the_rows_that_must_be_there() -> None:
 
 
 def test_comments_and_a_separator_line_are_no_rows() -> None:
-    declared = till(dialect=Dialect(header=False, delimiter=";", comment_char="#"))
-    assert facts(b"# a;b\n#\n1;2;3\n", declared).width == 3
+    dialect = Dialect(header=False, delimiter=";", comment_char="#")
+    declared = till(dialect=dialect, fields_match="partial")
+    assert facts(b"# a;b\n# c;d\n1;2;3\n", declared).width == 3
     answer = facts(b"sep=;\r\n1;2;3\n", till(dialect=WITHOUT))
     assert (answer.skipped_lines, answer.data_start, answer.width) == (1, 7, 3)
 
@@ -410,6 +417,14 @@ def test_too_many_rows_that_cant_be_decoded(good: int) -> None:
         "2 of 39 rows are not Windows-1252, more than may be refused. Correct the declared "
         "`encoding` or the file."
     )
+
+
+def test_blank_lines_comments_and_repeated_headers_are_no_rows_that_cant_be_decoded() -> None:
+    header = b"Bon-Nr;Artikel;Menge\n"
+    head = header + b"1;\x81;2\n" * 2 + b'\n;"";\n# Stand\n' * 40 + header * 40
+    declared = till(encoding="cp1252", dialect=Dialect(comment_char="#"))
+    [reason] = found(head + b"1;Tee;2\n", declared)
+    assert reason.detail.startswith("2 of 3 rows are not Windows-1252")
 
 
 def test_a_header_that_cant_be_decoded() -> None:
