@@ -169,29 +169,6 @@ def split_quoted(text: bytes, layout: Layout) -> list[bytes]:
     return values
 
 
-def quoted_records(text: bytes, layout: Layout) -> list[re.Match[bytes]] | None:
-    """``Layout.pattern``'s matches for all records with a quoted field.
-
-    The text must consist of whole records without marks. None if one of them is malformed or has
-    another number of fields, or if the syntax is not simple.
-    """
-    if not layout.syntax.is_simple:
-        return None
-    opens_after = layout.delimiter + b"\n"
-    found = []
-    position = 0
-    while (quote := text.find(layout.syntax.opening, position)) >= 0:
-        position = quote + 1
-        if quote and text[quote - 1] not in opens_after:
-            continue
-        match = layout.pattern.match(text, text.rfind(b"\n", 0, quote) + 1)
-        if not match:
-            return None
-        found.append(match)
-        position = match.end()
-    return found
-
-
 class _Search:
     """One pass over a text."""
 
@@ -330,11 +307,9 @@ class _Search:
         """Whether (b) and (c) hold because there is no delimiter within quotes.
 
         Then no line within quotes looks like the beginning or the end of a row, and the last line
-        has a quote that would be data if the line were a row. Not so in an unquoted field whose
-        line end is escaped.
+        has a quote that would be data if the line were a row. Lines after an escaped line end don't
+        matter.
         """
-        if self._layout.syntax.escape is not None:
-            return False
         delimiters = self._text.count(self._layout.delimiter, start, taken.end)
         return self._layout.width > 1 and delimiters + 1 == len(taken.fields)
 

@@ -1,9 +1,11 @@
 """Splits a whole page into fields at once, escaped for JSON."""
 
+import re
+
 from ingestion.csv_files.encodings import is_utf8
 from ingestion.csv_files.item_json import TO_ESCAPE, escape
 from ingestion.csv_files.layout import Layout
-from ingestion.csv_files.multiline import quoted_records, split_quoted
+from ingestion.csv_files.multiline import split_quoted
 from ingestion.csv_files.records import BYTE_ORDER_MARK, fields_of
 from ingestion.csv_files.sections import Section
 from ingestion.csv_files.values.outcomes import ABSENT
@@ -35,7 +37,7 @@ class FieldSplitter:
         if quoted is None:
             if values := split_quoted(text, self._layout):
                 return self._all_quoted(values)
-            quoted = quoted_records(text, self._layout)
+            quoted = _quoted_records(text, self._layout)
             start = 0
             if quoted is None:
                 return None
@@ -113,6 +115,29 @@ class FieldSplitter:
         if comment is None:
             return False
         return text.startswith(comment) or b"\n" + comment in text
+
+
+def _quoted_records(text: bytes, layout: Layout) -> list[re.Match[bytes]] | None:
+    """``Layout.pattern``'s matches for all records with a quoted field.
+
+    The text must consist of whole records without marks. None if one of them is malformed or has
+    another number of fields, or if the syntax is not simple.
+    """
+    if not layout.syntax.is_simple:
+        return None
+    opens_after = layout.delimiter + b"\n"
+    found = []
+    position = 0
+    while (quote := text.find(layout.syntax.opening, position)) >= 0:
+        position = quote + 1
+        if quote and text[quote - 1] not in opens_after:
+            continue
+        match = layout.pattern.match(text, text.rfind(b"\n", 0, quote) + 1)
+        if not match:
+            return None
+        found.append(match)
+        position = match.end()
+    return found
 
 
 def _has_marks(text: bytes) -> bool:

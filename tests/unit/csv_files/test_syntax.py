@@ -55,6 +55,7 @@ MYSQL = Syntax(b",", escape=b"\\", null_sequence=b"\\N")
         (BACKSLASH, b'"a\\\nb",c\\\nd,e\\\r\nf', [b"a\nb", b"c\nd", b"e\r\nf"]),
         (ONLY_ESCAPES, b'"a\\\tb"\t\\\\\t\\N', [b'"a\tb"', b"\\", b"N"]),
         (SPACES, b'  a b,  "c, d",   ,e ', [b"a b", b"c, d", b"", b"e "]),
+        (SPACES, b"  a b,  c,,   ", [b"a b", b"c", b"", b""]),
         (SPACES, b'a, "b" ,c', MalformedField(1)),
         (WIDE, "«a§«««§b¬§c§¬«".encode(), ["a§«".encode(), "b§c".encode(), "«".encode()]),
         (MYSQL, rb'\N,"\N",\\N,N', [ABSENT, b"N", rb"\N", b"N"]),
