@@ -18,7 +18,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-_UNITS = {"MB": 10**6, "GB": 10**9}
+from benchmarks.scale_tasks import CHUNK_SIZE
+from ingestion.csv_files.gzip_stream import MAX_FILE_BYTES
+
+_UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SMALL = 100 * 10**6
 _MOST_GROWTH = 16.0  # MiB; if the peaks differ by no more than this, memory counts as flat
 _HEADINGS = (
@@ -46,9 +49,11 @@ class Step(NamedTuple):
 
 
 class Run:
-    """Runs the tasks on one file. ``deadline`` is a value of time.monotonic."""
+    """Runs the tasks on one file. ``deadline`` is a value of time.monotonic. ``chunk_size`` is in
+    bytes."""
 
-    def __init__(self, folder: Path, size: int, deadline: float) -> None:
+    def __init__(self, folder: Path, size: int, deadline: float, chunk_size: int) -> None:
+        self._chunk_size = chunk_size
         self._folder = folder
         self._size = size
         self._deadline = deadline
@@ -58,7 +63,7 @@ class Run:
         reads."""
         left = self._deadline - time.monotonic()
         command = [sys.executable, "-m", "benchmarks.scale_tasks"]
-        command += [name, str(self._size), str(self._folder)]
+        command += [name, str(self._size), str(self._folder), str(self._chunk_size)]
         try:
             done = subprocess.run(
                 command,
@@ -79,7 +84,7 @@ class Run:
     def copy(self, folder: Path) -> "Run":
         """Copies the run in its current state, for a trial that does not change this one."""
         shutil.copytree(self._folder, folder)
-        return Run(folder, self._size, self._deadline)
+        return Run(folder, self._size, self._deadline, self._chunk_size)
 
     def plan(self) -> Step:
         """Runs Validate File and Split File. Raises Failed if the file is not accepted."""
@@ -89,13 +94,15 @@ class Run:
         return self.task("split", "Split File", self._size)
 
 
-def measure(folder: Path, size: int, large: int, deadline: float) -> None:
+def measure(
+    folder: Path, size: int, large: Sequence[int], deadline: float, chunk_size: int
+) -> None:
     """Runs everything and prints the table. Raises Failed."""
     print(_HEADINGS)
     peaks, imports = [], 0.0
-    for one in sorted({_SMALL, size, large} - {0}):
+    for one in sorted({_SMALL, size, *large} - {0}):
         (folder / str(one)).mkdir()
-        run = Run(folder / str(one), one, deadline)
+        run = Run(folder / str(one), one, deadline, chunk_size)
         split = run.plan()
         peaks.append(split.peak)
         imports = split.figures["imports"]
@@ -131,7 +138,7 @@ def _load(run: Run, trial: Run, size: int) -> None:
         f"         {rows:,} rows arrived exactly once, {expected['refused']:,} are refused, as the "
         f"csv module says.\n"
         f"         Write Chunk: {own / (rows + expected['refused']) * 1e6:.1f} µs of CPU a row; "
-        f"a chunk is {one.answer['bytes'] / 1024**2:.0f} MiB."
+        f"a chunk is {one.answer['bytes'] / 1024**2:.2g} MiB."
     )
 
 
@@ -147,24 +154,33 @@ def _line(file: str, label: str, figures: dict[str, Any], size: int) -> str:
 
 
 def _amount(size: int) -> str:
+    if size >= 10**12:
+        return f"{size / 10**12:g} TB"
     return f"{size / 10**9:g} GB" if size >= 10**9 else f"{size / 10**6:g} MB"
 
 
 def _size(text: str) -> int:
-    match = re.fullmatch(r"([0-9]+) ?([MG]B)", text.strip().upper())
+    match = re.fullmatch(r"([0-9]+) ?([MGT]B)", text.strip().upper())
     if match is None and text != "0":
-        raise argparse.ArgumentTypeError("write it like 500MB or 10GB, or 0")
+        raise argparse.ArgumentTypeError("write it like 500MB, 10GB or 5TB, or 0")
     return int(match[1]) * _UNITS[match[2]] if match else 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make scale", description=__doc__)
-    parser.add_argument("--size", type=_size, default="1GB", help="goes through all tasks")
+    parser.add_argument("--size", type=_size, default="10GB", help="goes through all tasks")
     parser.add_argument(
-        "--large", type=_size, default="10GB", help="is validated and split; 0 for none"
+        "--large",
+        type=_size,
+        nargs="+",
+        default=[100 * 10**9, MAX_FILE_BYTES - 10**6],  # a file ends with a whole tile of rows
+        help="are validated and split; 0 for none",
     )
     parser.add_argument(
-        "--seconds", type=float, default=1500, help="the whole run may take at most"
+        "--chunk-bytes", type=int, default=CHUNK_SIZE, help="size of a chunk; for many chunks"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=3600, help="the whole run may take at most"
     )
     options = parser.parse_args(arguments)
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
@@ -175,7 +191,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tickets-scale-") as folder:
         try:
-            measure(Path(folder), options.size, options.large, began + options.seconds)
+            deadline = began + options.seconds
+            measure(Path(folder), options.size, options.large, deadline, options.chunk_bytes)
         except Failed as error:
             print(error, file=sys.stderr)
             return 1

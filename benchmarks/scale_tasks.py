@@ -48,7 +48,8 @@ class Tasks:
     """Runs the tasks on stubs that share ``folder``. A file in it keeps the execution's data
     between tasks, as the state machine does."""
 
-    def __init__(self, folder: Path, size: int) -> None:
+    def __init__(self, folder: Path, size: int, chunk_size: int) -> None:
+        self._chunk_size = chunk_size
         self.source = TicketFile(size)
         self.meter = Meter()
         self.dynamodb = DynamoDBStub(folder)
@@ -68,12 +69,12 @@ class Tasks:
         request = LoadRequest("uploads", "tickets.csv")
         sources = deployed_sources()
         validator = Validator(
-            self._s3, self._loads, self._turns, self._table, LIMITS, sources, CHUNK_SIZE
+            self._s3, self._loads, self._turns, self._table, LIMITS, sources, self._chunk_size
         )
         return self._keep(validator.validate(request, "arn:scale").to_json())
 
     def split(self) -> Any:
-        planner = Planner(self._s3, self._loads, _WORK, CHUNK_SIZE)
+        planner = Planner(self._s3, self._loads, _WORK, self._chunk_size)
         plan = planner.plan(self._state["load_id"], self._file(), LAMBDA_SECONDS)
         return self._keep({"plan": plan.to_json()})
 
@@ -176,9 +177,9 @@ def peak_memory() -> float:
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
-def main(name: str, size: int, folder: Path) -> None:
+def main(name: str, size: int, folder: Path, chunk_size: int) -> None:
     imports = peak_memory()
-    tasks = Tasks(folder, size)
+    tasks = Tasks(folder, size, chunk_size)
     task: Callable[[], Any] = getattr(tasks, name)
     wall, cpu = time.perf_counter(), time.process_time()
     answer = task()
@@ -195,4 +196,4 @@ def main(name: str, size: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))

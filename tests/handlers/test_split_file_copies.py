@@ -19,6 +19,7 @@ from tests.support.cloud import Cloud
 from tests.support.sources import BUILT_IN
 
 HEADER = "ticket_id;product;basket_id;timestamp;category;quantity;store\r\n"
+TRUSTED = {"dynamodb": {"lineEnds": "trusted"}}
 LINES = {"dynamodb": {"values": {"file_line": "{line}"}}}
 
 Declare = Callable[..., None]
@@ -154,7 +155,7 @@ def test_a_file_that_must_be_read_as_a_whole_may_take_too_long(
     assert found["reason"] == "out_of_time"
 
 
-@pytest.mark.parametrize("properties", [{"encoding": "cp1252"}, LINES, {}])
+@pytest.mark.parametrize("properties", [{"encoding": "cp1252"}, LINES, TRUSTED, {}])
 def test_the_limit_of_files_that_must_be_read_as_a_whole(
     cloud: Cloud, declare: Declare, monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
 ) -> None:

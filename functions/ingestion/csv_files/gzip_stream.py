@@ -7,8 +7,9 @@ from ingestion.contracts import Reason
 
 GZIP_MAGIC = b"\x1f\x8b"
 
-MAX_FILE_BYTES = 50 * 10**9
-"""Bytes of the largest file that is accepted, if it isn't compressed."""
+MAX_FILE_BYTES = 5 * 10**12
+"""Bytes of the largest file that is accepted, if Split File reads only around the boundaries of its
+chunks. Its 10,000 chunks have 500 MB each."""
 
 MAX_UNPACKED_BYTES = 30 * 10**9
 """Bytes that a file may have if Split File has to read all of it: in the object, and in the copy,

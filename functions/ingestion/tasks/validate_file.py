@@ -18,6 +18,7 @@ from ingestion.csv_files.gzip_stream import (
 )
 from ingestion.csv_files.header import HEAD_SIZE, FileFacts, examine
 from ingestion.csv_files.key_digests import new_secret
+from ingestion.csv_files.rows import layout_of
 from ingestion.errors import ObjectChanged, ObjectGone, ObjectUnreadable
 from ingestion.generation import generation
 from ingestion.ledger.claims import Claim
@@ -162,12 +163,17 @@ class Validator:
         read_whole = head.compression or source.encoding != "utf_8" or source.uses_line
         most = MAX_UNPACKED_BYTES if read_whole else MAX_FILE_BYTES
         if size > most:
-            detail = f"The file has {size:,} bytes; split it into files of at most {most:,}."
-            return [Reason("file_too_large", detail)]
+            return [_too_large(size, most)]
         if head.compression and not head.data and not head.complete:
             detail = "The file begins like gzip, but it can't be unpacked."
             return [Reason("corrupt_gzip", detail)]
-        return examine(head.data, head.complete, self._limits.too_many_refused, source)
+        facts = examine(head.data, head.complete, self._limits.too_many_refused, source)
+        if size > MAX_UNPACKED_BYTES and isinstance(facts, FileFacts):
+            delimiter = facts.delimiter.encode()
+            layout = layout_of(source, facts.columns, facts.width, delimiter)
+            if not layout.judges_line_ends:  # Split File can't tell where a row begins
+                return [_too_large(size, MAX_UNPACKED_BYTES)]
+        return facts
 
     def _loaded_already(
         self, load: str, state: ObjectState, made_for: str, forced: bool
@@ -195,6 +201,11 @@ def _reason(error: ObjectGone | ObjectChanged | ObjectUnreadable) -> Reason:
     if isinstance(error, ObjectUnreadable):
         return Reason(error.reason, str(error))
     return Reason("object_gone" if isinstance(error, ObjectGone) else "object_changed", str(error))
+
+
+def _too_large(size: int, most: int) -> Reason:
+    detail = f"The file has {size:,} bytes; split it into files of at most {most:,}."
+    return Reason("file_too_large", detail)
 
 
 def _refused(reasons: list[Reason], load: str | None) -> Verdict:
