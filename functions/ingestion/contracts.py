@@ -327,11 +327,15 @@ class EqualKeysResult(_Contract):
     - ``overtaken``: another load, usually of a later version, has claimed the object.
     - ``table_replaced``: the table isn't the one that the load was validated for.
     """
-    rows_superseded: int
+    rows_superseded: int = 0
     """Rows found so far that a row in a later chunk supersedes."""
-    rows_put_again: int
-    """Rows that were put again, because an earlier row with the same key may have been written
-    after them."""
+    rows_combined: int = 0
+    """Rows added so far to another row with the same key, if the source adds them up."""
+    rows_refused: int = 0
+    """Rows found so far that are refused because of other rows with the same key."""
+    rows_put_again: int = 0
+    """Rows that were put again, with the totals of their key, or because an earlier row with the
+    same key may have been written after them."""
 
 
 @dataclass(frozen=True)
@@ -354,8 +358,11 @@ class LoadResult(_Contract):
     """
     summary: str
     rows_read: int
+    """The sum of the next four."""
     rows_written: int
     rows_superseded: int
+    rows_combined: int
+    """Rows that were added to another row with the same key, if the source adds them up."""
     rows_refused: int
     throttles: int
     chunks: int

@@ -14,6 +14,7 @@ MEASURES = {
     "rows_read": "RowsRead",
     "rows_written": "RowsWritten",
     "rows_superseded": "RowsSuperseded",
+    "rows_combined": "RowsCombined",
     "rows_refused": "RowsRefused",
     "throttles": "Throttles",
 }

@@ -1,6 +1,7 @@
-"""Finds rows with equal keys: the last row of each key is written, earlier ones are superseded.
+"""Finds rows with equal keys: the last row of each key is written, earlier ones are left out.
 
-"Last" means last in the file's order. Digests (``key_digests``) show which rows may have equal
+"Last" means last in the file's order. Unless the source says otherwise, the earlier rows are
+superseded; ``totals`` is for sources that add them up instead. Digests (``key_digests``) show which rows may have equal
 keys. Only those rows are read here, and their actual keys are compared.
 """
 
@@ -30,6 +31,16 @@ def finding_seconds(repeated: int, size: int) -> float:
     return 2 + readings * size / _BYTES_PER_SECOND
 
 
+class WhyLeftOut(NamedTuple):
+    """Why a row is left out of the table if a later row has the same key."""
+
+    reason: str
+    column: str
+
+
+SUPERSEDED = WhyLeftOut("superseded", "")
+
+
 class KeyedRow(NamedTuple):
     """An accepted row. ``line`` is counted from the start of the text that was read."""
 
@@ -40,8 +51,8 @@ class KeyedRow(NamedTuple):
     request: bytes
     """The request that puts its item."""
 
-    def superseded(self) -> RefusedRow:
-        return refused_row(self.line, "", "superseded", self.raw)
+    def left_out(self, why: WhyLeftOut) -> RefusedRow:
+        return refused_row(self.line, why.column, why.reason, self.raw)
 
 
 def rows_with(
@@ -81,8 +92,9 @@ def superseded_rows(
     reader: PageReader,
     digest: Digest,
     refused_lines: Container[int] = (),
+    why: WhyLeftOut = SUPERSEDED,
 ) -> Iterator[RefusedRow]:
-    """The rows of a chunk that a later row of the chunk supersedes, in the order of their lines.
+    """The rows of a chunk whose key a later row of the chunk has, in the order of their lines.
 
     ``repeated`` are the digests that occur more than once in the chunk. ``sections`` returns the
     chunk's sections from its start. The chunk is read once per MAX_KEYS_AT_A_TIME digests, and once
@@ -105,7 +117,7 @@ def superseded_rows(
         page = reader.read(section, lines_before)
         for line, raw in _places(page, reader):
             if lines_before + line in lines:
-                yield refused_row(lines_before + line, "", "superseded", raw)
+                yield refused_row(lines_before + line, why.column, why.reason, raw)
         lines_before += page.lines
 
 

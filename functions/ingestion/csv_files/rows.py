@@ -69,6 +69,10 @@ REASONS = {
     "bad_number": "a value that is stored as a number, or is one in the table's key, is none that "
     "DynamoDB can store",
     "refused_by_table": "DynamoDB refuses the row as invalid",
+    "not_unique": "a later row of the file has the same key, and the source says that each has its "
+    "own",
+    "total_too_long": "the total of the rows with the same key, up to this one, has more than 38 "
+    "digits",
     "superseded": "a later row of the file has the same key",
     **SOURCE_REASONS,
 }

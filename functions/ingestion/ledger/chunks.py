@@ -102,13 +102,25 @@ class EqualKeys:
     """The chunk of the next batch to continue in. None if no chunk of that batch was begun."""
     line: int = 0
     """The last settled line of ``chunk``."""
+    are_added: bool = False
+    """Whether all rows of the next batch are added up, so that ``chunk`` and ``line`` are the place
+    up to which the totals are put. Always false if the source doesn't add up rows."""
+    totals: str | None = None
+    """The object in the work bucket with the totals of the next batch so far. None if there are
+    none."""
     open_keys: str | None = None
     """The object in the work bucket with the keys found so far in the next batch. None if there
     are no such keys."""
     parts: str | None = None
-    """The object in the work bucket that names the parts with superseded rows, by chunk. None if
-    there are no such parts."""
+    """The object in the work bucket that names the parts with superseded and refused rows, by
+    chunk. None if there are no such parts."""
     rows_superseded: int = 0
+    rows_combined: int = 0
+    """Rows that were added to another row with the same key, in the settled batches."""
+    rows_refused: int = 0
+    first_refused: dict[str, Any] | None = None
+    """The first of ``rows_refused``: ``{"chunk", "line", "column", "reason"}``, with the line
+    counted from the start of the chunk."""
     rows_put_again: int = 0
 
     def to_json(self) -> dict[str, Any]:

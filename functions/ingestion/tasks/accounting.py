@@ -122,6 +122,9 @@ class Tally:
 
     def _add(self, row: RefusedRow, parts: PartWriter) -> None:
         parts.add(row)
+        self._note_first(row)
+
+    def _note_first(self, row: RefusedRow) -> None:
         first = self._first_refused
         if first is None or row.line < first["line"]:
             self._first_refused = {"line": row.line, "column": row.column, "reason": row.reason}
@@ -171,10 +174,14 @@ class Tally:
         """Return the progress to record, with the round's ``times`` and, for a finished chunk, the
         counts of its keys. Writes the remaining refused rows to the work bucket.
 
-        Superseded rows are counted when the chunk is finished; until then they count as written.
+        Rows that are superseded, or refused because their key isn't unique, are counted when the
+        chunk is finished; until then they count as written.
         """
         before, reached = self.before, self.reached
         superseded = finished.superseded if finished else 0
+        not_unique = finished.not_unique if finished else 0
+        if finished and finished.first_not_unique:
+            self._note_first(finished.first_not_unique)
         refused, by_table = (
             parts.finish() if finished else parts.pause()
             for parts in (self._refused, self._refused_by_table)
@@ -192,9 +199,9 @@ class Tally:
             line_ends=reached.line_ends,
             warnings={kind: list(warned) for kind, warned in reached.warnings.items()},
             rows_read=reached.rows_accepted + reached.rows_refused,
-            rows_written=reached.rows_accepted - superseded,
+            rows_written=reached.rows_accepted - superseded - not_unique,
             rows_superseded=superseded,
-            rows_refused=reached.rows_refused,
+            rows_refused=reached.rows_refused + not_unique,
             rows_refused_by_table=self._refused_by_table.rows,
             refused_parts=refused.complete,
             refused_open_rows=refused.open_rows,
@@ -212,12 +219,15 @@ class Tally:
 class Finished(NamedTuple):
     """The counts of a finished chunk that depend on all its keys."""
 
-    superseded: int
-    """Rows that a later row of the chunk supersedes."""
-    superseded_parts: int
-    """Parts in the work bucket that list the superseded rows."""
     distinct_keys: int
     repeated_keys: int
+    superseded: int = 0
+    """Rows that a later row of the chunk supersedes."""
+    not_unique: int = 0
+    """The same if the source says that keys are unique, so that these rows are refused."""
+    first_not_unique: RefusedRow | None = None
+    superseded_parts: int = 0
+    """Parts in the work bucket that list the superseded or not unique rows."""
 
 
 class ChunkSeries(NamedTuple):

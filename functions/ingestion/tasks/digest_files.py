@@ -6,7 +6,7 @@ that occur more than once.
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import ceil, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -76,10 +76,10 @@ class DigestSection(NamedTuple):
         return array("Q", read_range(client, self.bucket, self.key, first, last))
 
 
-def write_open_keys(client: "S3Client", bucket: str, key: str, open_keys: set[bytes]) -> None:
-    """Keep the keys that a batch has met so far. Line ends are escaped in them."""
-    client.put_object(Bucket=bucket, Key=key, Body=b"\n".join(sorted(open_keys)))
+def write_lines(client: "S3Client", bucket: str, key: str, lines: Iterable[bytes]) -> None:
+    """Keep what a batch of equal keys has met so far. Line ends are escaped within the lines."""
+    client.put_object(Bucket=bucket, Key=key, Body=b"\n".join(lines))
 
 
-def read_open_keys(client: "S3Client", bucket: str, key: str) -> set[bytes]:
-    return set(client.get_object(Bucket=bucket, Key=key)["Body"].read().split(b"\n"))
+def read_lines(client: "S3Client", bucket: str, key: str) -> list[bytes]:
+    return client.get_object(Bucket=bucket, Key=key)["Body"].read().split(b"\n")

@@ -1,33 +1,32 @@
 """Settles a batch of equal keys by reading its chunks again, the last one first."""
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ingestion.contracts import RefusedRow
-from ingestion.csv_files.equal_keys import KeyedRow, rows_with
+from ingestion.csv_files.equal_keys import SUPERSEDED, KeyedRow, WhyLeftOut
 from ingestion.csv_files.item_json import EncodedKey
-from ingestion.csv_files.key_digests import Digest
-from ingestion.csv_files.sections import Section
 from ingestion.csv_files.shared_digests import Suspects
+from ingestion.csv_files.totals import Totals
 from ingestion.dynamodb.batch_writer import BatchWriter, WritingStopped
-from ingestion.errors import AccountingError
 from ingestion.ledger.chunks import ChunkProgress
 from ingestion.ledger.writing_times import WritingTime
-from ingestion.s3.refused_rows import Series, read_rows, write_part
-from ingestion.tasks.chunk_rows import ChunkPages
+from ingestion.s3.refused_rows import write_part
+from ingestion.tasks.suspect_rows import SuspectRows
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MAX_PENDING_ROWS = 20_000
-"""Superseded rows per part, each of up to 2 kB of text."""
+"""Superseded or refused rows per part, each of up to 2 kB of text."""
 
 
 class Mark(NamedTuple):
-    """Identifies a row to the batch writer."""
+    """Identifies a row to the batch writer, which serves one batch after another."""
 
+    batch: int
     chunk: int
     line: int
 
@@ -73,16 +72,51 @@ def _written_before(last: int, times: Mapping[int, WritingTime]) -> set[int]:
     return {chunk for chunk, time in times.items() if times[last].is_after(time)}
 
 
+class Place(NamedTuple):
+    """A place in a batch: everything up to ``line`` of ``chunk`` is settled. If ``are_added``, all
+    rows of the batch are added up, and the totals are put up to that line."""
+
+    chunk: int | None = None
+    line: int = 0
+    are_added: bool = False
+
+
+BATCH_START = Place()
+
+
 @dataclass
 class Settled:
-    """The results of the batches settled so far."""
+    """The results so far."""
 
     parts: dict[str, list[str]]
-    """Parts that list superseded rows, by chunk."""
+    """Parts that list superseded and refused rows, by chunk."""
     rows_superseded: int = 0
+    rows_combined: int = 0
+    rows_refused: int = 0
+    first_refused: dict[str, Any] | None = None
+    """As in the ledger's entry."""
     rows_put_again: int = 0
     open_keys: set[bytes] = field(default_factory=set)
     """The keys met so far in the chunks of the batch."""
+    totals: Totals | None = None
+    """The totals of the batch so far, if rows are added up."""
+
+    def add_part(self, chunk: int, part: str, rows: Sequence[RefusedRow]) -> None:
+        """Count the rows of a part that lists rows of a chunk in the order of their lines."""
+        self.parts.setdefault(str(chunk), []).append(part)
+        first = rows[0]
+        if first.reason == SUPERSEDED.reason:
+            self.rows_superseded += len(rows)
+            return
+        self.rows_refused += len(rows)
+        before = self.first_refused
+        if before is None or (chunk, first.line) < (before["chunk"], before["line"]):
+            self.first_refused = {
+                "chunk": chunk,
+                "line": first.line,
+                "column": first.column,
+                "reason": first.reason,
+            }
 
 
 class _Winner(NamedTuple):
@@ -92,96 +126,71 @@ class _Winner(NamedTuple):
 
 
 class BatchSettler:
-    """Settles batches one after another with one writer. ``look`` is called before each page, and
-    raises WritingStopped when there is no more time."""
+    """Settles batches one after another with one writer: the last row of each key wins, and the
+    others are left out, for the reason ``why``."""
 
     def __init__(
         self,
         s3: "S3Client",
         work_bucket: str,
         folder: str,
+        chunks: Sequence[ChunkProgress],
+        rows: SuspectRows,
         writer: BatchWriter[Mark],
-        digest: Digest,
-        look: Callable[[], None],
         settled: Settled,
+        why: WhyLeftOut,
     ) -> None:
         self._s3 = s3
         self._work_bucket = work_bucket
         self._folder = folder
+        self._chunks = chunks
+        self._rows = rows
         self._writer = writer
-        self._digest = digest
-        self._look = look
+        self._why = why
         self.settled = settled
-        self._superseded: list[RefusedRow] = []  # this and _winners: rows not yet settled
+        self._left_out: list[RefusedRow] = []  # this and _winners: rows not yet settled
         self._winners: list[_Winner] = []
         self._keys: list[EncodedKey] = []  # of the rows to be put next
         self._requests: list[bytes] = []
-        self.line = 0
-        """The last settled line of the current chunk."""
+        self.place = BATCH_START
 
-    def settle_chunk(
-        self,
-        batch: Batch,
-        number: int,
-        progress: ChunkProgress,
-        pages: ChunkPages,
-        listed: Sequence[Series],
-        after_line: int,
-    ) -> None:
-        """Settle the rows of a chunk after ``after_line``, except those that Write Chunk has
-        ``listed``. If it raises WritingStopped, ``line`` is the last settled line."""
-        index = progress.index
+    def settle(self, batch: Batch, number: int, start: Place) -> None:
+        """Settle the rest of a batch, from ``start`` on. If it raises WritingStopped, ``place`` is
+        where to go on."""
+        self.place = start
+        for index in batch.chunks:
+            if start.chunk is None or index <= start.chunk:
+                after_line = start.line if index == start.chunk else 0
+                self._settle_chunk(batch, number, index, after_line)
+        self.settled.open_keys.clear()
+        self.place = BATCH_START
+
+    def _settle_chunk(self, batch: Batch, number: int, index: int, after_line: int) -> None:
+        """Settle the rows of a chunk after ``after_line``."""
         wanted, certain = frozenset(batch.wanted[index]), batch.certain(index)
-        found = set()
-        self.line = line = after_line
-        place = f"{index:06d}-{number:06d}"
+        line = after_line
+        self.place = Place(index, line)
+        name = f"{index:06d}-{number:06d}"
         try:
-            for row in self._rows(progress, pages, listed, wanted):
-                found.add(row.digest)
+            for row in self._rows.read(self._chunks[index], wanted):
                 if row.line <= after_line:
                     continue
                 line = row.line
-                self._settle(row, is_certain=row.digest in certain, mark=Mark(index, line))
-                if len(self._superseded) >= MAX_PENDING_ROWS:
-                    self._drain(Mark(index, line))
-                    self._commit(line, index, place)
-            self._drain(Mark(index, line))
+                mark = Mark(number, index, line)
+                self._settle(row, is_certain=row.digest in certain, mark=mark)
+                if len(self._left_out) >= MAX_PENDING_ROWS:
+                    self._drain(mark)
+                    self._commit(line, index, name)
+            self._drain(Mark(number, index, line))
         except WritingStopped:
-            self._commit(self._settled_line(Mark(index, line)), index, place)
+            self._commit(self._settled_line(Mark(number, index, line)), index, name)
             raise
-        self._commit(line, index, place)
-        if found != wanted:
-            raise AccountingError(
-                f"Chunk {index} has {len(found)} of the {len(wanted)} keys that its digests tell."
-            )
-
-    def _rows(
-        self,
-        progress: ChunkProgress,
-        pages: ChunkPages,
-        listed: Sequence[Series],
-        wanted: frozenset[int],
-    ) -> Iterator[KeyedRow]:
-        """Yield the chunk's last row of each wanted key."""
-        # Rows that the chunk itself has found superseded, or the table has refused.
-        rows = read_rows(self._s3, self._work_bucket, listed)
-        left_out = next(rows, None)
-        sections = pages.sections(progress.start, progress.end)
-        for row in rows_with(wanted, self._watched(sections), pages.reader, self._digest):
-            while left_out and left_out.line < row.line:
-                left_out = next(rows, None)
-            if not left_out or left_out.line != row.line:
-                yield row
-
-    def _watched(self, sections: Iterable[Section]) -> Iterator[Section]:
-        for section in sections:
-            self._look()
-            yield section
+        self._commit(line, index, name)
 
     def _settle(self, row: KeyedRow, *, is_certain: bool, mark: Mark) -> None:
         key = b"\0".join(row.key)
         if key in self.settled.open_keys:
-            self._superseded.append(row.superseded())
+            self._left_out.append(row.left_out(self._why))
             return
         # Each key is met once per chunk, so this chunk's keys join open_keys only on commit.
         self._winners.append(_Winner(row.line, key, is_put=not is_certain))
@@ -210,18 +219,17 @@ class BatchSettler:
         else:
             return reached.line
         mark = self._writer.acknowledged
-        return mark.line if mark and mark.chunk == reached.chunk else self.line
+        return mark.line if mark and mark[:2] == reached[:2] else self.place.line
 
-    def _commit(self, line: int, index: int, place: str) -> None:
+    def _commit(self, line: int, index: int, name: str) -> None:
         """Count the rows up to a line as settled, and forget those after it."""
-        rows = [row for row in self._superseded if row.line <= line]
+        rows = [row for row in self._left_out if row.line <= line]
         winners = [winner for winner in self._winners if winner.line <= line]
-        self._superseded, self._winners = [], []
-        self.line = max(self.line, line)
+        self._left_out, self._winners = [], []
+        self.place = Place(index, max(self.place.line, line))
         if rows:
-            part = f"{self._folder}/{place}-{rows[0].line}-{rows[-1].line}.jsonl"
+            part = f"{self._folder}/{name}-{rows[0].line}-{rows[-1].line}.jsonl"
             write_part(self._s3, self._work_bucket, part, rows)
-            self.settled.parts.setdefault(str(index), []).append(part)
-            self.settled.rows_superseded += len(rows)
+            self.settled.add_part(index, part, rows)
         self.settled.open_keys.update(winner.key for winner in winners)
         self.settled.rows_put_again += sum(winner.is_put for winner in winners)

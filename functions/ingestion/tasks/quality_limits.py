@@ -1,7 +1,8 @@
 """How many bad rows a load may have and still succeed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -10,6 +11,12 @@ class QualityLimits:
 
     max_refused_percent: float
     max_superseded_percent: float = 100
+
+    def of_source(self, max_superseded_percent: float | None) -> Self:
+        """The limits of a source that may set its own."""
+        if max_superseded_percent is None:
+            return self
+        return replace(self, max_superseded_percent=max_superseded_percent)
 
     def exceeded(self, totals: Mapping[str, int]) -> str | None:
         """Describes in a sentence which limit a load exceeds, or returns None.

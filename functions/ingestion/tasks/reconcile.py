@@ -17,6 +17,7 @@ from ingestion.ledger.writing_times import writing_times
 from ingestion.s3.refused_rows import ChunkRows, Series
 from ingestion.s3.work_bucket import read_json
 from ingestion.tasks.accounting import chunk_series
+from ingestion.tasks.equal_key_rules import file_source
 from ingestion.tasks.join_refused_rows import join_refused_rows
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.target_table import TABLE_REPLACED, TargetTable
@@ -85,7 +86,9 @@ class Reconciler:
         if equal_keys != "settled":
             equal_keys, settled = "incomplete", None
         totals = _totals(chunks, settled)
-        missing = missing or self._limits.exceeded(totals)
+        source = file_source(file)
+        limits = self._limits.of_source(source.max_superseded_percent if source else None)
+        missing = missing or limits.exceeded(totals)
         complete = missing is None and not overtaken
         numbered = _numbered(chunks)
         listed = sum(chunk.rows_refused + chunk.rows_superseded for chunk in numbered)
@@ -94,7 +97,7 @@ class Reconciler:
             self._work_bucket,
             load_id,
             self._listed_rows(load_id, plan.generation, numbered, settled, file.lines_before_data),
-            listed + (settled.rows_superseded if settled else 0),
+            listed + (settled.rows_superseded + settled.rows_refused if settled else 0),
         )
         result = self._result(
             load_id,
@@ -114,7 +117,7 @@ class Reconciler:
             "lines": _line_counts(chunks, file),
             "warnings": _warnings(chunks, file.lines_before_data),
             "unread": plan.unread.to_json() if plan.unread else None,
-            "first_error": _first_error(numbered, file.lines_before_data),
+            "first_error": _first_error(numbered, settled, file.lines_before_data),
             "rows_per_second": rows_per_second(chunks),
             # Rows that only this earlier load had stay in the table.
             "replaces": newest.replaces if newest and is_newest else None,
@@ -134,11 +137,15 @@ class Reconciler:
         newest: Claim | None,
     ) -> bool:
         """Whether there may be equal keys that Write Chunk could not settle within one chunk: keys
-        in several chunks, or in one chunk whose calls may have overlapped."""
+        in several chunks, or in one chunk whose rows are added up or whose calls may have
+        overlapped."""
         if len(chunks) > 1:
             return True
         if not any(chunk.repeated_keys for chunk in chunks):
             return False
+        source = file_source(file)
+        if source and source.equal_keys == "sum":
+            return True
         leases = self._turns.leases(file.object_url, load_id, plan.generation)
         times = writing_times(chunks, leases, newest.alone_since if newest else None)
         return any(time.may_have_overlapped for time in times.values())
@@ -165,6 +172,7 @@ class Reconciler:
             rows_read=totals["rows_read"],
             rows_written=totals["rows_written"],
             rows_superseded=totals["rows_superseded"],
+            rows_combined=totals["rows_combined"],
             rows_refused=totals["rows_refused"],
             throttles=sum(chunk.throttles for chunk in chunks),
             chunks=plan.chunks,
@@ -186,15 +194,15 @@ class Reconciler:
         Lines after the first unfinished chunk can't be numbered. The load has failed then, and the
         replay that finishes the chunk lists the rows after it.
         """
-        superseded: dict[str, list[str]] = {}
+        parts: dict[str, list[str]] = {}
         if settled and settled.parts:
-            superseded = read_json(self._s3, self._work_bucket, settled.parts)
+            parts = read_json(self._s3, self._work_bucket, settled.parts)
         listed = []
         lines = lines_before_data
         for chunk in chunks:
             series = [
                 *chunk_series(load_id, generation, chunk),
-                *_series_of_batches(superseded.get(str(chunk.index), [])),
+                *_series_of_batches(parts.get(str(chunk.index), [])),
             ]
             series = [one for one in series if one.keys()]
             if series:
@@ -300,7 +308,7 @@ began before the update: its definition doesn't know that Split File refuses fil
 
 
 def _series_of_batches(parts: Sequence[str]) -> list[Series]:
-    """Group the parts with rows of one chunk that Settle Equal Keys found superseded, by batch.
+    """Group the parts with rows of one chunk that Settle Equal Keys has listed, by batch.
     Line numbers ascend across the parts of a batch; those of two batches may interleave."""
     batches = defaultdict(list)
     for part in parts:
@@ -309,12 +317,19 @@ def _series_of_batches(parts: Sequence[str]) -> list[Series]:
     return [Series("", names=names) for names in batches.values()]
 
 
-def _first_error(chunks: Sequence[ChunkProgress], lines_before_data: int) -> dict[str, Any] | None:
+def _first_error(
+    chunks: Sequence[ChunkProgress], settled: EqualKeys | None, lines_before_data: int
+) -> dict[str, Any] | None:
     """Line, column and reason of the first refused row."""
     lines = lines_before_data
+    by_settling = settled.first_refused if settled else None
     for chunk in chunks:
-        if chunk.first_refused:
-            return {**chunk.first_refused, "line": lines + chunk.first_refused["line"]}
+        found = [chunk.first_refused] if chunk.first_refused else []
+        if by_settling and by_settling["chunk"] == chunk.index:
+            found.append({name: by_settling[name] for name in ("line", "column", "reason")})
+        if found:
+            first = min(found, key=lambda one: int(one["line"]))
+            return {**first, "line": lines + first["line"]}
         lines += chunk.lines
     return None
 
@@ -332,14 +347,18 @@ def _numbered(chunks: Sequence[ChunkProgress]) -> list[ChunkProgress]:
 
 
 def _totals(chunks: Sequence[ChunkProgress], settled: EqualKeys | None) -> dict[str, int]:
-    """Totals of all chunks. In the chunks, rows superseded according to ``settled``
-    count as written."""
-    superseded = settled.rows_superseded if settled else 0
+    """Totals of all chunks. In the chunks, rows that are superseded, combined or refused according
+    to ``settled`` count as written."""
+    settled = settled or EqualKeys(None)
+    superseded, refused = settled.rows_superseded, settled.rows_refused
+    combined = settled.rows_combined
+    written = sum(chunk.rows_written for chunk in chunks) - superseded - combined - refused
     return {
         "rows_read": sum(chunk.rows_read for chunk in chunks),
-        "rows_written": sum(chunk.rows_written for chunk in chunks) - superseded,
+        "rows_written": written,
         "rows_superseded": sum(chunk.rows_superseded for chunk in chunks) + superseded,
-        "rows_refused": sum(chunk.rows_refused for chunk in chunks),
+        "rows_combined": combined,
+        "rows_refused": sum(chunk.rows_refused for chunk in chunks) + refused,
         "blank_lines": sum(chunk.blank_lines for chunk in chunks),
     }
 
@@ -390,7 +409,8 @@ def rows_per_second(chunks: Sequence[ChunkProgress]) -> int | None:
 
 
 def _summary(totals: Mapping[str, int]) -> str:
+    combined = f"{totals['rows_combined']:,} combined, " if totals["rows_combined"] else ""
     return (
         f"{totals['rows_read']:,} rows read: {totals['rows_written']:,} written, "
-        f"{totals['rows_superseded']:,} superseded, {totals['rows_refused']:,} refused."
+        f"{combined}{totals['rows_superseded']:,} superseded, {totals['rows_refused']:,} refused."
     )

@@ -1,16 +1,18 @@
 """The task Settle Equal Keys: if rows in several chunks have equal keys, makes the last row win.
 
+If the source adds up such rows, it puts their totals instead.
+
 The state machine calls it after all chunks of a load are finished. It has two steps, and each can
 be interrupted and repeated:
 
 1. *Search*: find the *suspects*, which are the digests that occur in several chunks. A digest that
-   occurs twice in one chunk is a suspect too if calls of Write Chunk may have overlapped there. The
-   search reads one slab (a range of digest values) at a time, and stores the suspects in the work
-   bucket.
+   occurs twice in one chunk is a suspect too if calls of Write Chunk may have overlapped there, or
+   if rows are added up. The search reads one slab (a range of digest values) at a time, and stores
+   the suspects in the work bucket.
 2. *Settle*: process the suspects in batches, ordered by the last chunk that has them, highest
    first. For each batch, read its chunks again, the last chunk first. So the row that wins is read
    before the rows that it supersedes. List the superseded rows. Put the winning row again, unless
-   it was certainly written after them.
+   it was certainly written after them. To add up rows, see ``totals_batch``.
 
 The progress is one entry of the ledger. A call replaces the whole entry, unless another call has
 replaced it in the meantime.
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ingestion.contracts import Chunk, EqualKeysResult, File, Plan
 from ingestion.csv_files.key_digests import key_digest
+from ingestion.csv_files.totals import Totals
 from ingestion.dynamodb.batch_writer import BatchWriter, Sender, WritingStopped
 from ingestion.dynamodb.flow_control import share_of_rate
 from ingestion.dynamodb.table_schema import TableSchema
@@ -31,14 +34,25 @@ from ingestion.ledger.chunks import ChunkProgress, Chunks, EqualKeys
 from ingestion.ledger.versions import LOOK_SECONDS, Turns, WriterLease
 from ingestion.ledger.writing_times import WritingTime, writing_times
 from ingestion.names import equal_keys_folder
+from ingestion.s3.refused_rows import Series
 from ingestion.s3.work_bucket import ObjectExpired, read_json, write_json
 from ingestion.tasks.accounting import chunk_series
 from ingestion.tasks.chunk_rows import ChunkPages
-from ingestion.tasks.digest_files import read_open_keys, write_open_keys
+from ingestion.tasks.digest_files import read_lines, write_lines
 from ingestion.tasks.digest_restoration import restore_digests
-from ingestion.tasks.equal_keys_batch import Batch, BatchSettler, Mark, Settled
-from ingestion.tasks.suspect_search import SuspectSearch
+from ingestion.tasks.equal_key_rules import EqualKeyRules, equal_key_rules
+from ingestion.tasks.equal_keys_batch import (
+    BATCH_START,
+    Batch,
+    BatchSettler,
+    Mark,
+    Place,
+    Settled,
+)
+from ingestion.tasks.suspect_rows import SuspectRows
+from ingestion.tasks.suspect_search import MAX_SUSPECTS, MAX_SUSPECTS_TO_ADD, SuspectSearch
 from ingestion.tasks.target_table import TableReplaced, TargetTable
+from ingestion.tasks.totals_batch import TotalsSettler
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS, Overtaken
 
 if TYPE_CHECKING:
@@ -86,7 +100,7 @@ class EqualKeySettler:
         ) as lease:
             if lease.overtaken():
                 lease.give_back()
-                return EqualKeysResult("overtaken", 0, 0)
+                return EqualKeysResult("overtaken")
             chunks = list(self._chunks.all(load_id, plan.generation))
             if len(chunks) < plan.chunks or not all(chunk.finished for chunk in chunks):
                 raise AccountingError(f"Load {load_id} has unfinished chunks.")
@@ -95,8 +109,9 @@ class EqualKeySettler:
                 schema = self._table.schema_for(file)
             except TableReplaced:
                 lease.give_back()
-                return EqualKeysResult("table_replaced", 0, 0)
-            load = _Load(load_id, file, plan, schema, chunks, lease, deadline)
+                return EqualKeysResult("table_replaced")
+            rules = equal_key_rules(file, schema.key_names)
+            load = _Load(load_id, file, plan, schema, rules, chunks, lease, deadline)
             before = self._to_go_on_with(load, held)
             state, answer = before, "settled"
             if not before.settled:
@@ -112,7 +127,13 @@ class EqualKeySettler:
                 if not self._chunks.save_equal_keys(load_id, plan.generation, held, state):
                     answer = "unsettled"  # another call was faster
             lease.give_back()
-        return EqualKeysResult(answer, state.rows_superseded, state.rows_put_again)
+        return EqualKeysResult(
+            answer,
+            state.rows_superseded,
+            state.rows_combined,
+            state.rows_refused,
+            state.rows_put_again,
+        )
 
     def _to_go_on_with(self, load: "_Load", held: EqualKeys | None) -> EqualKeys:
         claim = self._turns.newest(load.file.object_url)
@@ -134,13 +155,15 @@ class EqualKeySettler:
             if lease.chunk is not None
         ]
         times = writing_times(load.chunks, leases, before.alone_since)
+        adds_up = load.rules.adds_up
         search = SuspectSearch(
             self._s3,
             self._work_bucket,
             load.load_id,
             load.plan.generation,
             load.chunks,
-            [index for index, time in times.items() if time.may_have_overlapped],
+            [index for index, time in times.items() if adds_up or time.may_have_overlapped],
+            MAX_SUSPECTS_TO_ADD if adds_up else MAX_SUSPECTS,
         )
         state = before
         while state.slabs_searched < search.slabs:
@@ -169,9 +192,6 @@ class EqualKeySettler:
         search: SuspectSearch,
         times: Mapping[int, WritingTime],
     ) -> tuple[EqualKeys, str]:
-        settled = self._settled(state)
-        pages = self._pages(load)
-        digest = key_digest(load.plan.digest_key)
         folder = equal_keys_folder(load.load_id, load.plan.generation)
         writer = BatchWriter[Mark](
             self._sender,
@@ -182,38 +202,41 @@ class EqualKeySettler:
             may_refuse=False,  # the table has accepted these rows before
             clock=self._clock,
         )
-        look = self._look(load)
-        settler = BatchSettler(self._s3, self._work_bucket, folder, writer, digest, look, settled)
-        number, chunk = state.batch, state.chunk
+        settler = self._settler(load, folder, writer, self._settled(load, state))
+        number, start = state.batch, Place(state.chunk, state.line, state.are_added)
         try:
             with writer:
                 for pieces in search.batches(state.slabs_with_suspects)[number:]:
-                    batch = Batch(search.suspects(pieces), times)
-                    for index in batch.chunks:
-                        if chunk is None or index <= chunk:
-                            after = state.line if index == chunk else 0
-                            chunk = index
-                            progress = load.chunks[index]
-                            # Leave out the rows that the file's rules refuse: BatchSettler reads
-                            # only accepted rows.
-                            listed = chunk_series(load.load_id, load.plan.generation, progress)[1:]
-                            settler.settle_chunk(
-                                batch, number, progress, pages(index), listed, after
-                            )
-                    settled.open_keys.clear()
-                    number, chunk = number + 1, None
+                    settler.settle(Batch(search.suspects(pieces), times), number, start)
+                    number, start = number + 1, BATCH_START
         except WritingStopped as stop:
             if isinstance(stop, Overtaken):
                 return state, "overtaken"
-            reached = self._save_settled(folder, state, settled, number, chunk, settler.line)
+            reached = self._save_settled(folder, state, settler.settled, number, settler.place)
             if reached == state:
                 raise NoProgress(f"Load {load.load_id}: no row was settled in the time.") from stop
             return reached, "unsettled"
         finally:
             if writer.unanswered:
                 load.lease.stray_requests()
-        reached = self._save_settled(folder, state, settled, number, None, 0)
+        reached = self._save_settled(folder, state, settler.settled, number, BATCH_START)
         return replace(reached, settled=True), "settled"
+
+    def _settler(
+        self, load: "_Load", folder: str, writer: BatchWriter[Mark], settled: Settled
+    ) -> BatchSettler | TotalsSettler:
+        def listed(chunk: ChunkProgress) -> Sequence[Series]:
+            # Without the rows that the file's rules refuse: only accepted rows are read.
+            return chunk_series(load.load_id, load.plan.generation, chunk)[1:]
+
+        s3, bucket = self._s3, self._work_bucket
+        digest, look = key_digest(load.plan.digest_key), self._look(load)
+        rows = SuspectRows(s3, bucket, digest, self._pages(load), listed, look)
+        if load.rules.adds_up:
+            summed = load.rules.summed
+            return TotalsSettler(s3, bucket, folder, load.chunks, rows, writer, settled, summed)
+        why = load.rules.why
+        return BatchSettler(s3, bucket, folder, load.chunks, rows, writer, settled, why)
 
     def _restore_digests(self, load: "_Load") -> None:
         """Restore missing digests until the time is up."""
@@ -239,45 +262,62 @@ class EqualKeySettler:
 
         return pages
 
-    def _settled(self, state: EqualKeys) -> Settled:
+    def _settled(self, load: "_Load", state: EqualKeys) -> Settled:
         """Return the results of earlier calls."""
-        settled = Settled({}, state.rows_superseded, state.rows_put_again)
+        settled = Settled(
+            {},
+            state.rows_superseded,
+            state.rows_combined,
+            state.rows_refused,
+            state.first_refused,
+            state.rows_put_again,
+        )
+        s3, bucket = self._s3, self._work_bucket
         if state.parts:
-            settled.parts = read_json(self._s3, self._work_bucket, state.parts)
+            settled.parts = read_json(s3, bucket, state.parts)
         if state.open_keys:
-            settled.open_keys = read_open_keys(self._s3, self._work_bucket, state.open_keys)
+            settled.open_keys = set(read_lines(s3, bucket, state.open_keys))
+        if state.totals:
+            lines = read_lines(s3, bucket, state.totals)
+            settled.totals = Totals.from_lines(tuple(load.rules.summed), lines)
         return settled
 
     def _save_settled(
-        self,
-        folder: str,
-        state: EqualKeys,
-        settled: Settled,
-        batch: int,
-        chunk: int | None,
-        line: int,
+        self, folder: str, state: EqualKeys, settled: Settled, batch: int, place: Place
     ) -> EqualKeys:
         """Write the results to the work bucket, and return the new progress.
 
         The objects' names contain the position reached, so a call that repeats the work replaces
         them with equal objects.
         """
-        place = f"{batch:06d}" + (f"-{chunk:06d}-{line}" if chunk is not None else "")
-        open_keys = parts = None
+        name = f"{batch:06d}"
+        if place.chunk is not None:
+            name += f"-{place.chunk:06d}-{place.line}"
+        s3, bucket = self._s3, self._work_bucket
+        open_keys = totals = parts = None
         if settled.open_keys:
-            open_keys = f"{folder}/open-keys-{place}"
-            write_open_keys(self._s3, self._work_bucket, open_keys, settled.open_keys)
+            open_keys = f"{folder}/open-keys-{name}"
+            write_lines(s3, bucket, open_keys, sorted(settled.open_keys))
+        if settled.totals:
+            # Once all are added, they stay the same.
+            totals = f"{folder}/totals-{'all' if place.are_added else 'part'}-{name}"
+            write_lines(s3, bucket, totals, settled.totals.to_lines())
         if settled.parts:
-            parts = f"{folder}/parts-{place}.json"
-            write_json(self._s3, self._work_bucket, parts, settled.parts)
+            parts = f"{folder}/parts-{name}.json"
+            write_json(s3, bucket, parts, settled.parts)
         return replace(
             state,
             batch=batch,
-            chunk=chunk,
-            line=line,
+            chunk=place.chunk,
+            line=place.line,
+            are_added=place.are_added,
             open_keys=open_keys,
+            totals=totals,
             parts=parts,
             rows_superseded=settled.rows_superseded,
+            rows_combined=settled.rows_combined,
+            rows_refused=settled.rows_refused,
+            first_refused=settled.first_refused,
             rows_put_again=settled.rows_put_again,
         )
 
@@ -308,6 +348,7 @@ class _Load(NamedTuple):
     file: File
     plan: Plan
     schema: TableSchema
+    rules: EqualKeyRules
     chunks: Sequence[ChunkProgress]
     lease: WriterLease
     deadline: float

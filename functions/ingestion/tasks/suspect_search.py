@@ -29,6 +29,8 @@ SLAB_DIGESTS = 8 * 2**20
 """Digests per slab, of all chunks: 64 MiB. Each chunk's share is read by one ranged GET."""
 MAX_SUSPECTS = 2**20
 """Suspects per batch. Each takes some 300 bytes while their chunks are read again."""
+MAX_SUSPECTS_TO_ADD = 2**18
+"""The same if rows are added up, where each takes up to 1 kB."""
 
 _THREADS = 16
 _CONTENTS_BYTES = 64 * 1024
@@ -36,7 +38,7 @@ _CONTENTS_BYTES = 64 * 1024
 
 class SuspectSearch:
     """Searches the digests of a generation's chunks. A digest that occurs more than once in one of
-    the ``overlapped`` chunks is a suspect too."""
+    the chunks in ``within`` is a suspect too. A batch has at most ``limit`` suspects."""
 
     def __init__(
         self,
@@ -45,12 +47,14 @@ class SuspectSearch:
         load_id: str,
         generation: str,
         chunks: Sequence[ChunkProgress],
-        overlapped: Sequence[int],
+        within: Sequence[int],
+        limit: int,
     ) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._load_id = load_id
         self._generation = generation
+        self._limit = limit
         keys = {chunk.index: digests_key(load_id, generation, chunk.index) for chunk in chunks}
         self._distinct = {
             chunk.index: DigestSection(bucket, keys[chunk.index], 0, chunk.distinct_keys)
@@ -62,7 +66,7 @@ class SuspectSearch:
                 bucket, keys[chunk.index], chunk.distinct_keys, chunk.repeated_keys
             )
             for chunk in chunks
-            if chunk.repeated_keys and chunk.index in overlapped
+            if chunk.repeated_keys and chunk.index in within
         }
         total = sum(section.size for section in self._distinct.values())
         self.slabs = -(-total // SLAB_DIGESTS) or 1
@@ -81,7 +85,7 @@ class SuspectSearch:
 
     def batches(self, slabs: Sequence[int]) -> list[list[Piece]]:
         """The suspects of these slabs, in the batches in which they are settled."""
-        return list(batches({slab: self._contents(slab) for slab in slabs}, MAX_SUSPECTS))
+        return list(batches({slab: self._contents(slab) for slab in slabs}, self._limit))
 
     def suspects(self, batch: Sequence[Piece]) -> Iterator[tuple[int, Suspects]]:
         """The suspects of a batch, with their last chunk."""

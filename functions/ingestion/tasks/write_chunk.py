@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ingestion.contracts import ChunkResult, ChunkTask
-from ingestion.csv_files.equal_keys import finding_seconds, superseded_rows
+from ingestion.csv_files.equal_keys import SUPERSEDED, finding_seconds, superseded_rows
 from ingestion.csv_files.key_digests import key_digest
 from ingestion.csv_files.sections import Section
 from ingestion.csv_files.sorted_numbers import SortedNumbers
@@ -25,6 +25,7 @@ from ingestion.s3.refused_rows import PartWriter, read_parts
 from ingestion.tasks.accounting import Finished, Place, Tally, chunk_series
 from ingestion.tasks.chunk_rows import ChunkPages
 from ingestion.tasks.digest_files import write_digests
+from ingestion.tasks.equal_key_rules import EqualKeyRules, equal_key_rules
 from ingestion.tasks.target_table import TableReplaced, TargetTable
 
 if TYPE_CHECKING:
@@ -166,7 +167,8 @@ class ChunkWriter:
         _refuse(pages, tally, SortedNumbers(writer.refused), refused_lines)
         finished = None
         if is_written:
-            finished = self._finish(task, tally, pages, refused_lines, deadline)
+            rules = equal_key_rules(task.file, schema.key_names)
+            finished = self._finish(task, tally, pages, refused_lines, rules, deadline)
         progress = tally.progress(
             throttles=writer.throttles,
             times=[began, ended, lease.id],
@@ -217,15 +219,16 @@ class ChunkWriter:
         tally: Tally,
         pages: ChunkPages,
         refused_lines: SortedNumbers,
+        rules: EqualKeyRules,
         deadline: float,
     ) -> Finished | None:
-        """Store the digests and list the superseded rows of a chunk that is written. Returns None
-        if there is too little time and the next call has to do it."""
+        """Store the digests of a chunk that is written, and list the rows whose key a later one
+        has. Returns None if there is too little time and the next call has to do it."""
         before = tally.before
         digests = digests_key(task.load_id, task.generation, before.index)
         distinct, repeated = write_digests(self._s3, self._work_bucket, digests, tally.keys)
-        if not repeated:
-            return Finished(0, 0, distinct, 0)
+        if not repeated or rules.adds_up:  # Settle Equal Keys adds them up
+            return Finished(distinct, len(repeated))
         tally.keys.clear()  # their memory is needed for the keys themselves
         needed = finding_seconds(len(repeated), before.end - before.start)
         can_wait = before.next_byte < before.end
@@ -238,9 +241,16 @@ class ChunkWriter:
         digest = key_digest(task.digest_key)
         series = chunk_series(task.load_id, task.generation, before).superseded
         parts = PartWriter(self._s3, self._work_bucket, series)
-        for row in superseded_rows(repeated, sections, pages.reader, digest, refused_lines):
+        first = None
+        for row in superseded_rows(
+            repeated, sections, pages.reader, digest, refused_lines, rules.why
+        ):
+            first = first or row
             parts.add(row)
-        return Finished(parts.rows, parts.finish().complete, distinct, len(repeated))
+        finished = Finished(distinct, len(repeated), superseded_parts=parts.finish().complete)
+        if rules.why == SUPERSEDED:
+            return finished._replace(superseded=parts.rows)
+        return finished._replace(not_unique=parts.rows, first_not_unique=first)
 
 
 def _refuse(

@@ -1,0 +1,52 @@
+"""What the source of a file makes of rows with equal keys."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from ingestion.contracts import File
+from ingestion.csv_files.equal_keys import SUPERSEDED, WhyLeftOut
+from ingestion.sources.declaration import recorded_source
+from ingestion.sources.model import Source
+
+
+class EqualKeyRules(NamedTuple):
+    """Either ``why`` all rows but the last one of a key are left out, or that they are added up."""
+
+    why: WhyLeftOut = SUPERSEDED
+    adds_up: bool = False
+    summed: Mapping[str, str] = {}
+    """The attributes that are added up, and the fields that they are made of."""
+
+
+def equal_key_rules(file: File, key: Sequence[str]) -> EqualKeyRules:
+    """Return the rules of a file's source. ``key`` names the table's key attributes."""
+    source = file_source(file)
+    if source is None:
+        return EqualKeyRules()
+    if source.equal_keys == "sum":
+        return EqualKeyRules(adds_up=True, summed=summed(source, key))
+    for field in source.fields:
+        if field.constraints.unique:
+            return EqualKeyRules(WhyLeftOut("not_unique", field.name))
+    return EqualKeyRules()
+
+
+def summed(source: Source, key: Sequence[str]) -> dict[str, str]:
+    """The attributes of a source that are added up, and the fields that they are made of.
+
+    They are the fields of type integer and number. Texts that are stored as numbers are identifiers
+    and dates that are stored as numbers are times, neither of which can be added.
+    """
+    return {
+        field.attribute: field.name
+        for field in source.fields
+        if field.type in ("integer", "number")
+        and field.stored_as == "N"
+        and field.attribute
+        and field.attribute not in key
+    }
+
+
+def file_source(file: File) -> Source | None:
+    """The source of a file. None in executions of an earlier release."""
+    return recorded_source(file.source) if file.source else None
