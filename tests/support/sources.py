@@ -1,5 +1,7 @@
 """Makes sources for tests, and knows the built-in one."""
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 from ingestion.sources.catalogue import BUILT_IN_FILE, BUNDLED
@@ -26,3 +28,21 @@ def source(*fields: Field, **others: Any) -> Source:
         "declaration": {},
     }
     return Source(fields=fields, **(defaults | others))
+
+
+def tickets_with(
+    fields: dict[str, dict[str, Any]] | None = None,
+    primary_key: Sequence[str] = (),
+    **dynamodb: Any,
+) -> Source:
+    """The built-in source with further properties of some fields and of ``dynamodb``.
+
+    fields: by name, properties to add to a field.
+    """
+    declaration = json.loads((BUNDLED / BUILT_IN_FILE).read_text())
+    for field in declaration["schema"]["fields"]:
+        field.update((fields or {}).get(field["name"], {}))
+    if primary_key:
+        declaration["schema"]["primaryKey"] = list(primary_key)
+    declaration |= {"name": "tills", "match": ["**"], "dynamodb": dynamodb}
+    return read_source(json.dumps(declaration).encode(), "tills.json")

@@ -16,6 +16,8 @@ from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Loads
 from ingestion.ledger.slots import Slots
 from ingestion.ledger.versions import Turns
+from ingestion.sources.catalogue import Sources
+from ingestion.sources.model import Source
 from ingestion.tasks.deployed_sources import deployed_sources
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.reconcile import Reconciler
@@ -118,6 +120,7 @@ class StackInMemory:
     """Runs one load of one file. The attributes then contain what it left behind.
 
     seconds: the time that passes between two tasks.
+    source: the source of the file, if it isn't the built-in one.
     writing: further arguments of the ChunkWriter.
     """
 
@@ -126,6 +129,7 @@ class StackInMemory:
         chunk_size: int,
         seconds: float = 60.0,
         table: TableInMemory | None = None,
+        source: Source | None = None,
         **writing: Any,
     ) -> None:
         self.buckets = BucketsInMemory()
@@ -136,6 +140,7 @@ class StackInMemory:
         self.chunks: list[dict[str, Any]] = []
         self.result: dict[str, Any] | None = None
         self._chunk_size = chunk_size
+        self._source = source
         self._seconds = seconds
         s3: Any = self.buckets
         self.turns = Turns(s3, self.ledger.over(Claims), lambda: self.now)
@@ -169,7 +174,7 @@ class StackInMemory:
         the file is refused."""
         self.buckets.objects[UPLOADS, "a.csv"] = body
         s3: Any = self.buckets
-        sources = deployed_sources()
+        sources = Sources(self._source, ()) if self._source else deployed_sources()
         validator = Validator(
             s3, self.loads, self.turns, self.target, LIMITS, sources, self._chunk_size
         )

@@ -20,6 +20,7 @@ from xxhash import xxh3_64_intdigest
 from ingestion.contracts import ChunkTask
 from ingestion.errors import NoProgress
 from ingestion.ledger.versions import LEASE_MARGIN_SECONDS
+from ingestion.sources.model import Source
 from tests.support.stack_in_memory import StackInMemory, TableInMemory
 
 HEADER = "ticket_id,product,basket_id,timestamp,category,quantity,store\n"
@@ -74,9 +75,9 @@ class Call:
 class Simulation:
     """A load whose calls are made one by one."""
 
-    def __init__(self, file: str, chunk_size: int) -> None:
+    def __init__(self, file: str, chunk_size: int, source: Source | None = None) -> None:
         self.table = TimedTable()
-        self.stack = StackInMemory(chunk_size, table=self.table, clock=lambda: 0.0)
+        self.stack = StackInMemory(chunk_size, table=self.table, source=source, clock=lambda: 0.0)
         self.start = self.stack.now
         self.tasks = self.stack.plan(file.encode())
 
@@ -211,8 +212,10 @@ def small(digests: int = 2**64) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ingestion.tasks.suspect_search.SLAB_DIGESTS", 20)
         patch.setattr("ingestion.tasks.suspect_search.MAX_SUSPECTS", 4)
+        patch.setattr("ingestion.tasks.suspect_search.MAX_SUSPECTS_TO_ADD", 4)
         patch.setattr("ingestion.tasks.suspect_search._CONTENTS_BYTES", 10)
         patch.setattr("ingestion.tasks.equal_keys_batch.MAX_PENDING_ROWS", 3)
+        patch.setattr("ingestion.tasks.totals_batch.MAX_PENDING_ROWS", 3)
         patch.setattr("ingestion.tasks.chunk_rows.PAGE_SIZE", 200)
         patch.setattr("ingestion.dynamodb.batch_writer.BATCH_ITEMS", 3)
         step = 2**64 // digests

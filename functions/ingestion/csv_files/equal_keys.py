@@ -1,8 +1,8 @@
 """Finds rows with equal keys: the last row of each key is written, earlier ones are left out.
 
 "Last" means last in the file's order. Unless the source says otherwise, the earlier rows are
-superseded; ``totals`` is for sources that add them up instead. Digests (``key_digests``) show which rows may have equal
-keys. Only those rows are read here, and their actual keys are compared.
+superseded; ``totals`` is for sources that add them up instead. Digests (``key_digests``) show which
+rows may have equal keys. Only those rows are read here, and their actual keys are compared.
 """
 
 from array import array

@@ -50,7 +50,7 @@ from ingestion.tasks.equal_keys_batch import (
     Settled,
 )
 from ingestion.tasks.suspect_rows import SuspectRows
-from ingestion.tasks.suspect_search import MAX_SUSPECTS, MAX_SUSPECTS_TO_ADD, SuspectSearch
+from ingestion.tasks.suspect_search import SuspectSearch
 from ingestion.tasks.target_table import TableReplaced, TargetTable
 from ingestion.tasks.totals_batch import TotalsSettler
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS, Overtaken
@@ -155,15 +155,14 @@ class EqualKeySettler:
             if lease.chunk is not None
         ]
         times = writing_times(load.chunks, leases, before.alone_since)
-        adds_up = load.rules.adds_up
         search = SuspectSearch(
             self._s3,
             self._work_bucket,
             load.load_id,
             load.plan.generation,
             load.chunks,
-            [index for index, time in times.items() if adds_up or time.may_have_overlapped],
-            MAX_SUSPECTS_TO_ADD if adds_up else MAX_SUSPECTS,
+            [index for index, time in times.items() if time.may_have_overlapped],
+            adds_up=load.rules.adds_up,
         )
         state = before
         while state.slabs_searched < search.slabs:

@@ -38,7 +38,7 @@ _CONTENTS_BYTES = 64 * 1024
 
 class SuspectSearch:
     """Searches the digests of a generation's chunks. A digest that occurs more than once in one of
-    the chunks in ``within`` is a suspect too. A batch has at most ``limit`` suspects."""
+    the ``overlapped`` chunks is a suspect too; if rows are added up (``adds_up``), in any chunk."""
 
     def __init__(
         self,
@@ -47,14 +47,15 @@ class SuspectSearch:
         load_id: str,
         generation: str,
         chunks: Sequence[ChunkProgress],
-        within: Sequence[int],
-        limit: int,
+        overlapped: Sequence[int],
+        *,
+        adds_up: bool = False,
     ) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._load_id = load_id
         self._generation = generation
-        self._limit = limit
+        self._max_suspects = MAX_SUSPECTS_TO_ADD if adds_up else MAX_SUSPECTS
         keys = {chunk.index: digests_key(load_id, generation, chunk.index) for chunk in chunks}
         self._distinct = {
             chunk.index: DigestSection(bucket, keys[chunk.index], 0, chunk.distinct_keys)
@@ -66,7 +67,7 @@ class SuspectSearch:
                 bucket, keys[chunk.index], chunk.distinct_keys, chunk.repeated_keys
             )
             for chunk in chunks
-            if chunk.repeated_keys and chunk.index in within
+            if chunk.repeated_keys and (adds_up or chunk.index in overlapped)
         }
         total = sum(section.size for section in self._distinct.values())
         self.slabs = -(-total // SLAB_DIGESTS) or 1
@@ -85,7 +86,8 @@ class SuspectSearch:
 
     def batches(self, slabs: Sequence[int]) -> list[list[Piece]]:
         """The suspects of these slabs, in the batches in which they are settled."""
-        return list(batches({slab: self._contents(slab) for slab in slabs}, self._limit))
+        contents = {slab: self._contents(slab) for slab in slabs}
+        return list(batches(contents, self._max_suspects))
 
     def suspects(self, batch: Sequence[Piece]) -> Iterator[tuple[int, Suspects]]:
         """The suspects of a batch, with their last chunk."""
