@@ -279,6 +279,22 @@ def test_a_slow_table_takes_some_of_what_is_put_in_each_call() -> None:
     check(simulation, numbered(keys), content | late)
 
 
+def test_a_batch_that_begins_in_the_chunk_in_which_the_one_before_it_ended() -> None:
+    """What the table has taken of the earlier batch says nothing about the later one."""
+    keys = [at % 40 for at in range(120)]
+    with small():
+        simulation = Simulation(numbered(keys), len(HEADER) + len(keys) * ROW * 2)
+        [task] = simulation.tasks
+        simulation.call(task, Call(1, 8, twin_at=1, twin_takes=1))  # so that rows are put again
+        simulation.stack.now += CALL_SECONDS
+        slow = SlowTable(10, [0, 0, *[FAULT, 0] * 100])
+        settler = simulation.stack.settler
+        settler._sender, settler._clock, settler._in_flight = slow, slow.clock, 3
+        while simulation.stack.settle(CHECKPOINT_SECONDS + 45) == "unsettled":
+            pass
+    assert len(slow.items) == 40
+
+
 # ---------------------------------------------------------------- generated
 
 KEYS = st.lists(
