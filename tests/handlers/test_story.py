@@ -55,6 +55,7 @@ def test_a_load_that_succeeds_measures_itself_once(
         "RowsRead": [4],
         "RowsWritten": [2],
         "RowsSuperseded": [1],
+        "RowsCombined": [0],
         "RowsRefused": [1],
         "Bytes": [len(body)],
     }

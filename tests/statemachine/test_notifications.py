@@ -105,5 +105,5 @@ def test_every_dead_letter_names_its_execution_load_and_state(name: str) -> None
 def test_totals_in_the_samples_add_up() -> None:
     for kind in KINDS:
         result = sample(kind)["detail"]["result"]
-        kinds = ("rows_written", "rows_superseded", "rows_refused")
+        kinds = ("rows_written", "rows_superseded", "rows_combined", "rows_refused")
         assert result["rows_read"] == sum(result[one] for one in kinds) > 0

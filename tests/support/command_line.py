@@ -15,6 +15,7 @@ OUTCOME_KEYS = [
     "rows_read",
     "rows_written",
     "rows_superseded",
+    "rows_combined",
     "rows_refused",
     "chunks",
     "seconds",

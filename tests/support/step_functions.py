@@ -34,6 +34,7 @@ RESULT = {
     "rows_read": 100,
     "rows_written": 97,
     "rows_superseded": 1,
+    "rows_combined": 0,
     "rows_refused": 2,
     "chunks": 2,
     "chunks_finished": 2,

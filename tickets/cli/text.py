@@ -39,8 +39,13 @@ def status_text(status: str) -> Text:
 
 
 def row_counts(counts: Mapping[str, Any]) -> str:
-    """`100 rows read = 97 written + 1 superseded + 2 refused`."""
+    """`100 rows read = 97 written + 1 superseded + 2 refused`.
+
+    Combined rows are only mentioned if there are any: few sources combine rows.
+    """
+    combined = counts.get("rows_combined")
     return (
         f"{counts['rows_read']:,} rows read = {counts['rows_written']:,} written"
+        f"{f' + {combined:,} combined' if combined else ''}"
         f" + {counts['rows_superseded']:,} superseded + {counts['rows_refused']:,} refused"
     )

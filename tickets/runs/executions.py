@@ -72,6 +72,7 @@ class Outcome:
     rows_read: int | None = None
     rows_written: int | None = None
     rows_superseded: int | None = None
+    rows_combined: int | None = None
     rows_refused: int | None = None
     chunks: int | None = None
     seconds: float | None = None
@@ -221,6 +222,7 @@ class Execution:
             "rows_read",
             "rows_written",
             "rows_superseded",
+            "rows_combined",
             "rows_refused",
             "chunks",
             "refused_rows",

@@ -269,8 +269,12 @@ def _equal_keys_settled(output: dict[str, Any]) -> str:
         return "the last writers have not ended"
     if answer["state"] == "overtaken":
         return "a later version has taken over"
-    superseded = f"{count(answer['rows_superseded'], 'row')} superseded by later chunks"
-    return superseded if answer["state"] == "settled" else f"{superseded} so far"
+    found = f"{count(answer['rows_superseded'], 'row')} superseded by later chunks"
+    if answer.get("rows_combined"):
+        found = f"{count(answer['rows_combined'], 'row')} combined"
+    elif answer.get("rows_refused"):
+        found = f"{count(answer['rows_refused'], 'row')} refused"
+    return found if answer["state"] == "settled" else f"{found} so far"
 
 
 def _chunks(counts: Mapping[str, int], verb: str) -> str:

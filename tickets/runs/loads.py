@@ -39,6 +39,7 @@ FIELDS = (
     "rows_read",
     "rows_written",
     "rows_superseded",
+    "rows_combined",
     "rows_refused",
     "blank_lines",
     "rows_per_second",
