@@ -38,12 +38,15 @@ class ExpectedLoad:
     """How a file must be loaded. Line numbers are those in the file."""
 
     key: Sequence[str]
+    adds_up: bool = False
+    """Whether the quantities of rows with equal keys are added up."""
     items: dict[tuple[str, ...], tuple[int, dict[str, str]]] = field(default_factory=dict)
     """By key, the line number and the item of its last row."""
     refused: dict[int, str] = field(default_factory=dict)
     """By line number, the reason that the reference reader gives."""
     superseded: dict[int, int] = field(default_factory=dict)
     """By line number, the line of the row that supersedes it."""
+    combined: int = 0
     lines: Counter[str] = field(default_factory=Counter)
     """The numbers of lines of each kind, with the names that the report uses."""
     rows: int = 0
@@ -51,7 +54,11 @@ class ExpectedLoad:
 
     def add(self, line: int, item: dict[str, str]) -> None:
         key = tuple(item[name] for name in self.key)
-        if key in self.items:
+        if key in self.items and self.adds_up:
+            self.combined += 1
+            quantity = int(self.items[key][1]["quantity"]) + int(item["quantity"])
+            item = item | {"quantity": str(quantity)}
+        elif key in self.items:
             self.superseded[self.items[key][0]] = line
         self.items[key] = line, item
 
@@ -65,6 +72,7 @@ def expected_load(
     skipped: int = 0,
     key: Sequence[str] = ("ticket_id", "product"),
     refused_by_table: Mapping[int, str] | None = None,
+    adds_up: bool = False,
 ) -> ExpectedLoad:
     """Works out how an unpacked file with a header of one line must be loaded.
 
@@ -81,7 +89,7 @@ def expected_load(
         strip_marks(strip_line_end(cut_end_mark(header + newline)[0])),
     )
     counts = {"total": skipped + 1, "header": 1, "skipped": skipped, "comments": 0}
-    load = ExpectedLoad(key, lines=Counter(counts))
+    load = ExpectedLoad(key, adds_up, lines=Counter(counts))
     kinds = {"blank": "blank", "header": "repeated_headers", "end mark": "end_mark"}
     for one in reference.read(body):
         line = skipped + 1 + one.line
@@ -115,9 +123,8 @@ def check_success(records: LoadRecords, output: Mapping[str, Any], *, may_differ
     listed = _listed(records, result["refused_rows"])
     reasons = dict(listed)
     assert len(reasons) == len(listed), "a line is listed twice"
-    assert result["rows_read"] == (
-        result["rows_written"] + result["rows_superseded"] + result["rows_refused"]
-    )
+    kinds = ("written", "superseded", "combined", "refused")
+    assert result["rows_read"] == sum(result[f"rows_{kind}"] for kind in kinds)
     assert result["rows_refused"] == sum(reason != "superseded" for _, reason in listed)
     assert result["rows_superseded"] == sum(reason == "superseded" for _, reason in listed)
     if b'"' in data and len(data) > _MAX_REFERENCE_BYTES:
@@ -131,6 +138,7 @@ def check_success(records: LoadRecords, output: Mapping[str, Any], *, may_differ
         skipped=file["skipped_lines"],
         key=list(names),
         refused_by_table={line: one for line, one in reasons.items() if one in BY_TABLE},
+        adds_up=_adds_up(file),
     )
     if "N" in names.values():
         return  # "007" and "7" are then the same key
@@ -138,10 +146,16 @@ def check_success(records: LoadRecords, output: Mapping[str, Any], *, may_differ
     assert {line for line, one in listed if one == "superseded"} == set(expected.superseded)
     assert {line for line, one in listed if one != "superseded"} == set(expected.refused)
     assert result["rows_written"] == len(expected.items)
+    assert result["rows_combined"] == expected.combined
     report = json.loads(records.read_url(result["report"]))
     assert report["status"] == "SUCCEEDED"
     assert Counter(report["lines"]) == expected.lines
     _compare_items(records, expected, may_differ=may_differ)
+
+
+def _adds_up(file: Mapping[str, Any]) -> bool:
+    declaration = (file.get("source") or {}).get("declaration", {})
+    return bool(declaration.get("dynamodb", {}).get("equalKeys") == "sum")
 
 
 def _listed(records: LoadRecords, url: str | None) -> list[tuple[int, str]]:
