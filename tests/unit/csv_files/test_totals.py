@@ -119,9 +119,9 @@ def test_generated_rows_also_if_they_are_added_in_two_calls(
             totals = Totals.from_lines(("quantity",), lines.split(b"\n") if lines else ())
         assert totals.add(key.encode(), 0, line, request(quantity=number)) is None
         expected[key] = expected.get(key, Fraction(0)) + Fraction(number)
-    for key, number in expected.items():
+    for key, total_of_key in expected.items():
         put = json.loads(totals.request(key.encode(), request()))["PutRequest"]["Item"]
-        assert Fraction(put["quantity"]["N"]) == number
+        assert Fraction(put["quantity"]["N"]) == total_of_key
     last = {key: line for line, (key, _) in enumerate(rows)}
     several = {line for key, line in last.items() if sum(one == key for one, _ in rows) > 1}
     assert totals.last_lines().get(0, frozenset()) == several
