@@ -2,14 +2,18 @@
 
 import gzip
 import re
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ingestion.ledger.loads import Loads
+from ingestion.sources.catalogue import Sources
+from ingestion.sources.model import Source
 from tests.support.cloud import Cloud
 from tests.support.moto_server import table_ids
+from tests.support.sources import tickets_with
 from tests.support.watched_sender import watch
 from tickets.cli.audit import _print_audit
 from tickets.cli.console import console
@@ -217,3 +221,51 @@ def test_an_object_that_was_archived_since_is_a_sentence_for_the_auditor(cloud: 
         f"The object is archived: s3://{given['bucket']}/{given['key']}. The load can be audited"
         " once you can read the object."
     )
+
+
+@pytest.fixture
+def source(monkeypatch: pytest.MonkeyPatch, fresh_clients: Callable[[], None]) -> Any:
+    """Makes a source apply to every key."""
+
+    def apply(one: Source) -> None:
+        sources = Sources(one, ())
+        monkeypatch.setattr("handlers.validate_file.deployed_sources", lambda: sources)
+        fresh_clients()
+
+    return apply
+
+
+ADDED_UP = HEADER + b"".join(
+    [
+        *[row(at % 4, quantity=str(at)) for at in range(11)],  # lines 2 to 12
+        row(5, quantity="9" * 38),
+        row(5, quantity="3"),  # line 14: the total would have 39 digits
+        row(5, quantity="-8"),
+        row(6, quantity="x"),
+    ]
+)
+"""Of the 15 rows, 5 are written, 8 are added to them, and 2 are refused."""
+
+
+@pytest.mark.parametrize("rows_per_partition", [400_000, 1])
+def test_totals_are_compared(
+    cloud: Cloud, source: Any, monkeypatch: pytest.MonkeyPatch, rows_per_partition: int
+) -> None:
+    monkeypatch.setattr(audit, "_ROWS_PER_PARTITION", rows_per_partition)
+    source(tickets_with(equalKeys="sum"))
+    load = loaded(cloud, ADDED_UP)
+    found = audited(cloud, load)
+    assert counts(found) == (5, 0, 0, 0, 2)
+    assert (found.rows_read, found.rows_combined) == (15, 8)
+    assert found.rows_expected == found.rows_written_recorded
+    change(cloud, "T0", quantity={"N": "8"})  # that of the last row alone
+    found = audited(cloud, load)
+    assert counts(found) == (4, 1, 0, 0, 2)
+    assert found.other_values_lines == [10]
+
+
+def test_rows_that_are_not_unique_are_refused(cloud: Cloud, source: Any) -> None:
+    unique = {"ticket_id": {"constraints": {"required": True, "unique": True}}}
+    source(tickets_with(unique, primary_key=["ticket_id"]))
+    found = audited(cloud, loaded(cloud, HEADER + row(1) * 2 + b"".join(map(row, range(2, 30)))))
+    assert counts(found) == (29, 0, 0, 0, 1)

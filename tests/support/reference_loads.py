@@ -24,8 +24,11 @@ from tests.support.reference_records import (
 )
 
 COLUMNS = ("ticket_id", "product", "basket_id", "timestamp", "category", "quantity", "store")
-BY_TABLE = {"refused_by_table", "value_too_long", "bad_number"}
-"""Reasons that depend on the table, not only on the file."""
+NOT_BY_ITSELF = {
+    *("refused_by_table", "value_too_long", "bad_number"),
+    *("not_unique", "total_too_long"),
+}
+"""Reasons that depend on the table or on other rows, and not only on the row."""
 
 _MAX_COMPARED = 200
 _MAX_REFERENCE_BYTES = 20_000
@@ -71,13 +74,14 @@ def expected_load(
     *,
     skipped: int = 0,
     key: Sequence[str] = ("ticket_id", "product"),
-    refused_by_table: Mapping[int, str] | None = None,
+    refused_later: Mapping[int, str] | None = None,
     adds_up: bool = False,
 ) -> ExpectedLoad:
     """Works out how an unpacked file with a header of one line must be loaded.
 
     skipped: the number of lines above the header.
-    refused_by_table: the lines that the table refuses, because its rules are not known here.
+    refused_later: the lines that are refused for a reason that is not known here: the rules of the
+        table, or other rows.
     """
     *_, last = data.split(b"\n", skipped)
     header, newline, body = last.partition(b"\n")
@@ -100,7 +104,7 @@ def expected_load(
         if one.kind in kinds:
             continue
         load.rows += 1
-        if one.kind != "row" or line in (refused_by_table or {}):
+        if one.kind != "row" or line in (refused_later or {}):
             load.refused[line] = one.kind
             continue
         load.add(line, {name: stored_value(name, one.fields[columns[name]]) for name in COLUMNS})
@@ -137,7 +141,7 @@ def check_success(records: LoadRecords, output: Mapping[str, Any], *, may_differ
         file["delimiter"].encode(),
         skipped=file["skipped_lines"],
         key=list(names),
-        refused_by_table={line: one for line, one in reasons.items() if one in BY_TABLE},
+        refused_later={line: one for line, one in reasons.items() if one in NOT_BY_ITSELF},
         adds_up=_adds_up(file),
     )
     if "N" in names.values():

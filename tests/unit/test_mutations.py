@@ -140,7 +140,7 @@ def check(stack: StackInMemory, body: bytes) -> str:
         file["width"],
         file["delimiter"].encode(),
         skipped=file["skipped_lines"],
-        refused_by_table=too_long,
+        refused_later=too_long,
     )
     lines = expected.lines
     assert Counter(report["lines"]) == lines

@@ -53,6 +53,8 @@ def _print_audit(found: Audit, out: Console) -> None:
     )
     table.add_row(f"{found.missing:,}", "missing", _lines(found.missing_lines, found.missing))
     table.add_row(f"{found.rows_superseded:,}", "superseded by a later row of the file", "")
+    if found.rows_combined:
+        table.add_row(f"{found.rows_combined:,}", "added to a later row with the same key", "")
     table.add_row(f"{found.rows_refused:,}", "refused", "")
     out.print(table)
     if found.table_replaced:

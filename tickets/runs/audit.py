@@ -30,6 +30,7 @@ from ingestion.s3.objects import PinnedObject, read_blocks
 from ingestion.sources.declaration import recorded_source
 from ingestion.sources.model import Source
 from ingestion.tasks.deployed_sources import deployed_sources
+from ingestion.tasks.equal_key_rules import summed
 from ingestion.tasks.target_table import key_rules, mismatches
 from tickets.errors import CommandError
 from tickets.runs.executions import known_execution
@@ -37,6 +38,7 @@ from tickets.runs.loads import load_of_execution
 from tickets.runs.refused_rows import read_refused_rows
 from tickets.runs.stack import Stack
 from tickets.runs.table_reader import TableReader
+from tickets.runs.totals import TotalsOnDisk
 
 MAX_LINES = 10
 """The most line numbers that an audit lists of rows with other values, and of missing rows."""
@@ -45,6 +47,7 @@ _ROWS_PER_PARTITION = 400_000
 _MAX_PARTITIONS = 4_096
 _MIN_ROW_BYTES = 27
 _DIGEST_BYTES = 16
+_REFUSED_LATER = ("refused_by_table", "total_too_long")
 _ENTRY_BYTES = _DIGEST_BYTES + 8
 
 
@@ -62,10 +65,12 @@ class Audit:
     """Whether the load was validated for another table: the table ids differ."""
     rows_read: int = 0
     rows_refused: int = 0
-    """Refused by the file's contract or by the table."""
+    """Refused by the file's contract, by the table, or because of rows with the same key."""
     rows_superseded: int = 0
+    rows_combined: int = 0
+    """Added to a later row with the same key."""
     as_loaded: int = 0
-    """Rows whose item is in the table with the values of the row."""
+    """Rows whose item is in the table with the values of the row, or with the totals of its key."""
     other_values: int = 0
     """Rows whose item has other values: it was changed or replaced after the load."""
     missing: int = 0
@@ -106,7 +111,8 @@ def audit_load(
     Raises CommandError if the table or the object version can't be compared.
     """
     schema = read_table_schema(stack.client("dynamodb"), stack.table)
-    unfit = mismatches(stack.table, schema, deployed_sources().built_in)
+    source = _source(load)
+    unfit = mismatches(stack.table, schema, source)
     if schema is None or unfit:
         raise CommandError(f"{unfit[0].detail} There is nothing to compare the file with.")
     found = Audit(
@@ -118,18 +124,31 @@ def audit_load(
         load.get("table_id") not in (None, schema.table_id),
         rows_written_recorded=load.get("rows_written"),
     )
+    attributes = tuple(summed(source, schema.key_names)) if source.equal_keys == "sum" else ()
     try:
-        file = _File(stack, load, schema)
+        file = _File(stack, load, schema, source)
         with tempfile.TemporaryDirectory(prefix="tickets-audit-") as folder:
-            keys = _Keys(Path(folder), _partitions(file.max_size))
+            partitions = _partitions(file.max_size)
+            keys = _Keys(Path(folder), partitions)
+            totals = TotalsOnDisk(Path(folder), partitions, attributes) if attributes else None
             for line, row in file.rows():
                 found.rows_read += 1
-                if row is None or line in file.refused_by_table:
+                if row is None or line in file.refused_later:
                     found.rows_refused += 1
-                else:
-                    keys.add(_digest(row.key), line)
+                    continue
+                digest = _digest(row.key)
+                keys.add(digest, line)
+                if totals:
+                    totals.add(digest, line, row.item)
             reader = TableReader(stack.client("dynamodb"), stack.table, schema, rows_per_second)
-            _compare(found, file, keys.superseded_lines(), reader, on_progress)
+            expected = _Expected(file, keys.superseded_lines(), totals.totals() if totals else ())
+            _compare(found, expected, reader, on_progress)
+            if totals:
+                found.rows_combined = expected.rows_left_out
+            elif source.is_unique:
+                found.rows_refused += expected.rows_left_out
+            else:
+                found.rows_superseded = expected.rows_left_out
     except (ObjectGone, ObjectChanged) as error:
         raise CommandError(f"{error} The load can't be audited without it.") from error
     except ObjectUnreadable as error:  # its remedy is for the loader
@@ -139,14 +158,43 @@ def audit_load(
     return found
 
 
+class _Expected:
+    """The rows of a file that should be in the table, with the totals of their keys."""
+
+    def __init__(
+        self,
+        file: "_File",
+        lines_left_out: Iterator[int],
+        totals: Iterable[tuple[int, Mapping[str, dict[str, str]]]],
+    ) -> None:
+        self._file = file
+        self._lines_left_out = lines_left_out
+        self._totals = iter(totals)
+        self.rows_left_out = 0
+        """Rows found so far that have the key of a later row."""
+
+    def rows(self) -> Iterator[tuple[int, Row]]:
+        """Yields (line number, row)."""
+        left_out, total = next(self._lines_left_out, None), next(self._totals, None)
+        for line, row in self._file.rows():
+            if row is None or line in self._file.refused_later:
+                continue
+            if line == left_out:
+                self.rows_left_out += 1
+                left_out = next(self._lines_left_out, None)
+            elif total and line == total[0]:
+                yield line, row._replace(item={**row.item, **total[1]})
+                total = next(self._totals, None)
+            else:
+                yield line, row
+
+
 def _compare(
     found: Audit,
-    file: "_File",
-    superseded_lines: Iterator[int],
+    expected: _Expected,
     reader: TableReader,
     on_progress: Callable[[int], None],
 ) -> None:
-    superseded = next(superseded_lines, None)
     lines: list[int] = []
     rows: list[Row] = []
 
@@ -164,13 +212,7 @@ def _compare(
         rows.clear()
         on_progress(found.rows_expected)
 
-    for line, row in file.rows():
-        if row is None or line in file.refused_by_table:
-            continue
-        if line == superseded:
-            found.rows_superseded += 1
-            superseded = next(superseded_lines, None)
-            continue
+    for line, row in expected.rows():
         lines.append(line)
         rows.append(row)
         if len(rows) == reader.batch_rows:
@@ -209,14 +251,17 @@ def _source(load: Mapping[str, Any]) -> Source:
 class _File:
     """The object version that a load read."""
 
-    def __init__(self, stack: Stack, load: Mapping[str, Any], schema: TableSchema) -> None:
+    def __init__(
+        self, stack: Stack, load: Mapping[str, Any], schema: TableSchema, source: Source
+    ) -> None:
         self._s3 = stack.client("s3")
         self._object = PinnedObject(
             load["bucket"], load["key"], load.get("version_id"), load["etag"], load["size"]
         )
-        self.refused_by_table = self._refused_by_table(stack, load)
-        """The line numbers of the rows that the table refused."""
-        self._source = _source(load)
+        self.refused_later = self._refused_later(stack, load)
+        """The line numbers of the rows that comply with the file's contract, and that the table or
+        the total of their key refused."""
+        self._source = source
         head = b""
         with closing(self._blocks()) as blocks:
             for block in blocks:
@@ -292,12 +337,12 @@ class _File:
         self._is_damaged = unpacker.damaged
 
     @staticmethod
-    def _refused_by_table(stack: Stack, load: Mapping[str, Any]) -> frozenset[int]:
+    def _refused_later(stack: Stack, load: Mapping[str, Any]) -> frozenset[int]:
         uri = load.get("refused_rows")
         if not uri:
             return frozenset()
         rows = read_refused_rows(stack, str(uri))
-        return frozenset(row.line for row in rows if row.reason == "refused_by_table")
+        return frozenset(row.line for row in rows if row.reason in _REFUSED_LATER)
 
 
 class _Keys:
