@@ -7,10 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from ingestion.ledger.slots import TAKEN, Slots, Waiter
+from ingestion.sources.catalogue import Sources
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
-from tests.support.cloud import EVENTS, NOT_WAITED, Cloud
+from tests.support.cloud import EVENTS, NOT_WAITED, Cloud, forget_clients
 from tests.support.one_key import HEADER, KEY
+from tests.support.sources import tickets_with
 from tests.support.state_machine import EXECUTIONS, payload_of
 
 ONE_CHUNK = "1000000"
@@ -168,6 +172,17 @@ def repeated(cloud: Cloud) -> Any:
     """Chunks that were written within the time by which clocks may differ, so that rows are put
     again."""
     return written(cloud, TWICE)
+
+
+def to_add_up(cloud: Cloud) -> Any:
+    """The same rows, for a source that adds them up."""
+    sources = Sources(tickets_with(equalKeys="sum"), ())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("handlers.validate_file.deployed_sources", lambda: sources)
+        forget_clients()
+        event = written(cloud, TWICE)
+    forget_clients()
+    return event
 
 
 # ---------------------------------------------------------------- What each handler calls
@@ -343,13 +358,30 @@ CASES = {
         {"state": "settled", "rows_superseded": 61, "rows_put_again": 60},
         {"CHUNK_SIZE_BYTES": "2400"},
     ),
+    "rows with equal keys are added up": Case(
+        "settle_equal_keys",
+        to_add_up,
+        [
+            *[*LEASE, "Query", "GetItem", "DescribeTable", "GetItem", "Query"],
+            # The digests of three chunks, and those that occur twice in a chunk; two chunks have
+            # such digests. Then the suspects.
+            *[*["GetObject"] * 5, "PutObject"],
+            *["GetObject"] * 4,  # the plan, and a batch: its contents, two chunks' suspects
+            *["GetObject"] * 3,  # the chunks, to add up
+            *["GetObject"] * 2,  # those that have the last row of a key, to put the totals
+            *["BatchWriteItem"] * 3,
+            *["PutItem", "DeleteItem"],
+        ],
+        {"state": "settled", "rows_combined": 69, "rows_superseded": 0, "rows_put_again": 60},
+        {"CHUNK_SIZE_BYTES": "2400"},
+    ),
     "a load is reconciled": Case(
         "reconcile",
         settled,
         [
             *["Query", "DescribeTable", "GetItem", "GetItem"],
             *[*["GetObject"] * 8, "PutObject"],  # rows that are not written: 7 parts
-            *["GetItem", "PutObject", "UpdateItem"],  # the report, and the ledger
+            *["Query", "GetItem", "PutObject", "UpdateItem"],  # plans, the report, and the ledger
             *["Query", "DeleteItem"],  # the slot
         ],
         TOTALS | {"complete": True},
@@ -360,7 +392,7 @@ CASES = {
         short,
         [
             *["Query", "DescribeTable", "GetItem", *["GetObject"] * 4, "PutObject"],
-            *["GetItem", "PutObject", "UpdateItem", "Query", "DeleteItem"],
+            *["Query", "GetItem", "PutObject", "UpdateItem", "Query", "DeleteItem"],
         ],
         {"complete": False, "chunks_finished": 2},
         THREE_CHUNKS,

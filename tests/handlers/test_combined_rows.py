@@ -1,5 +1,6 @@
 """A load whose source adds up rows with equal keys: executions from the upload to the end."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -74,3 +75,28 @@ def test_the_limit_of_a_source_replaces_that_of_the_stack(
     data = cloud.load(cloud.put(HEADER + row(1, 2) * 2 + b"".join(map(row, range(2, 9), range(7)))))
     assert not data["result"]["complete"]
     assert "1 of 9 rows are superseded" in data["result"]["summary"]
+
+
+def stays(cloud: Cloud, data: dict[str, Any]) -> str | None:
+    told: str | None = json.loads(cloud.read_url(data["result"]["report"]))["stays"]
+    return told
+
+
+@pytest.mark.parametrize("as_another_version", [True, False])
+def test_the_report_says_that_items_of_another_declaration_stay(
+    cloud: Cloud,
+    monkeypatch: pytest.MonkeyPatch,
+    fresh_clients: Callable[[], None],
+    as_another_version: bool,
+) -> None:
+    bad = HEADER + row(1, 2) + row(2, 1).replace(b",1,", b",one,") * 2  # so that the load fails
+    given = cloud.put(bad, version_id="v1")
+    assert stays(cloud, cloud.load(given)) is None
+    other = Sources(tickets_with({"quantity": {"groupChar": ","}}, equalKeys="sum"), ())
+    monkeypatch.setattr("handlers.validate_file.deployed_sources", lambda: other)
+    fresh_clients()
+    again = cloud.put(bad, version_id="v2") if as_another_version else given
+    told = stays(cloud, cloud.load(again))
+    assert told is not None
+    assert told.endswith("Items that were written under other keys stay there.")
+    assert told == stays(cloud, cloud.load(again))

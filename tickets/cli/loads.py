@@ -79,6 +79,8 @@ def _lines(load: Load) -> Iterator[str]:
         yield f"first error: {place}: {error['reason']}"
     if load.get("replaces"):
         yield f"replaces: {load['replaces']} (rows that only that load has stay in the table)"
+    if load.get("stays"):
+        yield f"note: {load['stays']}"
     yield f"executions: {', '.join(arn.rpartition(':')[2] for arn in load['executions'])}"
     if load.get("report"):
         yield f"report: {load['report']}"

@@ -51,6 +51,7 @@ FIELDS = (
     "first_error",
     "unread",
     "replaces",
+    "stays",
     "unknown_columns",
     "refused_rows",
     "report",

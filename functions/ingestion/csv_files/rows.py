@@ -71,8 +71,8 @@ REASONS = {
     "refused_by_table": "DynamoDB refuses the row as invalid",
     "not_unique": "a later row of the file has the same key, and the source says that each has its "
     "own",
-    "total_too_long": "the total of the rows with the same key, up to this one, has more than 38 "
-    "digits",
+    "total_too_long": "with this row, a total of the rows with the same key would have more than "
+    "DynamoDB's 38 digits, or be out of its range",
     "superseded": "a later row of the file has the same key",
     **SOURCE_REASONS,
 }

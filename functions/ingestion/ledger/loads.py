@@ -66,6 +66,11 @@ class Loads:
         self._entries.update(load_id, _plan_name(generation), {"plan": plan})
         self.note(load_id, {"plan": plan, "generation": generation})
 
+    def generations(self, load_id: str) -> list[str]:
+        """Return the generations for which a load has been planned, over all its executions."""
+        entries = self._entries.query(load_id, _plan_name(""))
+        return [str(entry["entry"]).removeprefix(_plan_name("")) for entry in entries]
+
     def close_load(self, load_id: str, status: str, facts: Mapping[str, Any]) -> None:
         """Record how a load ended: ``SUCCEEDED``, ``FAILED`` or ``OVERTAKEN``. Add ``facts``."""
         self.note(load_id, {**facts, "status": status, "finished_at": now()})

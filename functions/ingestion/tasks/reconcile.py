@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
+STAYS = (
+    "The object was loaded before under other rules: another declaration of its source, another "
+    "table or an earlier release. Items that were written under other keys stay there."
+)
 UNSETTLED = "Equal keys of the file's chunks are not settled yet."
 BEGUN_BEFORE_UPDATE = (
     "The execution began before the stack was updated, and can't settle equal keys of the file's "
@@ -110,6 +114,7 @@ class Reconciler:
             equal_keys=equal_keys,
             refused_rows=refused_rows,
         )
+        replaces = newest.replaces if newest and is_newest else None
         status = "OVERTAKEN" if overtaken else "SUCCEEDED" if complete else "FAILED"
         facts = {
             **result.to_json(),
@@ -120,13 +125,24 @@ class Reconciler:
             "first_error": _first_error(numbered, settled, file.lines_before_data),
             "rows_per_second": rows_per_second(chunks),
             # Rows that only this earlier load had stay in the table.
-            "replaces": newest.replaces if newest and is_newest else None,
+            "replaces": replaces,
+            "stays": STAYS if self._had_other_rules(load_id, file, plan, replaces) else None,
         }
         self._write_report(load_id, status, facts)
         self._loads.close_load(load_id, status, facts)
         if execution_arn:
             self._slots.release(execution_arn)
         return result
+
+    def _had_other_rules(self, load_id: str, file: File, plan: Plan, replaces: str | None) -> bool:
+        """Whether this load has another generation too, or the load that it ``replaces`` had
+        another source."""
+        if plan.generation and set(self._loads.generations(load_id)) - {plan.generation}:
+            return True
+        earlier = self._loads.load(replaces) if replaces else None
+        if not earlier or not earlier.get("source") or not file.source:
+            return False
+        return bool(earlier["source"]["sha256"] != file.source["sha256"])
 
     def _needs_settling(
         self,
