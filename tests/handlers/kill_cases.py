@@ -363,9 +363,8 @@ CASES = {
         to_add_up,
         [
             *[*LEASE, "Query", "GetItem", "DescribeTable", "GetItem", "Query"],
-            # The digests of three chunks, and those that occur twice in a chunk; two chunks have
-            # such digests. Then the suspects.
-            *[*["GetObject"] * 5, "PutObject"],
+            # The digests of three chunks, those that occur twice in each, and the suspects.
+            *[*["GetObject"] * 6, "PutObject"],
             *["GetObject"] * 4,  # the plan, and a batch: its contents, two chunks' suspects
             *["GetObject"] * 3,  # the chunks, to add up
             *["GetObject"] * 2,  # those that have the last row of a key, to put the totals
