@@ -1,0 +1,208 @@
+"""`tickets check`: checks files before they are uploaded, without a stack."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from ingestion.csv_files.row_warnings import WARNINGS
+from ingestion.csv_files.rows import REASONS
+from ingestion.sources.catalogue import Sources
+from tickets.check.check import STANDARD_INPUT, Checked, check_file
+from tickets.check.estimate import NEW_TABLE_UNITS_PER_SECOND
+from tickets.cli.console import console, new_table, print_json
+from tickets.cli.options import AsJson
+from tickets.cli.text import duration, size
+from tickets.errors import FAILED, CommandError
+
+_MAX_EXAMPLES = 3
+_MAX_CHARACTERS = 40
+
+
+def check(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="CSV files; - is standard input.")
+    ],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--source",
+            help="Name of the source that declares the files. Default: the one whose pattern "
+            "matches the path or the name of the file, or else the built-in one.",
+        ),
+    ] = None,
+    sources: Annotated[
+        Path | None,
+        typer.Option("--sources", help="Folder with the sources. Default: functions/sources."),
+    ] = None,
+    writes_per_second: Annotated[
+        float,
+        typer.Option(
+            "--writes-per-second",
+            min=1,
+            help="Writes of up to 1 KB that the table takes per second, for the estimate. Default: "
+            "what a new on-demand table takes.",
+        ),
+    ] = NEW_TABLE_UNITS_PER_SECOND,
+    as_json: AsJson = False,
+) -> None:
+    """Check files as the functions would, without a stack and without uploading anything.
+
+    Reads each file with the functions' own code, and says whether its load would succeed, what the
+    columns become, which rows are refused and why, and what writing the rows costs. Exit code 1 if
+    a load would fail.
+    """
+    known = read_sources(sources)
+    out = console(quiet=as_json)
+    failed = False
+    for file in files:
+        key = "input.csv" if str(file) == STANDARD_INPUT else file.as_posix()
+        applying = sources_for(known, key, source)
+        checked = check_file(file, key, applying, writes_per_second)
+        failed = failed or not checked.would_succeed
+        if as_json:
+            print_json(_as_json(str(file), checked))
+        else:
+            _print(out, str(file), checked)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def sources_for(known: Sources, key: str, name: str | None) -> Sources:
+    """The source of a local file, which then applies to any key.
+
+    It is the one with this name, or the one whose pattern matches the file's path or else its name,
+    or the built-in one.
+    """
+    if name is not None:
+        named = known.named(name)
+        if named is None:
+            names = ", ".join(one.name for one in (known.built_in, *known.declared))
+            raise CommandError(f"There is no source {name}. There are: {names}.")
+        return Sources(named, [])
+    found = known.source_for(key)
+    if found is known.built_in:
+        found = known.source_for(key.rpartition("/")[2])
+    return Sources(found, [])
+
+
+def _print(out: Console, name: str, checked: Checked) -> None:
+    style = "green" if checked.would_succeed else "red"
+    verdict = "would succeed" if checked.would_succeed else "would fail"
+    if checked.file is None:
+        verdict = "is refused"
+    out.print(Text.assemble(f"{name}: ", (verdict, style), f", by source {checked.source.name}"))
+    if checked.would_succeed is False:
+        out.print(Text(f"  {checked.verdict}"), soft_wrap=True)
+        if checked.source.match == () and checked.file is None:
+            out.print("  docs/sources.md says how to declare files of another form.")
+    if checked.estimate is None:
+        return
+    _print_mapping(out, checked)
+    rows = checked.rows
+    what = {"last": "superseded", "sum": "combined"}[checked.source.equal_keys]
+    out.print(
+        f"\n{rows.read:,} rows read = {checked.written:,} written + {checked.superseded:,} {what}"
+        f" + {rows.refused:,} refused"
+    )
+    _print_refused(out, checked)
+    for equal in checked.equal_rows:
+        out.print(f"  line {equal.line:,} has the key of line {equal.superseded_by:,}")
+    for kind, (count, line) in checked.rows.warnings.items():
+        out.print(Text(f"Warning: {WARNINGS[kind]} ({count:,} rows, the first in line {line:,})"))
+    made = checked.estimate
+    out.print(
+        f"{checked.chunks:,} chunks of up to {size(checked.largest_chunk)}; {made.write_units:,} "
+        f"write units: {duration(made.seconds)} at {made.units_per_second:,.0f} per second, "
+        f"${made.dollars:,.4f} on demand (us-east-1), without indexes"
+    )
+
+
+def _print_mapping(out: Console, checked: Checked) -> None:
+    table = new_table("Column", "Attribute", "Type", "First values")
+    for title, attribute, kind in _mapping(checked):
+        values = [
+            _shown(item[attribute]) for item in checked.rows.examples if attribute in item
+        ][:_MAX_EXAMPLES]
+        table.add_row(Text(title), Text(attribute), kind, Text(", ".join(values)))
+    out.print(table)
+    if checked.not_stored:
+        out.print(Text("Not stored: " + ", ".join(checked.not_stored)), soft_wrap=True)
+
+
+def _mapping(checked: Checked) -> list[tuple[str, str, str]]:
+    """Each attribute with what it is made of and its DynamoDB type."""
+    assert checked.file
+    found = []
+    for field in checked.source.fields:
+        at = checked.file.columns.get(field.name)
+        title = field.name
+        if at is not None and at < len(checked.titles):
+            title = checked.titles[at].strip()
+        if field.attribute:
+            found.append((title, field.attribute, field.stored_as))
+        else:
+            found.append((title, "", ""))
+    types = checked.source.attribute_types
+    return found + [("(values)", name, types[name]) for name in checked.source.values]
+
+
+def _print_refused(out: Console, checked: Checked) -> None:
+    rows = checked.rows
+    if not rows.refused:
+        return
+    table = new_table("Refused", "Column", "Reason", "First lines")
+    for (column, reason), count in sorted(rows.reasons.items(), key=lambda one: -one[1]):
+        lines = [
+            f"{row.line:,}" for row in rows.shown if (row.column, row.reason) == (column, reason)
+        ]
+        table.add_row(f"{count:,}", Text(column), reason, "  ".join(lines))
+    out.print(table)
+    for reason in sorted({reason for _, reason in rows.reasons}):
+        out.print(Text(f"{reason}: {REASONS[reason]}"), soft_wrap=True)
+
+
+def _shown(value: Mapping[str, Any]) -> str:
+    [content] = value.values()
+    text = str(content)
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}…"
+
+
+def _as_json(name: str, checked: Checked) -> dict[str, Any]:
+    rows = checked.rows
+    return {
+        "file": name,
+        "source": checked.source.name,
+        "would_succeed": checked.would_succeed,
+        "verdict": checked.verdict,
+        "reasons": [reason.to_json() for reason in checked.reasons],
+        "columns": [
+            {"column": title, "attribute": attribute, "type": kind}
+            for title, attribute, kind in (_mapping(checked) if checked.file else ())
+        ],
+        "not_stored": list(checked.not_stored),
+        "rows_read": rows.read,
+        "rows_written": checked.written,
+        "rows_superseded": checked.superseded,
+        "rows_refused": rows.refused,
+        "refused": [
+            {
+                "column": column,
+                "reason": reason,
+                "rows": count,
+                "lines": [
+                    row.line for row in rows.shown if (row.column, row.reason) == (column, reason)
+                ],
+            }
+            for (column, reason), count in rows.reasons.items()
+        ],
+        "equal_keys": [equal._asdict() for equal in checked.equal_rows],
+        "warnings": {kind: warned._asdict() for kind, warned in rows.warnings.items()},
+        "chunks": checked.chunks,
+        "largest_chunk": checked.largest_chunk,
+        "estimate": dataclasses.asdict(checked.estimate) if checked.estimate else None,
+    }
