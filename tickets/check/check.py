@@ -5,7 +5,7 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -56,7 +56,7 @@ class Checked:
     """The titles of the columns that no field belongs to."""
     chunks: int = 0
     largest_chunk: int = 0
-    rows: Rows = Rows()
+    rows: Rows = field(default_factory=Rows)
     """Of the whole file; lines are those of the file."""
     superseded: int = 0
     equal_rows: Sequence[EqualRows] = ()

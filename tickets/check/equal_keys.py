@@ -1,7 +1,7 @@
 """Finds rows with equal keys in a file whose chunks have been read.
 
-Rows are compared by the 62-bit digests of their keys. In a file of ten million rows, the chance that
-two different keys have equal digests is about 1 in 100,000.
+Rows are compared by the 62-bit digests of their keys. In a file of ten million rows, the chance
+that two different keys have equal digests is about 1 in 100,000.
 """
 
 import mmap
@@ -87,7 +87,9 @@ class _Digests:
     def __enter__(self) -> "_Digests":
         self._file = self._path.open("rb")
         self._size = self._path.stat().st_size // 8
-        self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) if self._size else b""
+        self._map = (
+            mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) if self._size else b""
+        )
         self._values = memoryview(self._map).cast("Q")
         return self
 

@@ -36,7 +36,7 @@ class LocalObjects:
     def client(self) -> "S3Client":
         return cast("S3Client", self)
 
-    def head_object(self, Bucket: str, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's
+    def head_object(self, Bucket: str, Key: str, **_: Any) -> dict[str, Any]:
         path = self._file(Bucket, Key)
         if not path.exists():
             error: Any = {"Error": {"Code": "404"}, "ResponseMetadata": {"HTTPStatusCode": 404}}
@@ -47,12 +47,12 @@ class LocalObjects:
             "LastModified": datetime.fromtimestamp(path.stat().st_mtime, UTC),
         }
 
-    def get_object(self, Bucket: str, Key: str, Range: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+    def get_object(self, Bucket: str, Key: str, Range: str, **_: Any) -> dict[str, Any]:
         first, last = map(int, Range.removeprefix("bytes=").split("-"))
         body = _Part(self._file(Bucket, Key), first, last + 1)
         return {"Body": body, "ResponseMetadata": {"HTTPStatusCode": 206}}
 
-    def put_object(self, Bucket: str, Key: str, Body: bytes, **_: Any) -> None:  # noqa: N803
+    def put_object(self, Bucket: str, Key: str, Body: bytes, **_: Any) -> None:
         self._new_file(Bucket, Key).write_bytes(Body)
 
     def upload_fileobj(self, body: IO[bytes], bucket: str, key: str) -> None:

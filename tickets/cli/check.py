@@ -16,8 +16,10 @@ from tickets.check.check import STANDARD_INPUT, Checked, check_file
 from tickets.check.estimate import NEW_TABLE_UNITS_PER_SECOND
 from tickets.cli.console import console, new_table, print_json
 from tickets.cli.options import AsJson
+from tickets.cli.sources import SourcesFolder
 from tickets.cli.text import duration, size
 from tickets.errors import FAILED, CommandError
+from tickets.runs.sources import find_sources
 
 _MAX_EXAMPLES = 3
 _MAX_CHARACTERS = 40
@@ -35,10 +37,7 @@ def check(
             "matches the path or the name of the file, or else the built-in one.",
         ),
     ] = None,
-    sources: Annotated[
-        Path | None,
-        typer.Option("--sources", help="Folder with the sources. Default: functions/sources."),
-    ] = None,
+    folder: SourcesFolder = None,
     writes_per_second: Annotated[
         float,
         typer.Option(
@@ -56,7 +55,7 @@ def check(
     columns become, which rows are refused and why, and what writing the rows costs. Exit code 1 if
     a load would fail.
     """
-    known = read_sources(sources)
+    known = find_sources(folder)
     out = console(quiet=as_json)
     failed = False
     for file in files:
@@ -111,24 +110,26 @@ def _print(out: Console, name: str, checked: Checked) -> None:
     )
     _print_refused(out, checked)
     for equal in checked.equal_rows:
-        out.print(f"  line {equal.line:,} has the key of line {equal.superseded_by:,}")
+        out.print(f"  line {equal.line:,} has the same key as line {equal.superseded_by:,}")
     for kind, (count, line) in checked.rows.warnings.items():
-        out.print(Text(f"Warning: {WARNINGS[kind]} ({count:,} rows, the first in line {line:,})"))
+        out.print(
+            Text(f"Warning: {WARNINGS[kind]} ({_count(count, 'row')}, the first in line {line:,})")
+        )
     made = checked.estimate
+    out.print(f"{_count(checked.chunks, 'chunk')} of up to {size(checked.largest_chunk)}")
     out.print(
-        f"{checked.chunks:,} chunks of up to {size(checked.largest_chunk)}; {made.write_units:,} "
-        f"write units: {duration(made.seconds)} at {made.units_per_second:,.0f} per second, "
-        f"${made.dollars:,.4f} on demand (us-east-1), without indexes"
+        f"{_count(made.write_units, 'write unit')}: {duration(made.seconds)} at "
+        f"{made.units_per_second:,.0f} per second, ${made.dollars:,.4f} on demand in us-east-1, "
+        "without indexes"
     )
 
 
 def _print_mapping(out: Console, checked: Checked) -> None:
     table = new_table("Column", "Attribute", "Type", "First values")
     for title, attribute, kind in _mapping(checked):
-        values = [
-            _shown(item[attribute]) for item in checked.rows.examples if attribute in item
-        ][:_MAX_EXAMPLES]
-        table.add_row(Text(title), Text(attribute), kind, Text(", ".join(values)))
+        shown = [_shown(item[attribute]) for item in checked.rows.examples if attribute in item]
+        values = ", ".join([value for value in shown if value][:_MAX_EXAMPLES])
+        table.add_row(Text(title), Text(attribute), kind, Text(values))
     out.print(table)
     if checked.not_stored:
         out.print(Text("Not stored: " + ", ".join(checked.not_stored)), soft_wrap=True)
@@ -164,6 +165,10 @@ def _print_refused(out: Console, checked: Checked) -> None:
     out.print(table)
     for reason in sorted({reason for _, reason in rows.reasons}):
         out.print(Text(f"{reason}: {REASONS[reason]}"), soft_wrap=True)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _shown(value: Mapping[str, Any]) -> str:

@@ -71,7 +71,7 @@ def other_attribute(title: str) -> str:
 
 
 def is_code(title: str) -> bool:
-    """Whether a title is that of a code, whose digits are no number: ``CustomerID``, ``Konto-Nr``."""
+    """Whether a title is that of a code such as ``CustomerID``, whose digits are no number."""
     words = other_attribute(title).split("_")
     return bool(_CODE.fullmatch(words[-1]))
 

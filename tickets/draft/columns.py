@@ -68,8 +68,8 @@ def guess_column(
         if date.alternative:
             note = f"{date.alternative} fits as well, because no day is over 12. Which is it?"
         guess = Guess(title, f"{date.type}, {date.format}", date.fitting, total, note, bool(note))
-        properties = {} if date.format == "default" else {"format": date.format}
-        return ColumnGuess(date.type, guess, is_full, properties, {}, kept)
+        format_ = {} if date.format == "default" else {"format": date.format}
+        return ColumnGuess(date.type, guess, is_full, format_, {}, kept)
     if number:
         kind = "integer" if number.whole else "number"
         form = number.form
@@ -108,8 +108,8 @@ def _boolean(values: Counter[str]) -> dict[str, Any] | None:
                 sorted(value for value in values if value.casefold() in some)
                 for some in (true, false)
             ]
-            if all(set(some) <= set(usual) for some, usual in zip(found, _DEFAULT_BOOLEANS)):
+            usual = zip(found, _DEFAULT_BOOLEANS, strict=True)
+            if all(set(some) <= set(default) for some, default in usual):
                 return {}
             return {"trueValues": found[0], "falseValues": found[1]}
     return None
-

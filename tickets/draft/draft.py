@@ -60,8 +60,8 @@ def draft_source(sample: Sample, name: str, match: str) -> Draft:
     repeated = _repeated_keys(columns, rows)
     if repeated:
         note = (
-            f"{repeated:,} rows have the key of an earlier row. Only the last of such rows stays in "
-            'the table, unless equalKeys is "sum".'
+            f"{repeated:,} rows have the key of an earlier row. Only the last of such rows stays "
+            'in the table, unless equalKeys is "sum".'
         )
         guesses.append(
             Guess("primaryKey", ", ".join(KEY), len(rows) - repeated, len(rows), note, True)
@@ -206,19 +206,23 @@ def _values(columns: Sequence[_Column]) -> tuple[dict[str, Any], list[Guess]]:
             questions.append(Guess(attribute, template, 0, 0, note, is_question=True))
     joined = _date_and_time(columns)
     if joined:
-        values["timestamp"] = "{%s}T{%s}" % joined
+        values["timestamp"] = "T".join(map(_reference, joined))
         questions.append(Guess("timestamp", values["timestamp"], 0, 0, "made of two columns"))
     elif "timestamp" not in titles:
         note = "No column was recognised. Which one has the time of the sale?"
         questions.append(Guess("timestamp", "none", 0, 0, note, is_question=True))
     if "basket_id" not in titles and "ticket_id" in titles:
-        values["basket_id"] = "{%s}" % titles["ticket_id"]
+        values["basket_id"] = _reference(titles["ticket_id"])
         note = "No column was recognised. Is the ticket the basket?"
         questions.append(Guess("basket_id", values["basket_id"], 0, 0, note, is_question=True))
     if "quantity" not in titles:
         note = "No column was recognised. Which one is it?"
         questions.append(Guess("quantity", "none", 0, 0, note, is_question=True))
     return values, questions
+
+
+def _reference(title: str) -> str:
+    return f"{{{title}}}"
 
 
 def _repeated_keys(columns: Sequence[_Column], rows: Sequence[list[str]]) -> int:

@@ -40,10 +40,10 @@ class NumberGuess(NamedTuple):
 
 _MARKS = ((".", None), (",", None), (".", ","), (",", "."), (",", " "), (",", "\u00a0"), (".", "'"))
 _FORMS = tuple(
-    NumberForm(*marks, trailing_minus=trailing, bare_number=bare)
+    NumberForm(decimal, group, trailing, bare)
     for bare in (True, False)
     for trailing in (False, True)
-    for marks in _MARKS
+    for decimal, group in _MARKS
 )
 
 
