@@ -46,8 +46,14 @@ def online_retail() -> bytes:
 def without_header() -> bytes:
     """A till's log without a header: time, receipt, article, quantity, price, shop."""
     rows = [
-        (f"{sale.time:%Y-%m-%d %H:%M:%S}", 4000 + sale.ticket, sale.code, sale.quantity)
-        + (sale.price, f"F{sale.shop:02d}")
+        (
+            f"{sale.time:%Y-%m-%d %H:%M:%S}",
+            4000 + sale.ticket,
+            sale.code,
+            sale.quantity,
+            sale.price,
+            f"F{sale.shop:02d}",
+        )
         for sale in _sales(2)
     ]
     return _csv(None, rows, line_end="\n").encode()
@@ -87,8 +93,14 @@ def monthly_report() -> bytes:
     """A report with title lines above its header, and total lines below its rows."""
     sales = list(_sales(5))
     rows = [
-        (f"R-{sale.ticket:05d}", sale.name, sale.department, f"{sale.time:%d-%b-%Y}")
-        + (sale.quantity, sale.price)
+        (
+            f"R-{sale.ticket:05d}",
+            sale.name,
+            sale.department,
+            f"{sale.time:%d-%b-%Y}",
+            sale.quantity,
+            sale.price,
+        )
         for sale in sales
     ]
     header = ("Receipt No", "Item", "Department", "Date", "Units", "Net Amount")
@@ -156,6 +168,8 @@ FILES: dict[str, Callable[[], bytes]] = {
 class _Sale:
     def __init__(self, number: int, random: Random) -> None:
         self.ticket, at = divmod(number, 3)
+        if self.ticket % 10 == 5:
+            at %= 2  # the third row of the ticket has the product of the first one
         self.code, self.name, self.department = _PRODUCTS[(self.ticket + at) % len(_PRODUCTS)]
         self.time = _START + timedelta(hours=7 * self.ticket, minutes=random.randrange(200))
         self.quantity = random.choice((1, 1, 2, 6, 12))

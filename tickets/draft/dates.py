@@ -1,11 +1,12 @@
 """Guesses how the dates and times of a column are written."""
 
 import re
-from collections.abc import Iterable, Mapping
-from datetime import datetime
-from itertools import islice
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
+from ingestion.csv_files.values.date_formats import Format
 from tickets.draft.numbers import MIN_SHARE
 
 _DATES = (
@@ -38,16 +39,10 @@ _TIMES = (
     "%H:%M:%S%z",
     "%H:%M:%S.%f%z",
 )
-_SWAPPED = {
-    "%d/%m": "%m/%d",
-    "%m/%d": "%d/%m",
-    "%d-%m": "%m-%d",
-    "%m-%d": "%d-%m",
-}
-_MONTH_FIRST = ("%m/%d", "%m-%d")
-_TRIED = 40
-"""Different values with which all formats are tried before the best ones are tried with all."""
-_KEPT = 4
+_SWAPPED = {"%d/%m": "%m/%d", "%m/%d": "%d/%m", "%d-%m": "%m-%d", "%m-%d": "%d-%m"}
+_DEFAULTS = {"date": "%Y-%m-%d", "time": "%H:%M:%S", "datetime": "%Y-%m-%dT%H:%M:%S"}
+
+_PARTS = re.compile(r"(?:(?P<day>.+?)(?P<between>[ T]+))?(?P<time>\d{1,2}:\d\d.*)")
 
 
 class DateGuess(NamedTuple):
@@ -65,56 +60,55 @@ def guess_date(values: Mapping[str, int], *, may_be_compact: bool) -> DateGuess 
 
     ``values`` counts the values. ``may_be_compact`` says whether ``20251231`` may be a date.
     """
-    some = dict(islice(values.items(), _TRIED))
-    formats = sorted(_formats(may_be_compact), key=lambda one: -_fitting(some, one[1]))[:_KEPT]
-    counts = {one: _fitting(values, one[1]) for one in formats}
-    (kind, format_), fitting = max(counts.items(), key=lambda one: one[1])
+    days: Counter[str] = Counter()
+    times: Counter[str] = Counter()
+    between: Counter[str] = Counter()
+    for value, count in values.items():
+        parts = _PARTS.fullmatch(value.strip())
+        if parts:
+            times[parts["time"]] += count
+            between[parts["between"] or ""] += count
+        if parts is None or parts["day"]:
+            days[parts["day"] if parts else value.strip()] += count
+    day = _best(days, (*_DATES, _COMPACT_DATE) if may_be_compact else _DATES)
+    time = _best(times, _TIMES)
+    if day and time:
+        kind, format_ = "datetime", f"{day}{between.most_common(1)[0][0]}{time}"
+    elif day or time:
+        kind, format_ = ("date" if day else "time"), day or time
+    else:
+        return None
+    fitting = _fitting(values, format_)
     if not fitting or fitting < MIN_SHARE * sum(values.values()):
         return None
-    swapped = _swap(format_)
-    alternative = None
-    if swapped and _fitting(values, swapped) == fitting:
-        # AM and PM are an American habit.
-        month_first = format_.startswith(_MONTH_FIRST)
-        format_, alternative = (
-            (format_, swapped) if month_first == ("%p" in format_) else (swapped, format_)
-        )
-    return DateGuess(kind, _as_default(kind, format_), fitting, alternative)
+    alternative = _swapped(format_)
+    if alternative and _fitting(values, alternative) < fitting:
+        alternative = None
+    # AM and PM are an American habit; elsewhere the day comes first.
+    if alternative and format_.startswith("%m") != ("%p" in format_):
+        format_, alternative = alternative, format_
+    is_default = format_ == _DEFAULTS[kind]
+    return DateGuess(kind, "default" if is_default else format_, fitting, alternative)
 
 
-def _formats(may_be_compact: bool) -> Iterable[tuple[str, str]]:
-    dates = (*_DATES, _COMPACT_DATE) if may_be_compact else _DATES
-    for day in dates:
-        yield "date", day
-        for separator in (" ", "T"):
-            for time in _TIMES:
-                yield "datetime", f"{day}{separator}{time}"
-    for time in _TIMES:
-        if "%z" not in time:
-            yield "time", time
+def _best(values: Mapping[str, int], formats: Sequence[str]) -> str:
+    """The format that fits most of the values. Empty if none fits any."""
+    counts = {one: _fitting(values, one) for one in formats}
+    best = max(counts, key=lambda one: counts[one])
+    return best if counts[best] else ""
 
 
-def _swap(format_: str) -> str | None:
+def _swapped(format_: str) -> str | None:
+    """A format with day and month exchanged, if that is another usual one."""
     other = _SWAPPED.get(format_[:5])
     return other + format_[5:] if other else None
 
 
-def _as_default(kind: str, format_: str) -> str:
-    defaults = {"date": "%Y-%m-%d", "time": "%H:%M:%S", "datetime": "%Y-%m-%dT%H:%M:%S"}
-    return "default" if format_ == defaults[kind] else format_
-
-
 def _fitting(values: Mapping[str, int], format_: str) -> int:
-    return sum(count for value, count in values.items() if _fits(value.strip(), format_))
+    read = _format(format_).read
+    return sum(count for value, count in values.items() if read(value.strip()))
 
 
-def _fits(value: str, format_: str) -> bool:
-    if not re.search(r"\d", value):
-        return False
-    if format_.startswith(_COMPACT_DATE) and not re.match(r"(19|20)\d{6}(?!\d)", value):
-        return False  # strptime takes fewer digits too
-    try:
-        datetime.strptime(value, format_)  # noqa: DTZ007 - only whether it fits
-    except ValueError:
-        return False
-    return True
+@cache
+def _format(text: str) -> Format:
+    return Format(text)

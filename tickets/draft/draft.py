@@ -77,7 +77,7 @@ def draft_source(sample: Sample, name: str, match: str) -> Draft:
         "encoding": sample.encoding.value,
         "dialect": _dialect(division, header, below),
         "schema": {
-            "primaryKey": list(KEY),
+            "primaryKey": _primary_key(columns),
             "fields": [_field(column) for column in columns],
         },
     }
@@ -223,6 +223,12 @@ def _values(columns: Sequence[_Column]) -> tuple[dict[str, Any], list[Guess]]:
 
 def _reference(title: str) -> str:
     return f"{{{title}}}"
+
+
+def _primary_key(columns: Sequence[_Column]) -> list[str]:
+    """The fields of the key's attributes; an attribute itself if it is made of values."""
+    titles = {column.attribute: column.title for column in columns}
+    return [titles.get(attribute, attribute) for attribute in KEY]
 
 
 def _repeated_keys(columns: Sequence[_Column], rows: Sequence[list[str]]) -> int:
