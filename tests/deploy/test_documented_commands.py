@@ -40,6 +40,15 @@ NOT_RUN = {
     "export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_DEFAULT_REGION=us-east-1 "
     "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test": "this test's environment has the same, "
     "with its own port",
+    **dict.fromkeys(
+        [
+            ".venv/bin/tickets sources draft kasse-2025-12.csv "
+            "--output functions/sources/kasse.json",
+            ".venv/bin/tickets check kasse-2025-12.csv",
+            ".venv/bin/tickets ingest kasse-2025-12.csv --wait",
+        ],
+        "tests/unit/cli/test_check.py; tests/e2e/test_sources.py loads such a file",
+    ),
     "tickets verify": "the same as `.venv/bin/tickets verify`, which README.md prints",
     "aws lambda get-account-settings --query AccountLimit": "the engine has no quotas",
     "sam deploy --parameter-overrides CreateTable=false TableName=Tickets "

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
@@ -25,6 +25,14 @@ class LoadRecords:
             (item["ticket_id"], item["product"]): item
             for item in self._scan(self.table)
             if item["ticket_id"].startswith(f"{name}-")
+        }
+
+    def items_of_tickets(self, tickets: Set[str]) -> Items:
+        """The table's items of these tickets by key, as Python values."""
+        return {
+            (item["ticket_id"], item["product"]): item
+            for item in self._scan(self.table)
+            if item["ticket_id"] in tickets
         }
 
     def ledger(self, load_id: str) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -329,6 +329,24 @@ class RunningStack(LoadRecords):
             text = (copy / path).read_text(encoding="utf-8")
             assert text.count(old) == 1, f"{path} has {old!r} {text.count(old)} times"
             (copy / path).write_text(text.replace(old, new), encoding="utf-8")
+            self.functions.update_function_code(FunctionName=name, ZipFile=zip_code(copy))
+        try:
+            yield
+        finally:
+            self.functions.update_function_code(
+                FunctionName=name, ZipFile=zip_code(ROOT / "functions")
+            )
+
+    @contextlib.contextmanager
+    def sources_added(self, declarations: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+        """Within the block, Validate File knows these sources too. The other functions get them
+        with each file."""
+        name = self.names.outputs["ValidateFileFunctionName"]
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(shutil.copytree(ROOT / "functions", Path(folder) / "functions"))
+            for declaration in declarations:
+                path = copy / "sources" / f"{declaration['name']}.json"
+                path.write_text(json.dumps(declaration), encoding="utf-8")
             self.functions.update_function_code(FunctionName=name, ZipFile=zip_code(copy))
         try:
             yield
