@@ -67,9 +67,14 @@ def guess_column(
         note = ""
         if date.alternative:
             note = f"{date.alternative} fits as well, because no day is over 12. Which is it?"
-        guess = Guess(title, f"{date.type}, {date.format}", date.fitting, total, note, bool(note))
-        format_ = {} if date.format == "default" else {"format": date.format}
-        return ColumnGuess(date.type, guess, is_full, format_, {}, kept)
+        described = ", ".join((date.type, *date.formats))
+        guess = Guess(title, described, date.fitting, total, note, bool(note))
+        if len(date.formats) > 1:
+            formats = {"formats": list(date.formats)}
+            return ColumnGuess(date.type, guess, is_full, {}, formats, kept)
+        [format_] = date.formats
+        declared = {} if format_ == "default" else {"format": format_}
+        return ColumnGuess(date.type, guess, is_full, declared, {}, kept)
     if number:
         kind = "integer" if number.whole else "number"
         form = number.form

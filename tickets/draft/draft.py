@@ -162,8 +162,10 @@ def _guess(
 
 
 def _with_timestamp(columns: Sequence[_Column]) -> list[_Column]:
-    """The columns. The only one with dates and times is the timestamp, whatever its title."""
+    """The columns. The only one with dates is the timestamp, whatever its title."""
     moments = [column for column in columns if column.found.type == "datetime"]
+    if not moments and all(column.found.type != "time" for column in columns):
+        moments = [column for column in columns if column.found.type == "date"]
     if len(moments) == 1 and all(column.attribute != "timestamp" for column in columns):
         return [
             column._replace(attribute="timestamp") if column is moments[0] else column
@@ -196,6 +198,11 @@ def _values(columns: Sequence[_Column]) -> tuple[dict[str, Any], list[Guess]]:
     titles = {column.attribute: column.title for column in columns}
     values: dict[str, Any] = {}
     questions = []
+    if "ticket_id" not in titles and "basket_id" in titles:
+        titles["ticket_id"] = titles["basket_id"]
+        values["ticket_id"] = _reference(titles["basket_id"])
+        note = "No column was recognised. Is the basket the ticket?"
+        questions.append(Guess("ticket_id", values["ticket_id"], 0, 0, note, is_question=True))
     for attribute, template in (
         ("ticket_id", "{key}" if "product" not in titles else "{key}#{line}"),
         ("product", "{line}"),
@@ -208,6 +215,9 @@ def _values(columns: Sequence[_Column]) -> tuple[dict[str, Any], list[Guess]]:
     if joined:
         values["timestamp"] = "T".join(map(_reference, joined))
         questions.append(Guess("timestamp", values["timestamp"], 0, 0, "made of two columns"))
+    elif any(one.attribute == "timestamp" and one.found.type == "string" for one in columns):
+        note = "The dates have no form that was recognised. Which format have they?"
+        questions.append(Guess("timestamp", "text", 0, 0, note, is_question=True))
     elif "timestamp" not in titles:
         note = "No column was recognised. Which one has the time of the sale?"
         questions.append(Guess("timestamp", "none", 0, 0, note, is_question=True))

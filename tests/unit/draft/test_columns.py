@@ -53,6 +53,18 @@ def test_a_minus_after_the_number() -> None:
     assert guessed("12.50-", "3.00").dynamodb == {"trailingMinus": True}
 
 
+def test_a_column_may_mix_formats() -> None:
+    found = guessed("31.12.2025 18:05", "2026-01-31 18:05:00", "01.01.2026 9:00", "2026-02-01 1:00")
+    formats = ["%d.%m.%Y %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"]
+    assert (found.type, found.properties) == ("datetime", {})
+    assert sorted(found.dynamodb["formats"]) == sorted(formats)
+    assert (found.guess.fitting, found.guess.of) == (4, 4)
+
+
+def test_a_column_does_not_mix_orders_of_day_and_month() -> None:
+    assert guessed("31/12/2025", "12/31/2025").type == "string"
+
+
 def test_digits_without_signs_are_a_date_only_below_such_a_title() -> None:
     assert guessed("20260131", "20251231").type == "integer"
     assert guessed("20260131", "20251231", is_date=True).properties == {"format": "%Y%m%d"}

@@ -164,6 +164,23 @@ def test_missing_keys_are_made_of_the_line_and_are_questions(tmp_path: Path) -> 
     assert {"ticket_id", "product"} <= questions(draft)
 
 
+def test_the_basket_can_be_the_ticket(tmp_path: Path) -> None:
+    draft = draft_of_text("basket_id,sku,qty\nB1,a,1\nB1,b,2\n", tmp_path)
+    assert draft.declaration["dynamodb"]["values"] == {"ticket_id": "{basket_id}"}
+    assert "ticket_id" in questions(draft)
+
+
+def test_the_only_date_is_the_timestamp(tmp_path: Path) -> None:
+    draft = draft_of_text("Receipt,Item,Booked\n1,a,2026-01-31\n", tmp_path)
+    assert field(draft, "Booked")["dynamodb"] == {"attribute": "timestamp"}
+
+
+def test_dates_without_a_form_are_a_question(tmp_path: Path) -> None:
+    draft = draft_of_text("Receipt,Item,Date\n1,a,31 Januar\n2,b,1 Mai\n", tmp_path)
+    assert field(draft, "Date")["type"] == "string"
+    assert "timestamp" in questions(draft)
+
+
 def test_a_date_and_a_time_make_the_timestamp(tmp_path: Path) -> None:
     values = drafted("umsatz.csv", tmp_path).declaration["dynamodb"]["values"]
     assert values["timestamp"] == "{Datum}T{Uhrzeit}"
