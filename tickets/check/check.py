@@ -137,6 +137,7 @@ class _Check:
             self._table,
             self._limits,
             Sources(self._source, []),
+            CHUNK_SIZE,
         )
         return validator.validate(LoadRequest(UPLOADS, self._key), "")
 

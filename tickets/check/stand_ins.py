@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from botocore.exceptions import ClientError
 
 from ingestion.contracts import Reason
+from ingestion.ledger.claims import Claim
 from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import Turns
 from ingestion.sources.model import Source
@@ -126,6 +127,10 @@ class LocalTurns(Turns):
 
     def newest(self, object_url: str) -> None:
         return None
+
+    def claim_alone(self, wanted: Claim) -> bool:
+        """Never, so that Split File makes the plan of a small file too."""
+        return False
 
 
 def local_table(source: Source) -> TargetTable:

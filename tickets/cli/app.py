@@ -7,8 +7,10 @@ import typer
 from typer.core import TyperGroup
 
 from tickets.cli.audit import audit
+from tickets.cli.check import check
 from tickets.cli.demo import demo
 from tickets.cli.doctor import doctor
+from tickets.cli.draft import draft
 from tickets.cli.errors import one_sentence
 from tickets.cli.executions import executions
 from tickets.cli.failures import dead_letters, replay, stop
@@ -65,6 +67,7 @@ def _main(
 
 for _command in (
     demo,
+    check,
     ingest,
     executions,
     loads,
@@ -80,5 +83,6 @@ for _command in (
     sample,
 ):
     app.command(_command.__name__.replace("_", "-"))(_command)
+sources_app.command("draft")(draft)
 app.add_typer(sources_app, name="sources")
 app.add_typer(local_app, name="local")
