@@ -9,16 +9,20 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from itertools import compress, islice
+from operator import eq
 from pathlib import Path
 from typing import NamedTuple
 
 from ingestion.csv_files.equal_keys import rows_with
 from ingestion.csv_files.key_digests import key_digest
-from ingestion.csv_files.shared_digests import find_suspects, slab_edges
+from ingestion.csv_files.shared_digests import slab_edges
 from tickets.check.rows import Reading, Rows
 
 MAX_SHOWN = 5
 _SLAB_DIGESTS = 2**20
+_MAX_LOOKED_AT = 1000
+"""Repeated digests of each slab among which the first ones in the file are searched for."""
 
 
 class EqualRows(NamedTuple):
@@ -34,30 +38,37 @@ def count_superseded(reading: Reading, rows: Sequence[Rows]) -> tuple[int, list[
 
     ``rows`` are those of each chunk.
     """
-    chunks = len(rows)
-    accepted, distinct = (sum(one.accepted for one in rows), sum(one.distinct for one in rows))
-    wanted: dict[int, int] = {}  # digests, and the first chunk that has them
-    shared = 0
+    chunks = range(len(rows))
+    different = 0
+    found: list[tuple[int, int]] = []  # the first chunk of a digest that occurs again, the digest
     with ExitStack() as files:
-        all_of_them, repeated = (
-            [
-                files.enter_context(_Digests(reading.digests_path(chunk, kind)))
-                for chunk in range(chunks)
-            ]
+        distinct, repeated = (
+            [files.enter_context(_Digests(reading.digests_path(chunk, kind))) for chunk in chunks]
             for kind in ("distinct", "repeated")
         )
-        for low, high in slab_edges(-(-distinct // _SLAB_DIGESTS) or 1):
-            slices = {chunk: one.between(low, high) for chunk, one in enumerate(all_of_them)}
-            twice = {chunk: one.between(low, high) for chunk, one in enumerate(repeated)}
-            for last, suspects in find_suspects(slices, twice, low, high).items():
-                for digest, others in suspects:
-                    shared += len(others)
-                    first = others[0] if others else last
-                    wanted[digest] = first
-            if len(wanted) > MAX_SHOWN:
-                wanted = dict(sorted(wanted.items(), key=lambda one: one[1])[:MAX_SHOWN])
-    superseded = accepted - distinct + shared
-    return superseded, list(_lines(reading, rows, set(wanted))) if wanted else []
+        total = sum(one.distinct for one in rows)
+        for low, high in slab_edges(-(-total // _SLAB_DIGESTS) or 1):
+            values, twice = _sorted(distinct, low, high), _sorted(repeated, low, high)
+            shared = list(compress(values, map(eq, values, islice(values, 1, None))))
+            different += len(values) - len(shared)
+            for digest in islice(
+                array("Q", array("d", [*twice, *shared]).tobytes()), _MAX_LOOKED_AT
+            ):
+                found.append((next(chunk for chunk in chunks if digest in distinct[chunk]), digest))
+    accepted = sum(one.accepted for one in rows)
+    wanted = {digest for _, digest in sorted(found)[:MAX_SHOWN]}
+    return accepted - different, list(_lines(reading, rows, wanted)) if wanted else []
+
+
+def _sorted(files: Sequence["_Digests"], low: int, high: int) -> list[float]:
+    """The digests in ``[low, high)`` of all files, ascending, as the floats with the same bits.
+
+    Python merges ascending runs quickly, and floats faster than integers.
+    """
+    values = array("d")
+    for one in files:
+        values.frombytes(one.between(low, high))
+    return sorted(values)
 
 
 def _lines(reading: Reading, rows: Sequence[Rows], wanted: set[int]) -> Iterator[EqualRows]:
@@ -99,8 +110,12 @@ class _Digests:
             self._map.close()
         self._file.close()
 
-    def between(self, low: int, high: int) -> "array[int]":
-        """The digests in ``[low, high)``."""
+    def __contains__(self, digest: int) -> bool:
+        at = bisect_left(self._values, digest)
+        return at < self._size and self._values[at] == digest
+
+    def between(self, low: int, high: int) -> bytes:
+        """The digests in ``[low, high)``, as they are in the file."""
         first = bisect_left(self._values, low)
         last = bisect_left(self._values, high, first)
-        return array("Q", self._values[first:last].tobytes())
+        return self._values[first:last].tobytes()
