@@ -47,13 +47,19 @@ def test_chunks_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     made = write_sample(tmp_path / "sample.csv", 3_000, 7)
     with made.path.open("ab") as file:
         file.write(b"".join(made.path.read_bytes().splitlines(keepends=True)[1:200]))
+        file.write(GOOD.format(" 9 ").replace("T 9", " T9").encode())
     whole = checked(made.path)
     monkeypatch.setattr(check, "CHUNK_SIZE", 64 * 1024)
     cut = checked(made.path)
     assert cut.chunks > 3
     assert cut.largest_chunk < 80 * 1024
     assert replace(cut.rows, distinct=0) == replace(whole.rows, distinct=0)
+    assert cut.rows.warnings["blank_around_key"].line == cut.rows.lines
     assert cut.superseded == whole.superseded > 150
+    lines = made.path.read_bytes().split(b"\n")
+    assert cut.equal_rows
+    for one in cut.equal_rows:
+        assert lines[one.line - 1][:10] == lines[one.superseded_by - 1][:10]  # the tickets
     assert cut.written == whole.written
 
 

@@ -63,6 +63,9 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_which_source_applies(folder: Path) -> None:
+    declared = json.loads((folder / "kassenbon.json").read_text())
+    declared |= {"match": ["kassenbon_*.csv"]}
+    (folder / "kassenbon.json").write_text(json.dumps(declared))
     known = find_sources(folder)
     for key in ("kassenbon_7.csv", "in/kassenbon_7.csv", "/exports/kassenbon_7.csv"):
         assert sources_for(known, key, None).source_for("any").name == "kassenbon"

@@ -148,6 +148,9 @@ def test_the_decimal_character_is_a_question_unless_a_number_decides_it(tmp_path
 def test_other_numbers_of_the_file_decide_the_decimal_character(tmp_path: Path) -> None:
     text = "Receipt;Item;Price;Weight\n1;a;1,50;1,234\n2;b;2,75;2,500\n"
     assert field(draft_of_text(text, tmp_path), "Weight")["decimalChar"] == ","
+    text = "Receipt;Item;Price;Views\n1;a;1,50;1.234\n2;b;2,75;2.500\n"
+    grouped = field(draft_of_text(text, tmp_path), "Views")
+    assert (grouped["type"], grouped["groupChar"]) == ("integer", ".")
 
 
 def test_rows_without_most_fields_are_no_evidence(tmp_path: Path) -> None:
