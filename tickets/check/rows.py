@@ -18,6 +18,9 @@ from ingestion.tasks.chunk_rows import ChunkPages
 from tickets.check.estimate import write_units
 from tickets.check.stand_ins import LocalObjects
 
+LOAD_ID = "check"
+"""Stands for ``{load}`` in templates."""
+
 MAX_ROWS_SHOWN = 5
 """Refused rows that are kept for each reason, and accepted rows as examples."""
 
@@ -36,7 +39,7 @@ class Reading:
     def pages(self, chunk: Chunk) -> ChunkPages:
         client = LocalObjects(self.path, self.file.key, self.work).client
         is_last = chunk.index == len(self.chunks) - 1
-        return ChunkPages(client, self.file, chunk, self.table, is_last=is_last)
+        return ChunkPages(client, self.file, chunk, self.table, LOAD_ID, is_last=is_last)
 
     def digests_path(self, chunk: int, kind: str) -> Path:
         return self.work / f"{chunk:06d}.{kind}"
@@ -107,7 +110,7 @@ def read_chunk(reading: Reading, chunk: Chunk) -> Rows:
     shown: list[RefusedRow] = []
     examples: list[Mapping[str, Any]] = []
     warnings: Warnings = {}
-    for page in reading.pages(chunk).pages(chunk.start, chunk.end):
+    for page in reading.pages(chunk).pages(chunk.start, chunk.end, 0):
         accepted += len(page.requests)
         refused += len(page.refused)
         blank += page.blank_lines
