@@ -16,7 +16,7 @@ from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.reconcile import NOT_READ, UNREAD
 from ingestion.tasks.split_file import Planner
 from ingestion.tasks.validate_file import Validator
-from tickets.check.equal_keys import EqualRows, count_superseded
+from tickets.check.equal_keys import EqualRows, count_earlier
 from tickets.check.estimate import Estimate, estimate
 from tickets.check.rows import Reading, Rows, read_rows
 from tickets.check.stand_ins import (
@@ -59,12 +59,14 @@ class Checked:
     rows: Rows = field(default_factory=Rows)
     """Of the whole file; lines are those of the file."""
     superseded: int = 0
+    combined: int = 0
+    """Rows that are added to others."""
     equal_rows: Sequence[EqualRows] = ()
     estimate: Estimate | None = None
 
     @property
     def written(self) -> int:
-        return self.rows.accepted - self.superseded
+        return self.rows.accepted - self.superseded - self.combined
 
 
 def check_file(path: Path, key: str, sources: Sources, units_per_second: float) -> Checked:
@@ -112,7 +114,12 @@ class _Check:
         rows = Rows(lines=file.lines_before_data)
         for chunk in read:
             rows = rows.plus(chunk)
-        superseded, equal_rows = count_superseded(reading, read)
+        earlier, equal_rows = count_earlier(reading, read)
+        puts = rows.accepted
+        is_sum, unique = self._source.equal_keys == "sum", self._unique_field()
+        if unique:
+            rows = rows.refusing(earlier, unique, "not_unique")
+        superseded = 0 if unique or is_sum else earlier
         problem = self._problem(plan, rows, superseded)
         return Checked(
             self._source,
@@ -125,8 +132,9 @@ class _Check:
             largest_chunk=max((chunk.end - chunk.start for chunk in chunks), default=0),
             rows=rows,
             superseded=superseded,
+            combined=earlier if is_sum else 0,
             equal_rows=equal_rows,
-            estimate=estimate(rows.accepted, rows.write_units, units_per_second),
+            estimate=estimate(puts, rows.write_units, units_per_second),
         )
 
     def _validate(self) -> Verdict:
@@ -161,6 +169,11 @@ class _Check:
             ),
             [],
         )
+
+    def _unique_field(self) -> str | None:
+        """The field of which no two rows may have the same value."""
+        fields = (field.name for field in self._source.fields if field.constraints.unique)
+        return next(fields, None)
 
     def _problem(self, plan: Plan, rows: Rows, superseded: int) -> str | None:
         """Why the load would fail, or None."""

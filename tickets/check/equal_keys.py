@@ -26,15 +26,14 @@ _MAX_LOOKED_AT = 1000
 
 
 class EqualRows(NamedTuple):
-    """The lines of two rows with equal keys: the later one, and the one before it that it
-    supersedes."""
+    """The lines of two rows with equal keys."""
 
     line: int
-    superseded_by: int
+    later_line: int
 
 
-def count_superseded(reading: Reading, rows: Sequence[Rows]) -> tuple[int, list[EqualRows]]:
-    """The number of accepted rows that a later row supersedes, and the lines of some of them.
+def count_earlier(reading: Reading, rows: Sequence[Rows]) -> tuple[int, list[EqualRows]]:
+    """The number of accepted rows whose key a later row has too, and the lines of some of them.
 
     ``rows`` are those of each chunk.
     """

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,17 @@ class Rows:
     @property
     def read(self) -> int:
         return self.accepted + self.refused
+
+    def refusing(self, rows: int, column: str, reason: str) -> "Rows":
+        """As if so many of the accepted rows were refused."""
+        if not rows:
+            return self
+        return replace(
+            self,
+            accepted=self.accepted - rows,
+            refused=self.refused + rows,
+            reasons={**self.reasons, (column, reason): rows},
+        )
 
     def plus(self, later: "Rows") -> "Rows":
         """Both combined. The later rows follow these."""

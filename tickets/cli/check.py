@@ -103,14 +103,10 @@ def _print(out: Console, name: str, checked: Checked) -> None:
         return
     _print_mapping(out, checked)
     rows = checked.rows
-    what = {"last": "superseded", "sum": "combined"}[checked.source.equal_keys]
-    out.print(
-        f"\n{rows.read:,} rows read = {checked.written:,} written + {checked.superseded:,} {what}"
-        f" + {rows.refused:,} refused"
-    )
+    out.print(f"\n{rows.read:,} rows read = {_where_they_go(checked)}")
     _print_refused(out, checked)
     for equal in checked.equal_rows:
-        out.print(f"  line {equal.line:,} has the same key as line {equal.superseded_by:,}")
+        out.print(f"  line {equal.line:,} has the same key as line {equal.later_line:,}")
     for kind, (count, line) in checked.rows.warnings.items():
         out.print(
             Text(f"Warning: {WARNINGS[kind]} ({_count(count, 'row')}, the first in line {line:,})")
@@ -150,6 +146,14 @@ def _mapping(checked: Checked) -> list[tuple[str, str, str]]:
             found.append((title, "", ""))
     types = checked.source.attribute_types
     return found + [("(values)", name, types[name]) for name in checked.source.values]
+
+
+def _where_they_go(checked: Checked) -> str:
+    """`97 written + 1 superseded + 2 refused`."""
+    parts = [f"{checked.written:,} written", f"{checked.superseded:,} superseded"]
+    if checked.combined:
+        parts.append(f"{checked.combined:,} combined")
+    return " + ".join([*parts, f"{checked.rows.refused:,} refused"])
 
 
 def _print_refused(out: Console, checked: Checked) -> None:
@@ -193,6 +197,7 @@ def _as_json(name: str, checked: Checked) -> dict[str, Any]:
         "rows_read": rows.read,
         "rows_written": checked.written,
         "rows_superseded": checked.superseded,
+        "rows_combined": checked.combined,
         "rows_refused": rows.refused,
         "refused": [
             {

@@ -1,13 +1,16 @@
 """What `tickets check` finds in a file: the counts of a load, without a stack."""
 
 import gzip
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from ingestion.sources.catalogue import Sources
+from ingestion.sources.declaration import read_source
 from tickets import TEMPLATE
 from tickets.check import check
 from tickets.check.check import Checked, check_file
@@ -59,7 +62,7 @@ def test_chunks_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     lines = made.path.read_bytes().split(b"\n")
     assert cut.equal_rows
     for one in cut.equal_rows:
-        assert lines[one.line - 1][:10] == lines[one.superseded_by - 1][:10]  # the tickets
+        assert lines[one.line - 1][:10] == lines[one.later_line - 1][:10]  # the tickets
     assert cut.written == whole.written
 
 
@@ -99,6 +102,45 @@ def test_a_source_sets_its_own_limit(tmp_path: Path) -> None:
     path = written(HEADER + GOOD.format(1) * 3, tmp_path)
     lenient = replace(KNOWN.built_in, max_superseded_percent=80)
     assert checked(path, Sources(lenient, [])).would_succeed
+
+
+@pytest.mark.parametrize(
+    ("changes", "counts"),
+    [
+        ({"equal_keys": "sum"}, (0, 2, 0)),
+        ({}, (2, 0, 0)),
+    ],
+)
+def test_rows_with_equal_keys_are_superseded_or_added_up(
+    changes: dict[str, Any], counts: tuple[int, int, int], tmp_path: Path
+) -> None:
+    source = replace(KNOWN.built_in, max_superseded_percent=80, **changes)
+    path = written(HEADER + GOOD.format(1) * 3 + GOOD.format(2), tmp_path)
+    found = checked(path, Sources(source, []))
+    assert (found.superseded, found.combined, found.rows.refused) == counts
+    assert found.written == 2
+
+
+def test_rows_with_equal_keys_are_refused_if_a_field_is_unique(tmp_path: Path) -> None:
+    declaration = {
+        "name": "stock",
+        "match": ["*"],
+        "schema": {
+            "primaryKey": "sku",
+            "fields": [
+                {
+                    "name": "sku",
+                    "constraints": {"unique": True},
+                    "dynamodb": {"attribute": "product"},
+                }
+            ],
+        },
+    }
+    source = read_source(json.dumps(declaration).encode(), "stock.json")
+    found = checked(written("sku\na\nb\na\na\nc\n", tmp_path), Sources(source, []))
+    assert dict(found.rows.reasons) == {("sku", "not_unique"): 2}
+    assert (found.written, found.superseded, found.rows.refused) == (3, 0, 2)
+    assert found.verdict.startswith("2 of 5 rows are refused")
 
 
 def test_a_refused_file_has_the_reasons_of_validate_file(tmp_path: Path) -> None:
