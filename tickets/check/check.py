@@ -36,6 +36,8 @@ MaxSupersededPercent."""
 
 STANDARD_INPUT = "-"
 _UNLIMITED_SECONDS = 1e9
+_LAST_LINES = 3
+_TOO_LITTLE = ("missing_value", "too_few_fields")
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,14 @@ class Checked:
     """Rows that are added to others."""
     equal_rows: Sequence[EqualRows] = ()
     estimate: Estimate | None = None
+
+    @property
+    def may_have_totals(self) -> bool:
+        """Whether a row in one of the last lines is refused because it has too little in it."""
+        return any(
+            row.line > self.rows.lines - _LAST_LINES and row.reason in _TOO_LITTLE
+            for row in self.rows.shown
+        )
 
     @property
     def written(self) -> int:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ingestion.csv_files.row_warnings import WARNINGS
 from ingestion.csv_files.rows import REASONS
+from ingestion.csv_files.transcoding import ENCODING_NAMES
 from ingestion.sources.catalogue import Sources
 from tickets.check.check import STANDARD_INPUT, Checked, check_file
 from tickets.check.estimate import NEW_TABLE_UNITS_PER_SECOND
@@ -21,6 +22,7 @@ from tickets.cli.text import duration, size
 from tickets.errors import FAILED, CommandError
 from tickets.runs.sources import find_sources
 
+_DELIMITERS = {"\t": "tab"}
 _MAX_EXAMPLES = 3
 _MAX_CHARACTERS = 40
 
@@ -94,13 +96,17 @@ def _print(out: Console, name: str, checked: Checked) -> None:
     verdict = "would succeed" if checked.would_succeed else "would fail"
     if checked.file is None:
         verdict = "is refused"
-    out.print(Text.assemble(f"{name}: ", (verdict, style), f", by source {checked.source.name}"))
+    out.print(
+        Text.assemble(f"{name}: ", (verdict, style), f", by source {checked.source.name}"),
+        soft_wrap=True,
+    )
     if checked.would_succeed is False:
         out.print(Text(f"  {checked.verdict}"), soft_wrap=True)
         if checked.source.match == () and checked.file is None:
             out.print("  docs/sources.md says how to declare files of another form.")
     if checked.estimate is None:
         return
+    _print_form(out, checked)
     _print_mapping(out, checked)
     rows = checked.rows
     out.print(f"\n{rows.read:,} rows read = {_where_they_go(checked)}")
@@ -115,8 +121,23 @@ def _print(out: Console, name: str, checked: Checked) -> None:
     out.print(f"{_count(checked.chunks, 'chunk')} of up to {size(checked.largest_chunk)}")
     out.print(
         f"{_count(made.write_units, 'write unit')}: {duration(made.seconds)} at "
-        f"{made.units_per_second:,.0f} per second, ${made.dollars:,.4f} on demand in us-east-1, "
+        f"{made.units_per_second:,.0f} per second, {_price(made.dollars)} on demand in us-east-1, "
         "without indexes"
+    )
+
+
+def _print_form(out: Console, checked: Checked) -> None:
+    """How the file is divided."""
+    file = checked.file
+    assert file
+    delimiter = _DELIMITERS.get(file.delimiter, file.delimiter)
+    header = "no header"
+    if file.header_lines:
+        header = f"header in line {file.lines_before_data}"
+    packed = "gzip, " if file.compression else ""
+    out.print(
+        Text(f"  {packed}{ENCODING_NAMES[file.encoding]}, delimiter {delimiter}, {header}"),
+        soft_wrap=True,
     )
 
 
@@ -124,7 +145,7 @@ def _print_mapping(out: Console, checked: Checked) -> None:
     table = new_table("Column", "Attribute", "Type", "First values")
     for title, attribute, kind in _mapping(checked):
         shown = [_shown(item[attribute]) for item in checked.rows.examples if attribute in item]
-        values = ", ".join([value for value in shown if value][:_MAX_EXAMPLES])
+        values = " · ".join([value for value in shown if value][:_MAX_EXAMPLES])
         table.add_row(Text(title), Text(attribute), kind, Text(values))
     out.print(table)
     if checked.not_stored:
@@ -169,6 +190,12 @@ def _print_refused(out: Console, checked: Checked) -> None:
     out.print(table)
     for reason in sorted({reason for _, reason in rows.reasons}):
         out.print(Text(f"{reason}: {REASONS[reason]}"), soft_wrap=True)
+    if checked.may_have_totals:
+        out.print("The refused rows at the end may be totals. Refused rows are not written.")
+
+
+def _price(dollars: float) -> str:
+    return f"${dollars:,.2f}" if dollars >= 0.01 else "less than $0.01"
 
 
 def _count(number: int, what: str) -> str:
