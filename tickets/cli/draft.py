@@ -1,6 +1,5 @@
 """`tickets sources draft`: writes the declaration of a source by looking at a file."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tickets.cli.console import new_table
-from tickets.draft.draft import draft_source, match_pattern, source_name
+from tickets.draft.draft import declaration_text, draft_source, match_pattern, source_name
 from tickets.draft.guesses import Guess
 from tickets.draft.sample import read_sample
 from tickets.errors import CommandError
@@ -34,7 +33,7 @@ def draft(
     if output and output.exists():
         raise CommandError(f"{output} exists already: delete it first, or name another file.")
     made = draft_source(read_sample(file), name or source_name(path), match_pattern(path))
-    text = json.dumps(made.declaration, indent=2, ensure_ascii=False) + "\n"
+    text = declaration_text(made.declaration) + "\n"
     if output:
         output.write_text(text, encoding="utf-8")
     else:

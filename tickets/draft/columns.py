@@ -81,8 +81,12 @@ def guess_column(
         described = ", ".join(f"{name} {value}" for name, value in form.properties.items())
         note = ""
         if number.alternative:
-            other = number.alternative
-            note = f"The decimal character may be {other.decimal_char!r} as well. Which is it?"
+            decimal, group = number.alternative.decimal_char, number.alternative.group_char
+            between = f"{group!r} between thousands" if group else "nothing between thousands"
+            note = (
+                f"Every number fits as well with {decimal!r} before the decimals and {between}. "
+                "Which is it?"
+            )
         guess = Guess(
             title,
             ", ".join(part for part in (kind, described) if part),

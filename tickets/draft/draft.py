@@ -1,5 +1,6 @@
 """Drafts the declaration of a source from a sample of a file."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from tickets.draft.sample import Sample
 KEY = ("ticket_id", "product")
 """The key of the table that the stack creates."""
 
-_DATES = ("date", "datetime")
+_MAX_LINE = 100
 
 
 class Draft(NamedTuple):
@@ -84,6 +85,24 @@ def draft_source(sample: Sample, name: str, match: str) -> Draft:
     if values:
         declaration["dynamodb"] = {"values": values}
     return Draft(declaration, guesses)
+
+
+def declaration_text(value: Any, indent: str = "") -> str:
+    """A declaration as JSON, in which what fits on a line of 100 characters is on one line."""
+    line = json.dumps(value, ensure_ascii=False)
+    if len(indent) + len(line) < _MAX_LINE or not isinstance(value, dict | list) or not value:
+        return line
+    deeper = indent + "  "
+    if isinstance(value, dict):
+        parts = [
+            f"{json.dumps(name, ensure_ascii=False)}: {declaration_text(one, deeper)}"
+            for name, one in value.items()
+        ]
+        brackets = "{}"
+    else:
+        parts, brackets = [declaration_text(one, deeper) for one in value], "[]"
+    inner = f",\n{deeper}".join(parts)
+    return f"{brackets[0]}\n{deeper}{inner}\n{indent}{brackets[1]}"
 
 
 def source_name(path: Path) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from ingestion.sources.declaration import read_source
 from tests.support.retail_files import FILES
-from tickets.draft.draft import Draft, draft_source, match_pattern, source_name
+from tickets.draft.draft import Draft, declaration_text, draft_source, match_pattern, source_name
 from tickets.draft.sample import read_sample
 
 FORMS = {
@@ -193,6 +193,14 @@ def test_repeated_keys_are_a_question(tmp_path: Path) -> None:
     draft = drafted("online_retail.csv", tmp_path)
     [key] = [guess for guess in draft.guesses if guess.about == "primaryKey"]
     assert (key.fitting, key.of, key.is_question) == (58, 60, True)
+
+
+def test_a_declaration_is_written_with_a_line_for_each_part_that_fits(tmp_path: Path) -> None:
+    declaration = drafted("umsatz.csv", tmp_path).declaration
+    text = declaration_text(declaration)
+    assert json.loads(text) == declaration
+    assert '\n  "dialect": {"delimiter": ";"},\n' in text
+    assert all(len(line) <= 100 for line in text.splitlines() if "description" not in line)
 
 
 @pytest.mark.parametrize(
