@@ -2,6 +2,8 @@
 
 cli/     the commands: options, output and exit codes; nothing else prints
 runs/    a deployed stack: uploads, executions, loads, dead letters, replays, refused rows
+check/   a check of a local file, with the functions' own code
+draft/   a source's declaration, drafted by looking at a file
 doctor/  checks of a deployed stack
 verify/  a proof of a deployed stack, with files whose result is known
 local/   the stack on this machine, on an embedded engine
