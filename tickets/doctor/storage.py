@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ingestion.dynamodb.table_schema import TableSchema, read_table_schema
-from ingestion.tasks.deployed_sources import deployed_sources
+from ingestion.dynamodb.table_schema import Mismatch, TableSchema, read_table_schema
 from ingestion.tasks.target_table import mismatches
 from tickets.doctor.deployment import Deployment
 from tickets.doctor.findings import UNDO, Verdict, failed, ok, unknown, verdict, warning
+from tickets.runs.sources import find_sources
 
 TABLE = "docs/operations.md#the-table"
 _TABLES = "AWS::DynamoDB::Table"
@@ -16,13 +16,19 @@ _QUEUES = "AWS::SQS::Queue"
 
 
 def table(deployment: Deployment) -> Verdict:
-    """Whether the table exists, takes writes, has a key and indexes that rows fit, and has the
-    indexes of the template if the stack created it."""
+    """Whether the table exists, takes writes, has a key and indexes that the rows of every source
+    fit, and has the indexes of the template if the stack created it."""
     name = deployment.stack.table
     schema = read_table_schema(deployment.client("dynamodb"), name)
-    found = mismatches(name, schema, deployed_sources().built_in)
-    if schema is None or found:
-        return failed("; ".join(one.detail.rstrip(".") for one in found), TABLE)
+    sources = find_sources()
+    found = mismatches(name, schema, sources.built_in)
+    if schema is None or (found and not sources.declared):
+        return failed(_in_one_sentence(found), TABLE)
+    for source in sources.declared:
+        if problems := mismatches(name, schema, source):
+            return failed(f"source {source.name}: {_in_one_sentence(problems)}", TABLE)
+    if found:
+        return warning(f"files of no declared source are refused: {_in_one_sentence(found)}", TABLE)
     # A table that the stack didn't create is expected to have none.
     expected = deployment.template.properties("Table").get("GlobalSecondaryIndexes", [])
     missing = ", ".join(_missing_indexes(schema, expected))
@@ -150,6 +156,10 @@ def _queue_problems(deployment: Deployment, name: str) -> Iterator[str]:
             yield f"{name} isn't encrypted with the stack's key"
     elif found.get("SqsManagedSseEnabled") != "true":
         yield f"{name} isn't encrypted"
+
+
+def _in_one_sentence(found: Sequence[Mismatch]) -> str:
+    return "; ".join(one.detail.rstrip(".") for one in found)
 
 
 def _missing_indexes(schema: TableSchema, expected: Sequence[Mapping[str, Any]]) -> list[str]:

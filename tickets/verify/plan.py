@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ingestion.csv_files.rows import Key
 from ingestion.dynamodb.table_schema import TableSchema, read_table_schema
 from tickets.errors import CommandError
+from tickets.runs.sources import find_sources
 from tickets.runs.stack import Stack
 from tickets.verify.files import COLUMNS, ExpectedRow, RowMaker, TicketFile
 
@@ -123,7 +124,7 @@ def make_plan(stack: Stack, failures: bool) -> Plan:
     """Looks up the stack's parameters and its table, and makes the files.
 
     failures: whether to make files for the checks of failures, too.
-    Raises CommandError if rows for the table can't be made.
+    Raises CommandError if rows for the table can't be made, or a declared source applies to a file.
     """
     parameters = _parameters(stack)
     schema = _schema(stack)
@@ -131,7 +132,7 @@ def make_plan(stack: Stack, failures: bool) -> Plan:
     maker = RowMaker(run, schema)
     chunk_size = int(parameters["ChunkSizeBytes"])
     max_superseded = float(parameters["MaxSupersededPercent"])
-    return Plan(
+    plan = Plan(
         run=run,
         schema=schema,
         rows=rows_file(maker, f"{run}/rows.csv", float(parameters["MaxRefusedPercent"])),
@@ -141,6 +142,16 @@ def make_plan(stack: Stack, failures: bool) -> Plan:
         refused=file_without_quantity(maker, f"{run}/refused.csv") if failures else None,
         stopped=stopped_file(maker, f"{run}/stopped.csv") if failures else None,
     )
+    sources = find_sources()
+    for file in plan.files:
+        source = sources.source_for(file.key)
+        if source is not sources.built_in:
+            raise CommandError(
+                f"The source {source.name} applies to {file.key}, but the files of `tickets "
+                "verify` have the built-in format. Narrow its patterns, so that they don't match keys "
+                "that begin with verify-."
+            )
+    return plan
 
 
 def rows_file(maker: RowMaker, key: str, max_refused_percent: float) -> TicketFile:

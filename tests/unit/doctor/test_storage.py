@@ -8,9 +8,12 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from ingestion.sources.catalogue import Sources
+from ingestion.sources.model import Field
 from tests.support.moto_server import create_table
+from tests.support.sources import BUILT_IN, source
 from tests.support.stubbed_deployment import StubbedDeployment
-from tickets.doctor.findings import FAILED, OK
+from tickets.doctor.findings import FAILED, OK, WARNING, Verdict
 from tickets.doctor.storage import backups, encryption, ledger, table
 
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/Key"
@@ -90,6 +93,24 @@ def test_a_good_table(dynamodb: Any) -> None:
         OK,
         "Tickets is ACTIVE; key: ticket_id, product; indexes: by_store",
     )
+
+
+def test_the_rows_of_every_source_fit_the_table(
+    dynamodb: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found_with(*fields: Field) -> Verdict:
+        declared = Sources(BUILT_IN, [source(*fields)])
+        monkeypatch.setattr("tickets.doctor.storage.find_sources", lambda: declared)
+        return table(StubbedDeployment().deployment)
+
+    create_table(dynamodb, "Tickets", "receipt", types={"receipt": "N"})
+    receipt = Field("Bon-Nr", "integer", attribute="receipt", stored_as="N")
+    found = found_with(receipt)
+    assert found.status == WARNING
+    assert "files of no declared source are refused: Table Tickets has the key" in found.detail
+    found = found_with(Field("Bon-Nr", attribute="other"))
+    assert found.status == FAILED
+    assert found.detail.startswith("source kassenbon: Table Tickets has the key attribute receipt")
 
 
 @pytest.mark.parametrize(

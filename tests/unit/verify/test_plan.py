@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from ingestion.dynamodb.table_schema import Index, KeyAttribute, TableSchema
+from ingestion.sources.catalogue import Sources
 from tests.support.described_stack import CHUNK_SIZE, TICKETS, DescribedStack
+from tests.support.sources import BUILT_IN, source
 from tickets.errors import CommandError
 from tickets.verify.files import COLUMNS, RowMaker, TicketFile
 from tickets.verify.plan import Plan, chunked_file, make_plan, rows_file
@@ -164,3 +166,15 @@ def test_each_index_costs_another_write() -> None:
     indexed = Plan(**{**vars(found), "schema": schema(indexes=2)}).cost()
     puts = sum(chain([96, 124, 40, 56], [len(found.row_keys())]))
     assert indexed.writes - without.writes == 2 * puts
+
+
+def test_no_plan_if_a_source_applies_to_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    def declare(pattern: str) -> None:
+        declared = Sources(BUILT_IN, [source(match=(pattern,))])
+        monkeypatch.setattr("tickets.verify.plan.find_sources", lambda: declared)
+
+    declare("*/packed.csv")
+    with pytest.raises(CommandError, match=r"The source kassenbon applies to verify-.*/packed.csv"):
+        plan()
+    declare("kassen/*.csv")
+    assert plan().files
