@@ -1,8 +1,10 @@
 """Scenarios of many loads at once, for test_waiting_loads.py.
 
-python -m tests.statemachine.waiting_loads      prints the table in docs/scale.md
+python -m tests.statemachine.waiting_loads              prints the table in docs/scale.md
+python -m tests.statemachine.waiting_loads --large      prints its table of large loads
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -115,7 +117,49 @@ BESIDE = Scenario(
 )
 
 
+ROWS_OF_A_CHUNK = 199_728
+"""Rows of 84 bytes in 16 MiB."""
+WRITERS = {4_000: 2, 40_000: 8, 400_000: 64}
+"""MapConcurrency by the writes per second that a table accepts. A writer reaches 8,000."""
+DOLLARS_PER_WRITE = 0.625e-6
+DOLLARS_PER_SECOND = 1769 / 1024 * 0.0000133334
+"""Of Write Chunk, on Arm."""
+
+
+def print_large_loads() -> None:
+    print(
+        "| Rows | File | Chunks | Table, writes/s | `MapConcurrency` | Finished | Table alone | "
+        "Transitions | DynamoDB | Step Functions | Write Chunk |\n"
+        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    )
+    for rows in (100_000_000, 1_000_000_000):
+        chunks = -(-rows // ROWS_OF_A_CHUNK)
+        for writes, writers in WRITERS.items():
+            load = Load("large", chunks, rows // chunks)
+            scenario = Scenario("", lambda load=load: [load], writes)  # type: ignore[misc]
+            outcome = scenario.run(defined(map_concurrency=writers))
+            if outcome.unfinished:
+                raise RuntimeError("The load is not finished.")
+            cells = [
+                f"{rows:,}",
+                f"{rows * 84 / 1e9:.1f} GB",
+                f"{chunks:,}",
+                f"{writes:,}",
+                f"{writers}",
+                f"{outcome.seconds / 3600:.2f} h",
+                f"{scenario.shortest / 3600:.2f} h",
+                f"{outcome.transitions:,}",
+                f"${rows * DOLLARS_PER_WRITE:,.2f}",
+                f"${outcome.transitions * DOLLARS_PER_TRANSITION:.2f}",
+                f"${outcome.account.writing_seconds * DOLLARS_PER_SECOND:.2f}",
+            ]
+            print(f"| {' | '.join(cells)} |", flush=True)
+
+
 def main() -> None:
+    if "--large" in sys.argv:
+        print_large_loads()
+        return
     print(
         "| Uploaded at once | Finished | Table alone | Failed | Longest idle slot | "
         "Events, at most | Transitions | Per load | Time of Write Chunk |\n"
