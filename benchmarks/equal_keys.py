@@ -77,14 +77,14 @@ class _Body(NamedTuple):
         return self.data
 
 
-def generate(folder: Path, digests: int, repeated: float) -> list[ChunkProgress]:
-    """Writes the sorted digests of each chunk. The fraction ``repeated`` of them is taken from the
-    previous chunk."""
+def generate(folder: Path, digests: int, rows: int, repeated: float) -> list[ChunkProgress]:
+    """Writes the sorted digests of each chunk of ``rows`` rows. The fraction ``repeated`` of them is
+    taken from the previous chunk."""
     random = Random(SEED)
     chunks = []
     before: array[int] = array("Q")
-    for index in range(-(-digests // ROWS_OF_A_CHUNK)):
-        size = min(ROWS_OF_A_CHUNK, digests - index * ROWS_OF_A_CHUNK)
+    for index in range(-(-digests // rows)):
+        size = min(rows, digests - index * rows)
         values = array("Q", [value >> 2 for value in array("Q", random.randbytes(8 * size))])
         shared = int(size * repeated) if before else 0
         values[:shared] = array("Q", random.sample(before, shared))
@@ -128,12 +128,13 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--digests", type=int, default=100_000_000)
+    parser.add_argument("--rows", type=int, default=ROWS_OF_A_CHUNK, help="rows of a chunk")
     parser.add_argument(
         "--repeated", type=float, default=0.001, help="share that the chunk before has, too"
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        chunks = generate(Path(name), options.digests, options.repeated)
+        chunks = generate(Path(name), options.digests, options.rows, options.repeated)
         with get_context("spawn").Pool(1) as process:
             found = process.apply(search, (Path(name), chunks))
     total = sum(chunk.distinct_keys for chunk in chunks)
