@@ -78,7 +78,7 @@ class _Body(NamedTuple):
 
 
 def generate(folder: Path, digests: int, rows: int, repeated: float) -> list[ChunkProgress]:
-    """Writes the sorted digests of each chunk of ``rows`` rows. The fraction ``repeated`` of them is
+    """Writes the sorted digests of each chunk of ``rows`` rows. The share ``repeated`` of them is
     taken from the previous chunk."""
     random = Random(SEED)
     chunks = []

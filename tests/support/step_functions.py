@@ -186,12 +186,13 @@ def execution_visits(waits: int = 0, **changes: dict[str, Any]) -> Visits:
     """The states of an execution, interpreted from the definition.
 
     waits: how often the execution has to wait for its turn.
-    changes: by handler, fields that replace those in ANSWERS.
+    changes: by state, such as `validate_file`, fields that replace those in ANSWERS.
     """
     left = iter(["wait"] * waits)
 
     def call(task: Execution) -> Any:
-        answer = ANSWERS[task.handler] | changes.get(task.handler, {})
+        state = task.state.lower().replace(" ", "_")
+        answer = ANSWERS[task.handler] | changes.get(state, {})
         if task.handler == "take_turn" and next(left, ""):
             return answer | {"turn": "wait", "waits_for": "slot", "seconds": 5}
         return answer
@@ -204,6 +205,14 @@ def execution_visits(waits: int = 0, **changes: dict[str, Any]) -> Visits:
 def loaded_visits() -> Visits:
     """The states of a load in which nothing goes wrong."""
     return execution_visits()
+
+
+def small_file_visits(**written: Any) -> Visits:
+    """The states of a small file of 10 rows. `written` replaces fields of the answer to Write Small
+    File."""
+    plan = ANSWERS["split_file"] | {"chunks": 1, "chunk": {"index": 0}}
+    written = {"rows_read": 10, **written}
+    return execution_visits(validate_file={"plan": plan}, write_small_file=written)
 
 
 def turn_visits() -> Visits:

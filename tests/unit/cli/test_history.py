@@ -1,7 +1,7 @@
 """How an execution's history is read: one line a state, and the failure in words."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -18,9 +18,12 @@ from tests.support.step_functions import (
     overtaken_visits,
     refused_by_split_file_visits,
     refused_visits,
+    small_file_visits,
     turn_visits,
 )
+from tickets.runs.executions import Execution, FailedChunk
 from tickets.runs.history import (
+    SMALL_FILE,
     ending,
     ending_of_output,
     error_in_words,
@@ -62,6 +65,32 @@ def test_every_visit_is_one_line_with_its_duration_and_result() -> None:
         "Announce Success": "done",
         "Loaded": "SUCCEEDED",
     }
+
+
+@pytest.mark.parametrize(
+    ("written", "result"),
+    [
+        ({}, "10 rows read"),
+        ({"finished": False}, "10 rows read so far; the table is busy"),
+        ({"finished": False, "overtaken": True}, "a later version has taken over"),
+        ({"finished": False, "table_replaced": True}, "the table was replaced"),
+    ],
+)
+def test_a_small_file_has_a_line_of_its_own(written: dict[str, bool], result: str) -> None:
+    step_functions = StepFunctions()
+    step_functions.add("a", visits=small_file_visits(**written))
+    states = list(read_states(step_functions.events["a"]))
+    assert states[2].state == SMALL_FILE
+    assert results(states, None)[1:3] == ["-> Write Small File", result]
+
+
+def test_a_small_file_that_failed_is_a_failed_chunk() -> None:
+    execution = Execution(cast("Any", None), "arn")
+    events = history(
+        entered("Task", SMALL_FILE), SCHEDULED, TASK_FAILED, exited("Task", SMALL_FILE)
+    )
+    vars(execution)["states"] = list(read_states(events))
+    assert execution.failed_chunks() == [FailedChunk(0, "Lambda.Unknown: out of memory")]
 
 
 def test_a_retried_task_that_succeeds_has_no_error_left() -> None:
