@@ -267,5 +267,6 @@ def test_totals_are_compared(
 def test_rows_that_are_not_unique_are_refused(cloud: Cloud, source: Any) -> None:
     unique = {"ticket_id": {"constraints": {"required": True, "unique": True}}}
     source(tickets_with(unique, primary_key=["ticket_id"]))
+    cloud.replace_table("ticket_id")
     found = audited(cloud, loaded(cloud, HEADER + row(1) * 2 + b"".join(map(row, range(2, 30)))))
     assert counts(found) == (29, 0, 0, 0, 1)

@@ -3,7 +3,7 @@ what one load at a time needs of S3, DynamoDB and the ledger; other tests use co
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -78,9 +78,13 @@ class BucketsInMemory:
 
 
 class TableInMemory:
-    """The table in memory. It is the DynamoDB client and the sender of batches in one."""
+    """The table in memory. It is the DynamoDB client and the sender of batches in one.
+
+    ``items`` are by ticket and product, even if ``key`` says that the ticket alone is the key.
+    """
 
     def __init__(self) -> None:
+        self.key: Sequence[str] = KEY
         self._replies: list[Reply] = []
         self.items: dict[tuple[str, str], dict[str, Any]] = {}
 
@@ -89,11 +93,11 @@ class TableInMemory:
         return {
             "Table": {
                 "AttributeDefinitions": [
-                    {"AttributeName": name, "AttributeType": "S"} for name in KEY
+                    {"AttributeName": name, "AttributeType": "S"} for name in self.key
                 ],
                 "KeySchema": [
                     {"AttributeName": name, "KeyType": kind}
-                    for name, kind in zip(KEY, kinds, strict=True)
+                    for name, kind in zip(self.key, kinds, strict=False)
                 ],
             }
         }

@@ -77,6 +77,8 @@ class Simulation:
 
     def __init__(self, file: str, chunk_size: int, source: Source | None = None) -> None:
         self.table = TimedTable()
+        if source and source.primary_key:
+            self.table.key = source.primary_key
         self.stack = StackInMemory(chunk_size, table=self.table, source=source, clock=lambda: 0.0)
         self.start = self.stack.now
         self.tasks = self.stack.plan(file.encode())

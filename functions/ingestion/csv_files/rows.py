@@ -46,6 +46,8 @@ SOURCE_REASONS = {
     "too_short": "a value is shorter than its field's `minLength`",
     "too_long": "a value is longer than its field's `maxLength`",
     "not_unique": "a later row of the file has the same key, which its field declares `unique`",
+    "total_too_long": "with this row, a total of the rows with the same key would have more than "
+    "DynamoDB's 38 digits, or be out of its range",
     "undecodable": "the row has bytes that stand for nothing in the encoding of its source",
 }
 """The reasons that only rows of declared sources are refused for, and what they mean."""
@@ -69,10 +71,6 @@ REASONS = {
     "bad_number": "a value that is stored as a number, or is one in the table's key, is none that "
     "DynamoDB can store",
     "refused_by_table": "DynamoDB refuses the row as invalid",
-    "not_unique": "a later row of the file has the same key, and the source says that each has its "
-    "own",
-    "total_too_long": "with this row, a total of the rows with the same key would have more than "
-    "DynamoDB's 38 digits, or be out of its range",
     "superseded": "a later row of the file has the same key",
     **SOURCE_REASONS,
 }
