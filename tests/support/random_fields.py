@@ -124,7 +124,7 @@ _BY_TYPE: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "number": _numbers(decimal=True),
     "boolean": st.sampled_from(
         [
-            {"true_values": ("ja", "J"), "false_values": ("nein", "N", ""), "stored_as": "BOOL"},
+            {"true_values": ("ja", "J"), "false_values": ("nein", "N"), "stored_as": "BOOL"},
             {"true_values": ("1",), "false_values": ("0",), "stored_as": "S"},
         ]
     ),

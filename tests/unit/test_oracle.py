@@ -6,7 +6,7 @@ module has written, or in files with stray quotes those that the reference in
 import csv
 import io
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from ingestion.csv_files import chunks, multiline, records, sections
-from ingestion.csv_files.chunks import BoundaryFinder, cut, next_multiple
 from ingestion.csv_files.layout import Check, Layout
 from ingestion.csv_files.multiline import is_plain_row, may_be_escaped
 from ingestion.csv_files.records import is_comment, split_fields
 from ingestion.csv_files.sections import Section, read_sections
 from ingestion.csv_files.syntax import Syntax
+from tests.support.chunk_plans import Ranges, plan
 from tests.support.fuzzing import FUZZING, SEED, files
 from tests.support.random_records import (
     COMMON,
@@ -32,25 +32,6 @@ from tests.support.random_records import (
 )
 
 FILES = files(quick=200)
-
-Ranges = list[tuple[int, int]]
-
-
-def plan(data: bytes, chunk_size: int, layout: Layout) -> Ranges:
-    """The ranges of the chunks, as Split File cuts a stream."""
-    finder = BoundaryFinder(0, chunk_size, chunk_size, layout)
-    if layout.judges_line_ends:
-        finder.feed(data)
-        finder.finish()
-        boundaries = finder.boundaries
-    else:
-        multiples = range(next_multiple(0, chunk_size), len(data), chunk_size)
-        boundaries = [chunks.Boundary(multiple, None) for multiple in multiples]
-
-    def sections_from(position: int) -> Generator[Section]:
-        yield from read_sections([data[position:]], layout, ends_file=True)
-
-    return cut(0, len(data), boundaries, sections_from)
 
 
 class Reader:
