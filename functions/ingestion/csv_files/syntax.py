@@ -5,6 +5,7 @@ a search finds nothing but the character, even if it takes several bytes.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -134,25 +135,18 @@ class Syntax:
             return self._initial_spaces.sub(rb"\1", text)
         return text
 
-    def values_of(self, fields: list[bytes]) -> list[bytes]:
-        """The values of fields that are given as they are written."""
-        if self._has_simple_values:
-            quote, twice = self.opening, self._quote_twice
-            return [
-                one[1:-1].replace(twice, quote) if one.startswith(quote) else one for one in fields
-            ]
+    @cached_property
+    def values_of(self) -> Callable[[list[bytes]], list[bytes]]:
+        """Returns the values of fields that are given as they are written."""
+        if self.is_simple and self.quote == b'"' and self.null_sequence is None:
+            return _usual_values  # without looking up the quote
+        return self._values
+
+    def _values(self, fields: list[bytes]) -> list[bytes]:
         null = self.null_sequence
         if null is not None:
             return [ABSENT if one == null else self._value(one) for one in fields]
         return list(map(self._value, fields))
-
-    @cached_property
-    def _has_simple_values(self) -> bool:
-        return self.is_simple and self.null_sequence is None
-
-    @cached_property
-    def _quote_twice(self) -> bytes:
-        return self.opening * 2
 
     def with_nulls(self, fields: list[bytes]) -> list[bytes]:
         """Fields in which quotes and escape characters are data, with ABSENT for null sequences."""
@@ -162,7 +156,7 @@ class Syntax:
         return [ABSENT if one == null else one for one in fields]
 
     def _value(self, field: bytes) -> bytes:
-        if self.quote is not None and field.startswith(self.quote):
+        if self.quote and field.startswith(self.quote):
             size = len(self.quote)
             return self._escaped_or_quote.sub(rb"\1", field[size:-size])
         return self._escaped.sub(rb"\1", field) if self.escape is not None else field
@@ -198,6 +192,10 @@ class Syntax:
         if not self.escape:
             return data.removesuffix(b"++") + b"*+"
         return b"(?:%b|%b%b)*+" % (data, re.escape(self.escape), _ESCAPED)
+
+
+def _usual_values(fields: list[bytes]) -> list[bytes]:
+    return [one[1:-1].replace(b'""', b'"') if one.startswith(b'"') else one for one in fields]
 
 
 def _any_but(*characters: bytes | None) -> bytes:
