@@ -371,7 +371,7 @@ CASES = {
             *["BatchWriteItem"] * 3,
             *["PutItem", "DeleteItem"],
         ],
-        {"state": "settled", "rows_combined": 69, "rows_superseded": 0, "rows_put_again": 60},
+        {"state": "settled", "rows_combined": 76, "rows_superseded": 0, "rows_put_again": 60},
         {"CHUNK_SIZE_BYTES": "2400"},
     ),
     "a load is reconciled": Case(
