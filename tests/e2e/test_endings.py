@@ -173,7 +173,9 @@ def test_a_loaded_version_is_not_loaded_again(stack: RunningStack) -> None:
 def test_an_ending_that_nothing_catches_is_reported_by_the_rule(stack: RunningStack) -> None:
     # The engine does not check targets, so a definition can lose its way as no test should let it.
     def lose_the_way(definition: dict[str, Any]) -> None:
-        definition["States"]["File Accepted?"]["Choices"][0]["Next"] = "Nowhere"
+        small = definition["States"]["File Accepted?"]["Choices"][1]
+        assert small["Next"] == "Write Small File"
+        small["Next"] = "Nowhere"
 
     file = TicketFile("lost").rows(30)
     with stack.definition_changed(lose_the_way):

@@ -33,7 +33,8 @@ def every_way(
             execution = waiting.pop()
             for one in (execution, *execution.all_children):
                 visits |= {json.dumps(visit): visit for visit in one.visits}
-            place = json.dumps([(one.state, one.data) for one in execution.due] + [read is no_plan])
+            dues = [(one.state, _what_matters(one.data)) for one in execution.due]
+            place = json.dumps([*dues, read is no_plan])
             if execution.due and place not in seen:
                 seen.add(place)
                 for outcome in _outcomes(execution.due[0], answers):
@@ -41,6 +42,16 @@ def every_way(
                     _apply(outcome, other.due[0])
                     waiting.append(other)
     return list(visits.values())
+
+
+def _what_matters(data: Any) -> Any:
+    """The data without what no later state compares: how far a chunk got, and which errors were
+    caught."""
+    return {
+        name: sorted(value) if name == "failed" else value
+        for name, value in data.items()
+        if name != "progress"
+    }
 
 
 def _outcomes(task: Execution, answers: Answers) -> list[Any]:
