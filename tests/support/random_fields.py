@@ -7,6 +7,10 @@ from hypothesis import strategies as st
 
 from ingestion.sources.model import Constraints, Field
 
+TYPES = (
+    *("string", "string", "string", "integer", "number", "boolean"),
+    *("date", "datetime", "time", "list"),
+)
 GROUP_CHARS = [None, ",", ".", " ", "'", "\u00a0"]
 ZONES = ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "UTC", "America/Sao_Paulo"]
 FORMATS = {
@@ -57,11 +61,7 @@ _DAYS = st.one_of(
 @st.composite
 def fields(draw: st.DrawFn, types: tuple[str, ...] = ()) -> Field:
     """A field of one of the types, or of any."""
-    kind = draw(
-        st.sampled_from(
-            types or ("string", "integer", "number", "boolean", "date", "datetime", "time", "list")
-        )
-    )
+    kind = draw(st.sampled_from(types or TYPES))
     values: dict[str, Any] = {
         "name": "field",
         "type": kind,
@@ -137,7 +137,7 @@ _BY_TYPE: dict[str, st.SearchStrategy[dict[str, Any]]] = {
 
 @st.composite
 def _constraints(draw: st.DrawFn, field: dict[str, Any]) -> Constraints:
-    if draw(st.sampled_from([True, True, False])):
+    if draw(st.sampled_from([True, True, True, False])):
         return Constraints(required=draw(st.booleans()))
     given: dict[str, Any] = {}
     match field["type"]:
@@ -169,16 +169,16 @@ def texts_for(field: Field) -> st.SearchStrategy[str]:
     """Texts that often are values of the field, and otherwise nearly so."""
     good = _good_texts(field)
     odd = _texts_of(_PIECES_OF_TEXTS)
-    rare = [*field.missing_values, *map(str, field.constraints.enum or ())]
+    rare = ["", *field.missing_values, *map(str, field.constraints.enum or ())]
     padded = st.builds("{}{}{}".format, _BLANKS, good, _BLANKS)
-    return st.one_of(good, good, good, padded, _changed(good), odd, *map(st.just, rare))
+    return st.one_of(good, good, good, padded, _changed(good), odd, st.sampled_from(rare))
 
 
 _BLANKS = st.sampled_from(["", " ", "\t", "  ", "\u00a0"])
 
 
 def _texts_of(pieces: list[str]) -> st.SearchStrategy[str]:
-    return st.lists(st.sampled_from(pieces), max_size=5).map("".join)
+    return st.lists(st.sampled_from(pieces), min_size=1, max_size=5).map("".join)
 
 
 @st.composite
@@ -200,7 +200,7 @@ def _good_texts(field: Field) -> st.SearchStrategy[str]:
             return st.sampled_from([*field.true_values, *field.false_values])
         case "list":
             kind = Field("", field.item_type, true_values=("1", "True"), false_values=("0",))
-            return st.lists(_good_texts(kind), max_size=4).map(field.delimiter.join)
+            return st.lists(_good_texts(kind), min_size=1, max_size=4).map(field.delimiter.join)
         case _:
             return st.builds(_in_format, _DAYS, st.sampled_from(field.formats), st.just(field.type))
 
@@ -212,7 +212,8 @@ def _number_texts(draw: st.DrawFn, field: Field) -> str:
     whole = f"{draw(st.integers(0, draw(st.sampled_from([9, 99_999, 10**9, 10**38]))))}"
     if field.group_char and draw(st.booleans()):
         whole = f"{int(whole):,}".replace(",", field.group_char)
-    ends = ["", ".0", ".00", ".000", ".0000", ".5", ".50", ".05"]
+    ends = ["", "", ".0", ".00", ".000", ".0000"]
+    ends += [".5", ".50", ".05"] if field.type == "number" else []
     end = draw(st.sampled_from(ends)).replace(".", field.decimal_char)
     around = ["{}"] * 5 + ["+{}", "-{}", "{}-", "€ {}", "{} %", "-{}-", "{}e2"]
     return draw(st.sampled_from(around)).format(whole + end)

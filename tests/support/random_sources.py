@@ -260,7 +260,10 @@ class _Maker:
 
     def write_row(self, pair: Pair) -> None:
         line = self.text.count("\n") + 1
-        texts = [self.value(name, is_first=not at) for at, name in enumerate(self.columns)]
+        attempts = self.one_of(1, 8, 8, 8, 8)
+        texts = [
+            self.value(name, attempts, is_first=not at) for at, name in enumerate(self.columns)
+        ]
         reason = column = ""
         has_line_ends = any("\n" in (text or "") for text in texts)
         if self.has_header and not self.trailing and not has_line_ends and self.chance(12):
@@ -280,7 +283,16 @@ class _Maker:
                 ExpectedRow(line, None, column, reason) if reason else self.outcome(line, by_name)
             )
 
-    def value(self, name: str, *, is_first: bool) -> str | None:
+    def value(self, name: str, attempts: int, *, is_first: bool) -> str | None:
+        """A text for a column, the last one if none of as many attempts is accepted."""
+        text = None
+        for _ in range(attempts):
+            text = self.text_for(name, is_first=is_first)
+            if name in EXTRA_NAMES or self.is_accepted(self.field(name), text):
+                break
+        return text
+
+    def text_for(self, name: str, *, is_first: bool) -> str | None:
         if self.dialect.null and self.chance(6):
             return None
         if name in EXTRA_NAMES:
@@ -290,6 +302,12 @@ class _Maker:
         if not self.trusts_line_ends:
             text = text.replace("\n", " ")
         return self.dialect.expressible(self.encodable(text), is_first=is_first)
+
+    def is_accepted(self, one: Field, text: str | None) -> bool:
+        outcome = self.outcome_of(one, text)
+        if isinstance(outcome, str):
+            return outcome == "missing" and not self.is_required(one)
+        return True
 
     def encodable(self, text: str) -> str:
         return text.encode(CODECS[self.encoding], "replace").decode(CODECS[self.encoding])
