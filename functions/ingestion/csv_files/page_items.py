@@ -122,7 +122,7 @@ class ItemMaker:
                     constants[attribute] = missing
                 continue
             is_in_template = field.name in in_templates
-            if attribute or is_in_template or conversion.has_form or conversion.required:
+            if attribute or is_in_template or conversion.may_refuse:
                 self._reads.append(_Read(at, conversion, is_in_template))
             if attribute:
                 attributes[attribute] = _attribute(

@@ -132,7 +132,7 @@ def layout_of(
     for at, conversion in source_columns(source, columns):
         if at is None:
             continue
-        if conversion.has_form or conversion.required:
+        if conversion.may_refuse:
             checks[at] = _check(conversion)
         with_form += conversion.has_form
         has_date_or_time = has_date_or_time or conversion.has_date_or_time

@@ -132,6 +132,12 @@ class Conversion:
         )
 
     @property
+    def may_refuse(self) -> bool:
+        """Whether there are texts that are refused."""
+        takes_texts = self.field.type == "string" and self.field.stored_as == "S"
+        return self.required or self._violated is not None or not takes_texts
+
+    @property
     def has_date_or_time(self) -> bool:
         return self.field.type in _TEMPORAL
 

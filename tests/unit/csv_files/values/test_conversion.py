@@ -172,6 +172,25 @@ def test_a_field_fits_if_its_value_is_accepted() -> None:
 
 
 @pytest.mark.parametrize(
+    ("field", "may_refuse", "has_form"),
+    [
+        (Field("f"), False, False),
+        (Field("f", constraints=Constraints(required=True)), True, False),
+        (Field("f", constraints=Constraints(max_length=5)), True, False),
+        (Field("f", constraints=Constraints(pattern="[A-Z]")), True, True),
+        (Field("f", stored_as="N"), True, True),
+        (Field("f", "list", item_type="integer", stored_as="SS"), True, False),
+        (Field("f", "date"), True, True),
+    ],
+)
+def test_it_is_known_whether_texts_are_refused_and_values_have_a_form(
+    field: Field, may_refuse: bool, has_form: bool
+) -> None:
+    conversion = Conversion(field)
+    assert (conversion.may_refuse, conversion.has_form) == (may_refuse, has_form)
+
+
+@pytest.mark.parametrize(
     ("field", "named"),
     [
         (Field("f", constraints=Constraints(pattern="[")), '"pattern"'),
