@@ -67,11 +67,12 @@ test-all: $(VENV)/.dev $(VENV)/.sam ## Run every test, the exhaustive ones too [
 	$(PYTEST) $(ARGS)
 
 .PHONY: fuzz
-fuzz: $(VENV)/.dev ## Try 10,000 files each: mutated, other forms, stray quotes, equal keys [FILES=...] [SEED=...]
+fuzz: $(VENV)/.dev ## Try 10,000 files each: mutated, other forms, stray quotes, equal keys, sources [FILES=...] [SEED=...]
 	FUZZ_FILES=$(or $(FILES),10000) FUZZ_SEED=$(or $(SEED),3) $(BIN)/pytest \
 		--hypothesis-seed=$(or $(SEED),3) tests/unit/test_oracle.py tests/unit/test_mutations.py \
 		tests/unit/test_accepted_forms.py tests/unit/test_stray_quotes.py \
-		tests/unit/csv_files/test_multiline.py tests/unit/tasks/test_settle_equal_keys.py $(ARGS)
+		tests/unit/csv_files/test_multiline.py tests/unit/csv_files/values \
+		tests/unit/test_source_oracle.py tests/unit/tasks/test_settle_equal_keys.py $(ARGS)
 
 .PHONY: scale
 scale: $(VENV)/.runtime ## Measure a 1 GB and a 10 GB file, 10-20 minutes [ARGS="--size 100MB --large 0"]
