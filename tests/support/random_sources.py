@@ -32,6 +32,11 @@ CODECS = {
 
 NAMES = ["Bon-Nr", "Artikel", "Datum", "Menge", "Preis", "Größe", "Kasse 1", "Kunde #"]
 EXTRA_NAMES = ["Notiz", "Filiale"]
+WHEN_MISSING: dict[str, dict[str, Any]] = {
+    "omit": {},
+    "null": {"NULL": True},
+    "empty": {"S": ""},
+}
 UNDEFINED = "\udc81"
 """A byte that neither Windows-1252 nor UTF-8 defines, as ``surrogateescape`` decodes it."""
 
@@ -243,8 +248,9 @@ class _Maker:
         """A name as a header may have it."""
         declared = [one for one in self.fields if one.name == name]
         others = [other for one in declared for other in one.header_names]
-        title = self.one_of(name, name.upper(), name.lower(), name.replace("-", " "), *others)
-        return str(self.one_of(title, f" {title} "))
+        titles = [name, name.upper(), name.lower(), name.replace("-", " "), *others]
+        title = str(self.one_of(*titles))
+        return f" {title} " if self.chance(2) else title
 
     def write_between(self) -> None:
         """What may be between rows, and is none."""
@@ -353,12 +359,7 @@ class _Maker:
             if not isinstance(outcome, str):
                 attribute, filled[one.name] = outcome
             else:
-                missing: dict[str, dict[str, Any]] = {
-                    "omit": {},
-                    "null": {"NULL": True},
-                    "empty": {"S": ""},
-                }
-                attribute = missing[one.when_missing]
+                attribute = WHEN_MISSING[one.when_missing]
             if one.attribute and attribute:
                 item[one.attribute] = attribute
         return ExpectedRow(line, item | self.made(line, filled))
