@@ -2,10 +2,13 @@
 
 import json
 import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +112,23 @@ def read_rows(reading: Reading) -> Iterator[Rows]:
         for chunk in reading.chunks:
             yield read_chunk(reading, chunk)
         return
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), _begin_process) as pool:
         yield from pool.map(read_chunk, [reading] * len(reading.chunks), reading.chunks)
+
+
+def _begin_process() -> None:
+    """Prepare a process that reads chunks. It ends with the one that started it, which handles the
+    signals, and prints nothing of its own when a terminal interrupts both."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    parent = parent_process()
+    if parent:
+        threading.Thread(target=_end_with, args=[parent.sentinel], daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
 
 
 def read_chunk(reading: Reading, chunk: Chunk) -> Rows:

@@ -123,7 +123,7 @@ def _changed_settings(expected: Mapping[str, Any], found: Mapping[str, Any]) -> 
 
 
 def _is_ours(name: str, own: Container[str], folders: Container[str]) -> bool:
-    """Whether a file is one of this checkout, or code or a declaration in the same folders. What is
+    """Whether a file is one of this checkout, or code or a source in the same folders. What is
     elsewhere belongs to a package."""
     return name in own or (name.split("/")[0] in folders and name.endswith((".py", ".json")))
 

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from ingestion.sources.catalogue import BUNDLED, Sources, read_sources
+from ingestion.sources.catalogue import Sources, read_sources
 from ingestion.sources.declaration import DeclarationError
 from ingestion.tasks.deployed_sources import value_problems
+from tickets import ROOT
 from tickets.errors import CommandError
 
 
@@ -13,7 +14,14 @@ def find_sources(folder: Path | None = None) -> Sources:
 
     Raises CommandError with a line for each problem.
     """
-    if folder is not None and not folder.is_dir():
+    if folder is None:
+        folder = ROOT / "functions" / "sources"
+        if not folder.is_dir():
+            raise CommandError(
+                "There are no declarations here: run the command in a checkout of the project, or "
+                "name their folder with --sources."
+            )
+    if not folder.is_dir():
         raise CommandError(f"{folder} is not a folder.")
     if folder is None and not BUNDLED.is_dir():
         raise CommandError(
@@ -21,7 +29,7 @@ def find_sources(folder: Path | None = None) -> Sources:
             "their folder with --sources."
         )
     try:
-        return read_sources(folder or BUNDLED, value_problems)
+        return read_sources(folder, value_problems)
     except DeclarationError as error:
         problems = "\n".join(f"  {problem}" for problem in error.problems)
         raise CommandError(f"The declarations can't be used:\n{problems}") from None
