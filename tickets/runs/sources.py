@@ -23,11 +23,6 @@ def find_sources(folder: Path | None = None) -> Sources:
             )
     if not folder.is_dir():
         raise CommandError(f"{folder} is not a folder.")
-    if folder is None and not BUNDLED.is_dir():
-        raise CommandError(
-            "There are no declarations here: run the command in a checkout of the project, or name "
-            "their folder with --sources."
-        )
     try:
         return read_sources(folder, value_problems)
     except DeclarationError as error:

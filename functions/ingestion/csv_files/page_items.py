@@ -6,6 +6,7 @@ Rows that need a closer look, most of which are refused, are *odd* here. They ar
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import compress
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from ingestion.csv_files.source_columns import (
 )
 from ingestion.csv_files.values.conversion import Conversion
 from ingestion.csv_files.values.outcomes import ABSENT
-from ingestion.sources.model import Source
+from ingestion.sources.model import Constraints, Field, Source
 
 Column = Sequence[bytes]
 """The values of one attribute in several rows, as they are written between the quotes of a JSON
@@ -60,6 +61,29 @@ class _Read(NamedTuple):
     at: int
     conversion: Conversion
     is_in_template: bool
+    is_plain: bool
+    """Whether it is stored as it is written, unless it is empty, which means that it is missing."""
+
+    def column(self, values: Column, odd: set[int]) -> Column:
+        """What is stored. Rows whose values are refused become odd."""
+        if not self.is_plain:
+            return _converted(self.conversion.column, values, odd)
+        if self.conversion.missing == {"S": ""} and not self.conversion.required:
+            return values
+        return self._plain(values, odd)
+
+    def texts(self, values: Column, odd: set[int]) -> Column:
+        """What templates are filled with."""
+        if not self.is_plain:
+            return _converted(self.conversion.texts, values, odd)
+        return self._plain(values, odd)
+
+    def _plain(self, values: Column, odd: set[int]) -> Column:
+        if b"" not in values:
+            return values
+        if self.conversion.required:
+            odd.update(row for row, value in enumerate(values) if not value)
+        return [value or ABSENT for value in values]
 
 
 class _Attribute(NamedTuple):
@@ -123,7 +147,8 @@ class ItemMaker:
                 continue
             is_in_template = field.name in in_templates
             if attribute or is_in_template or conversion.may_refuse:
-                self._reads.append(_Read(at, conversion, is_in_template))
+                is_plain = source.dialect.null_sequence is None and _is_plain(field)
+                self._reads.append(_Read(at, conversion, is_in_template, is_plain))
             if attribute:
                 attributes[attribute] = _attribute(
                     attribute,
@@ -177,14 +202,13 @@ class ItemMaker:
             )
         columns: dict[str, Column] = {}
         texts: dict[str, Column] = dict.fromkeys(self._lacking, [ABSENT] * rows)
-        for at, conversion, is_in_template in self._reads:
-            values = fields[at::step]
-            if is_in_template:
-                texts[conversion.field.name] = _converted(conversion.texts, values, odd)
-            if conversion.field.attribute or not is_in_template:
-                columns[conversion.field.attribute or ""] = _converted(
-                    conversion.column, values, odd
-                )
+        for read in self._reads:
+            values = fields[read.at :: step]
+            field = read.conversion.field
+            if read.is_in_template:
+                texts[field.name] = read.texts(values, odd)
+            if field.attribute or not read.is_in_template:
+                columns[field.attribute or ""] = read.column(values, odd)
         if self._uses_line:
             texts[LINE] = [b"%d" % line for line in lines()]
         for name, filler in self._fillers.items():
@@ -263,6 +287,15 @@ def _attribute(name: str, json: bytes, missing: Any, *, may_be_missing: bool) ->
         b",%b:%b" % (encode(name), encode(missing)) if missing else b"",
         may_be_missing,
     )
+
+
+def _is_plain(field: Field) -> bool:
+    """Whether a field's values are stored as they are written, except for empty ones."""
+    return (field.type, field.stored_as, field.missing_values) == (
+        "string",
+        "S",
+        ("",),
+    ) and replace(field.constraints, required=False, unique=False) == Constraints()
 
 
 def _admits_no_title(conversion: Conversion) -> bool:
