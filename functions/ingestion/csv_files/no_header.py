@@ -22,7 +22,7 @@ class _Found(NamedTuple):
     line: int
     width: int
     ends_empty: bool
-    """Whether the last field is empty."""
+    """Whether nothing is written in the last field, not even quotes."""
 
 
 def separator_line_end(head: bytes) -> int:
@@ -85,7 +85,7 @@ def _first_records(
                 end = taken.end
                 values = syntax.values_of(taken.fields)
                 if any(values):
-                    yield _Found(line, len(values), not values[-1])
+                    yield _Found(line, len(values), not taken.fields[-1])
                     left -= 1
         line += head.count(b"\n", at, end)
         at = end

@@ -89,6 +89,12 @@ GERMAN = Field("f", "number", stored_as="N", decimal_char=",", group_char=".")
         (Field("f", constraints=REQUIRED), ["a", ""], None),
         (Field("f", "integer", stored_as="N"), ["+2", "2.0", " 7 "], ["2", "2", "7"]),
         (Field("f", "integer", stored_as="N"), ["2", "2.5"], None),
+        (GERMAN, ["1.234,50", "7,10", "100", "5,00"], ["1234.5", "7.1", "100", "5"]),
+        (
+            Field("f", "datetime", formats=("%Y-%m-%dT%H:%M",)),
+            ["2026-01-01t00:00", "2026-01-02t00:01"],
+            ["2026-01-01T00:00:00", "2026-01-02T00:01:00"],
+        ),
         (GERMAN, ["1.234,50", "-0,00", "7,10", "5"],
          ["1234.5", "0", "7.1", "5"]),
         (GERMAN, ["1,5", "1.23"], None),
@@ -117,6 +123,15 @@ def test_a_column_has_what_is_stored(
 def test_a_column_that_is_stored_as_it_is_is_not_copied(field: Field) -> None:
     values = [b"2026"] if field.type == "integer" else [b"2026-01-31", b"2026-01-31 12:00"]
     assert Conversion(field).column(values) is values
+
+
+def test_a_column_with_a_null_sequence_is_converted_after_others() -> None:
+    conversion = Conversion(Field("f", "datetime", formats=("%d.%m.%Y %H:%M",)))
+    days = [b"%02d.01.2026 18:05" % day for day in range(1, 32)]
+    assert conversion.column(days[:20]) is not None
+    assert conversion.column([ABSENT, *days[20:22]]) == [
+        *(ABSENT, b"2026-01-21T18:05:00", b"2026-01-22T18:05:00")
+    ]
 
 
 def test_values_are_cached_but_not_all_of_them_forever() -> None:
