@@ -273,6 +273,7 @@ def test_without_a_header_fields_are_found_by_their_position() -> None:
         (b"1;2;3;4\n", "exact", "wrong_width"),
         (b"1;2;3;4\n", "subset", 4),
         (b"1;2;3;\n", "subset", 3),
+        (b'1;2;3;""\n', "subset", 4),
         (b"1;2;3;\n1;2;3;4\n1;2;3;\n", "subset", 4),
         (b"1;2\n", "subset", "wrong_width"),
         (b"1;2\n", "superset", 2),
