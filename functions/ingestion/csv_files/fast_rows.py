@@ -28,6 +28,7 @@ from ingestion.csv_files.rows import Key, NoRow, Refusal, Row, RowReader
 from ingestion.csv_files.sections import Section
 from ingestion.csv_files.source_columns import NO_ORIGIN, Origin, text_fields
 from ingestion.csv_files.values.columns import decoded
+from ingestion.csv_files.values.outcomes import ABSENT
 from ingestion.sources.model import Source
 
 PAGE_SIZE = 64 * 1024
@@ -234,7 +235,8 @@ class PageReader:
         for number in sorted(suspects(keys, texts) - made.odd):
             line, _ = part.records[number]
             key_values, values = (
-                [decoded(column[number]) for column in columns] for columns in (keys, texts)
+                [decoded(column[number]) for column in columns if column[number] != ABSENT]
+                for columns in (keys, texts)
             )
             for kind in row_warnings(key_values, values):
                 page.warn(kind, 1, line)

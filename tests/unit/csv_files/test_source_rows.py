@@ -18,7 +18,7 @@ from ingestion.csv_files.row_warnings import row_warnings
 from ingestion.csv_files.rows import NoRow, Refusal, Row, RowReader, layout_of
 from ingestion.csv_files.sections import Section
 from ingestion.csv_files.source_columns import Origin
-from ingestion.sources.model import Constraints, Field, Source, Template
+from ingestion.sources.model import Constraints, Dialect, Field, Source, Template
 from tests.support.sources import BUILT_IN, source
 
 REQUIRED = Constraints(required=True)
@@ -103,6 +103,25 @@ def test_missing_values() -> None:
         "load": {"S": "load-1"},
         "version": {"N": "2"},
     }
+
+
+def test_a_null_sequence_in_a_row_with_a_warning() -> None:
+    nulls = source(
+        Field("Bon", attribute="ticket_id"),
+        Field("Kunde", attribute="customer"),
+        dialect=Dialect(null_sequence="NULL"),
+    )
+    assert read(" B1;NULL", nulls, key=["ticket_id"]).item == {"ticket_id": {"S": " B1"}}
+
+
+def test_lists_and_lengths_are_checked_even_if_they_are_not_stored() -> None:
+    checked = source(
+        Field("Bon", attribute="ticket_id"),
+        Field("Tags", "list", item_type="integer", stored_as="L"),
+        Field("Kunde", constraints=Constraints(max_length=2)),
+    )
+    assert read("B1;1,x;Jo", checked, key=["ticket_id"]) == Refusal("Tags", "bad_list")
+    assert read("B1;1,2;Ann", checked, key=["ticket_id"]) == Refusal("Kunde", "too_long")
 
 
 def test_fields_that_the_file_lacks_are_missing() -> None:
