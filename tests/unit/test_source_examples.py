@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ingestion.csv_files.rows import SOURCE_REASONS
 from ingestion.sources.catalogue import BUNDLED, Sources
 from ingestion.sources.declaration import read_source
 from tickets.check.check import Checked, check_file
@@ -87,6 +88,10 @@ def test_every_property_that_can_be_declared_is_on_the_page() -> None:
     assert "headerNames" in names
     missing = [name for name in names if not re.search(rf"[`.\"]{re.escape(name)}\b", PAGE)]
     assert missing == []
+
+
+def test_every_reason_of_declared_sources_is_on_the_page() -> None:
+    assert [reason for reason in SOURCE_REASONS if f"`{reason}`" not in PAGE] == []
 
 
 def _property_names(schema: Any) -> Iterator[str]:
