@@ -106,8 +106,10 @@ class _Part:
         self._has_long_records = bool(section.special_between(start, end))
 
     @property
-    def line_ends(self) -> int:
-        return self.text.count(b"\n")
+    def lines(self) -> int:
+        # Replacing a byte is several times faster than counting it.
+        line_ends = len(self.text) - len(self.text.replace(b"\n", b""))
+        return line_ends + (not self.text.endswith(b"\n"))
 
     @cached_property
     def records(self) -> Sequence[tuple[int, bytes]]:
@@ -116,8 +118,11 @@ class _Part:
         if self._has_long_records:
             records = self._section.records(self._start, self._end)
             return [(self._lines_before + record.line, record.raw) for record in records]
-        lines = self.text.removesuffix(b"\n").split(b"\n")
-        return list(enumerate(map(_without_carriage_returns, lines), first))
+        *lines, last = self.text.split(b"\n")
+        records = list(map(_without_carriage_returns, lines))
+        if last:
+            records.append(last)  # without a line end, whose CRs would be left out
+        return list(enumerate(records, first))
 
 
 class PageReader:
@@ -181,26 +186,31 @@ class PageReader:
         if start == end:
             return
         section = page.section
+        part = _Part(section, start, end, line)
         fields = self._splitter.split(section, start, end)
         if fields:
-            self._add_rows(page, _Part(section, start, end, line), fields)
+            self._add_rows(page, part, fields, set())
             return
-        text = section.text[start:end]
-        middle = self._record_end(section, start + len(text) // 2, start, end)
-        if middle == end or text.count(b"\n") <= _MIN_ROWS_TO_HALVE:
+        some = self._splitter.split_ordinary([raw for _, raw in part.records])
+        if some:
+            self._add_rows(page, part, *some)
+            return
+        middle = self._record_end(section, start + len(part.text) // 2, start, end)
+        if middle == end or part.lines <= _MIN_ROWS_TO_HALVE:
             self._read_records(page, section.records(start, end), line)
         else:
             self._read_into(page, start, middle, line)
-            self._read_into(page, middle, end, line + text.count(b"\n", 0, middle - start))
+            self._read_into(page, middle, end, line + section.text.count(b"\n", start, middle))
 
-    def _add_rows(self, page: Page, part: _Part, fields: list[bytes]) -> None:
-        """Add the rows of a part whose fields are split."""
-        headers = self._repeated_headers(part) if self._items.admits_header else set()
-        made = self._items.make(fields, part.text, headers, lambda: self._lines(page, part))
+    def _add_rows(self, page: Page, part: _Part, fields: list[bytes], odd: set[int]) -> None:
+        """Add the rows of a part whose fields are split, except for those of ``odd`` records."""
+        if self._items.admits_header:
+            odd = odd | self._repeated_headers(part)
+        made = self._items.make(fields, part.text, odd, lambda: self._lines(page, part))
         first = len(page.requests)
         page.keys += made.keys
         page.requests += made.requests
-        page.row_lines += part.line_ends
+        page.row_lines += part.lines
         left_out = 0
         for number in sorted(made.odd):
             line, raw = part.records[number]

@@ -203,10 +203,8 @@ def test_good_rows_are_read_by_the_page(one_by_one: list[bytes], end: bytes) -> 
     "odd",
     [
         good(0, quantity="x"),
-        good(0, quantity="\t5"),
         good(0, timestamp="2026-02-29T00:00"),
         good(0, basket_id=""),
-        good(0, store="a\rb"),
         b"",
         b"a,b",
     ],
@@ -266,10 +264,10 @@ def test_rows_with_and_without_a_delimiter_at_their_end(store: str) -> None:
         assert len(page.requests) >= 29
 
 
-@pytest.mark.parametrize("store", ['5" pipe', '"', "a\\b", "\\", 'a\\"b'])
-def test_quotes_and_backslashes_as_data_need_no_closer_look(
-    one_by_one: list[bytes], store: str
-) -> None:
+@pytest.mark.parametrize(
+    "store", ['5" pipe', '"', "a\\b", "\\", 'a\\"b', "\t", "a\x00\x1fb", "a\rb"]
+)
+def test_what_json_escapes_needs_no_closer_look(one_by_one: list[bytes], store: str) -> None:
     page = Header().read(lines(*many(9), good(0, store=f"x{store}")))
     assert one_by_one == []
     item = json.loads(page.requests[-1])["PutRequest"]["Item"]
