@@ -20,6 +20,8 @@ from ingestion.csv_files.sections import Section
 MAX_KEYS_AT_A_TIME = 750_000
 """Repeated keys to search for in one pass over a chunk: some 300 bytes of memory each."""
 
+MAX_TEXT_BYTES = 16 * 1024 * 1024
+"""Texts of rows with repeated keys that are kept in memory instead of reading them again."""
 
 _BYTES_PER_SECOND = 10e6
 """Half the speed at which a function with one vCPU reads ordinary rows."""
@@ -49,22 +51,27 @@ class KeyedRow(NamedTuple):
     key: EncodedKey
     digest: int
     request: bytes
-    """The request that puts its item."""
+    """The request that puts its item. Empty if only keys were asked for."""
 
     def left_out(self, why: WhyLeftOut) -> RefusedRow:
         return refused_row(self.line, why.column, why.reason, self.raw)
 
 
 def rows_with(
-    wanted: Set[int], sections: Iterable[Section], reader: PageReader, digest: Digest
+    wanted: Set[int],
+    sections: Iterable[Section],
+    reader: PageReader,
+    digest: Digest,
+    *,
+    keys_only: bool = False,
 ) -> Iterator[KeyedRow]:
     """The accepted rows whose key has one of the digests in ``wanted``, in the file's order.
 
-    ``sections`` are those of a chunk, from its start.
+    ``sections`` are those of a chunk, from its start. If ``keys_only``, requests may be empty.
     """
     lines = 0
     for section in sections:
-        page = reader.read(section, lines)
+        page = reader.read_keys(section, lines) if keys_only else reader.read(section, lines)
         digests = digest(page.keys)
         if not wanted.isdisjoint(digests):
             places = _places(page, reader)
@@ -98,23 +105,36 @@ def superseded_rows(
 
     ``repeated`` are the digests that occur more than once in the chunk. ``sections`` returns the
     chunk's sections from its start. The chunk is read once per MAX_KEYS_AT_A_TIME digests, and once
-    more to list the rows. The table has refused the rows at ``refused_lines``, so they supersede
-    nothing. Memory: those keys, and one bit per line.
+    more to list the rows if their texts are longer than MAX_TEXT_BYTES. The table has refused the
+    rows at ``refused_lines``, so they supersede nothing. Memory: those keys and texts, and one bit
+    per line.
     """
     lines = _Lines()
+    texts: dict[int, bytes] | None = {}  # by lines
+    size = 0
     for first in range(0, len(repeated), MAX_KEYS_AT_A_TIME):
         wanted = frozenset(repeated[first : first + MAX_KEYS_AT_A_TIME])
         last: dict[bytes, int] = {}  # the line of each key's last row
-        for row in rows_with(wanted, sections(), reader, digest):
+        for row in rows_with(wanted, sections(), reader, digest, keys_only=True):
             if row.line in refused_lines:
                 continue
+            if texts is not None:
+                texts[row.line] = row.raw
+                size += len(row.raw)
+                if size > MAX_TEXT_BYTES:
+                    texts = None
             key = b"\0".join(row.key)  # takes less memory; no value of a key has a NUL
             if key in last:
                 lines.add(last[key])
             last[key] = row.line
+    if texts is not None:
+        for line in sorted(texts):
+            if line in lines:
+                yield refused_row(line, why.column, why.reason, texts[line])
+        return
     lines_before = 0
     for section in sections():
-        page = reader.read(section, lines_before)
+        page = reader.read_keys(section, lines_before)
         for line, raw in _places(page, reader):
             if lines_before + line in lines:
                 yield refused_row(lines_before + line, why.column, why.reason, raw)

@@ -119,10 +119,10 @@ class _Part:
             records = self._section.records(self._start, self._end)
             return [(self._lines_before + record.line, record.raw) for record in records]
         *lines, last = self.text.split(b"\n")
-        records = list(map(_without_carriage_returns, lines))
+        texts = list(map(_without_carriage_returns, lines))
         if last:
-            records.append(last)  # without a line end, whose CRs would be left out
-        return list(enumerate(records, first))
+            texts.append(last)  # it has no line end, so a CR at its end is data
+        return list(enumerate(texts, first))
 
 
 class PageReader:
@@ -147,9 +147,16 @@ class PageReader:
             columns[field.name] for field in text_fields(source) if field.name in columns
         ]
 
+    def read_keys(self, section: Section, lines_before: int = 0) -> Page:
+        """Read a section as ``read`` does, but faster, because requests are left empty."""
+        return self._read(Page(section, lines_before), keys_only=True)
+
     def read(self, section: Section, lines_before: int = 0) -> Page:
         """Read a section. ``lines_before`` are the lines of the text before it."""
-        page = Page(section, lines_before)
+        return self._read(Page(section, lines_before), keys_only=False)
+
+    def _read(self, page: Page, *, keys_only: bool) -> Page:
+        section = page.section
         if section.too_long:
             self._read_records(page, section.records(), 0)
             return page
@@ -159,12 +166,12 @@ class PageReader:
                 kind = "unchecked_line_ends" if one.kind is Kind.ROW else "split_record"
                 page.warn(kind, 1, section.text.count(b"\n", 0, one.start) + 1)
             if one.kind is not Kind.ROW:
-                self._read_into(page, start, one.start, line)
+                self._read_into(page, start, one.start, line, keys_only)
                 line += section.text.count(b"\n", start, one.start)
                 self._read_records(page, section.records(one.start, one.end), line)
                 line += max(1, section.text.count(b"\n", one.start, one.end))
                 start = one.end
-        self._read_into(page, start, len(section.text), line)
+        self._read_into(page, start, len(section.text), line, keys_only)
         return page
 
     def accepted(self, page: Page) -> Iterator[tuple[Record, EncodedKey]]:
@@ -181,7 +188,7 @@ class PageReader:
         record, _ = next(islice(self.accepted(page), accepted - 1, None))
         return self.read(page.section.before(record.end), page.lines_before)
 
-    def _read_into(self, page: Page, start: int, end: int, line: int) -> None:
+    def _read_into(self, page: Page, start: int, end: int, line: int, keys_only: bool) -> None:
         """Read a part of the page's text. ``line`` lines of the page come before it."""
         if start == end:
             return
@@ -189,24 +196,29 @@ class PageReader:
         part = _Part(section, start, end, line)
         fields = self._splitter.split(section, start, end)
         if fields:
-            self._add_rows(page, part, fields, set())
+            self._add_rows(page, part, fields, set(), keys_only)
             return
         some = self._splitter.split_ordinary([raw for _, raw in part.records])
         if some:
-            self._add_rows(page, part, *some)
+            self._add_rows(page, part, *some, keys_only)
             return
         middle = self._record_end(section, start + len(part.text) // 2, start, end)
         if middle == end or part.lines <= _MIN_ROWS_TO_HALVE:
             self._read_records(page, section.records(start, end), line)
         else:
-            self._read_into(page, start, middle, line)
-            self._read_into(page, middle, end, line + section.text.count(b"\n", start, middle))
+            self._read_into(page, start, middle, line, keys_only)
+            line += section.text.count(b"\n", start, middle)
+            self._read_into(page, middle, end, line, keys_only)
 
-    def _add_rows(self, page: Page, part: _Part, fields: list[bytes], odd: set[int]) -> None:
+    def _add_rows(
+        self, page: Page, part: _Part, fields: list[bytes], odd: set[int], keys_only: bool
+    ) -> None:
         """Add the rows of a part whose fields are split, except for those of ``odd`` records."""
         if self._items.admits_header:
             odd = odd | self._repeated_headers(part)
-        made = self._items.make(fields, part.text, odd, lambda: self._lines(page, part))
+        made = self._items.make(
+            fields, part.text, odd, lambda: self._lines(page, part), keys_only=keys_only
+        )
         first = len(page.requests)
         page.keys += made.keys
         page.requests += made.requests

@@ -183,13 +183,20 @@ class ItemMaker:
             self._overhead += len(texts.encode()) + _MAX_LONGER * len(filler.names)
 
     def make(
-        self, fields: list[bytes], text: bytes, odd: set[int], lines: Callable[[], Sequence[int]]
+        self,
+        fields: list[bytes],
+        text: bytes,
+        odd: set[int],
+        lines: Callable[[], Sequence[int]],
+        *,
+        keys_only: bool = False,
     ) -> PageItems:
         """Make the items of several rows.
 
         ``fields`` are those of all rows, one after another, escaped for JSON, with an LF as an
         extra field after each row. ``text`` is what they were split from. ``odd`` are numbers of
-        rows that are known to be odd, and ``lines`` returns the line in the file of each row.
+        rows that are known to be odd, and ``lines`` returns the line in the file of each row. If
+        ``keys_only``, requests may be left empty.
         """
         step = self._width + 1
         rows = len(fields) // step
@@ -223,8 +230,11 @@ class ItemMaker:
             for name, column in columns.items():
                 columns[name] = list(compress(column, good))
         keys = list(zip(*[columns[name] for name in self._key], strict=True))
-        requests = self._requests(columns) if keys else []
-        if self._overhead + self._factor * len(text) > MAX_ITEM_BYTES:
+        may_be_large = self._overhead + self._factor * len(text) > MAX_ITEM_BYTES
+        if not keys or (keys_only and not may_be_large):
+            return PageItems(keys, [b""] * len(keys), odd, key_texts)
+        requests = self._requests(columns)
+        if may_be_large:
             self._leave_out_large(keys, requests, odd, rows)
         return PageItems(keys, requests, odd, key_texts)
 

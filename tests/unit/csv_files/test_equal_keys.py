@@ -121,6 +121,12 @@ def test_more_repeated_keys_than_are_looked_for_at_a_time(monkeypatch: pytest.Mo
     assert len(check(lines, page=4)) == 15
 
 
+def test_texts_that_take_too_much_memory_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(equal_keys, "MAX_TEXT_BYTES", 200)
+    lines = [good(f"T{at % 10}") for at in range(25)]
+    assert len(check([*lines, REFUSED, many_lines("T1")], page=4)) == 16
+
+
 def test_a_long_row_is_listed_as_any_other() -> None:
     lines = [good("A", "é" * 3_000), good("A"), good("B", "x" * 1_950 + "é" * 90), good("B")]
     rows = [refused_row(at, "", "superseded", lines[at - 1].raw.encode()) for at in (1, 3)]
