@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from benchmarks.ticket_file import NO_QUOTES, QUOTED, QUOTED_AND_INCHES, TILE_ROWS, Mixture
 from benchmarks.write_path import imports, memory, money, split_scan
+from benchmarks.write_path.forms import FORMS, Form, FormSample
 from benchmarks.write_path.native import Behaviour, Stats, Stub, running_stub
 from benchmarks.write_path.processes import Processes
 from benchmarks.write_path.samples import Expected, Sample
@@ -34,17 +35,18 @@ threads."""
 FAULTS = Behaviour(unprocessed=0.05, throttled=0.03)
 
 
-FILES = {
+FILES: dict[Mixture | Form, str] = {
     NO_QUOTES: "0 % quoted",
     QUOTED: "5 % quoted",
     QUOTED_AND_INCHES: "5 % quoted, inch marks in 12 %",
+    **{form: form.label for form in FORMS},
 }
 
 
 class Condition(NamedTuple):
     latency_ms: int
     tls: bool
-    file: Mixture
+    file: Mixture | Form
 
     def __str__(self) -> str:
         return f"{self.latency_ms} ms, {'TLS' if self.tls else 'plain'}, {FILES[self.file]}"
@@ -63,6 +65,8 @@ TLS = Condition(0, True, NO_QUOTES)
 WITH_QUOTES = Condition(0, False, QUOTED)
 DOUBTFUL_ROWS = Condition(0, False, QUOTED_AND_INCHES)
 SLOW_TABLE = Condition(5, False, NO_QUOTES)
+
+IN_FORMS = [Condition(0, False, form) for form in FORMS]
 
 WAYS = ("floor", "ours", "tuned", "batch_writer", "put_csv")
 LABELS = {
@@ -84,6 +88,7 @@ QUICK_CASES = [
     Case("tuned", SLOW_TABLE, TUNED_THREADS),
     Case("tuned", SLOW_TABLE, IN_FLIGHT),
     Case("ours", WITH_QUOTES),
+    *(Case("ours", condition) for condition in IN_FORMS),
 ]
 
 
@@ -98,6 +103,8 @@ def all_cases() -> Iterator[Case]:
                     yield Case("tuned", condition, IN_FLIGHT)
     for way in ("floor", "ours", "batch_writer"):
         yield Case(way, DOUBTFUL_ROWS)
+    for condition in IN_FORMS:
+        yield Case("ours", condition)
 
 
 class Scope(NamedTuple):
@@ -139,7 +146,11 @@ class Bench:
     """Runs cases on one stub."""
 
     def __init__(
-        self, stub: Stub, processes: Processes, samples: dict[Mixture, Sample], scope: Scope
+        self,
+        stub: Stub,
+        processes: Processes,
+        samples: dict[Mixture | Form, Sample | FormSample],
+        scope: Scope,
     ) -> None:
         self._stub = stub
         self._processes = processes
@@ -252,7 +263,11 @@ def main_figures(
         "times_less_than_batch_writer_tls": less_tls,
         "rows_per_s_5ms": at_5_ms.rows_per_s,
         "times_tuned_boto3_5ms": at_5_ms.rows_per_s / tuned,
-        "quoted_cost_ratio": measured[Case("ours", WITH_QUOTES)].cpu_us / ours.cpu_us,
+        "quoted_ratio": measured[Case("ours", WITH_QUOTES)].cpu_us / ours.cpu_us,
+        **{
+            f"{form.name}_ratio": measured[Case("ours", condition)].cpu_us / ours.cpu_us
+            for form, condition in zip(FORMS, IN_FORMS, strict=True)
+        },
         "rss_growth_mb": (peaks[-1] - peaks[0]) * 2**20 / 1e6,
         "split_gb_per_cpu_s": min(
             scans[name]
@@ -266,11 +281,13 @@ def main_figures(
 def run(scope: Scope, stub: Stub, folder: Path) -> dict[str, float]:
     """Measures and prints everything; returns the main figures."""
     chunk_size = parameter_default("ChunkSizeBytes")
-    samples = {
-        file: Sample(folder / f"{number}.csv", file, chunk_size)
-        for number, file in enumerate({case.condition.file: None for case in scope.cases})
-    }
-    bytes_per_row = samples[NO_QUOTES].bytes_per_row
+    samples: dict[Mixture | Form, Sample | FormSample] = {}
+    for file in dict.fromkeys(case.condition.file for case in scope.cases):
+        path = folder / f"{len(samples)}.csv"
+        samples[file] = (
+            FormSample(path, file) if isinstance(file, Form) else Sample(path, file, chunk_size)
+        )
+    bytes_per_row = Sample.bytes_per_row_of(NO_QUOTES)
     print(f"A row has {bytes_per_row:.1f} bytes. Medians of {scope.rounds} rounds.\n", flush=True)
     with Processes(stub) as processes:
         bench = Bench(stub, processes, samples, scope)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from typing import Any
 
+from benchmarks.write_path.forms import FormSample
 from benchmarks.write_path.native import BUILD, Stub, run_floor
 from benchmarks.write_path.samples import Sample
 from benchmarks.write_path.worker import Job, Result
@@ -28,7 +29,9 @@ class Processes:
                 assert worker.stdin
                 worker.stdin.close()  # the worker ends when its input does
 
-    def run(self, way: str, sample: Sample, tiles: int, tls: bool, in_flight: int) -> Result:
+    def run(
+        self, way: str, sample: Sample | FormSample, tiles: int, tls: bool, in_flight: int
+    ) -> Result:
         """Writes the sample's first tiles. Raises RuntimeError if the worker fails."""
         expected = sample.expected(tiles)
         if way == "floor":
@@ -40,9 +43,10 @@ class Processes:
         job = Job(
             str(sample.path),
             sample.size(tiles),
-            expected.rows,
+            expected.rows - expected.superseded,
             self._stub.endpoint(tls),
             in_flight,
+            sample.source,
         )
         worker = self._worker(way)
         assert worker.stdin

@@ -6,7 +6,7 @@ Python's csv module reads the expected rows from the file, without any code of `
 import csv
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,6 @@ from typing import NamedTuple
 from benchmarks.ticket_file import TILE_ROWS, Mixture, TicketFile
 
 COLUMNS = ("ticket_id", "product", "basket_id", "timestamp", "category", "quantity", "store")
-_KINDS = {name: b"N" if name == "quantity" else b"S" for name in COLUMNS}
 _MASK = 2**64 - 1
 
 
@@ -24,11 +23,15 @@ class Expected(NamedTuple):
     rows: int
     hash: int
     """The sum of ``item_hash`` over all items, modulo 2^64."""
+    superseded: int = 0
+    """How many of the rows a later one replaces."""
 
 
 class Sample:
     """A file on disk, at most as large as one chunk. A benchmark may write any number of its tiles
     of 1,000 rows: the first ``size(tiles)`` bytes contain them."""
+
+    source = "tickets"
 
     def __init__(self, path: Path, mixture: Mixture, size: int) -> None:
         self.path = path
@@ -40,9 +43,9 @@ class Sample:
         path.write_bytes(b"".join(made.blocks(0, made.size_of(self.tiles), 2**20)))
         self._expected = list(_expected(path, self.tiles))
 
-    @property
-    def bytes_per_row(self) -> float:
-        return self._made.tile_size / TILE_ROWS
+    @staticmethod
+    def bytes_per_row_of(mixture: Mixture) -> float:
+        return TicketFile(0, mixture).tile_size / TILE_ROWS
 
     def size(self, tiles: int) -> int:
         return self._made.size_of(tiles)
@@ -58,21 +61,27 @@ def _expected(path: Path, tiles: int) -> Iterator[Expected]:
         rows = csv.DictReader(file)
         yield Expected(0, 0)
         for count, row in enumerate(rows, 1):
-            total = (total + item_hash(row)) & _MASK
+            total = (total + item_hash(item_of(row))) & _MASK
             if count % TILE_ROWS == 0:
                 yield Expected(count, total)
     if count != tiles * TILE_ROWS:
         raise ValueError(f"{path} has {count} rows instead of {tiles * TILE_ROWS}.")
 
 
-def item_hash(row: dict[str, str]) -> int:
-    """The hash of a row's item, as stub.c computes it."""
-    return _mixed(sum(_attribute_hash(name, row[name]) for name in COLUMNS) & _MASK)
+def item_of(row: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """The attributes of a row's item, each with its type and value."""
+    return {name: ("N" if name == "quantity" else "S", row[name]) for name in COLUMNS}
+
+
+def item_hash(item: Mapping[str, tuple[str, str]]) -> int:
+    """The hash of an item, as stub.c computes it."""
+    attributes = [_attribute_hash(name, kind, value) for name, (kind, value) in item.items()]
+    return _mixed(sum(attributes) & _MASK)
 
 
 @lru_cache(maxsize=4096)  # most values are repeated many times
-def _attribute_hash(name: str, value: str) -> int:
-    value_crc = zlib.crc32(value.encode(), _KINDS[name][0])
+def _attribute_hash(name: str, kind: str, value: str) -> int:
+    value_crc = zlib.crc32(value.encode(), ord(kind))
     return _mixed(zlib.crc32(name.encode()) << 32 | value_crc)
 
 

@@ -20,10 +20,12 @@ class Job(NamedTuple):
     size: int
     """The number of bytes to write, from the start of the file."""
     rows: int
-    """The number of rows in these bytes."""
+    """The number of rows that the table has after that."""
     endpoint: str
     in_flight: int
     """The most requests in flight, for the ways that send several at once."""
+    source: str = "tickets"
+    """The source that the file is one of."""
 
 
 class Result(NamedTuple):

@@ -10,7 +10,7 @@ import pytest
 from botocore.httpsession import get_cert_path
 
 from benchmarks.write_path.native import CERTIFICATE, Stub, running_stub
-from benchmarks.write_path.samples import COLUMNS, item_hash
+from benchmarks.write_path.samples import COLUMNS, item_hash, item_of
 from tests.support import emulated_sender
 from tests.support.lambda_functions import PYTHON
 from tools.arm64 import BUILD, emulator
@@ -82,7 +82,7 @@ def test_every_batch_arrives_over_tls_once_and_unchanged(result: Any, stub: Stub
     stats = stub.stats()
     # The requests to servers that it can't verify are not among them.
     assert (stats.requests, stats.items) == (len(ROWS) // BATCH, len(ROWS))
-    assert stats.hash == sum(map(item_hash, ROWS)) % 2**64
+    assert stats.hash == sum(map(item_hash, map(item_of, ROWS))) % 2**64
 
 
 @pytest.mark.parametrize(
