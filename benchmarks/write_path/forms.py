@@ -67,19 +67,12 @@ def _with_refused(number: int, row: Row) -> Line:
 
 
 def _with_equal_keys(number: int, row: Row) -> Line:
-    """Each hundredth row of the tile's second half has the key of a row of the first half, which is
-    in another batch. Both are written, one after the other."""
-    if number < TILE_ROWS // 2 or number % 50:
+    """Each fiftieth row shares its key with the one 500 rows before or after it. The two are in
+    different batches, and both are written."""
+    if number % 50:
         return _plain(row)
-    before = _ticket_id(row["ticket_id"], number - TILE_ROWS // 2)
-    return _plain(row | {"ticket_id": before, "product": _PRODUCT, "quantity": "99"})
-
-
-_PRODUCT = "Twice"
-
-
-def _ticket_id(of_tile: str, number: int) -> str:
-    return f"{of_tile.partition('-')[0]}-twice-{number}"
+    ticket_id = f"{row['ticket_id'].partition('-')[0]}-{number % (TILE_ROWS // 2)}"
+    return _plain(row | {"ticket_id": ticket_id, "product": "Twice", "quantity": str(number + 1)})
 
 
 def _wide(number: int, row: Row) -> Line:
@@ -111,19 +104,11 @@ def _converted(number: int, row: Row) -> Line:
     return Line(fields, item)
 
 
-def _twice(number: int, row: Row) -> Line:
-    """A row for _with_equal_keys: the earlier ones get the key that is used again."""
-    if number < TILE_ROWS // 2 and number % 50 == 0:
-        key = {"ticket_id": _ticket_id(row["ticket_id"], number), "product": _PRODUCT}
-        return _plain(row | key)
-    return _with_equal_keys(number, row)
-
-
 ALL_QUOTED = Form("all_quoted", "every field quoted", _unchanged, all_quoted=True)
 PLUS = Form("plus", "a plus sign in every quantity", _with_plus)
 CONTROL = Form("control", "a tab in every store", _with_tab)
 REFUSED = Form("refused", "1 refused row in 50", _with_refused)
-EQUAL_KEYS = Form("equal_keys", "1 % equal keys", _twice, superseded=TILE_ROWS // 100)
+EQUAL_KEYS = Form("equal_keys", "1 % equal keys", _with_equal_keys, superseded=TILE_ROWS // 100)
 WIDE = Form(
     "wide",
     "20 more columns, left out",
