@@ -78,8 +78,8 @@ LABELS = {
 }
 
 RATIO_TILES = 100
-"""The tiles of the runs whose ratios are main figures: as many for each, so that costs per file don't
-distort the ratios."""
+"""The tiles of the runs whose ratios are main figures: as many for each, so that costs per file do
+not distort the ratios."""
 RATIO_CASES = [Case("ours", condition) for condition in (PLAIN, WITH_QUOTES, *IN_FORMS)]
 
 QUICK_CASES = [
