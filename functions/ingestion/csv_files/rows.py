@@ -55,9 +55,11 @@ SOURCE_REASONS = {
 REASONS = {
     "missing_value": "a value that must not be missing is missing",
     "bad_quantity": "the quantity is not a whole number of at most 38 digits, such as 2 or 2.0; "
-    "1.234 and 1,0 are not certain to mean one",
+    "1.234 and 1,0 are not certain to mean one unless a source declares groupChar or "
+    "decimalChar",
     "bad_timestamp": "the timestamp is not a real date, or date and time, such as 2026-01-31 or "
-    "2026-01-31T23:59:59Z; 01/02/2026 may be in January or in February",
+    "2026-01-31T23:59:59Z; 01/02/2026 may be in January or in February unless a source declares "
+    "its format",
     "too_few_fields": "the row has fewer fields than the header, so it is not certain which are "
     "missing",
     "too_many_fields": "the row has more fields than the header, not counting one delimiter at its "
