@@ -103,8 +103,8 @@ def _print(out: Console, name: str, checked: Checked) -> None:
     if checked.would_succeed is False:
         out.print(Text(f"  {checked.verdict}"), soft_wrap=True)
         if checked.source.match == () and checked.file is None:
-            draft = f"  `tickets sources draft {name}` writes a declaration for it, to be corrected."
-            out.print(Text(draft), soft_wrap=True)
+            hint = f"`tickets sources draft {name}` writes a declaration to begin with."
+            out.print(Text(f"  {hint}"), soft_wrap=True)
     if checked.estimate is None:
         return
     _print_form(out, checked)
