@@ -7,6 +7,7 @@ tries 10,000 pairs.
 import json
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +20,7 @@ from ingestion.csv_files.transcoding import transcode
 from ingestion.sources.declaration import read_source
 from ingestion.sources.model import Source
 from tests.support.chunk_plans import plan
-from tests.support.fuzzing import files
+from tests.support.fuzzing import FUZZING, files
 from tests.support.random_sources import LOAD_ID, S3_KEY, ExpectedRow, Pair, pairs
 
 
@@ -89,8 +90,10 @@ def key_of(item: dict[str, Any], pair: Pair) -> list[str]:
     return [str(value) for name in pair.key for value in item[name].values()]
 
 
+@pytest.mark.timeout(3600 if FUZZING else 120)
 @settings(
     max_examples=files(quick=200),
+    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(pairs(), st.lists(st.integers(1, 300), min_size=1, max_size=2))

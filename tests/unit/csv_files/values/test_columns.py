@@ -12,7 +12,7 @@ from ingestion.csv_files.values.columns import Column
 from ingestion.csv_files.values.conversion import Conversion
 from ingestion.csv_files.values.outcomes import ABSENT, MISSING, Refused
 from ingestion.sources.model import Constraints, Field
-from tests.support.fuzzing import files
+from tests.support.fuzzing import FUZZING, files
 from tests.support.random_fields import fields, texts_for
 
 COLUMNS = st.tuples(fields(), st.booleans()).flatmap(
@@ -60,7 +60,8 @@ def as_column(conversion: Conversion, texts: list[str | None]) -> list[tuple[Any
     ]
 
 
-@settings(max_examples=files(quick=200))
+@pytest.mark.timeout(3600 if FUZZING else 120)
+@settings(max_examples=files(quick=200), deadline=None)
 @given(COLUMNS)
 def test_a_column_is_converted_as_its_values_are(
     drawn: tuple[Field, bool, list[list[str | None]]],

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ingestion.csv_files.values.conversion import Conversion
 from ingestion.csv_files.values.outcomes import MISSING, Stored
 from ingestion.sources.model import Constraints, Field
-from tests.support.fuzzing import files
+from tests.support.fuzzing import FUZZING, files
 from tests.support.random_fields import fields, texts_for
 from tests.support.reference_values import Outcome, reference_outcome
 
@@ -26,7 +26,8 @@ def outcome(conversion: Conversion, text: str | None) -> Outcome:
     return "missing" if converted is MISSING else converted.reason
 
 
-@settings(max_examples=files(quick=300))
+@pytest.mark.timeout(3600 if FUZZING else 120)
+@settings(max_examples=files(quick=300), deadline=None)
 @given(FIELDS_AND_TEXTS)
 def test_a_value_becomes_what_the_reference_makes_of_it(drawn: tuple[Field, str]) -> None:
     field, text = drawn
