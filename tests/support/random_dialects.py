@@ -40,13 +40,13 @@ class RandomDialect:
         with it."""
         # Real files have them, but csv reads them in another way, or they have no meaning.
         lost = {"\r", "\f", "\x1a", "\x00", "\ufeff"}
-        if not self.quotes_anything and self.escape is None:
-            lost |= {self.delimiter, "\n"}
-            text = text.lstrip(" ") if self.skip_initial_space else text
-            text = text.lstrip(self.quote) if self.quote else text
-            if text == self.null or (is_first and self.comment and text.startswith(self.comment)):
-                return "x"
-        return "".join(character for character in text if character not in lost)
+        if self.quotes_anything or self.escape is not None:
+            return "".join(character for character in text if character not in lost)
+        lost |= {self.delimiter, "\n", *(self.quote or "")}
+        text = "".join(character for character in text if character not in lost)
+        text = text.lstrip(" ") if self.skip_initial_space else text
+        begins_comment = is_first and self.comment is not None and text.startswith(self.comment)
+        return "x" if text == self.null or begins_comment else text
 
     def written(self, draw: st.DrawFn, text: str | None, *, is_first: bool) -> str:
         """A field with this text, in one of the ways to write it. None is the null sequence."""
