@@ -73,8 +73,8 @@ def test_a_refused_file_is_reported_once_with_its_reasons(stack: RunningStack) -
 
     cause = (
         "The header has no column quantity. Line 1 has 6 fields separated by commas, and names "
-        "ticket_id, product, basket_id, timestamp, category, store. Correct the header, or declare a "
-        "source for the file (docs/sources.md)."
+        "ticket_id, product, basket_id, timestamp, category, store. Correct the header, or declare "
+        "a source for the file (docs/sources.md)."
     )
     assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")
     assert execution["cause"] == cause
