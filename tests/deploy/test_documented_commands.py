@@ -49,6 +49,8 @@ NOT_RUN = {
         ],
         "tests/unit/cli/test_check.py; tests/e2e/test_sources.py loads such a file",
     ),
+    "sam build && sam deploy": "the same as `sam build && sam deploy --guided`, whose answers are "
+    "saved",
     "tickets verify": "the same as `.venv/bin/tickets verify`, which README.md prints",
     "aws lambda get-account-settings --query AccountLimit": "the engine has no quotas",
     "sam deploy --parameter-overrides CreateTable=false TableName=Tickets "
