@@ -5,7 +5,6 @@ The interpreter runs the states in between, so if a state uses a JSON path that 
 path through the definition, it raises MissingPath.
 """
 
-import copy
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -33,12 +32,13 @@ def every_way(
             execution = waiting.pop()
             for one in (execution, *execution.all_children):
                 visits |= {json.dumps(visit): visit for visit in one.visits}
+                one.visits.clear()  # so that copies are small
             dues = [(one.state, _what_matters(one.data)) for one in execution.due]
             place = json.dumps([*dues, read is no_plan])
             if execution.due and place not in seen:
                 seen.add(place)
                 for outcome in _outcomes(execution.due[0], answers):
-                    other = copy.deepcopy(execution)
+                    other = execution.fork()
                     _apply(outcome, other.due[0])
                     waiting.append(other)
     return list(visits.values())

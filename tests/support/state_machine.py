@@ -8,6 +8,7 @@ else raises NotInterpreted. A path that does not exist in the data raises Missin
 the execution with States.Runtime, which no Catch handles.
 """
 
+import copy
 import functools
 import json
 from collections import Counter
@@ -118,6 +119,11 @@ class Execution:
         self._result: Any = None
         self.state: str = at or machine["StartAt"]
         self._run_on()
+
+    def fork(self) -> "Execution":
+        """A copy, which may take another way. It shares the definition."""
+        shared = {id(one._states): one._states for one in (self, *self.all_children)}
+        return copy.deepcopy(self, shared)
 
     @property
     def dead_letters(self) -> list[Json]:
