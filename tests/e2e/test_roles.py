@@ -4,6 +4,7 @@ One needed statement is taken out of a role on the running stack: the load fails
 the role, and after the statement is back a replay loads the file.
 """
 
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -29,8 +30,9 @@ from tests.support.ticket_files import TicketFile
 )
 def test_a_chunk_needs_its_functions_role(stack: RunningStack, sid: str, action: str) -> None:
     file = TicketFile(f"role-{sid}").rows(20)
+    packed = gzip.compress(file.body)  # so that a child execution writes it
     with stack.without_statement("WriteChunk", sid) as role:
-        execution = stack.load(f"roles/{sid}.csv", file.body)
+        execution = stack.load(f"roles/{sid}.csv.gz", packed)
     assert (execution["status"], execution["error"]) == ("FAILED", "LoadFailed")
     assert execution["cause"] == "1 of 1 chunks are not finished; the first is chunk 0."
     [child] = stack.children(execution["executionArn"])
@@ -38,7 +40,7 @@ def test_a_chunk_needs_its_functions_role(stack: RunningStack, sid: str, action:
     assert f":assumed-role/{role}/" in child["cause"]
     assert action in child["cause"]
     assert stack.items_of(file.name) == {}
-    assert_loaded(stack, stack.replay(execution["executionArn"]), file)
+    assert_loaded(stack, stack.replay(execution["executionArn"]), file, packed=packed)
 
 
 @pytest.mark.exhaustive
@@ -46,7 +48,7 @@ def test_a_chunk_needs_its_functions_role(stack: RunningStack, sid: str, action:
     ("function", "sid", "state", "action"),
     [
         ("ValidateFile", "CheckTable", "validate_file", "dynamodb:DescribeTable"),
-        ("ValidateFile", "RecordLoads", "validate_file", "dynamodb:GetItem"),
+        ("ValidateFile", "RecordLoadsAndClaimObjects", "validate_file", "dynamodb:GetItem"),
         ("SplitFile", "WritePlans", "split_file", "s3:PutObject"),
         ("SplitFile", "RecordPlans", "split_file", "dynamodb:UpdateItem"),
         ("TakeTurn", "ClaimObjectsAndTakeSlots", "take_turn", "dynamodb:GetItem"),

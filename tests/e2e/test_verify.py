@@ -106,7 +106,7 @@ def test_a_missing_permission_is_found(stack: RunningStack) -> None:
     assert statuses(found)[CHUNKED] == "passed"
     assert [statuses(found)[name] for name in LATER] == ["skipped"] * 3
     failure, error = problems(found, FIRST)
-    assert "1 of 1 chunks are not finished" in failure
+    assert "Write Small File failed with" in failure
     assert "is not authorized to perform: s3:PutObject" in error
     [removed] = found["removed"]
     assert removed["dead_letters"] == 1

@@ -1,5 +1,6 @@
 """Faults of the functions' processes: out of time, ended from outside, or killed."""
 
+import gzip
 import os
 import signal
 from pathlib import Path
@@ -49,9 +50,10 @@ def test_time_runs_out(kind: Kind, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 @READS_PROC
 def test_worker_killed(kind: Kind, stack: RunningStack, wire: Wire) -> None:
     file = TicketFile("killed").rows(700)
+    packed = gzip.compress(file.body)  # so that a child execution writes it
     hold = Hold()
     with wire.fault("BatchWriteItem", hold, where=names("killed-000100"), times=1) as fault:
-        upload = stack.upload("workers/killed.csv", file.body)
+        upload = stack.upload("workers/killed.csv.gz", packed)
         arn = stack.execution_of(upload)
         until(hold.reached.is_set, "a batch in the middle of the chunk")
         until(lambda: stack.items_of(file.name), "rows of the batches beside it")
@@ -64,12 +66,13 @@ def test_worker_killed(kind: Kind, stack: RunningStack, wire: Wire) -> None:
         hold.let_go.set()  # the dead worker's batch lands after all
     assert stack.states_entered(arn)[-1] == kind.ending
     assert tries(stack, arn) == len(stack.children(arn)) + 1
-    assert_loaded(stack, ended, file)
+    assert_loaded(stack, ended, file, packed=packed)
 
 
 @pytest.mark.timeout(180)
 def test_worker_timed_out(kind: Kind, stack: RunningStack, wire: Wire) -> None:
     file = TicketFile("timed-out").rows(300)
+    packed = gzip.compress(file.body)
     hold = Hold()
 
     def is_mine(call: Call) -> bool:
@@ -79,11 +82,11 @@ def test_worker_timed_out(kind: Kind, stack: RunningStack, wire: Wire) -> None:
         stack.function_changed("WriteChunk", Timeout=FUNCTION_TIMEOUT_SECONDS),
         wire.fault("PutItem", hold, where=is_mine, times=1),
     ):
-        arn = stack.execution_of(stack.upload("workers/timed-out.csv", file.body))
+        arn = stack.execution_of(stack.upload("workers/timed-out.csv.gz", packed))
         until(hold.reached.is_set, "all of the chunk in the table")
         assert stack.items_of(file.name) == file.expected().items
         ended = stack.ended(arn, seconds=120)
         hold.let_go.set()
     assert stack.states_entered(arn)[-1] == kind.ending
     assert tries(stack, arn) == 2
-    assert_loaded(stack, ended, file)
+    assert_loaded(stack, ended, file, packed=packed)

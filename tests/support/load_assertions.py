@@ -10,10 +10,14 @@ from tests.support.ticket_files import TicketFile
 
 
 def assert_loaded(
-    stack: LoadRecords, execution: dict[str, Any], file: TicketFile, at_least_chunks: int = 1
+    stack: LoadRecords,
+    execution: dict[str, Any],
+    file: TicketFile,
+    at_least_chunks: int = 1,
+    packed: bytes | None = None,
 ) -> dict[str, Any]:
     """Asserts that the execution loaded exactly the file, and that table, totals, ledger, report
-    and refused rows agree. Returns the report."""
+    and refused rows agree. Returns the report. `packed` is the object, if it isn't the file."""
     assert execution["status"] == "SUCCEEDED", execution
     state = json.loads(execution["output"])
     result = state["result"]
@@ -34,7 +38,7 @@ def assert_loaded(
     assert {name: report[name] for name in result} == result
     assert report["status"] == "SUCCEEDED"
     assert report["load_id"] == state["load_id"]
-    assert report["size"] == len(file.body)
+    assert report["size"] == len(file.body if packed is None else packed)
     assert report["blank_lines"] == expected.blank_lines
     assert execution["executionArn"] in report["executions"]
     return report

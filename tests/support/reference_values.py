@@ -183,7 +183,8 @@ def moment(field: Field, text: str) -> datetime:
                 continue
             if len(text.split()) != len(one.split()):
                 continue  # strptime takes a blank for the first digit of a day
-            if NEXT_TO_DIGITS.search(one) and read.strftime(one).lower() != text.lower():
+            written = one.replace("%Y", f"{read.year:04}")  # strftime doesn't pad years everywhere
+            if NEXT_TO_DIGITS.search(one) and read.strftime(written).lower() != text.lower():
                 continue
             return read
     raise NoValueError
