@@ -249,7 +249,7 @@ def mend_and_replay(reader: Reader, stack: "SamStack") -> None:
     # A chunk that can't keep its refused rows: the load is incomplete.
     file = failing_load(reader, stack, "week-47", "WriteChunk", "KeepRefusedRows")
     execution = stack.newest("week-47.csv")
-    assert "chunks are not finished" in reader.run("tickets dead-letters").output
+    assert "Write Small File failed with" in reader.run("tickets dead-letters").output
     shown = reader.run("tickets show week-47-csv-a8926b1b4bf6f821", execution=execution)
     assert "s3:PutObject" in shown.output
     would = reader.run("tickets replay --all --dry-run").output
