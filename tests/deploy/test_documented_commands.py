@@ -260,9 +260,9 @@ def mend_and_replay(reader: Reader, stack: "SamStack") -> None:
     assert f"Already loaded by {execution}-r1: nothing to start." in again.output
 
     # A state that keeps failing.
-    file = failing_load(reader, stack, "week-48", "SplitFile", "WritePlans")
+    file = failing_load(reader, stack, "week-48", "Reconcile", "WriteReports")
     execution = stack.newest("week-48.csv")
-    assert "Split File failed with" in reader.run("tickets dead-letters").output
+    assert "Reconcile failed with" in reader.run("tickets dead-letters").output
     again = reader.run("tickets replay week-48-csv-addbf4a4a253fa45", execution=execution)
     assert f"Started {execution}-r1." in again.output
     assert_loaded(stack, stack.ended_by_name(f"{execution}-r1"), file)
@@ -305,8 +305,8 @@ def deploy_again(project: Project, overrides: str) -> None:
     assert "Successfully created/updated stack" in ran.output
 
 
-def is_writing_chunks(stack: "SamStack", arn: str) -> bool:
-    return "Write Chunks" in stack.states_entered(arn)
+def is_writing(stack: "SamStack", arn: str) -> bool:
+    return not {"Write Small File", "Write Chunks"}.isdisjoint(stack.states_entered(arn))
 
 
 def stop_and_replay(reader: Reader, stack: "SamStack") -> None:
@@ -314,7 +314,7 @@ def stop_and_replay(reader: Reader, stack: "SamStack") -> None:
     for command in ("tickets stop EXECUTION", "tickets stop week-49-csv-e7095db4d72ba27b"):
         upload = stack.upload("week-49.csv", file.body)
         arn = stack.execution_of(upload)
-        until(partial(is_writing_chunks, stack, arn), "chunks")
+        until(partial(is_writing, stack, arn), "a state that writes")
         execution = arn.rpartition(":")[2]
         assert f"Stopped {execution}" in reader.run(command, execution=execution).output
         assert stack.ended(arn)["status"] == "ABORTED"
