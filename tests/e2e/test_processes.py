@@ -147,6 +147,8 @@ def wait_until(condition: Callable[[], object], seconds: float, what: str) -> No
 def driving(command: list[str], tmp_path: Path, **environment: str) -> Iterator[Driver]:
     folder = tmp_path / "tmp"
     folder.mkdir()
+    # A shell lets its background jobs ignore SIGINT, and children inherit that, but not a handler.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -157,6 +159,7 @@ def driving(command: list[str], tmp_path: Path, **environment: str) -> Iterator[
         text=True,
         start_new_session=True,
     )
+    signal.signal(signal.SIGINT, before)
     driver = Driver(process, folder)
     try:
         yield driver
