@@ -121,9 +121,13 @@ class Execution:
         self._run_on()
 
     def fork(self) -> "Execution":
-        """A copy, which may take another way. It shares the definition."""
-        shared = {id(one._states): one._states for one in (self, *self.all_children)}
-        return copy.deepcopy(self, shared)
+        """A copy, which may take another way. It shares what never changes."""
+        unchanging = [
+            part
+            for one in (self, *self.all_children)
+            for part in (one._states, one.given, one._input, *one.sent, *one.visits)
+        ]
+        return copy.deepcopy(self, {id(part): part for part in unchanging})
 
     @property
     def dead_letters(self) -> list[Json]:

@@ -73,7 +73,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     at: Any = declaration
     for name in parents:
         at = at[int(name)] if isinstance(at, list) else at.setdefault(name, {})
-    at[last] = value
+    at[int(last) if isinstance(at, list) else last] = value
     return declaration
 
 
@@ -196,6 +196,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("dialect/header", "no", "dialect.header: This must be true or false."),
     ("dialect/headerRows", [0], "dialect.headerRows: This must be a list of line numbers"),
     ("schema/fields", [], "schema.fields: This must be a list of objects"),
+    ("schema/fields", ["Bon-Nr"], "schema.fields: This must be a list of objects"),
     ("schema/fields/0/name", "", "schema.fields[0].name: A field needs a name."),
     ("schema/fields/0/type", "text", "schema.fields[0].type: This must be one of string,"),
     ("schema/fields/3/constraints/enum", ["1"], "schema.fields[3].constraints.enum: This must be"),
@@ -206,32 +207,77 @@ WRONG: list[tuple[str, Any, str]] = [
     ("schema/fields/3/dynamodb/as", "BOOL", "schema.fields[3].dynamodb.as: This must be one of N"),
     ("schema/fieldsMatch", "all", "schema.fieldsMatch: This must be one of exact, equal,"),
     ("schema/missingValues", "", "schema.missingValues: This must be a list of texts."),
+    ("schema/fields/1/dynamodb/headerNames", [""], "headerNames: This must be a list of different"),
+    ("schema/fields/1/dynamodb/headerNames", [], "headerNames: This must be a list of different"),
+    ("schema/fields/3/constraints/enum", [], "fields[3].constraints.enum: This must be a list"),
+    ("schema/fields/0/constraints/maxLength", True, "constraints.maxLength: This must be a whole"),
     ("dynamodb/equalKeys", "first", "dynamodb.equalKeys: This must be one of last, sum."),
     ("dynamodb/maxSupersededPercent", 101, "dynamodb.maxSupersededPercent: This must be a number"),
+    ("dynamodb/maxSupersededPercent", -1, "dynamodb.maxSupersededPercent: This must be a number"),
     ("dynamodb/values/x", True, "dynamodb.values.x: This must be a template or a number."),
     ("dynamodb/values/x", "", "dynamodb.values.x: This must be a template or a number."),
 ]
 """A path in TILL, a value that is wrong there by itself, and what is said about it."""
 
 UNMEETABLE: list[tuple[str, Any, str]] = [
+    ("schema/fields/2/dynamodb/as", "N", "schema.fields[2].dynamodb.as: This must be one of S."),
     ("encoding", "utf-7", "encoding: This encoding is not supported. These are: utf-8,"),
     ("encoding", "nonsense", "encoding: This encoding is not supported."),
     ("encoding", "utf-16-le", "encoding: This encoding is not supported."),
     ("dialect/delimiter", "\n", "dialect.delimiter: A line end or NUL can't be used here."),
+    ("dialect/quoteChar", "\n", "dialect.quoteChar: This must be one character, or empty"),
     ("dialect/quoteChar", ";", "dialect.delimiter: Delimiter, quote, escape and comment"),
+    ("dialect/escapeChar", "\r", "dialect.escapeChar: A line end or NUL can't be used here."),
+    ("dialect/commentChar", "\0", "dialect.commentChar: A line end or NUL can't be used here."),
+    (
+        "dialect",
+        {"delimiter": " ", "skipInitialSpace": True},
+        "dialect.skipInitialSpace: A blank is the delimiter.",
+    ),
+    (
+        "dialect",
+        {"header": False, "headerRows": [1]},
+        "dialect.headerRows: A file without a header has no header rows.",
+    ),
     ("dialect/headerRows", [2, 1], "dialect.headerRows: This must be a list of line numbers"),
     ("schema/fields/3/groupChar", ",", "schema.fields[3].groupChar: It must differ from decimal"),
-    ("schema/fields/3/groupChar", "0", "schema.fields[3].groupChar: A digit, letter or sign"),
+    *(
+        ("schema/fields/3/groupChar", char, "schema.fields[3].groupChar: A digit, letter or sign")
+        for char in "0x-"
+    ),
+    ("schema/fieldsMatch", ["exact", "equal"], "schema.fieldsMatch: This must be one of exact,"),
     ("schema/fields/4/name", "Datum", "schema.fields[4].name: There is another field 'Datum'."),
     ("schema/fields/1/dynamodb/attribute", "ticket_id", "fields[1].dynamodb.attribute: 'ticket_id"),
     ("schema/fields/1/dynamodb/attribute", "basket_id", "is made of another field or of values"),
     ("schema/fields/3/dynamodb/whenMissing", "empty", "An attribute of type N can't be empty."),
+    (
+        "schema/fields/4",
+        {
+            "name": "Bar",
+            "type": "boolean",
+            "dynamodb": {"attribute": "paid", "whenMissing": "empty"},
+        },
+        "fields[4].dynamodb.whenMissing: An attribute of type BOOL can't be empty.",
+    ),
+    (
+        "schema/fields/4",
+        {"name": "Bar", "type": "boolean", "trueValues": ["ja", "j"], "falseValues": ["j", "n"]},
+        "schema.fields[4].falseValues: trueValues has 'j' as well.",
+    ),
+    (
+        "schema/fields/4",
+        {"name": "Marken", "type": "list", "constraints": {"enum": ["a"]}},
+        "schema.fields[4].constraints.enum: This property is not supported here.",
+    ),
     ("schema/fields/4/dynamodb", {"whenMissing": "null"}, "The field is not stored, because"),
     ("schema/fields/0/dynamodb/whenMissing", "null", "An attribute of the key can't be empty or"),
     ("schema/fields/0/constraints/unique", True, "Only a field that is the whole primary key can"),
     ("schema/primaryKey", ["Bon-Nr", "Preis"], "schema.primaryKey: 'Preis' is no field, and none"),
     ("schema/primaryKey", ["Notiz"], "schema.primaryKey: 'Notiz' is not stored."),
+    ("schema/primaryKey", ["Bon-Nr"] * 2, "schema.primaryKey: A table's key has one or two diff"),
+    ("schema/fields/1/type", "boolean", "fields[1].dynamodb.as: An attribute of the key has type"),
     ("schema/primaryKey", ["a", "b", "c"], "schema.primaryKey: A table's key has one or two"),
+    ("dynamodb/values", {"": "{Artikel}"}, "dynamodb.values.: This must be a template or a number"),
     ("dynamodb/values/x", "{Preis}", "dynamodb.values.x: There is no field 'Preis'."),
     ("dynamodb/values/x", "{Artikel", "dynamodb.values.x: The brace at character 1 has no counter"),
     ("schema/fields/4/name", "key", "dynamodb.values.place: {key} is reserved, and a field has"),
@@ -271,19 +317,137 @@ def test_only_the_built_in_source_has_no_patterns() -> None:
         read_source(json.dumps(TILL).encode(), "tickets.json", is_built_in=True)
 
 
-def test_no_number_attribute_no_sum() -> None:
-    declaration = changed("dynamodb/equalKeys", "sum")
-    assert read(declaration).equal_keys == "sum"
-    declaration["schema"]["fields"][3]["dynamodb"]["as"] = "S"
-    assert "dynamodb.equalKeys: There is no number attribute" in problems_of(declaration)[0]
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("schema/fields/3/dynamodb/as", "S"),
+        ("schema/fields/3", {"name": "Menge", "dynamodb": {"attribute": "quantity", "as": "N"}}),
+        ("schema/primaryKey", ["Bon-Nr", "Menge"]),
+    ],
+)
+def test_no_number_attribute_no_sum(path: str, value: Any) -> None:
+    """A text that is stored as a number isn't added up, and neither is a number of the key."""
+    assert read(changed("dynamodb/equalKeys", "sum")).equal_keys == "sum"
+    declaration = changed(path, value) | {"dynamodb": {"equalKeys": "sum"}}
+    [problem] = problems_of(declaration)
+    assert "dynamodb.equalKeys: There is no number attribute to add up." in problem
+
+
+def test_no_sum_of_rows_that_are_unique() -> None:
+    declaration = changed("schema/fields/0/constraints/unique", True)
+    declaration["schema"]["primaryKey"] = "Bon-Nr"
+    assert read(declaration).is_unique
+    declaration["dynamodb"]["equalKeys"] = "sum"
+    assert "dynamodb.equalKeys: A field is unique" in problems_of(declaration)[0]
+
+
+def test_a_source_that_stores_nothing_is_refused() -> None:
+    declaration = {"name": "none", "match": ["*"], "schema": {"fields": [{"name": "a"}]}}
+    [problem] = problems_of(declaration)
+    assert "schema.fields: No field is stored" in problem
+
+
+def test_values_of_the_key_and_defaults_of_a_file_without_header() -> None:
+    declaration = changed("dialect", {"header": False})
+    declaration["schema"]["primaryKey"] = ["basket_id", "Artikel"]
+    source = read(declaration)
+    assert source.dialect == Dialect(delimiter=",", header=False)
+    assert source.primary_key == ("basket_id", "product")
+
+
+def test_a_name_in_the_primary_key_is_a_field_rather_than_an_attribute() -> None:
+    declaration = changed("dynamodb/values/Artikel", "{Bon-Nr}")
+    assert read(declaration).primary_key == ("ticket_id", "product")
+
+
+FIELDS: list[tuple[dict[str, Any], Field]] = [
+    (
+        {
+            "type": "integer",
+            "bareNumber": False,
+            "constraints": {"minimum": 1, "maximum": 9, "enum": [1, 2.5]},
+            "dynamodb": {"attribute": "a", "trailingMinus": True, "headerNames": ["y", "z"]},
+        },
+        Field(
+            "x",
+            "integer",
+            header_names=("y", "z"),
+            constraints=Constraints(minimum=1, maximum=9, enum=(1, 2.5)),
+            bare_number=False,
+            trailing_minus=True,
+            attribute="a",
+            stored_as="N",
+        ),
+    ),
+    (
+        {
+            "type": "date",
+            "constraints": {"minimum": "2020-01-01", "maximum": "2029-12-31"},
+            "dynamodb": {"attribute": "a", "ttl": True},
+        },
+        Field(
+            "x",
+            "date",
+            constraints=Constraints(minimum="2020-01-01", maximum="2029-12-31"),
+            attribute="a",
+            stored_as="N",
+            ttl=True,
+        ),
+    ),
+    (
+        {"type": "time", "dynamodb": {"attribute": "a", "store": "asGiven", "formats": ["%H"]}},
+        Field("x", "time", formats=("%H",), attribute="a", as_given=True),
+    ),
+    (
+        {
+            "type": "list",
+            "itemType": "integer",
+            "constraints": {"minLength": 0, "maxLength": 3},
+            "dynamodb": {"attribute": "a", "as": "NS"},
+        },
+        Field(
+            "x",
+            "list",
+            constraints=Constraints(min_length=0, max_length=3),
+            true_values=("true", "True", "TRUE", "1"),
+            false_values=("false", "False", "FALSE", "0"),
+            item_type="integer",
+            attribute="a",
+            stored_as="NS",
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("declared", "field"), FIELDS, ids=[one["type"] for one, _ in FIELDS])
+def test_what_the_properties_of_a_field_mean(declared: dict[str, Any], field: Field) -> None:
+    assert (
+        read(changed("schema/fields/4", {"name": "x", "missingValues": [""]} | declared)).fields[4]
+        == field
+    )
+
+
+def test_a_byte_order_mark_before_a_declaration_is_left_out() -> None:
+    text = b"\xef\xbb\xbf" + json.dumps(TILL).encode()
+    assert read_source(text, "x.json").fields == read(TILL).fields
 
 
 RIGHT: list[tuple[str, Any]] = [
     *(
         ("encoding", name)
-        for name in ("utf-8", "latin1", "IBM437", "cp850", "iso-8859-15", "utf-16", "ascii")
+        for name in (
+            "utf-8",
+            "utf-8-sig",
+            "latin1",
+            "IBM437",
+            "cp850",
+            "iso-8859-15",
+            "utf-16",
+            "ascii",
+        )
     ),
     *(("dialect/quoteChar", quote) for quote in ("", None, "'")),
+    ("dialect/description", "As the till writes it"),
     ("dialect/headerRows", [1]),
     ("dialect/headerRows", [2, 3]),
     ("dialect/commentChar", "#"),
@@ -302,6 +466,7 @@ RIGHT: list[tuple[str, Any]] = [
     ("schema/fields/0/constraints/pattern", "[0-9]+"),
     ("schema/fields/4/type", "list"),
     ("schema/fields/4/type", "boolean"),
+    ("dynamodb/values/x", 1.5),
     ("dynamodb/lineEnds", "trusted"),
 ]
 
