@@ -125,7 +125,7 @@ class Execution:
         unchanging = [
             part
             for one in (self, *self.all_children)
-            for part in (one._states, one.given, one._input, *one.sent, *one.visits)
+            for part in (one._states, one.given, one.data, one._input, *one.sent, *one.visits)
         ]
         return copy.deepcopy(self, {id(part): part for part in unchanging})
 
@@ -394,9 +394,9 @@ class Execution:
             self.data = copied(result)
             return
         *parents, last = path.removeprefix("$.").split(".")
-        place = self.data
+        place = self.data = dict(self.data)  # a fork may share the other one
         for name in parents:
-            place = place.setdefault(name, {})
+            place[name] = place = dict(place.get(name, {}))
         place[last] = copied(result)
 
     def _filled_in(self, template: Any, data: Any = None, context: Json | None = None) -> Any:

@@ -18,7 +18,7 @@ def value_problems(source: Source) -> list[str]:
     problems = []
     for index, field in enumerate(source.fields):
         try:
-            Conversion(field, is_key=field.attribute in source.primary_key)
+            Conversion(field)
         except ValueError as error:
             problems.append(f"schema.fields[{index}]: {error}")
     return problems
