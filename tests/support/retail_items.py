@@ -24,8 +24,7 @@ def retail_items(name: str) -> Items:
 def _online_retail(content: bytes) -> Iterator[Item]:
     for row in csv.DictReader(io.StringIO(content.decode(), newline="")):
         yield _item(
-            ticket_id=row["InvoiceNo"],
-            basket_id=row["InvoiceNo"],
+            ticket=row["InvoiceNo"],
             product=row["StockCode"],
             description=row["Description"],
             quantity=Decimal(row["Quantity"]),
@@ -41,8 +40,7 @@ def _without_header(content: bytes) -> Iterator[Item]:
         io.StringIO(content.decode(), newline="")
     ):
         yield _item(
-            ticket_id=receipt,
-            basket_id=receipt,
+            ticket=receipt,
             product=article,
             timestamp=_time(time, "%Y-%m-%d %H:%M:%S"),
             quantity=Decimal(quantity),
@@ -55,8 +53,7 @@ def _german_till(content: bytes) -> Iterator[Item]:
     text = io.StringIO(content.decode("cp1252"), newline="")
     for row in csv.DictReader(text, delimiter=";"):
         yield _item(
-            ticket_id=row["Bon-Nr"],
-            basket_id=row["Bon-Nr"],
+            ticket=row["Bon-Nr"],
             product=row["Artikel"],
             bezeichnung=row["Bezeichnung"],
             timestamp=_time(row["Datum"], "%d.%m.%Y %H:%M"),
@@ -71,8 +68,7 @@ def _sql_server(content: bytes) -> Iterator[Item]:
     for line in lines:
         sale, product, time, quantity, amount, store, promo = line.split("\t")
         yield _item(
-            ticket_id=sale,
-            basket_id=sale,
+            ticket=sale,
             product=product,
             timestamp=_time(time, "%Y-%m-%d %H:%M:%S.%f"),
             quantity=Decimal(quantity),
@@ -86,8 +82,7 @@ def _monthly_report(content: bytes) -> Iterator[Item]:
     lines = content.decode().splitlines()[3:-1]
     for row in csv.DictReader(lines):
         yield _item(
-            ticket_id=row["Receipt No"],
-            basket_id=row["Receipt No"],
+            ticket=row["Receipt No"],
             product=row["Item"],
             category=row["Department"],
             timestamp=datetime.strptime(row["Date"], "%d-%b-%Y").strftime("%Y-%m-%d"),  # noqa: DTZ007
@@ -103,8 +98,7 @@ def _mysql_dump(content: bytes) -> Iterator[Item]:
     ):
         order, sku, name, time, quantity, price, shop, coupon = row
         yield _item(
-            ticket_id=order,
-            basket_id=order,
+            ticket=order,
             product=sku,
             name=name,
             timestamp=_time(time, "%Y-%m-%d %H:%M:%S"),
@@ -120,8 +114,7 @@ def _pipes(content: bytes) -> Iterator[Item]:
     for line in lines:
         number, upc, description, time, units, price, store = line[:-1].split("|")
         yield _item(
-            ticket_id=number,
-            basket_id=number,
+            ticket=number,
             product=upc,
             item_desc=description,
             timestamp=_time(time, "%m/%d/%Y %I:%M:%S %p"),
@@ -135,8 +128,7 @@ def _excel_german(content: bytes) -> Iterator[Item]:
     lines = content.decode("cp1252").splitlines()[1:]
     for row in csv.DictReader(lines, delimiter=";"):
         yield _item(
-            ticket_id=row["Beleg"],
-            basket_id=row["Beleg"],
+            ticket=row["Beleg"],
             product=row["Artikel-Nr."],
             category=row["Warengruppe"],
             timestamp=_time(f"{row['Datum']} {row['Uhrzeit']}", "%d.%m.%Y %H:%M"),
@@ -146,8 +138,9 @@ def _excel_german(content: bytes) -> Iterator[Item]:
         )
 
 
-def _item(**values: str | Decimal) -> Item:
-    """An item with these attributes. Empty texts are left out."""
+def _item(ticket: str, **values: str | Decimal) -> Item:
+    """An item with these attributes. The ticket is the basket too. Empty texts are left out."""
+    values |= {"ticket_id": ticket, "basket_id": ticket}
     return {
         name: {"S": value} if isinstance(value, str) else {"N": _plain(value)}
         for name, value in values.items()

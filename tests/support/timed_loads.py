@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from hypothesis import strategies as st
 from xxhash import xxh3_64_intdigest
 
 from ingestion.contracts import ChunkTask
 from ingestion.errors import NoProgress
 from ingestion.ledger.versions import LEASE_MARGIN_SECONDS
 from ingestion.sources.model import Source
+from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
 from tests.support.stack_in_memory import StackInMemory, TableInMemory
 
 HEADER = "ticket_id,product,basket_id,timestamp,category,quantity,store\n"
@@ -70,6 +72,25 @@ class Call:
     """The batch during which another call for the same chunk does all of its work."""
     twin_takes: float = 0.0
     twin_late: bool = False
+
+
+ANY_CALLS = st.lists(
+    st.builds(
+        Call,
+        at=st.integers(1, 20),
+        takes=st.integers(0, 6),
+        late=st.booleans(),
+        skew=st.sampled_from([0.0, -0.9, 0.9]),
+        crash_at=st.none() | st.none() | st.integers(1, 3),
+        twin_at=st.none() | st.none() | st.integers(1, 3),
+        twin_takes=st.integers(0, 6),
+        twin_late=st.booleans(),
+    ),
+    min_size=8,
+    max_size=8,
+)
+WEAK_DIGESTS = st.sampled_from([2**64, 2**64, 16, 3, 1])
+"""Numbers of different digests, for ``small``."""
 
 
 class Simulation:
@@ -124,6 +145,15 @@ class Simulation:
             patch.setattr("ingestion.ledger.versions.WriterLease.__exit__", lambda *_: None)
             with pytest.raises(CrashedError):
                 self.stack.writer.write(task, CALL_SECONDS)
+
+    def run(self, calls: Sequence[Call], tick: float) -> None:
+        """Writes each chunk with the next of these calls, and once more if it has crashed. Then
+        settles; if the clock ticks, in calls with little time."""
+        for task, call in zip(self.tasks, itertools.cycle(calls), strict=False):
+            self.call(task, call)
+            if call.crash_at is not None:
+                self.call(task, Call(call.at + call.takes, 5))
+        self.settle(CHECKPOINT_SECONDS + 5 if tick else CALL_SECONDS, tick)
 
     def settle(self, seconds: float = CALL_SECONDS, tick: float = 0.0) -> int:
         """Settles and reconciles long after the writers have ended. Returns the number of calls of

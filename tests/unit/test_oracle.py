@@ -6,7 +6,7 @@ module has written, or in files with stray quotes those that the reference in
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -144,12 +144,16 @@ def test_wherever_a_file_is_cut_its_rows_are_those_of_the_reference(
             print(f"\noracle, as the reference reads them: {dict(counts)}")
 
 
-# ---------------------------------------------------------------- as the csv module has written it
+# ---------------------------------------------------------------- as the csv module has it
 
 DANGEROUS = ['"', ",", ";", "\t", "|", " ", "a", "é", "味", "\x00", "\u2028", "\n", "\r\n", "\r"]
 
 
-def well_formed(rng: Random) -> tuple[str, list[tuple[int, list[str]]], Layout]:
+Written = tuple[str, list[tuple[int, list[str]]], Layout]
+"""A file, its rows with their lines, and its layout."""
+
+
+def well_formed(rng: Random) -> Written:
     """A file that the csv module has written, its rows with their lines, and its layout. All rows
     are valid. The second and the last column hold numbers, the others whatever there is."""
     delimiter = rng.choice(",;\t|")
@@ -173,31 +177,10 @@ def well_formed(rng: Random) -> tuple[str, list[tuple[int, list[str]]], Layout]:
     return data, rows, Layout(Syntax(delimiter.encode()), width, checks)
 
 
-@pytest.mark.timeout(3600)
-def test_wherever_a_well_formed_file_is_cut_its_rows_are_those_that_were_written(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    counts: Counter[str] = Counter()
-    for number in range(FILES):
-        text, rows, layout = well_formed(Random(f"csv-{SEED}-{number}"))
-        data = text.encode()
-        reader = Reader(data, layout)
-        plans = all_plans(data, layout)
-        for ranges in plans:
-            assert reader.rows(ranges) == rows, f"file {number}: {data!r}, cut into {ranges}"
-        counts.update(files=1, plans=len(plans), rows=len(rows))
-        counts["rows of several lines"] += sum("\n" in "".join(row) for _, row in rows)
-    assert counts["plans"] > 2 * FILES
-    assert counts["rows of several lines"] > FILES / 2
-    if FUZZING:
-        with capsys.disabled():
-            print(f"\noracle, as the csv module has written them: {dict(counts)}")
-
-
 CHARACTERS = [" ", " ", "a", "é", "味", "\x00", "\u2028", "\n", "\r\n"]
 
 
-def of_a_dialect(rng: Random) -> tuple[str, list[tuple[int, list[str]]], Layout]:
+def of_a_dialect(rng: Random) -> Written:
     """As ``well_formed``, but in any dialect, with comments, and as the csv module reads it."""
     dialect: dict[str, Any] = {
         "delimiter": rng.choice(",;\t|§"),
@@ -250,12 +233,18 @@ def _encoded(text: str | None) -> bytes | None:
 
 
 @pytest.mark.timeout(3600)
-def test_wherever_a_file_of_any_dialect_is_cut_its_rows_are_those_that_the_csv_module_reads(
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize(
+    ("make_file", "share"),
+    [(well_formed, 1 / 2), (of_a_dialect, 1 / 4)],
+    ids=["as it has written them", "as it reads any dialect"],
+)
+def test_wherever_a_file_is_cut_its_rows_are_those_of_the_csv_module(
+    capsys: pytest.CaptureFixture[str], make_file: Callable[[Random], Written], share: float
 ) -> None:
+    """``share`` is the least number of rows of several lines for each file."""
     counts: Counter[str] = Counter()
     for number in range(FILES):
-        text, rows, layout = of_a_dialect(Random(f"dialect-{SEED}-{number}"))
+        text, rows, layout = make_file(Random(f"{make_file.__name__}-{SEED}-{number}"))
         data = text.encode()
         reader = Reader(data, layout)
         plans = all_plans(data, layout)
@@ -266,7 +255,7 @@ def test_wherever_a_file_of_any_dialect_is_cut_its_rows_are_those_that_the_csv_m
         counts.update(files=1, plans=len(plans), rows=len(rows))
         counts["rows of several lines"] += sum("\n" in "".join(row) for _, row in rows)
     assert counts["plans"] > 2 * FILES
-    assert counts["rows of several lines"] > FILES / 4
+    assert counts["rows of several lines"] > share * FILES
     if FUZZING:
         with capsys.disabled():
-            print(f"\noracle, as the csv module reads them: {dict(counts)}")
+            print(f"\noracle, files that are {make_file.__name__}: {dict(counts)}")

@@ -73,7 +73,7 @@ class Rows:
         return self.accepted + self.refused
 
     def refusing(self, rows: int, column: str, reason: str) -> "Rows":
-        """As if so many of the accepted rows were refused."""
+        """These rows, with ``rows`` of the accepted ones counted as refused for this reason."""
         if not rows:
             return self
         return replace(

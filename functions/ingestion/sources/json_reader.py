@@ -44,11 +44,11 @@ class ObjectReader:
         """Allow these properties, which only describe."""
         self._read.update(names)
 
-    def end(self, supported: Sequence[str] = ()) -> None:
-        """Report the properties that nobody read."""
+    def end(self) -> None:
+        """Report the properties that have not been read."""
         for name in self._value:
             if name not in self._read:
-                known = ", ".join(supported or sorted(self._read))
+                known = ", ".join(sorted(self._read))
                 self.problem(name, f"This property is not supported here. These are: {known}.")
 
     def text(self, name: str, default: str = "") -> str:
@@ -79,16 +79,13 @@ class ObjectReader:
         value = self._typed(name, None, (int, float), "a number")
         return value if isinstance(value, int | float) else None
 
-    def texts(
-        self, name: str, default: tuple[str, ...] = (), *, may_be_empty: bool = False
-    ) -> tuple[str, ...]:
-        """A list of different texts, at least one. ``may_be_empty`` says whether one of them may be
-        the empty text."""
+    def texts(self, name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """A list of different texts, at least one, none of them empty."""
 
         def fits(value: Any) -> bool:
             return (
                 bool(value)
-                and all(isinstance(one, str) and (one or may_be_empty) for one in value)
+                and all(isinstance(one, str) and one for one in value)
                 and len(set(value)) == len(value)
             )
 

@@ -4,7 +4,6 @@ early or are repeated. What is expected comes from a dictionary of whole numbers
 
 import csv
 import io
-import itertools
 import json
 from typing import Any
 
@@ -17,7 +16,16 @@ from tests.support.fuzzing import files
 from tests.support.slow_table import FAULT, SlowTable
 from tests.support.sources import tickets_with
 from tests.support.stack_in_memory import StackInMemory
-from tests.support.timed_loads import CALL_SECONDS, HEADER, Call, Simulation, good, small
+from tests.support.timed_loads import (
+    ANY_CALLS,
+    CALL_SECONDS,
+    HEADER,
+    WEAK_DIGESTS,
+    Call,
+    Simulation,
+    good,
+    small,
+)
 
 SUM = tickets_with(equalKeys="sum")
 ROW = len(good(1, 1))
@@ -203,23 +211,13 @@ ROWS = st.lists(
     min_size=1,
     max_size=40,
 )
-CALLS = st.builds(
-    Call,
-    at=st.integers(1, 20),
-    takes=st.integers(0, 6),
-    late=st.booleans(),
-    crash_at=st.none() | st.none() | st.integers(1, 3),
-    twin_at=st.none() | st.none() | st.integers(1, 3),
-    twin_takes=st.integers(0, 6),
-    twin_late=st.booleans(),
-)
 
 
 @given(
     ROWS,
-    st.lists(CALLS, min_size=8, max_size=8),
+    ANY_CALLS,
     st.integers(60, 400),
-    st.sampled_from([2**64, 2**64, 16, 3, 1]),
+    WEAK_DIGESTS,
     st.sampled_from([0.0, 1.0]),
 )
 @settings(deadline=None, max_examples=FILES, suppress_health_check=list(HealthCheck))
@@ -229,9 +227,5 @@ def test_whatever_the_order_of_the_writes(
 ) -> None:
     with small(digests):
         simulation = Simulation(file_of(rows), chunk_size, SUM)
-        for task, call in zip(simulation.tasks, itertools.cycle(calls), strict=False):
-            simulation.call(task, call)
-            if call.crash_at is not None:
-                simulation.call(task, Call(call.at + call.takes, 5))
-        simulation.settle(CHECKPOINT_SECONDS + 5 if tick else CALL_SECONDS, tick)
+        simulation.run(calls, tick)
         check(simulation, rows)

@@ -21,8 +21,10 @@ from tests.support.fuzzing import files
 from tests.support.slow_table import FAULT, SlowTable
 from tests.support.stack_in_memory import WORK
 from tests.support.timed_loads import (
+    ANY_CALLS,
     CALL_SECONDS,
     HEADER,
+    WEAK_DIGESTS,
     Call,
     Simulation,
     check,
@@ -302,25 +304,13 @@ KEYS = st.lists(
     min_size=1,
     max_size=40,
 )
-CALLS = st.builds(
-    Call,
-    at=st.integers(1, 20),
-    takes=st.integers(0, 6),
-    late=st.booleans(),
-    skew=st.sampled_from([0.0, -0.9, 0.9]),
-    crash_at=st.none() | st.none() | st.integers(1, 3),
-    twin_at=st.none() | st.none() | st.integers(1, 3),
-    twin_takes=st.integers(0, 6),
-    twin_late=st.booleans(),
-)
-WEAK = st.sampled_from([2**64, 2**64, 16, 3, 1])
 
 
 @given(
     KEYS,
-    st.lists(CALLS, min_size=8, max_size=8),
+    ANY_CALLS,
     st.integers(60, 400),
-    WEAK,
+    WEAK_DIGESTS,
     st.sampled_from([0.0, 1.0]),
 )
 @settings(deadline=None, max_examples=FILES, suppress_health_check=list(HealthCheck))
@@ -331,9 +321,5 @@ def test_whatever_the_order_of_the_writes(
     file = numbered(keys)
     with small(digests):
         simulation = Simulation(file, chunk_size)
-        for task, call in zip(simulation.tasks, itertools.cycle(calls), strict=False):
-            simulation.call(task, call)
-            if call.crash_at is not None:
-                simulation.call(task, Call(call.at + call.takes, 5))
-        simulation.settle(CHECKPOINT_SECONDS + 5 if tick else CALL_SECONDS, tick)
+        simulation.run(calls, tick)
         check(simulation, file)
