@@ -1,6 +1,7 @@
 """Finds a source's fields among the names in a header."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence, Set
 from difflib import get_close_matches
 from unicodedata import category
 
@@ -23,25 +24,24 @@ def find_columns(names: Sequence[str], fields: Sequence[Field]) -> dict[str, lis
 
     A field is found by its name, or else by any of its other titles. A title that differs from the
     one in the header only in letter case and blanks around it is preferred to one that also differs
-    in blanks, hyphens and the like within it. A column that is a field's by the first rule is no
-    other field's by the second.
+    in blanks, hyphens and the like within it. Letter case counts in titles of different fields that
+    differ only in it. A column belongs to one field at most: to the one that is found first by
+    these rules, and then to the one that is declared first.
     """
-    exact = _columns_by([name.strip().lower() for name in names])
-    columns = {
-        field.name: exact.get(field.name.strip().lower())
-        or _columns_of([title.strip().lower() for title in field.header_names], exact)
-        for field in fields
-    }
-    if all(columns.values()):
-        return columns
-    taken = {column for found in columns.values() for column in found}
-    folded = _columns_by(["" if at in taken else folded_name(one) for at, one in enumerate(names)])
-    return {
-        field.name: columns[field.name]
-        or folded.get(folded_name(field.name))
-        or _columns_of(list(map(folded_name, field.header_names)), folded)
-        for field in fields
-    }
+    found: dict[str, list[int]] = {field.name: [] for field in fields}
+    taken: set[int] = set()
+    titles = [(field.name, [field.name]) for field in fields]
+    titles += [(field.name, list(field.header_names)) for field in fields]
+    for form in (_spelling(fields), folded_name):
+        columns = _columns_by(form, names, taken)
+        for field, its_titles in titles:
+            if not found[field]:
+                its_columns = {at for title in its_titles for at in columns.get(form(title), ())}
+                found[field] = sorted(its_columns - taken)
+                taken |= its_columns
+        if all(found.values()):
+            break
+    return found
 
 
 def nearest_names(names: Sequence[str], columns: Mapping[str, Sequence[int]]) -> dict[str, str]:
@@ -66,16 +66,31 @@ def nearest_names(names: Sequence[str], columns: Mapping[str, Sequence[int]]) ->
     return found
 
 
-def _columns_by(names: Sequence[str]) -> dict[str, list[int]]:
+def _columns_by(
+    form: Callable[[str], str], names: Sequence[str], taken: Set[int]
+) -> dict[str, list[int]]:
+    """The columns that are not taken yet, by the form of their names."""
     columns: dict[str, list[int]] = {}
     for column, name in enumerate(names):
-        if name:
-            columns.setdefault(name, []).append(column)
+        if column not in taken and (key := form(name)):
+            columns.setdefault(key, []).append(column)
     return columns
 
 
-def _columns_of(titles: Sequence[str], columns: Mapping[str, Sequence[int]]) -> list[int]:
-    return sorted({column for title in titles for column in columns.get(title, ())})
+def _spelling(fields: Sequence[Field]) -> Callable[[str], str]:
+    """What removes blanks around a title, and letter case, unless fields differ only in it."""
+    fields_with = Counter(
+        title
+        for field in fields
+        for title in {one.strip().lower() for one in (field.name, *field.header_names)}
+    )
+
+    def spelling(title: str) -> str:
+        written = title.strip()
+        lower = written.lower()
+        return written if fields_with[lower] > 1 else lower
+
+    return spelling
 
 
 def folded_name(name: str) -> str:

@@ -70,6 +70,31 @@ def test_a_column_belongs_to_the_field_that_has_its_name() -> None:
     assert refusals(b"Preis,Menge", declared) == [("missing_column", 1, "preis_")]
 
 
+def test_letter_case_matters_where_names_of_fields_differ_only_in_it() -> None:
+    declared = source(Field("preis"), Field("Preis"), Field("Menge"))
+    assert facts(b"MENGE,Preis, preis", declared).columns == {"preis": 2, "Preis": 1, "Menge": 0}
+    assert refusals(b"menge,Preis,Preis", declared) == [
+        ("missing_column", 1, "preis"),
+        ("repeated_column", 1, "Preis"),
+    ]
+    assert refusals(b"menge,Menge,Preis,preis", declared) == [("repeated_column", 1, "Menge")]
+
+
+def test_a_column_is_only_one_field() -> None:
+    spelled = source(Field("Net-Total"), Field("Net Total"))
+    assert facts(b"NET_TOTAL,Net-Total", spelled).columns == {"Net-Total": 1, "Net Total": 0}
+    assert refusals(b"NetTotal", spelled) == [("missing_column", 1, "Net Total")]
+    titled = source(Field("Preis", header_names=("Total",)), Field("Total"))
+    assert facts(b"Total,PREIS", titled).columns == {"Preis": 1, "Total": 0}
+    assert refusals(b"Total", titled) == [("missing_column", 1, "Preis")]
+
+
+def test_letter_case_matters_in_other_titles_too() -> None:
+    declared = source(Field("id"), Field("number", header_names=("ID",)))
+    assert facts(b"ID,id", declared).columns == {"id": 1, "number": 0}
+    assert facts(b"Id,NUMBER", declared).columns == {"id": 0, "number": 1}
+
+
 def test_a_refusal_names_the_source_and_the_nearest_name() -> None:
     [reason] = found(b"Bon-Nr;Artikl;Menge\n", till())
     assert reason.detail == (
