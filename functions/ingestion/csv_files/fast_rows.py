@@ -143,6 +143,7 @@ class PageReader:
         self.layout = self._rows.layout
         self._splitter = FieldSplitter(self.layout)
         self._items = ItemMaker(source, columns, width, key, rules, origin)
+        self._may_repeat_header = header is not None and self._items.admits_header
         self._texts = [
             columns[field.name] for field in text_fields(source) if field.name in columns
         ]
@@ -214,7 +215,7 @@ class PageReader:
         self, page: Page, part: _Part, fields: list[bytes], odd: set[int], keys_only: bool
     ) -> None:
         """Add the rows of a part whose fields are split, except for those of ``odd`` records."""
-        if self._items.admits_header:
+        if self._may_repeat_header:
             odd = odd | self._repeated_headers(part)
         made = self._items.make(
             fields, part.text, odd, lambda: self._lines(page, part), keys_only=keys_only

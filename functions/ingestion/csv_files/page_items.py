@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import compress
 from typing import Any, NamedTuple
 
+from ingestion.csv_files.column_names import folded_name
 from ingestion.csv_files.item_json import EncodedKey, encode, put_requests
 from ingestion.csv_files.key_rules import KeyRules, canonical_number
 from ingestion.csv_files.rows import MAX_ITEM_BYTES, MAX_KEY_BYTES
@@ -22,7 +23,7 @@ from ingestion.csv_files.source_columns import (
 )
 from ingestion.csv_files.values.conversion import Conversion
 from ingestion.csv_files.values.outcomes import ABSENT
-from ingestion.sources.model import Constraints, Field, Source
+from ingestion.sources.model import Constraints, Dialect, Field, Source
 
 Column = Sequence[bytes]
 """The values of one attribute in several rows, as they are written between the quotes of a JSON
@@ -171,7 +172,9 @@ class ItemMaker:
             b"%b:%b," % (encode(name), encode(value)) for name, value in constants.items()
         )
         self._admits_blank = all(read.conversion.fits(b"") for read in self._reads)
-        self.admits_header = not any(_admits_no_title(read.conversion) for read in self._reads)
+        self.admits_header = not any(
+            _admits_no_title(read.conversion.field, source.dialect) for read in self._reads
+        )
         """Whether a repeated header may look like a row."""
         has_list = any(read.conversion.field.type == "list" for read in self._reads)
         self._factor = (_MAX_LONGER if has_list else 1) + len(in_templates)
@@ -308,11 +311,15 @@ def _is_plain(field: Field) -> bool:
     ) and replace(field.constraints, required=False, unique=False) == Constraints()
 
 
-def _admits_no_title(conversion: Conversion) -> bool:
+def _admits_no_title(field: Field, dialect: Dialect) -> bool:
     """Whether a column refuses its own title, in any spelling."""
-    field = conversion.field
-    titles = "".join([field.name, *field.header_names])
-    return field.type in _WITH_A_DIGIT and not any(map(str.isnumeric, titles))
+    if field.type not in _WITH_A_DIGIT or len(dialect.header_rows or ()) > 1:
+        return False  # of several lines, the last one has only a part of the title
+    titles = [field.name, *field.header_names]
+    missing = {*field.missing_values, dialect.null_sequence or ""}
+    return not any(map(str.isnumeric, "".join(titles))) and (
+        set(map(folded_name, titles)).isdisjoint(map(folded_name, missing))
+    )
 
 
 def _converted(convert: Callable[[Column], Column | None], values: Column, odd: set[int]) -> Column:

@@ -256,6 +256,27 @@ def test_a_header_of_texts_is_recognised_where_it_is_repeated() -> None:
     assert (page.repeated_headers, page.blank_lines, page.row_lines) == (1, 1, 2)
 
 
+@pytest.mark.parametrize(
+    ("title", "line", "missing_value", "dialect"),
+    [
+        ("NA", b"A;NA", "NA", Dialect()),
+        ("NA", b"A;na", "na", Dialect()),
+        ("Menge", b"A;", "", Dialect(header_rows=(1, 2))),
+        ("null", b"A;NULL", "", Dialect(null_sequence="NULL")),
+    ],
+)
+def test_a_header_is_recognised_where_it_is_repeated_even_if_a_title_is_a_missing_value(
+    title: str, line: bytes, missing_value: str, dialect: Dialect
+) -> None:
+    number = Field(title, "number", missing_values=(missing_value,), attribute="n", stored_as="N")
+    of = source(Field("A", attribute="a"), number, dialect=dialect)
+    reader = PageReader(of, {"A": 0, title: 1}, 2, b";", ("a",), HeaderLine.of(line))
+    text = b"1;2\n" + line + b"\n3;4\n"
+    page = reader.read(Section(text, len(text)))
+    assert [item["a"]["S"] for item in items(page)] == ["1", "3"]
+    assert page.repeated_headers == 1
+
+
 def test_a_row_of_empty_fields_is_blank_even_if_nothing_is_required() -> None:
     of = source(Field("A", attribute="a"), values={"id": Template(("", ""), ("{line}",))})
     reader = PageReader(of, {"A": 0}, 2, b";", ("id",), None, NO_RULES, ORIGIN)
