@@ -6,12 +6,11 @@ from dataclasses import replace
 from ingestion.contracts import Reason
 from ingestion.csv_files.column_names import nearest_names
 from ingestion.csv_files.header_search import MAX_LINES_ABOVE, HeadLine
+from ingestion.csv_files.rows import BUILT_IN
 from ingestion.sources.model import Source, Template
 
 SOURCES_PAGE = "docs/sources.md"
 """Where a user reads how to declare what a file looks like."""
-
-BUILT_IN = "tickets"
 
 _DELIMITER_NAMES = {b",": "commas", b";": "semicolons", b"\t": "tabs", b"|": "pipes"}
 _MAX_NAMES = 20

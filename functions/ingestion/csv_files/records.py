@@ -20,7 +20,6 @@ from ingestion.csv_files.syntax import Syntax
 
 LF = ord("\n")
 FORM_FEED = ord("\f")
-DELIMITERS = (b",", b";", b"\t", b"|")
 
 MAX_RECORD_BYTES = 1024 * 1024
 """Bytes of the longest record, without its LF. DynamoDB's own limit for an item is 400 KB."""

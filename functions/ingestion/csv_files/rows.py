@@ -25,7 +25,6 @@ from ingestion.csv_files.source_columns import (
     text_fields,
 )
 from ingestion.csv_files.syntax import Syntax
-from ingestion.csv_files.values.conversion import Conversion
 from ingestion.csv_files.values.outcomes import ABSENT, MISSING, Attribute, Missing, Refused, Stored
 from ingestion.sources.model import Source
 
@@ -85,8 +84,8 @@ _REASONS_OF_BUILT_IN = {
     ("quantity", "bad_integer"): "bad_quantity",
     ("timestamp", "bad_datetime"): "bad_timestamp",
 }
-"""The built-in source is older than declared sources. Operators and their queries know its codes,
-so they stay as they are."""
+"""The built-in source is older than declared sources. Operators' queries name its reasons, so they
+stay as they are."""
 
 # DynamoDB's limits, in bytes of UTF-8: "Quotas in Amazon DynamoDB", Developer Guide.
 MAX_KEY_BYTES = (2048, 1024)
@@ -135,19 +134,12 @@ def layout_of(
         if at is None:
             continue
         if conversion.may_refuse:
-            checks[at] = _check(conversion)
+            checks[at] = conversion.fits
         with_form += conversion.has_form
         has_date_or_time = has_date_or_time or conversion.has_date_or_time
     judges_line_ends = not source.trusts_line_ends and (has_date_or_time or with_form > 1)
     syntax = Syntax.of(source.dialect, delimiter)
     return Layout(syntax, width, checks, header, judges_line_ends=judges_line_ends)
-
-
-def _check(conversion: Conversion) -> Check:
-    def fits(value: bytes) -> bool:
-        return not conversion.required if value == ABSENT else conversion.fits(value)
-
-    return fits
 
 
 class RowReader:

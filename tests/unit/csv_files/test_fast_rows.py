@@ -18,7 +18,7 @@ from ingestion.csv_files import fast_rows
 from ingestion.csv_files.fast_rows import PAGE_SIZE, Page, PageReader
 from ingestion.csv_files.layout import HeaderLine
 from ingestion.csv_files.multiline import scan
-from ingestion.csv_files.records import BYTE_ORDER_MARK, DELIMITERS, Record
+from ingestion.csv_files.records import BYTE_ORDER_MARK, Record
 from ingestion.csv_files.refused_rows import refused_row
 from ingestion.csv_files.row_warnings import row_warnings
 from ingestion.csv_files.rows import COLUMNS, Key, NoRow, Refusal, Row, RowReader
@@ -26,6 +26,7 @@ from ingestion.csv_files.sections import Section, read_sections
 from ingestion.sources.model import Source
 from tests.support.sources import BUILT_IN
 
+DELIMITERS = (b",", b";", b"\t", b"|")
 KEY = ("ticket_id", "product")
 
 
