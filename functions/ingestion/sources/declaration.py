@@ -303,14 +303,8 @@ def _check(
     if source.equal_keys == "sum":
         if source.is_unique:
             dynamodb.problem("equalKeys", "A field is unique, so there are no rows to add up.")
-        if not any(_adds_up(field, source) for field in source.fields):
+        if not any(
+            field.is_amount and field.attribute and field.attribute not in source.primary_key
+            for field in source.fields
+        ):
             dynamodb.problem("equalKeys", "There is no number attribute to add up.")
-
-
-def _adds_up(field: Field, source: Source) -> bool:
-    return (
-        field.type in ("integer", "number")  # a text that is stored as N is an identifier
-        and field.stored_as == "N"
-        and field.attribute is not None
-        and field.attribute not in source.primary_key
-    )

@@ -109,6 +109,12 @@ class Field:
     """Whether the text is stored as it is written, without blanks around it, after it is
     checked."""
 
+    @property
+    def is_amount(self) -> bool:
+        """Whether the values can be added up. Texts that are stored as numbers are identifiers, and
+        dates that are stored as numbers are times, neither of which can be added."""
+        return self.type in ("integer", "number") and self.stored_as == "N"
+
 
 @dataclass(frozen=True)
 class Template:

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from ingestion.contracts import File
 from ingestion.csv_files.equal_keys import SUPERSEDED, WhyLeftOut
-from ingestion.sources.declaration import recorded_source
 from ingestion.sources.model import Source
+from ingestion.tasks.file_source import source_of
 
 
 class EqualKeyRules(NamedTuple):
@@ -20,9 +20,7 @@ class EqualKeyRules(NamedTuple):
 
 def equal_key_rules(file: File, key: Sequence[str]) -> EqualKeyRules:
     """Return the rules of a file's source. ``key`` names the table's key attributes."""
-    source = file_source(file)
-    if source is None:
-        return EqualKeyRules()
+    source = source_of(file)
     if source.equal_keys == "sum":
         return EqualKeyRules(adds_up=True, summed=summed(source, key))
     for field in source.fields:
@@ -32,21 +30,9 @@ def equal_key_rules(file: File, key: Sequence[str]) -> EqualKeyRules:
 
 
 def summed(source: Source, key: Sequence[str]) -> dict[str, str]:
-    """The attributes of a source that are added up, and the fields that they are made of.
-
-    They are the fields of type integer and number. Texts that are stored as numbers are identifiers
-    and dates that are stored as numbers are times, neither of which can be added.
-    """
+    """The attributes of a source that are added up, and the fields that they are made of."""
     return {
         field.attribute: field.name
         for field in source.fields
-        if field.type in ("integer", "number")
-        and field.stored_as == "N"
-        and field.attribute
-        and field.attribute not in key
+        if field.is_amount and field.attribute and field.attribute not in key
     }
-
-
-def file_source(file: File) -> Source | None:
-    """The source of a file. None in executions of an earlier release."""
-    return recorded_source(file.source) if file.source else None

@@ -17,7 +17,7 @@ from ingestion.ledger.writing_times import writing_times
 from ingestion.s3.refused_rows import ChunkRows, Series
 from ingestion.s3.work_bucket import read_json
 from ingestion.tasks.accounting import chunk_series
-from ingestion.tasks.equal_key_rules import file_source
+from ingestion.tasks.file_source import source_of
 from ingestion.tasks.join_refused_rows import join_refused_rows
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.target_table import TABLE_REPLACED, TargetTable
@@ -90,8 +90,7 @@ class Reconciler:
         if equal_keys != "settled":
             equal_keys, settled = "incomplete", None
         totals = _totals(chunks, settled)
-        source = file_source(file)
-        limits = self._limits.of_source(source.max_superseded_percent if source else None)
+        limits = self._limits.of_source(source_of(file).max_superseded_percent)
         missing = missing or limits.exceeded(totals)
         complete = missing is None and not overtaken
         numbered = _numbered(chunks)
@@ -159,8 +158,7 @@ class Reconciler:
             return True
         if not any(chunk.repeated_keys for chunk in chunks):
             return False
-        source = file_source(file)
-        if source and source.equal_keys == "sum":
+        if source_of(file).equal_keys == "sum":
             return True
         leases = self._turns.leases(file.object_url, load_id, plan.generation)
         times = writing_times(chunks, leases, newest.alone_since if newest else None)

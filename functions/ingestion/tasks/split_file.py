@@ -48,8 +48,8 @@ from ingestion.s3.objects import (
 )
 from ingestion.s3.streams import file_object
 from ingestion.s3.work_bucket import read_range as read_work_bucket
-from ingestion.sources.declaration import recorded_source
 from ingestion.tasks.chunk_rows import file_layout
+from ingestion.tasks.file_source import source_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -156,7 +156,7 @@ class Planner:
         source, layout = pinned_object(file), file_layout(file)
         boundaries = self._boundaries(source, file.data_start, chunk_size, layout, deadline)
         chunks = self._chunks(source, file.data_start, source.size, boundaries, layout, deadline)
-        return self._with_lines(file, chunks, deadline) if _counts_lines(file) else chunks
+        return self._with_lines(file, chunks, deadline) if source_of(file).uses_line else chunks
 
     def _with_lines(self, file: File, chunks: list[Chunk], deadline: float) -> list[Chunk]:
         """Read the file up to its last chunk, to count the lines before each one."""
@@ -254,7 +254,9 @@ class Planner:
         blocks = read_blocks(self._s3, source, 0, source.size)
         stored = self._in_time(blocks, deadline, 0, source.size)
         unpacker = Unpacker(stored, source.size) if file.compression else None
-        counter = LineCounter(0, itertools.count(0, LINES_STEP)) if _counts_lines(file) else None
+        counter = (
+            LineCounter(0, itertools.count(0, LINES_STEP)) if source_of(file).uses_line else None
+        )
         size = end_of_lines = 0
 
         def find_on_the_way() -> Iterator[bytes]:
@@ -321,10 +323,6 @@ def _copy_key(load_id: str, file: File) -> str:
     # The text depends on the declared encoding, and a declaration may be changed and changed back.
     encoding = "" if file.encoding == "utf_8" else f".{file.encoding}"
     return f"unpacked/{load_id}{encoding}.csv"
-
-
-def _counts_lines(file: File) -> bool:
-    return file.source is not None and recorded_source(file.source).uses_line
 
 
 def _too_large() -> Reason:
