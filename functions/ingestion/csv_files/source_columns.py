@@ -81,7 +81,9 @@ def constant_numbers(source: Source) -> dict[str, str]:
         if not isinstance(value, Template):
             number = canonical_number(str(value))
             if number is None:
-                raise ValueError(f"values: DynamoDB can't store {value!r} as a number ({name}).")
+                raise ValueError(
+                    f"dynamodb.values.{name}: DynamoDB can't store {value!r} as a number."
+                )
             numbers[name] = number
     return numbers
 

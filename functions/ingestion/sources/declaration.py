@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, NoReturn
 
 from ingestion.sources.field_declaration import DESCRIPTIVE, read_field, read_missing_values
 from ingestion.sources.json_reader import ObjectReader, Problems
@@ -18,6 +18,11 @@ from ingestion.sources.templates import RESERVED, read_template
 
 ENCODINGS = ("utf_8", "utf_16", "cp1252", "iso8859_1", "iso8859_15", "cp437", "cp850")
 """Names of Python codecs. A declaration may use their aliases and their IANA names as well."""
+
+MAX_BYTES = 64 * 1024
+"""The longest declaration, as JSON without what only describes. It is in the input of every state
+and of every child execution, together with the columns of the file, whose JSON is shorter than that
+of their fields. Step Functions limits an input to 256 KiB, and also carries causes of failures."""
 
 _FIELDS_MATCH = ("exact", "equal", "subset", "superset", "partial")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
@@ -39,12 +44,16 @@ def read_source(text: bytes, file: str, *, is_built_in: bool = False) -> Source:
     Only the built-in source has no ``match``. Raises DeclarationError.
     """
     try:
-        value = json.loads(text.decode("utf-8-sig"), object_pairs_hook=_without_repetitions)
-    except ValueError as error:  # also if it isn't UTF-8
-        raise DeclarationError([f"{file}: This is not JSON: {error}."]) from None
-    if not isinstance(value, dict):
-        raise DeclarationError([f"{file}: This must be a JSON object."])
+        value = _parse(text)
+    except ValueError as error:
+        raise DeclarationError([f"{file}: {error}"]) from None
     source, problems = _read(value, sha256(text).hexdigest())
+    size = len(json.dumps(source.declaration))
+    if size > MAX_BYTES:
+        problems.append(
+            f"This has {size:,} bytes, without titles and descriptions. A declaration may have "
+            f"{MAX_BYTES:,}, because it travels with every load."
+        )
     if not source.match and not is_built_in:
         problems.append("match: A source needs the patterns of the S3 keys that it applies to.")
     if source.match and is_built_in:
@@ -69,6 +78,33 @@ def recorded_source(record: Mapping[str, Any]) -> Source:
     if problems:
         raise DeclarationError([f"{record['name']}: {problem}" for problem in problems])
     return source
+
+
+def _parse(text: bytes) -> dict[str, Any]:
+    """Parse a JSON object strictly. Raises ValueError with a sentence."""
+    try:
+        value = json.loads(
+            text.decode("utf-8-sig"),
+            object_pairs_hook=_without_repetitions,
+            parse_constant=_refuse_constant,
+        )
+    except ValueError as error:  # also if it isn't UTF-8
+        raise ValueError(f"This is not JSON: {error}.") from None
+    except RecursionError:
+        raise ValueError("This is nested too deeply.") from None
+    if not isinstance(value, dict):
+        raise ValueError("This must be a JSON object.")
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            "This has half of a surrogate pair (\\ud800 to \\udfff), which is no character."
+        ) from None
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
 
 
 def _without_repetitions(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -141,7 +177,7 @@ def _read_encoding(resource: ObjectReader) -> str:
     declared = resource.text("encoding", "utf-8")
     try:
         encoding = codecs.lookup(declared).name.replace("-", "_")
-    except LookupError:
+    except (LookupError, ValueError):  # ValueError if the name has a NUL
         encoding = ""
     encoding = {"ascii": "utf_8", "utf_8_sig": "utf_8"}.get(encoding, encoding)
     if encoding not in ENCODINGS:

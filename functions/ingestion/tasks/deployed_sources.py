@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from ingestion.csv_files.source_columns import constant_numbers
 from ingestion.csv_files.values.conversion import Conversion
 from ingestion.sources.catalogue import BUNDLED, Sources, read_sources
 from ingestion.sources.model import Source
@@ -14,11 +15,15 @@ def deployed_sources() -> Sources:
 
 
 def value_problems(source: Source) -> list[str]:
-    """The problems of a source's fields that concern the conversion of their values."""
+    """The problems of a source that concern the conversion of values."""
     problems = []
     for index, field in enumerate(source.fields):
         try:
             Conversion(field)
         except ValueError as error:
             problems.append(f"schema.fields[{index}]: {error}")
+    try:
+        constant_numbers(source)
+    except ValueError as error:
+        problems.append(str(error))
     return problems

@@ -223,6 +223,7 @@ UNMEETABLE: list[tuple[str, Any, str]] = [
     ("schema/fields/2/dynamodb/as", "N", "schema.fields[2].dynamodb.as: This must be one of S."),
     ("encoding", "utf-7", "encoding: This encoding is not supported. These are: utf-8,"),
     ("encoding", "nonsense", "encoding: This encoding is not supported."),
+    ("encoding", "utf-8\0", "encoding: This encoding is not supported."),
     ("encoding", "utf-16-le", "encoding: This encoding is not supported."),
     ("dialect/delimiter", "\n", "dialect.delimiter: A line end or NUL can't be used here."),
     ("dialect/quoteChar", "\n", "dialect.quoteChar: This must be one character, or empty"),
@@ -303,11 +304,35 @@ def test_a_problem_names_its_property(path: str, value: Any, problem: str) -> No
         (b"[]", "This must be a JSON object."),
         (b'{"name": "a", "name": "b"}', "the property 'name' twice"),
         (b"\xff\xfe{", "This is not JSON"),
+        (b'{"name": ' + b"[" * 100_000, "This is nested too deeply."),
+        (b'{"name": "\\ud800"}', "This has half of a surrogate pair"),
+        (b'{"name": NaN}', "This is not JSON: NaN is no JSON number."),
     ],
 )
 def test_a_file_that_is_no_json_object_is_refused(text: bytes, problem: str) -> None:
     with pytest.raises(DeclarationError, match=problem):
         read_source(text, "x.json")
+
+
+def test_a_declaration_must_fit_into_the_inputs_that_carry_it() -> None:
+    """Step Functions limits an input to 256 KiB. It also has the columns that the file has."""
+    fields = [
+        {"name": f"column {number}", "dynamodb": {"attribute": f"attribute {number}"}}
+        for number in range(2_000)
+    ]
+    (problem,) = problems_of({**TILL, "schema": {"fields": fields}, "dynamodb": {}})
+    assert problem.startswith("kassenbon.json: This has 137,9")
+    assert "may have 65,536" in problem
+    few = {**TILL, "schema": {"fields": fields[:800]}, "dynamodb": {}}
+    carried = {
+        "source": source_record(read(few)),
+        "columns": {field["name"]: number for number, field in enumerate(fields[:800])},
+    }
+    assert len(json.dumps(carried)) < 128 * 1024
+
+
+def test_what_only_describes_may_be_long() -> None:
+    assert read({**TILL, "description": "x" * 100_000}).declaration == read(TILL).declaration
 
 
 def test_only_the_built_in_source_has_no_patterns() -> None:
