@@ -1,5 +1,6 @@
 """The declaration of a source is changed: during a load, before a replay, and after a load."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -61,6 +62,27 @@ def test_a_replay_begins_again_with_the_new_declaration(cloud: Cloud, deploy: De
     deploy(storing_the_store_as("shop"))
     result = cloud.load(given)["result"]
     assert (result["complete"], result["rows_read"], result["rows_written"]) == (True, 20, 20)
+    assert attributes_of_the_store(cloud) == {"shop"}
+
+
+def test_a_load_ends_under_the_declaration_that_its_rows_have(cloud: Cloud, deploy: Deploy) -> None:
+    """Also if another execution has planned it for the new one in the meantime, and was stopped
+    while it waited for its turn."""
+    deploy(storing_the_store_as("store"))
+    given = cloud.put(FILE)
+    state, chunks = cloud.plan(given)
+    assert cloud.take_turn(state) == "mine"
+    for chunk in chunks:
+        cloud.write(state, chunk)
+    deploy(storing_the_store_as("shop"))
+    cloud.plan(given)
+    result = cloud.reconcile(state)
+    assert result["complete"]
+    written_with = state["file"]["source"]["sha256"]
+    report = json.loads(cloud.read(cloud.work, f"reports/{state['load_id']}.json"))
+    assert report["source"]["sha256"] == written_with
+    assert cloud.entry(state["load_id"])["source"]["sha256"] == written_with
+    assert cloud.run(given, "replay").ended_in == "Loaded"
     assert attributes_of_the_store(cloud) == {"shop"}
 
 

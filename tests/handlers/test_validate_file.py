@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 from ingestion.errors import ObjectChanged
+from ingestion.sources.catalogue import Sources
+from ingestion.sources.declaration import read_source
 from tests.support.cloud import Cloud
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
@@ -76,6 +79,21 @@ def test_a_bad_file_is_refused_with_its_reasons(
     assert entry["status"] == "FAILED"
     assert entry["finished_at"]
     assert [one["reason"] for one in entry["reasons"]] == [one[0] for one in expected]
+
+
+def test_the_refusal_of_a_file_without_many_columns_fits_into_a_dead_letter(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, fresh_clients: Callable[[], None]
+) -> None:
+    fields: list[Any] = [{"name": f"column {number}"} for number in range(2_000)]
+    fields += [{"name": name, "dynamodb": {"attribute": name}} for name in ("ticket_id", "product")]
+    declaration = {"name": "wide", "match": ["**"], "schema": {"fields": fields}}
+    sources = Sources(read_source(json.dumps(declaration).encode(), "wide.json"), ())
+    monkeypatch.setattr("handlers.validate_file.deployed_sources", lambda: sources)
+    fresh_clients()
+    answer = cloud.validate(cloud.put(b"ticket_id,product\n"))
+    assert len(answer["reasons"]) == 100
+    assert len(json.dumps(answer)) < 64 * 1024
+    assert answer["reasons"][-1]["detail"].endswith(" 1,900 more problems are not listed.")
 
 
 @pytest.mark.parametrize(("largest", "verdict"), [(107, "accepted"), (106, "refused")])

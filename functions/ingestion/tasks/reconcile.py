@@ -17,7 +17,7 @@ from ingestion.ledger.writing_times import writing_times
 from ingestion.s3.refused_rows import ChunkRows, Series
 from ingestion.s3.work_bucket import read_json
 from ingestion.tasks.accounting import chunk_series
-from ingestion.tasks.file_source import source_of
+from ingestion.tasks.file_source import source_facts, source_of
 from ingestion.tasks.join_refused_rows import join_refused_rows
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.target_table import TABLE_REPLACED, TargetTable
@@ -127,8 +127,12 @@ class Reconciler:
             "replaces": replaces,
             "stays": STAYS if self._had_other_rules(load_id, file, plan, replaces) else None,
         }
-        self._write_report(load_id, status, facts)
-        self._loads.close_load(load_id, status, facts)
+        # Another execution that waits for this one may have recorded its own plan and source.
+        own = {"plan": plan.to_json(), "generation": plan.generation}
+        if file.source:
+            own |= source_facts(file.source)
+        self._write_report(load_id, status, own, facts)
+        self._loads.close_load(load_id, status, {**own, **facts})
         if execution_arn:
             self._slots.release(execution_arn)
         return result
@@ -224,8 +228,10 @@ class Reconciler:
             lines += chunk.lines
         return listed
 
-    def _write_report(self, load_id: str, status: str, facts: Mapping[str, Any]) -> None:
-        entry = self._loads.load(load_id) or {}
+    def _write_report(
+        self, load_id: str, status: str, own: Mapping[str, Any], facts: Mapping[str, Any]
+    ) -> None:
+        entry = {**(self._loads.load(load_id) or {}), **own}
         report = {
             "load_id": load_id,
             "status": status,

@@ -4,9 +4,8 @@ If an accepted file is small and nothing else may be writing it, the task also m
 that the file can be written at once.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ingestion.contracts import Chunk, File, LoadRequest, Plan, Reason, Verdict
@@ -29,11 +28,17 @@ from ingestion.s3.objects import ObjectState, PinnedObject, pin, read_blocks
 from ingestion.sources.catalogue import Sources
 from ingestion.sources.declaration import source_record
 from ingestion.sources.model import Source
+from ingestion.tasks.file_source import source_facts
 from ingestion.tasks.quality_limits import QualityLimits
 from ingestion.tasks.target_table import TargetTable, mismatches
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+MAX_REASONS = 100
+"""Reasons that are listed. A source may have thousands of fields, all of which a file may lack, and
+Step Functions limits a dead letter to 256 KiB."""
 
 
 class _Head(NamedTuple):
@@ -95,14 +100,12 @@ class Validator:
             "object_url": f"s3://{bucket}/{key}",
             "fingerprint": state.fingerprint,
             "table_id": table_id,
-            "source": {"name": source.name, "sha256": source.sha256},
-            # For `tickets audit`, which may run years after the source was changed.
-            "declaration": json.dumps(source.declaration),
+            **source_facts(source_record(source)),
         }
         if request.uploader:  # a start by hand does not know it and must not erase it
             record["uploader"] = request.uploader
         facts = self._judge(state.pinned.size, head, source)
-        reasons = facts if isinstance(facts, list) else []
+        reasons = _shortened(facts) if isinstance(facts, list) else []
         for reason, detail, attribute in mismatches(self._table.name, schema, source):
             reasons.append(Reason(reason, detail, column=attribute))
         if reasons or isinstance(facts, list):
@@ -206,6 +209,16 @@ def _reason(error: ObjectGone | ObjectChanged | ObjectUnreadable) -> Reason:
 def _too_large(size: int, most: int) -> Reason:
     detail = f"The file has {size:,} bytes; split it into files of at most {most:,}."
     return Reason("file_too_large", detail)
+
+
+def _shortened(reasons: list[Reason]) -> list[Reason]:
+    """The first reasons and the last one, which says what to do."""
+    left_out = len(reasons) - MAX_REASONS
+    if left_out <= 0:
+        return reasons
+    last = reasons[-1]
+    last = replace(last, detail=f"{last.detail} {left_out:,} more problems are not listed.")
+    return [*reasons[: MAX_REASONS - 1], last]
 
 
 def _refused(reasons: list[Reason], load: str | None) -> Verdict:
