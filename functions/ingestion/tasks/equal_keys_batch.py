@@ -1,4 +1,4 @@
-"""Settles a batch of equal keys by reading its chunks again, the last one first."""
+"""Settles batches of equal keys: reads chunks again, the last one first, so that its rows win."""
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ingestion.contracts import RefusedRow
-from ingestion.csv_files.equal_keys import SUPERSEDED, KeyedRow, WhyLeftOut
+from ingestion.csv_files.equal_keys import SUPERSEDED, KeyedRow
 from ingestion.csv_files.item_json import EncodedKey
 from ingestion.csv_files.shared_digests import Suspects
 from ingestion.csv_files.totals import Totals
@@ -14,6 +14,7 @@ from ingestion.dynamodb.batch_writer import BatchWriter, WritingStopped
 from ingestion.ledger.chunks import ChunkProgress
 from ingestion.ledger.writing_times import WritingTime
 from ingestion.s3.refused_rows import write_part
+from ingestion.tasks.equal_key_rules import EqualKeyRules
 from ingestion.tasks.suspect_rows import SuspectRows
 
 if TYPE_CHECKING:
@@ -125,9 +126,8 @@ class _Winner(NamedTuple):
     is_put: bool
 
 
-class BatchSettler:
-    """Settles batches one after another with one writer: the last row of each key wins, and the
-    others are left out, for the reason ``why``."""
+class Settler:
+    """What settling batches one after another needs, with one writer for all of them."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class BatchSettler:
         rows: SuspectRows,
         writer: BatchWriter[Mark],
         settled: Settled,
-        why: WhyLeftOut,
+        rules: EqualKeyRules,
     ) -> None:
         self._s3 = s3
         self._work_bucket = work_bucket
@@ -146,17 +146,34 @@ class BatchSettler:
         self._chunks = chunks
         self._rows = rows
         self._writer = writer
-        self._why = why
+        self._rules = rules
         self.settled = settled
-        self._left_out: list[RefusedRow] = []  # this and _winners: rows not yet settled
-        self._winners: list[_Winner] = []
-        self._keys: list[EncodedKey] = []  # of the rows to be put next
-        self._requests: list[bytes] = []
         self.place = BATCH_START
 
     def settle(self, batch: Batch, number: int, start: Place) -> None:
         """Settle the rest of a batch, from ``start`` on. If it raises WritingStopped, ``place`` is
         where to go on."""
+        raise NotImplementedError
+
+    def _list(self, rows: Sequence[RefusedRow], number: int, index: int) -> None:
+        """Write a part with rows of a chunk that a batch leaves out, and count them."""
+        if rows:
+            name = f"{index:06d}-{number:06d}-{rows[0].line}-{rows[-1].line}.jsonl"
+            part = f"{self._folder}/{name}"
+            write_part(self._s3, self._work_bucket, part, rows)
+            self.settled.add_part(index, part, rows)
+
+
+class LastRowSettler(Settler):
+    """The last row of each key wins, and the others are left out."""
+
+    _left_out: list[RefusedRow]  # this and _winners: rows not yet settled
+    _winners: list[_Winner]
+    _keys: list[EncodedKey]  # of the rows to be put next
+    _requests: list[bytes]
+
+    def settle(self, batch: Batch, number: int, start: Place) -> None:
+        self._left_out, self._winners, self._keys, self._requests = [], [], [], []
         self.place = start
         for index in batch.chunks:
             if start.chunk is None or index <= start.chunk:
@@ -170,7 +187,6 @@ class BatchSettler:
         wanted, certain = frozenset(batch.wanted[index]), batch.certain(index)
         line = after_line
         self.place = Place(index, line)
-        name = f"{index:06d}-{number:06d}"
         try:
             for row in self._rows.read(self._chunks[index], wanted):
                 if row.line <= after_line:
@@ -180,17 +196,17 @@ class BatchSettler:
                 self._settle(row, is_certain=row.digest in certain, mark=mark)
                 if len(self._left_out) >= MAX_PENDING_ROWS:
                     self._drain(mark)
-                    self._commit(line, index, name)
+                    self._commit(line, number, index)
             self._drain(Mark(number, index, line))
         except WritingStopped:
-            self._commit(self._settled_line(Mark(number, index, line)), index, name)
+            self._commit(self._settled_line(Mark(number, index, line)), number, index)
             raise
-        self._commit(line, index, name)
+        self._commit(line, number, index)
 
     def _settle(self, row: KeyedRow, *, is_certain: bool, mark: Mark) -> None:
         key = b"\0".join(row.key)
         if key in self.settled.open_keys:
-            self._left_out.append(row.left_out(self._why))
+            self._left_out.append(row.left_out(self._rules.why))
             return
         # Each key is met once per chunk, so this chunk's keys join open_keys only on commit.
         self._winners.append(_Winner(row.line, key, is_put=not is_certain))
@@ -221,15 +237,12 @@ class BatchSettler:
         mark = self._writer.acknowledged
         return mark.line if mark and mark[:2] == reached[:2] else self.place.line
 
-    def _commit(self, line: int, index: int, name: str) -> None:
+    def _commit(self, line: int, number: int, index: int) -> None:
         """Count the rows up to a line as settled, and forget those after it."""
         rows = [row for row in self._left_out if row.line <= line]
         winners = [winner for winner in self._winners if winner.line <= line]
         self._left_out, self._winners = [], []
         self.place = Place(index, max(self.place.line, line))
-        if rows:
-            part = f"{self._folder}/{name}-{rows[0].line}-{rows[-1].line}.jsonl"
-            write_part(self._s3, self._work_bucket, part, rows)
-            self.settled.add_part(index, part, rows)
+        self._list(rows, number, index)
         self.settled.open_keys.update(winner.key for winner in winners)
         self.settled.rows_put_again += sum(winner.is_put for winner in winners)

@@ -44,10 +44,11 @@ from ingestion.tasks.equal_key_rules import EqualKeyRules, equal_key_rules
 from ingestion.tasks.equal_keys_batch import (
     BATCH_START,
     Batch,
-    BatchSettler,
+    LastRowSettler,
     Mark,
     Place,
     Settled,
+    Settler,
 )
 from ingestion.tasks.suspect_rows import SuspectRows
 from ingestion.tasks.suspect_search import SuspectSearch
@@ -223,7 +224,7 @@ class EqualKeySettler:
 
     def _settler(
         self, load: "_Load", folder: str, writer: BatchWriter[Mark], settled: Settled
-    ) -> BatchSettler | TotalsSettler:
+    ) -> Settler:
         def listed(chunk: ChunkProgress) -> Sequence[Series]:
             # Without the rows that the file's rules refuse: only accepted rows are read.
             return chunk_series(load.load_id, load.plan.generation, chunk)[1:]
@@ -231,11 +232,8 @@ class EqualKeySettler:
         s3, bucket = self._s3, self._work_bucket
         digest, look = key_digest(load.plan.digest_key), self._look(load)
         rows = SuspectRows(s3, bucket, digest, self._pages(load), listed, look)
-        if load.rules.adds_up:
-            summed = load.rules.summed
-            return TotalsSettler(s3, bucket, folder, load.chunks, rows, writer, settled, summed)
-        why = load.rules.why
-        return BatchSettler(s3, bucket, folder, load.chunks, rows, writer, settled, why)
+        settler = TotalsSettler if load.rules.adds_up else LastRowSettler
+        return settler(s3, bucket, folder, load.chunks, rows, writer, settled, load.rules)
 
     def _restore_digests(self, load: "_Load") -> None:
         """Restore missing digests until the time is up."""

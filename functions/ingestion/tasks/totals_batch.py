@@ -5,61 +5,29 @@ put the last row of each key with the totals. They are computed from the file al
 again changes nothing.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from ingestion.contracts import RefusedRow
 from ingestion.csv_files.equal_keys import WhyLeftOut
 from ingestion.csv_files.item_json import EncodedKey
 from ingestion.csv_files.totals import Totals
-from ingestion.dynamodb.batch_writer import BatchWriter, WritingStopped
-from ingestion.ledger.chunks import ChunkProgress
-from ingestion.s3.refused_rows import write_part
+from ingestion.dynamodb.batch_writer import WritingStopped
 from ingestion.tasks.equal_keys_batch import (
     BATCH_START,
     MAX_PENDING_ROWS,
     Batch,
     Mark,
     Place,
-    Settled,
+    Settler,
 )
-from ingestion.tasks.suspect_rows import SuspectRows
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 
-class TotalsSettler:
-    """Adds up batches one after another. ``summed`` has the attributes that are added up, and the
-    columns that refused rows name."""
-
-    def __init__(
-        self,
-        s3: "S3Client",
-        work_bucket: str,
-        folder: str,
-        chunks: Sequence[ChunkProgress],
-        rows: SuspectRows,
-        writer: BatchWriter[Mark],
-        settled: Settled,
-        summed: Mapping[str, str],
-    ) -> None:
-        self._s3 = s3
-        self._work_bucket = work_bucket
-        self._folder = folder
-        self._chunks = chunks
-        self._rows = rows
-        self._writer = writer
-        self._summed = summed
-        self.settled = settled
-        self._refused: list[RefusedRow] = []  # not yet in a part
-        self.place = BATCH_START
+class TotalsSettler(Settler):
+    """Rows with equal keys are added up."""
 
     def settle(self, batch: Batch, number: int, start: Place) -> None:
-        """Settle the rest of a batch, from ``start`` on. If it raises WritingStopped, ``place`` is
-        where to go on."""
         self.place = start
-        totals = self.settled.totals or Totals(tuple(self._summed))
+        totals = self.settled.totals or Totals(tuple(self._rules.summed))
         self.settled.totals = totals
         chunks = batch.chunks[::-1]
         if not start.are_added:
@@ -79,29 +47,23 @@ class TotalsSettler:
         """Add up a chunk's rows after the current place."""
         after_line = self.place.line if self.place.chunk == index else 0
         self.place = Place(index, after_line)
+        refused: list[RefusedRow] = []  # not yet in a part
         try:
             for row in self._rows.read(self._chunks[index], frozenset(batch.wanted[index])):
                 if row.line <= after_line:
                     continue
                 too_long = totals.add(b"\0".join(row.key), index, row.line, row.request)
                 if too_long:
-                    why = WhyLeftOut("total_too_long", self._summed[too_long])
-                    self._refused.append(row.left_out(why))
-                    if len(self._refused) == MAX_PENDING_ROWS:
-                        self._list_refused(number, index)
+                    why = WhyLeftOut("total_too_long", self._rules.summed[too_long])
+                    refused.append(row.left_out(why))
+                    if len(refused) == MAX_PENDING_ROWS:
+                        self._list(refused, number, index)
+                        refused.clear()
                 self.place = Place(index, row.line)
         except WritingStopped:
-            self._list_refused(number, index)
+            self._list(refused, number, index)
             raise
-        self._list_refused(number, index)
-
-    def _list_refused(self, number: int, index: int) -> None:
-        rows, self._refused = self._refused, []
-        if rows:
-            name = f"{index:06d}-{number:06d}-{rows[0].line}-{rows[-1].line}.jsonl"
-            part = f"{self._folder}/{name}"
-            write_part(self._s3, self._work_bucket, part, rows)
-            self.settled.add_part(index, part, rows)
+        self._list(refused, number, index)
 
     def _put(
         self, batch: Batch, number: int, index: int, lines: frozenset[int], totals: Totals
