@@ -13,7 +13,7 @@ from ingestion.contracts import Chunk, File, LoadRequest, Plan, Reason, Verdict
 from ingestion.sources.catalogue import Sources
 from ingestion.sources.model import Source
 from ingestion.tasks.quality_limits import QualityLimits
-from ingestion.tasks.reconcile import NOT_READ, UNREAD
+from ingestion.tasks.shortfall import NOT_READ, UNREAD
 from ingestion.tasks.split_file import Planner
 from ingestion.tasks.validate_file import Validator
 from tickets.check.equal_keys import EqualRows, count_earlier

@@ -45,7 +45,7 @@ class ObjectReader:
         self._read.update(names)
 
     def end(self) -> None:
-        """Report the properties that have not been read."""
+        """Report the properties that were not read."""
         for name in self._value:
             if name not in self._read:
                 known = ", ".join(sorted(self._read))

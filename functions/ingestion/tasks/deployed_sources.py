@@ -10,12 +10,16 @@ from ingestion.sources.model import Source
 
 @cache
 def deployed_sources() -> Sources:
-    """Raises DeclarationError if a declaration can't be used. No file is loaded then."""
+    """Return the deployed sources.
+
+    Raises DeclarationError if a declaration can't be used. No file is loaded then.
+    """
     return read_sources(BUNDLED, value_problems)
 
 
 def value_problems(source: Source) -> list[str]:
-    """The problems of a source that concern the conversion of values."""
+    """Return the problems of a source's values: fields that can't be converted, and constants that
+    DynamoDB can't store."""
     problems = []
     for index, field in enumerate(source.fields):
         try:

@@ -115,7 +115,7 @@ class Validator:
             return verdict
         record["unknown_columns"] = list(facts.unknown_columns)
         file = _file(state.pinned, facts, head.compression, table_id, source)
-        plan = self._plan(load, file, source) if head.complete else None
+        plan = self._plan(load, file, source, made_for) if head.complete else None
         if plan:
             record |= {"plan": plan.to_json(), "generation": plan.generation}
         self._loads.open_load(load, record, execution_arn)
@@ -125,15 +125,15 @@ class Validator:
             plan = None
         return Verdict("accepted", "The file is accepted.", [], load, file, plan)
 
-    def _plan(self, load: str, file: File, source: Source) -> Plan | None:
-        """Return the plan of a small file. It has the same chunk as the plan that Split File would
-        make, so either task can continue a load that the other one began.
+    def _plan(self, load: str, file: File, source: Source, made_for: str) -> Plan | None:
+        """Return the plan of a small file for the generation ``made_for``.
 
-        Return None if the file has to be rewritten, has no rows, or has several chunks.
+        It has the same chunk as the plan that Split File would make, so either task can continue a
+        load that the other one began. Return None if the file has to be rewritten, has no rows, or
+        has several chunks.
         """
         if file.is_rewritten or not file.data_start < file.size <= self._chunk_size:
             return None
-        made_for = generation(file.table_id, file.declaration)
         recorded = self._loads.fix_plan(load, made_for, self._chunk_size, new_secret())
         if file.size > recorded["chunk_size"]:
             return None
