@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 from ingestion.contracts import Chunk, File, LoadRequest, Plan, Reason, Verdict
 from ingestion.sources.catalogue import Sources
@@ -82,16 +83,25 @@ class Checked:
 def check_file(path: Path, key: str, sources: Sources, units_per_second: float) -> Checked:
     """Check a local file as an object with this key.
 
-    ``-`` is standard input. Temporary files hold what Split File would unpack, and 16 bytes for
-    each row. Raises OSError.
+    ``-`` is standard input. Temporary files hold what a pipe delivers, what Split File would
+    unpack, and 16 bytes for each row. Raises OSError.
     """
     with TemporaryDirectory(prefix="tickets-check-") as folder:
         work = Path(folder)
         if str(path) == STANDARD_INPUT:
-            path = work / "input"
-            with path.open("wb") as file:
-                shutil.copyfileobj(sys.stdin.buffer, file)
+            path = _copied(sys.stdin.buffer, work)
+        elif path.is_fifo():
+            with path.open("rb") as pipe:
+                path = _copied(pipe, work)
         return _Check(path, key, sources.source_for(key), work).run(units_per_second)
+
+
+def _copied(pipe: BinaryIO, work: Path) -> Path:
+    """Copies a pipe to a file, because a check reads parts of a file, and reads some twice."""
+    path = work / "input"
+    with path.open("wb") as file:
+        shutil.copyfileobj(pipe, file)
+    return path
 
 
 class _Check:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -22,7 +23,8 @@ from tickets.cli.text import duration, size
 from tickets.errors import FAILED, CommandError
 from tickets.runs.sources import find_sources
 
-_DELIMITERS = {"\t": "tab"}
+_NOT_CSV = ("empty_file", "not_csv", "corrupt_gzip", "file_too_large")
+"""Reasons that no declaration changes."""
 _MAX_EXAMPLES = 3
 _MAX_CHARACTERS = 40
 
@@ -45,8 +47,9 @@ def check(
         typer.Option(
             "--writes-per-second",
             min=1,
+            show_default=False,
             help="Writes of up to 1 KB that the table takes per second, for the estimate. Default: "
-            "what a new on-demand table takes.",
+            f"{NEW_TABLE_UNITS_PER_SECOND:,}, which is what a new on-demand table takes.",
         ),
     ] = NEW_TABLE_UNITS_PER_SECOND,
     as_json: AsJson = False,
@@ -102,8 +105,9 @@ def _print(out: Console, name: str, checked: Checked) -> None:
     )
     if checked.would_succeed is False:
         out.print(Text(f"  {checked.verdict}"), soft_wrap=True)
-        if checked.source.match == () and checked.file is None:
-            hint = f"`tickets sources draft {name}` writes a declaration to begin with."
+        hopeless = any(one.reason in _NOT_CSV for one in checked.reasons)
+        if checked.source.match == () and checked.file is None and not hopeless:
+            hint = f"`tickets sources draft {quote(name)}` writes a declaration to begin with."
             out.print(Text(f"  {hint}"), soft_wrap=True)
     if checked.estimate is None:
         return
@@ -119,7 +123,8 @@ def _print(out: Console, name: str, checked: Checked) -> None:
             Text(f"Warning: {WARNINGS[kind]} ({_count(count, 'row')}, the first in line {line:,})")
         )
     made = checked.estimate
-    out.print(f"{_count(checked.chunks, 'chunk')} of up to {size(checked.largest_chunk)}")
+    up_to = "up to " if checked.chunks > 1 else ""
+    out.print(f"{_count(checked.chunks, 'chunk')} of {up_to}{size(checked.largest_chunk)}")
     out.print(
         f"{_count(made.write_units, 'write unit')}: {duration(made.seconds)} at "
         f"{made.units_per_second:,.0f} per second, {_price(made.dollars)} on demand in us-east-1, "
@@ -131,7 +136,7 @@ def _print_form(out: Console, checked: Checked) -> None:
     """How the file is divided."""
     file = checked.file
     assert file
-    delimiter = _DELIMITERS.get(file.delimiter, file.delimiter)
+    delimiter = "tab" if file.delimiter == "\t" else f'"{file.delimiter}"'
     header = "no header"
     if file.header_lines:
         header = f"header in line {file.lines_before_data}"
@@ -147,7 +152,7 @@ def _print_mapping(out: Console, checked: Checked) -> None:
     for title, attribute, kind in _mapping(checked):
         shown = [_shown(item[attribute]) for item in checked.rows.examples if attribute in item]
         values = " · ".join([value for value in shown if value][:_MAX_EXAMPLES])
-        table.add_row(Text(title), Text(attribute), kind, Text(values))
+        table.add_row(Text(title), Text(attribute, overflow="fold"), kind, Text(values))
     out.print(table)
     if checked.not_stored:
         out.print(Text("Not stored: " + ", ".join(checked.not_stored)), soft_wrap=True)
@@ -205,7 +210,7 @@ def _count(number: int, what: str) -> str:
 
 def _shown(value: Mapping[str, Any]) -> str:
     [content] = value.values()
-    text = str(content)
+    text = str(content).replace("\n", "\\n")
     return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}…"
 
 

@@ -33,9 +33,10 @@ class _SanitizingConsole(Console):
             yield segment if segment.control else segment._replace(text=sanitize(segment.text))
 
 
-def console(quiet: bool = False) -> Console:
-    """A console that prints to the current `sys.stdout`; a quiet one prints nothing."""
-    out = _SanitizingConsole(highlight=False, quiet=quiet)
+def console(quiet: bool = False, stderr: bool = False) -> Console:
+    """A console that prints to the current `sys.stdout` or `sys.stderr`; a quiet one prints
+    nothing."""
+    out = _SanitizingConsole(highlight=False, quiet=quiet, stderr=stderr)
     if not out.is_terminal:
         out.width = _WIDTH_WITHOUT_TERMINAL
     return out

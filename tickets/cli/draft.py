@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
-from tickets.cli.console import new_table
+from tickets.cli.console import console, new_table
 from tickets.draft.draft import declaration_text, draft_source, match_pattern, source_name
 from tickets.draft.guesses import Guess
 from tickets.draft.sample import read_sample
@@ -15,7 +14,9 @@ from tickets.errors import CommandError
 
 
 def draft(
-    file: Annotated[Path, typer.Argument(help="The file to look at; - is standard input.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The file to look at; - is standard input.")
+    ],
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the source. Default: that of the file.")
     ] = None,
@@ -26,8 +27,9 @@ def draft(
 ) -> None:
     """Write the declaration of a source by looking at the beginning of a file.
 
-    Every guess says how many rows fit it. Questions are what the file doesn't decide. Correct the
-    declaration, put it into functions/sources, and try it with `tickets check`.
+    Every guess says how many rows or values fit it. What the file doesn't decide is printed as a
+    QUESTION. Correct the declaration, put it into functions/sources, and try it with `tickets
+    check`.
     """
     path = Path("source.csv") if str(file) == "-" else file
     if output and output.exists():
@@ -42,13 +44,18 @@ def draft(
 
 
 def _print_guesses(guesses: list[Guess]) -> None:
+    """Print the guesses as a table, and the questions below it."""
     table = new_table("", "Guess", "Fits", "")
     for guess in guesses:
-        note = f"QUESTION: {guess.note}" if guess.is_question else guess.note
         table.add_row(
             Text(guess.about),
-            Text(guess.value),
-            f"{guess.share} of {guess.of:,}" if guess.of else "",
-            Text(note, style="yellow" if guess.is_question else ""),
+            Text(guess.value, overflow="fold"),
+            Text(f"{guess.share} of {guess.of:,}" if guess.of else "", no_wrap=True),
+            Text("" if guess.is_question else guess.note),
         )
-    Console(stderr=True, highlight=False).print(table)
+    out = console(stderr=True)
+    out.print(table)
+    for guess in guesses:
+        if guess.is_question:
+            question = Text.assemble(("QUESTION", "yellow"), f": {guess.about}: {guess.note}")
+            out.print(question, soft_wrap=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from ingestion.csv_files.transcoding import ENCODING_NAMES
 from ingestion.sources.catalogue import Sources
 from ingestion.sources.model import Source
 from tickets.cli.console import console, new_table, print_json
@@ -53,8 +54,9 @@ def _print_sources(listed: list[Source], found: Sources) -> None:
     table = new_table("Source", "Applies to", "Encoding", "Attributes")
     for source in listed:
         keys = "\n".join(source.match) or ("every other key" if found.declared else "every key")
-        attributes = ", ".join(source.attribute_types)
-        table.add_row(Text(source.name), Text(keys), source.encoding, Text(attributes))
+        attributes = Text(", ".join(source.attribute_types), overflow="fold")
+        encoding = ENCODING_NAMES[source.encoding]
+        table.add_row(Text(source.name), Text(keys, overflow="fold"), encoding, attributes)
     console().print(table)
 
 

@@ -235,7 +235,7 @@ def _values(columns: Sequence[_Column]) -> tuple[dict[str, Any], list[Guess]]:
         values["timestamp"] = "T".join(map(_reference, joined))
         questions.append(Guess("timestamp", values["timestamp"], 0, 0, "made of two columns"))
     elif any(one.attribute == "timestamp" and one.found.type == "string" for one in columns):
-        note = "The dates have no form that was recognised. Which format have they?"
+        note = "Its values have no known date format. Which format do the dates have?"
         questions.append(Guess("timestamp", "text", 0, 0, note, is_question=True))
     elif "timestamp" not in titles:
         note = "No column was recognised. Which one has the time of the sale?"

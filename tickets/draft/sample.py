@@ -32,7 +32,8 @@ class Sample(NamedTuple):
 def read_sample(path: Path) -> Sample:
     """Read the beginning of a file, or of standard input if the path is ``-``.
 
-    Raises CommandError if the file is empty, or if no source can declare its encoding, and OSError.
+    Raises CommandError if the file is empty or binary, or if no source can declare its encoding,
+    and OSError.
     """
     if str(path) == "-":
         data = _unpacked(sys.stdin.buffer)
@@ -72,6 +73,8 @@ def _decoded(data: bytes, complete: bool) -> Sample:
         text = data.decode(codec, errors="replace")
     if not complete:
         text = text[: text.rfind("\n") + 1]
+    if "\0" in text.rstrip("\0\x1a\r\n"):
+        raise CommandError("The file has NUL bytes, so it is binary or damaged.")
     lines = text.count("\n") + (not text.endswith("\n"))
     damaged = sum("\ufffd" in line for line in text.split("\n")) if "\ufffd" in text else 0
     note = "" if codec in ("utf_8_sig", "utf_16") else "Look at the letters that are not ASCII."

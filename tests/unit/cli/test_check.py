@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import re
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -63,7 +65,7 @@ def test_a_declared_file_is_explained(folder: Path) -> None:
     result = tickets("check", str(file), "--sources", str(folder), "--writes-per-second", "10")
     assert result.exit_code == 0, result.output
     assert "would succeed, by source kassenbon" in result.output
-    assert "Windows-1252, delimiter ;, header in line 1" in result.output
+    assert 'Windows-1252, delimiter ";", header in line 1' in result.output
     assert re.search(r"Menge +quantity +N +2\.23 · 1\.942 · 0\.054", result.output)
     assert "line 17 has the same key as line 19" in result.output
     assert "60 write units: 6.0 s at 10 per second" in result.output
@@ -72,6 +74,28 @@ def test_a_declared_file_is_explained(folder: Path) -> None:
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tickets.check.check.sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"a\n")))
     assert tickets("check", "-").exit_code == 1
+
+
+def test_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=[HEADER + ROWS], daemon=True)
+    writer.start()
+    result = tickets("check", str(pipe))
+    assert "2 rows read = 2 written" in result.output, result.output
+    writer.join(10)
+
+
+@pytest.mark.parametrize(
+    ("content", "is_suggested"), [(b"", False), (b"a\0b\n", False), (b"a,b\n1,2\n", True)]
+)
+def test_a_draft_is_suggested_if_it_can_help(
+    tmp_path: Path, content: bytes, is_suggested: bool
+) -> None:
+    path = tmp_path / "week 47.csv"
+    path.write_bytes(content)
+    hint = f"`tickets sources draft '{path}'`"
+    assert (hint in tickets("check", str(path)).output) == is_suggested
 
 
 def test_which_source_applies(folder: Path) -> None:
@@ -100,8 +124,18 @@ def test_a_draft_goes_to_standard_output_and_its_guesses_to_standard_error(tmp_p
     file.write_bytes(FILES["umsatz.csv"]())
     result = tickets("sources", "draft", str(file), "--name", "sales")
     assert json.loads(result.stdout)["name"] == "sales"
-    assert "QUESTION" in result.stderr
+    question = "QUESTION: match: Which keys will such files have in S3?"
+    assert question in result.stderr.splitlines()
+    assert question in json.loads(result.stdout)["description"]
     assert "100 % of 60" in result.stderr
+
+
+def test_titles_can_not_control_the_terminal(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("\x1b[Jid,n\n1,2\n2,3\n")
+    result = tickets("sources", "draft", str(file))
+    assert "␛[Jid" in result.stderr
+    assert "\x1b" not in result.stderr
 
 
 def test_a_draft_never_overwrites_a_declaration(folder: Path) -> None:

@@ -52,6 +52,10 @@ def test_only_whole_lines_of_the_beginning_are_read(
         assert (found.text, found.complete) == ("id;Größe\n1;Köln\n", False)
 
 
+def test_nul_bytes_at_the_end_are_padding(tmp_path: Path) -> None:
+    assert read_sample(written(b"id,n\n1,2\n\0\0", tmp_path)).text.startswith("id,n\n1,2\n")
+
+
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(TEXT.encode())))
     assert read_sample(Path("-")).text == TEXT
@@ -64,6 +68,7 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         (TEXT.encode("utf-16-le"), "UTF-16LE without a byte order mark"),
         ("код;имя\n1;Москва\n".encode("cp1251"), "looks like Windows-1251"),
         (b"\x1f\x8b\x08broken", "can't be unpacked"),
+        (b"\x7fELF\x02\x00\x01\n1,2\n", "binary or damaged"),
     ],
 )
 def test_a_file_that_no_source_can_declare(data: bytes, sentence: str, tmp_path: Path) -> None:
