@@ -58,7 +58,7 @@ def test_worker_killed(kind: Kind, stack: RunningStack, wire: Wire) -> None:
         until(hold.reached.is_set, "a batch in the middle of the chunk")
         until(lambda: stack.items_of(file.name), "rows of the batches beside it")
         assert len(stack.items_of(file.name)) < 700, "in the middle"
-        worker = process_at(fault.fired[0].peer_port)
+        worker = process_at(fault.fired[0].peer_port, connected_to=wire.port)
         assert worker is not None
         assert parent_of(worker) == stack.local.engine.pid
         os.kill(worker, signal.SIGKILL)

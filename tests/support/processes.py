@@ -14,17 +14,19 @@ def listening_addresses(pids: Iterable[int]) -> list[str]:
     sockets = {one for pid in pids for one in _sockets_of(pid)}
     return [
         local
-        for local, state, inode in _connections()
+        for local, _, state, inode in _connections()
         if state == LISTENING and f"socket:[{inode}]" in sockets
     ]
 
 
-def process_at(port: int) -> int | None:
-    """The id of the process with a socket on this local port; None if there is none."""
+def process_at(port: int, connected_to: int) -> int | None:
+    """The id of the process with a connection from this local port to the other; None if there
+    is none."""
+    # A local port can be used by several processes at once, for connections to different ports.
     wanted = {
         f"socket:[{inode}]"
-        for local, _, inode in _connections()
-        if int(local.rpartition(":")[2], 16) == port
+        for local, remote, _, inode in _connections()
+        if (_port(local), _port(remote)) == (port, connected_to)
     }
     return next((pid for pid in _pids() if wanted & _sockets_of(pid)), None)
 
@@ -60,10 +62,14 @@ def _sockets_of(pid: int) -> set[str]:
     return found
 
 
-def _connections() -> Iterator[tuple[str, str, str]]:
-    """Yields the local address, the state and the inode of each TCP socket."""
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2], 16)
+
+
+def _connections() -> Iterator[tuple[str, str, str, str]]:
+    """Yields the local and remote address, the state and the inode of each TCP socket."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         if Path(table).exists():
             for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:
                 columns = line.split()
-                yield columns[1], columns[3], columns[9]
+                yield columns[1], columns[2], columns[3], columns[9]

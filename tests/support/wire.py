@@ -122,7 +122,8 @@ class Wire:
         self.calls: list[Call] = []
         self._server = ThreadingHTTPServer((HOST, 0), self._handler())
         self._server.daemon_threads = True
-        self.url = f"http://{HOST}:{self._server.server_port}"
+        self.port = self._server.server_port
+        self.url = f"http://{HOST}:{self.port}"
 
     @classmethod
     @contextlib.contextmanager
