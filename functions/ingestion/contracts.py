@@ -44,6 +44,14 @@ class LoadRequest(_Contract):
     uploader: str | None = None
     force: bool = False
     """Whether to load the object again if it has been loaded already."""
+    why: str | None = None
+    """``ingest``, ``force``, ``replay`` or ``resubmit`` for an execution that a person started;
+    None for that of an upload."""
+    started_by: str | None = None
+    """The ARN of the person or role that started the execution. None for that of an upload, and if
+    it is not known."""
+    reason: str | None = None
+    """Why it was started, in the words of who started it."""
 
 
 @dataclass(frozen=True)

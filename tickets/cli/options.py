@@ -45,3 +45,7 @@ Since = Annotated[str | None, SINCE]
 ExecutionName = Annotated[
     str, typer.Argument(metavar="EXECUTION", help="Name or ARN of the execution.")
 ]
+ReasonText = Annotated[
+    str | None,
+    typer.Option("--reason", help="Why you do this, for the ledger.", show_default=False),
+]
