@@ -28,9 +28,8 @@ def _planner() -> Planner:
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     seconds = context.get_remaining_time_in_millis() / 1000
-    plan = _planner().plan(event["load_id"], File.from_json(event["file"]), seconds)
+    execution, load_id = event.get("execution"), event["load_id"]
+    plan = _planner().plan(load_id, File.from_json(event["file"]), seconds, execution)
     refusal = plan.refusal.reason if plan.refusal else None
-    log_step(
-        "Split File", event.get("execution"), event["load_id"], chunks=plan.chunks, refusal=refusal
-    )
+    log_step("Split File", execution, load_id, chunks=plan.chunks, refusal=refusal)
     return plan.to_json()

@@ -29,8 +29,9 @@ def _validator() -> Validator:
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    verdict = _validator().validate(LoadRequest.from_json(event["input"]), event["execution_arn"])
-    execution = event["execution_arn"].rpartition(":")[2]
+    request, execution_arn = LoadRequest.from_json(event["input"]), event["execution_arn"]
+    verdict = _validator().validate(request, execution_arn, event.get("started_at"))
+    execution = execution_arn.rpartition(":")[2]
     is_small = verdict.plan is not None
     log_step("Validate File", execution, verdict.load_id, verdict=verdict.verdict, small=is_small)
     return verdict.to_json()

@@ -81,6 +81,18 @@ def refused_rows_prefix(load_id: str, generation: str, index: int) -> str:
     return f"refused-rows/{load_id}/{generation or 'parts'}/{index:06d}-"
 
 
+def joined_rows_folder(load_id: str, execution: str | None) -> str:
+    """Return the folder of the file with all refused and superseded rows, which each execution of
+    a load writes. ``execution`` is None for an execution of an earlier release."""
+    return f"refused-rows/{load_id}/{execution}" if execution else f"refused-rows/{load_id}"
+
+
+def report_key(load_id: str, execution: str | None) -> str:
+    """Return the key of the report, which each execution of a load writes. ``execution`` is None
+    for an execution of an earlier release."""
+    return f"reports/{execution or load_id}.json"
+
+
 def equal_keys_folder(load_id: str, generation: str) -> str:
     """Return the folder in which Settle Equal Keys stores its results."""
     return f"equal-keys/{load_id}/{generation}"

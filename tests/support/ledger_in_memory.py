@@ -7,12 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar, cast
 
+from ingestion.ledger.attempts import Attempts
 from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.claims import Claims
 from ingestion.ledger.loads import Loads
 from ingestion.ledger.slots import Slots
 
-T = TypeVar("T", Loads, Chunks, Claims, Slots)
+T = TypeVar("T", Loads, Attempts, Chunks, Claims, Slots)
 
 
 class EntriesInMemory:
@@ -79,6 +80,8 @@ class EntriesInMemory:
         """One of the ledger's classes over these entries."""
         made: Any = kind(cast(Any, None), "")
         made._entries = self
+        if isinstance(made, Loads):
+            made.attempts = self.over(Attempts)
         return cast(T, made)
 
 

@@ -128,3 +128,18 @@ def table_ids() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Table, "describe", with_id)
         yield
+
+
+def _index(name: str, partition_key: str) -> Any:
+    return {
+        "IndexName": name,
+        "KeySchema": [
+            {"AttributeName": partition_key, "KeyType": "HASH"},
+            {"AttributeName": "started_at", "KeyType": "RANGE"},
+        ],
+        "Projection": {"ProjectionType": "ALL"},
+    }
+
+
+LEDGER_INDEXES = [_index("loads", "object_url"), _index("days", "day")]
+"""The ledger's indexes, as in template.yaml."""

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from botocore.exceptions import ClientError
 
 from ingestion.contracts import Reason
+from ingestion.ledger.attempts import Attempts
 from ingestion.ledger.claims import Claim
 from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import Turns
@@ -92,11 +93,22 @@ class _Part:
         self._file.close()
 
 
+class _NoAttempts(Attempts):
+    """A ledger of no attempts."""
+
+    def __init__(self) -> None:
+        pass
+
+    def open(self, *_: Any, **__: Any) -> None:
+        pass
+
+
 class LocalLoads(Loads):
     """A ledger of one load. It remembers the facts that Validate File records."""
 
     def __init__(self) -> None:
         self.facts: Mapping[str, Any] = {}
+        self.attempts = _NoAttempts()
 
     def open_load(self, load_id: str, facts: Mapping[str, Any], execution_arn: str) -> None:
         self.facts = facts
@@ -115,7 +127,9 @@ class LocalLoads(Loads):
     def note_plan(self, load_id: str, generation: str, plan: Mapping[str, Any]) -> None:
         pass
 
-    def refuse_load(self, load_id: str, reasons: Sequence[Reason]) -> None:
+    def refuse_load(
+        self, load_id: str, reasons: Sequence[Reason], execution: str | None = None
+    ) -> None:
         pass
 
 

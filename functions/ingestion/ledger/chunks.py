@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ingestion.contracts import ChunkResult
 from ingestion.ledger.store import Entries, Entry, now
@@ -54,8 +54,9 @@ class ChunkProgress:
     throttles: int = 0
     """Responses in which the table accepted less than it was sent."""
     rounds: list[list[str]] = field(default_factory=list)
-    """For each call of Write Chunk that made progress, its start and end in ISO 8601, and the id of
-    its lease. Each call had read what the previous one saved, so these calls did not overlap."""
+    """For each call of Write Chunk that made progress, its start and end in ISO 8601, the id of its
+    lease, and how many rows it added to ``rows_written``. Each call had read what the previous one
+    saved, so these calls did not overlap. Those of an earlier release have no number of rows."""
     distinct_keys: int = 0
     """Distinct digests of the accepted rows' keys, which are in the work bucket. 0 until the chunk
     is finished."""
@@ -64,6 +65,17 @@ class ChunkProgress:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    def rounds_written(self) -> list["Round"]:
+        """The calls that made progress, with the rows that each has written. Rows of calls that
+        have no number count for the first of them."""
+        known = sum(int(rows) for _, _, _, *rest in self.rounds for rows in rest)
+        left = self.rows_written - known
+        found = []
+        for began, ended, _, *rest in self.rounds:
+            rows, left = (int(rest[0]), left) if rest else (left, 0)
+            found.append(Round(began, ended, rows))
+        return found
 
     def result(self, *, overtaken: bool = False, table_replaced: bool = False) -> ChunkResult:
         """Return the result of Write Chunk for this progress."""
@@ -79,6 +91,14 @@ class ChunkProgress:
             rows_refused=self.rows_refused,
             throttles=self.throttles,
         )
+
+
+class Round(NamedTuple):
+    """A call of Write Chunk that made progress: its start and end, and the rows it has written."""
+
+    began: str
+    ended: str
+    rows: int
 
 
 @dataclass(frozen=True)

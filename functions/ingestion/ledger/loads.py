@@ -1,21 +1,24 @@
 """Ledger entries of loads and of their plans. The ledger is a DynamoDB table of its own.
 
 The partition key of a load's entries is its id. There is one entry for the load, and one for the
-plan of each generation. ``chunks`` adds one for each chunk and one for equal keys. All writes are
-conditional or repeatable, so a task can run twice, or be killed after any write and run again. The
-ledger never contains the values of a row.
+plan of each generation. ``chunks`` adds one for each chunk and one for equal keys. ``attempts``
+are the entries of the load's executions, under their own names. All writes are conditional or
+repeatable, so a task can run twice, or be killed after any write and run again. The ledger never
+contains the values of a row.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ingestion.contracts import Reason
+from ingestion.ledger.attempts import FAILED, LOADED, OVERTAKEN, Attempts
 from ingestion.ledger.store import Entries, Entry, now
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _LOAD = "load"
+_ENDINGS = {"SUCCEEDED": LOADED, "OVERTAKEN": OVERTAKEN, "FAILED": FAILED}
 
 
 class Loads:
@@ -23,6 +26,7 @@ class Loads:
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._entries = Entries(client, table)
+        self.attempts = Attempts(client, table)
 
     def open_load(self, load_id: str, facts: Mapping[str, Any], execution_arn: str) -> None:
         """Record that an execution is working on a load, and add ``facts`` to the load's entry.
@@ -71,19 +75,33 @@ class Loads:
         entries = self._entries.query(load_id, _plan_name(""))
         return [str(entry["entry"]).removeprefix(_plan_name("")) for entry in entries]
 
-    def close_load(self, load_id: str, status: str, facts: Mapping[str, Any]) -> None:
-        """Record how a load ended: ``SUCCEEDED``, ``FAILED`` or ``OVERTAKEN``. Add ``facts``."""
+    def all(self, load_ids: Iterable[str]) -> Iterator[Entry]:
+        """Yield the entries of those of the loads that have one, in any order."""
+        return self._entries.get_all((load_id, _LOAD) for load_id in load_ids)
+
+    def close_load(
+        self, load_id: str, status: str, facts: Mapping[str, Any], execution: str | None = None
+    ) -> None:
+        """Record how a load ended: ``SUCCEEDED``, ``FAILED`` or ``OVERTAKEN``. Add ``facts``.
+
+        The same is recorded for its ``execution``, a name. It is None for an execution of an
+        earlier release that does not pass it.
+        """
+        if execution:
+            self.attempts.close(execution, _ENDINGS[status], facts)
         self.note(load_id, {**facts, "status": status, "finished_at": now()})
 
-    def refuse_load(self, load_id: str, reasons: Sequence[Reason]) -> None:
-        """Record that the file of a load is refused, and why."""
+    def refuse_load(
+        self, load_id: str, reasons: Sequence[Reason], execution: str | None = None
+    ) -> None:
+        """Record that the file of a load is refused, and why. See ``close_load``."""
         first = reasons[0]
         facts = {
             "summary": " ".join(reason.detail for reason in reasons),
             "reasons": [reason.to_json() for reason in reasons],
             "first_error": {"line": first.line, "column": first.column, "reason": first.reason},
         }
-        self.close_load(load_id, "FAILED", facts)
+        self.close_load(load_id, "FAILED", facts, execution)
 
 
 def _plan_name(generation: str) -> str:

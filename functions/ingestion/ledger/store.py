@@ -4,7 +4,7 @@ The values are None, booleans, integers, strings, lists and dictionaries. A set 
 is read as a sorted list.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Entry = dict[str, Any]
+MAX_BATCH_GET = 100
+"""Items that one call of BatchGetItem can ask for."""
 
 
 def now() -> str:
@@ -35,10 +37,11 @@ def seconds(timestamp: str) -> float:
 
 
 class Entries:
-    """The entries of the ledger table. All reads are strongly consistent.
+    """The entries of the ledger table. All reads but those of indexes are strongly consistent.
 
-    The partition key of an entry is its owner: the id of a load, or the URL of an object. The
-    attribute is called ``load_id`` in both cases. The sort key ``entry`` is the entry's name.
+    The partition key of an entry is its owner: the id of a load, the URL of an object, or the name
+    of an execution after ``execution#``. The attribute is called ``load_id`` in all cases. The sort
+    key ``entry`` is the entry's name.
     """
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
@@ -50,6 +53,36 @@ class Entries:
             TableName=self._table, Key=_key(owner, entry), ConsistentRead=True
         )
         return deserialize(answer["Item"]) if "Item" in answer else None
+
+    def get_all(self, names: Iterable[tuple[str, str]]) -> Iterator[Entry]:
+        """Yield those of the entries that exist, in any order. ``names`` are their owners and
+        names."""
+        keys = [_key(*name) for name in names]
+        for first in range(0, len(keys), MAX_BATCH_GET):
+            some = keys[first : first + MAX_BATCH_GET]
+            wanted: Any = {self._table: {"Keys": some, "ConsistentRead": True}}
+            while wanted:
+                answer = self._client.batch_get_item(RequestItems=wanted)
+                yield from map(deserialize, answer["Responses"].get(self._table, []))
+                wanted = answer["UnprocessedKeys"]
+
+    def query_index(
+        self, index: str, name: str, value: str, since: str, until: str
+    ) -> Iterator[Entry]:
+        """Yield the entries in an index with this value of the attribute ``name``, and with a
+        ``started_at`` from ``since`` up to ``until``, the newest first. Indexes lag behind."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName=index,
+            KeyConditionExpression="#name = :value AND started_at BETWEEN :since AND :until",
+            ExpressionAttributeNames={"#name": name},
+            ExpressionAttributeValues=_serialize(
+                {":value": value, ":since": since, ":until": until}
+            ),
+            ScanIndexForward=False,
+        )
+        for page in pages:
+            yield from map(deserialize, page["Items"])
 
     def query(self, owner: str, prefix: str, limit: int | None = None) -> Iterator[Entry]:
         """Yield the owner's entries whose names begin with ``prefix``, sorted by name: all of

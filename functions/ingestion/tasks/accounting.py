@@ -186,6 +186,7 @@ class Tally:
             parts.finish() if finished else parts.pause()
             for parts in (self._refused, self._refused_by_table)
         )
+        written = reached.rows_accepted - superseded - not_unique
         return replace(
             before,
             next_byte=reached.next_byte,
@@ -199,7 +200,7 @@ class Tally:
             line_ends=reached.line_ends,
             warnings={kind: list(warned) for kind, warned in reached.warnings.items()},
             rows_read=reached.rows_accepted + reached.rows_refused,
-            rows_written=reached.rows_accepted - superseded - not_unique,
+            rows_written=written,
             rows_superseded=superseded,
             rows_refused=reached.rows_refused + not_unique,
             rows_refused_by_table=self._refused_by_table.rows,
@@ -210,7 +211,7 @@ class Tally:
             superseded_parts=finished.superseded_parts if finished else 0,
             first_refused=self._first_refused,
             throttles=before.throttles + throttles,
-            rounds=[*before.rounds, times],
+            rounds=[*before.rounds, [*times, str(written - before.rows_written)]],
             distinct_keys=finished.distinct_keys if finished else 0,
             repeated_keys=finished.repeated_keys if finished else 0,
         )

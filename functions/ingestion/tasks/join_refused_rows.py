@@ -23,10 +23,11 @@ MAX_JOINED_ROWS = 1_000_000
 
 
 def join_refused_rows(
-    client: "S3Client", bucket: str, load_id: str, chunks: Sequence[ChunkRows], counted: int
+    client: "S3Client", bucket: str, folder: str, chunks: Sequence[ChunkRows], counted: int
 ) -> str | None:
-    """Write the CSV file, and the manifest if it does not hold all of the ``counted`` rows. Returns
-    the ``s3://`` address of what lists them all, or None if there are none.
+    """Write the CSV file, and the manifest if it does not hold all of the ``counted`` rows, into a
+    folder of the work bucket. Returns the ``s3://`` address of what lists them all, or None if
+    there are none.
 
     Raises AccountingError if the parts have more or fewer rows.
     """
@@ -41,7 +42,6 @@ def join_refused_rows(
                 listed += 1
                 yield row
 
-    folder = f"refused-rows/{load_id}"
     joined = f"{folder}/refused-rows.csv"
     client.upload_fileobj(
         file_object(csv_lines(first_rows())),
@@ -51,7 +51,7 @@ def join_refused_rows(
     )
     if listed != min(counted, MAX_JOINED_ROWS):
         raise AccountingError(
-            f"Load {load_id}: {counted} rows refused or superseded, but {listed} listed."
+            f"{folder}: {counted} rows refused or superseded, but {listed} listed."
         )
     if counted == listed:
         return f"s3://{bucket}/{joined}"

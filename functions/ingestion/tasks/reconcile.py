@@ -14,6 +14,7 @@ from ingestion.ledger.loads import Loads
 from ingestion.ledger.slots import Slots
 from ingestion.ledger.versions import OVERTAKEN, Turns
 from ingestion.ledger.writing_times import writing_times
+from ingestion.names import joined_rows_folder, report_key
 from ingestion.s3.refused_rows import ChunkRows, Series
 from ingestion.s3.work_bucket import read_json
 from ingestion.tasks.accounting import chunk_series
@@ -63,14 +64,21 @@ class Reconciler:
         self._limits = limits
 
     def reconcile(
-        self, load_id: str, file: File, plan: Plan, execution_arn: str | None = None
+        self,
+        load_id: str,
+        file: File,
+        plan: Plan,
+        execution_arn: str | None = None,
+        started_at: str | None = None,
     ) -> LoadResult:
         """Add up a load; write its refused rows (CSV) and its report (JSON) to the work bucket.
 
         Then give back the slot of its execution. If equal keys have to be settled first, the result
-        says so, and nothing is written or given back. ``execution_arn`` is None for an execution of
-        an earlier release, which has no slot.
+        says so, and nothing is written or given back. ``execution_arn`` and ``started_at`` are None
+        for an execution of an earlier release, which has no slot and no entry of its own.
         """
+        execution = execution_arn.rpartition(":")[2] if execution_arn else None
+        report = report_key(load_id, execution)
         chunks = list(self._chunks.all(load_id, plan.generation))
         replaced = self._table.is_replaced(file)
         missing = TABLE_REPLACED if replaced else shortfall(chunks, plan, file)
@@ -86,7 +94,7 @@ class Reconciler:
         overtaken = not is_newest and equal_keys != "settled"
         if equal_keys == "unsettled" and not overtaken:
             if plan.generation:
-                return self._result(load_id, plan, chunks, None, UNSETTLED, equal_keys=equal_keys)
+                return self._result(report, plan, chunks, None, UNSETTLED, equal_keys=equal_keys)
             missing = BEGUN_BEFORE_UPDATE
         if equal_keys != "settled":
             equal_keys, settled = "incomplete", None
@@ -99,12 +107,12 @@ class Reconciler:
         refused_rows = join_refused_rows(
             self._s3,
             self._work_bucket,
-            load_id,
+            joined_rows_folder(load_id, execution),
             self._listed_rows(load_id, plan.generation, numbered, settled, file.lines_before_data),
             listed + (settled.rows_superseded + settled.rows_refused if settled else 0),
         )
         result = self._result(
-            load_id,
+            report,
             plan,
             chunks,
             settled,
@@ -123,7 +131,7 @@ class Reconciler:
             "warnings": _warnings(chunks, file.lines_before_data),
             "unread": plan.unread.to_json() if plan.unread else None,
             "first_error": _first_error(numbered, settled, file.lines_before_data),
-            "rows_per_second": rows_per_second(chunks),
+            "rows_per_second": rows_per_second(chunks, started_at),
             # Rows that only this earlier load had stay in the table.
             "replaces": replaces,
             "stays": STAYS if self._had_other_rules(load_id, file, plan, replaces) else None,
@@ -132,8 +140,8 @@ class Reconciler:
         own = {"plan": plan.to_json(), "generation": plan.generation}
         if file.source:
             own |= source_facts(file.source)
-        self._write_report(load_id, status, own, facts)
-        self._loads.close_load(load_id, status, {**own, **facts})
+        self._write_report(report, load_id, execution, status, own, facts)
+        self._loads.close_load(load_id, status, {**own, **facts}, execution)
         if execution_arn:
             self._slots.release(execution_arn)
         return result
@@ -171,7 +179,7 @@ class Reconciler:
 
     def _result(
         self,
-        load_id: str,
+        report: str,
         plan: Plan,
         chunks: Sequence[ChunkProgress],
         settled: EqualKeys | None,
@@ -197,7 +205,7 @@ class Reconciler:
             chunks=plan.chunks,
             chunks_finished=sum(chunk.finished for chunk in chunks),
             refused_rows=refused_rows,
-            report=f"s3://{self._work_bucket}/reports/{load_id}.json",
+            report=f"s3://{self._work_bucket}/{report}",
         )
 
     def _listed_rows(
@@ -230,13 +238,22 @@ class Reconciler:
         return listed
 
     def _write_report(
-        self, load_id: str, status: str, own: Mapping[str, Any], facts: Mapping[str, Any]
+        self,
+        key: str,
+        load_id: str,
+        execution: str | None,
+        status: str,
+        own: Mapping[str, Any],
+        facts: Mapping[str, Any],
     ) -> None:
         entry = {**(self._loads.load(load_id) or {}), **own}
+        attempt = self._loads.attempts.get(execution) if execution else None
         report = {
             "load_id": load_id,
+            "execution": execution,
             "status": status,
             **{name: entry.get(name) for name in _FACTS},
+            **{name: getattr(attempt, name, None) for name in _FACTS_OF_ATTEMPT},
             "executions": entry.get("executions"),
             "started_at": entry.get("started_at"),
             "reconciled_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -244,7 +261,7 @@ class Reconciler:
         }
         self._s3.put_object(
             Bucket=self._work_bucket,
-            Key=f"reports/{load_id}.json",
+            Key=key,
             Body=json.dumps(report, indent=2).encode(),
             ContentType="application/json",
         )
@@ -261,6 +278,7 @@ _FACTS = (
     "unknown_columns",
 )
 """Facts about a load that are copied from its entry in the ledger to the report."""
+_FACTS_OF_ATTEMPT = ("started_by", "why", "reason")
 
 
 def _is_settled(settled: EqualKeys | None, newest: Claim | None) -> bool:
@@ -355,18 +373,21 @@ def _warnings(chunks: Sequence[ChunkProgress], lines_before_data: int) -> dict[s
     }
 
 
-def rows_per_second(chunks: Sequence[ChunkProgress]) -> int | None:
-    """Rows written per second in which a chunk was being written, over all executions of the load.
-    None if that time is too short to measure. Chunks written by an earlier release, which recorded
-    no times, do not count."""
+def rows_per_second(chunks: Sequence[ChunkProgress], since: str | None = None) -> int | None:
+    """Rows written per second in which a chunk was being written, by an execution that started at
+    ``since``. None if that time is too short to measure. Chunks written by an earlier release,
+    which recorded no times, do not count."""
+    rounds = [
+        one for chunk in chunks for one in chunk.rounds_written() if one.began >= (since or "")
+    ]
     seconds = 0.0
     until = datetime.min.replace(tzinfo=UTC)
-    for began, ended, *_ in sorted(times for chunk in chunks for times in chunk.rounds):
-        first, last = datetime.fromisoformat(began), datetime.fromisoformat(ended)
+    for one in sorted(rounds):
+        first, last = datetime.fromisoformat(one.began), datetime.fromisoformat(one.ended)
         if last > until:
             seconds += (last - max(first, until)).total_seconds()
             until = last
-    written = sum(chunk.rows_written for chunk in chunks if chunk.rounds)
+    written = sum(one.rows for one in rounds)
     return round(written / seconds) if seconds else None
 
 

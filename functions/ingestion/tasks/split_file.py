@@ -102,12 +102,13 @@ class Planner:
         self._chunk_size = chunk_size
         self._clock = clock
 
-    def plan(self, load_id: str, file: File, seconds: float) -> Plan:
+    def plan(self, load_id: str, file: File, seconds: float, execution: str | None = None) -> Plan:
         """Write the plan of a file that Validate File accepted, a JSON array of chunks.
 
         Planning a load again gives the same plan, because the ledger keeps the chunk size of the
         generation's first one. If the file is refused, nothing is written, and the result has the
-        reason. ``seconds`` is the time that the call has left.
+        reason. ``seconds`` is the time that the call has left. ``execution`` is the name of the
+        execution, or None for one of an earlier release.
         """
         deadline = self._clock() + seconds - MIN_SECONDS_LEFT
         made_for = generation(file.table_id, file.declaration)
@@ -124,7 +125,7 @@ class Planner:
             else:
                 chunks, data_end, unread = self._cut(file, chunk_size, deadline), file.size, None
         except _FileRefused as refused:
-            self._loads.refuse_load(load_id, [refused.reason])
+            self._loads.refuse_load(load_id, [refused.reason], execution)
             unread = Unread(refused.reason.reason, line=None, bytes=None)
             return Plan(self._work_bucket, key, 0, file.data_start, unread, refusal=refused.reason)
         self._s3.put_object(

@@ -54,7 +54,9 @@ class TurnTaker:
             if answer == LATER_VERSION_CLAIMED:
                 self._slots.leave_line(waiter)
         if answer == LATER_VERSION_CLAIMED:
-            self._loads.close_load(request.load_id, "OVERTAKEN", {"summary": OVERTAKEN})
+            execution = request.execution_arn.rpartition(":")[2]
+            facts = {"summary": OVERTAKEN}
+            self._loads.close_load(request.load_id, "OVERTAKEN", facts, execution)
         elif answer == MINE:
             self._turns.note_alone(claim.object_url, request.load_id)
         else:

@@ -4,9 +4,13 @@ If an accepted file is small and nothing else may be writing it, the task also m
 that the file can be written at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from ingestion.contracts import Chunk, File, LoadRequest, Plan, Reason, Verdict
 from ingestion.csv_files.gzip_stream import (
@@ -18,8 +22,9 @@ from ingestion.csv_files.gzip_stream import (
 from ingestion.csv_files.header import HEAD_SIZE, FileFacts, examine
 from ingestion.csv_files.key_digests import new_secret
 from ingestion.csv_files.rows import layout_of
-from ingestion.errors import ObjectChanged, ObjectGone, ObjectUnreadable
+from ingestion.errors import IngestionError, ObjectChanged, ObjectGone, ObjectUnreadable
 from ingestion.generation import generation
+from ingestion.ledger.attempts import ALREADY_LOADED, FAILED
 from ingestion.ledger.claims import Claim
 from ingestion.ledger.loads import Loads
 from ingestion.ledger.versions import Turns
@@ -75,27 +80,50 @@ class Validator:
         self._sources = sources
         self._turns = turns
 
-    def validate(self, request: LoadRequest, execution_arn: str) -> Verdict:
+    def validate(
+        self, request: LoadRequest, execution_arn: str, started_at: str | None = None
+    ) -> Verdict:
         """Accept or refuse the object named in an execution's input.
 
-        Raises only errors that a retry or an operator can resolve.
+        ``started_at`` is when the execution started. It is None for an execution that began before
+        the stack was updated. Raises only errors that a retry or an operator can resolve.
         """
+        open_attempt = partial(self._loads.attempts.open, execution_arn, request, started_at)
+        try:
+            return self._validate(request, execution_arn, open_attempt)
+        except (BotoCoreError, ClientError, IngestionError) as error:
+            # If the retries fail too, the execution can't record its end. Its entry then shows why.
+            with suppress(BotoCoreError, ClientError):
+                open_attempt(error=str(error))
+            raise
+
+    def _validate(
+        self, request: LoadRequest, execution_arn: str, open_attempt: Callable[..., None]
+    ) -> Verdict:
         bucket, key = request.bucket, request.key
+        execution, attempts = execution_arn.rpartition(":")[2], self._loads.attempts
         try:
             state = pin(self._s3, bucket, key, request.version_id, request.etag)
             head = self._read_head(state.pinned)
         except (ObjectGone, ObjectChanged, ObjectUnreadable) as error:
-            return _refused([_reason(error)], None)
+            verdict = _refused([_reason(error)], None)
+            open_attempt()
+            attempts.close(execution, FAILED, {"summary": verdict.summary})
+            return verdict
         load = load_id(bucket, key, state.identity)
         if request.force:
-            load = forced_load_id(load, execution_arn.rpartition(":")[2])
+            load = forced_load_id(load, execution)
+        version_id = state.pinned.version_id
         schema = self._table.schema()
         table_id = schema.table_id if schema else None
         source = self._sources.source_for(key)
         made_for = generation(table_id, source.declaration)
         earlier = self._loaded_already(load, state, made_for, forced=request.force)
         if earlier:
+            open_attempt(earlier.load_id, version_id=version_id)
+            attempts.close(execution, ALREADY_LOADED, {})
             return earlier
+        open_attempt(load, version_id=version_id)
         record = asdict(state.pinned) | {
             "object_url": f"s3://{bucket}/{key}",
             "fingerprint": state.fingerprint,
@@ -111,7 +139,7 @@ class Validator:
         if reasons or isinstance(facts, list):
             verdict = _refused(reasons, load)
             self._loads.open_load(load, record, execution_arn)
-            self._loads.refuse_load(load, reasons)
+            self._loads.refuse_load(load, reasons, execution)
             return verdict
         record["unknown_columns"] = list(facts.unknown_columns)
         file = _file(state.pinned, facts, head.compression, table_id, source)

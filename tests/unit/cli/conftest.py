@@ -15,6 +15,7 @@ from moto.sqs.models import Message
 
 from ingestion.ledger.chunks import Chunks
 from tests.support.command_line import REFUSED_ROWS
+from tests.support.moto_server import LEDGER_INDEXES
 from tests.support.step_functions import MACHINE, StepFunctions
 from tickets.runs import connect, dead_letters
 from tickets.runs.stack import Stack
@@ -68,18 +69,9 @@ def deployed() -> Iterator[tuple[Stack, StepFunctions]]:
             ],
             AttributeDefinitions=[
                 {"AttributeName": name, "AttributeType": "S"}
-                for name in ("load_id", "entry", "object_url", "started_at")
+                for name in ("load_id", "entry", "object_url", "day", "started_at")
             ],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": "loads",
-                    "KeySchema": [
-                        {"AttributeName": "object_url", "KeyType": "HASH"},
-                        {"AttributeName": "started_at", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
+            GlobalSecondaryIndexes=LEDGER_INDEXES,
             BillingMode="PAY_PER_REQUEST",
         )
         yield stack, step_functions

@@ -5,6 +5,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tests.support.moto_server import LEDGER_INDEXES
+
 
 @pytest.fixture(scope="module")
 def session() -> Any:
@@ -23,11 +25,13 @@ def dynamodb(session: Any) -> Iterator[Any]:
             TableName="Ledger",
             BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"} for name in ("load_id", "entry")
+                {"AttributeName": name, "AttributeType": "S"}
+                for name in ("load_id", "entry", "object_url", "day", "started_at")
             ],
             KeySchema=[
                 {"AttributeName": "load_id", "KeyType": "HASH"},
                 {"AttributeName": "entry", "KeyType": "RANGE"},
             ],
+            GlobalSecondaryIndexes=LEDGER_INDEXES,
         )
         yield client

@@ -37,7 +37,7 @@ class S3:
 
 
 class Ledger:
-    def close_load(self, load_id: Any, status: Any, facts: Any) -> None:
+    def close_load(self, load_id: Any, status: Any, facts: Any, execution: Any) -> None:
         pass
 
 
