@@ -35,7 +35,6 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     arn, started_at = event.get("execution_arn"), event.get("started_at")
     result = _reconciler().reconcile(event["load_id"], file, plan, arn, started_at)
     measured, ended = measures(file, result, started_at), outcome(result)
-    if result.equal_keys != "unsettled":
-        publish_metrics(measured, ended, os.environ["STACK_NAME"])
+    publish_metrics(measured, ended, os.environ["STACK_NAME"])
     log_step("Reconcile", event.get("execution"), event["load_id"], outcome=ended, **measured)
     return result.to_json()

@@ -84,7 +84,7 @@ def refused_rows_prefix(load_id: str, generation: str, index: int) -> str:
 def joined_rows_folder(load_id: str, execution: str | None) -> str:
     """Return the folder of the file with all refused and superseded rows, which each execution of
     a load writes. ``execution`` is None for an execution of an earlier release."""
-    return f"refused-rows/{load_id}/{execution}" if execution else f"refused-rows/{load_id}"
+    return f"refused-rows/{execution or load_id}"
 
 
 def report_key(load_id: str, execution: str | None) -> str:

@@ -20,6 +20,9 @@ MEASURES = {
 }
 """The numbers in Reconcile's result that become metrics, and the names of the metrics."""
 
+UNSETTLED = "Unsettled"
+"""The outcome of a call of Reconcile after which equal keys have to be settled."""
+
 UNITS = {"Bytes": "Bytes", "Duration": "Seconds"}
 """CloudWatch units of the metrics that are not counts."""
 
@@ -60,7 +63,7 @@ def outcome(result: LoadResult) -> str:
     """Return the outcome of a load: ``Succeeded``, ``Failed`` or ``Overtaken``. ``Unsettled`` means
     that Reconcile will be called again."""
     if result.equal_keys == "unsettled":
-        return "Unsettled"
+        return UNSETTLED
     if result.overtaken:
         return "Overtaken"
     return "Succeeded" if result.complete else "Failed"

@@ -187,6 +187,7 @@ def to_add_up(cloud: Cloud) -> Any:
 
 # ---------------------------------------------------------------- What each handler calls
 
+ATTEMPT = ["PutItem", "UpdateItem"]  # since when attempts are recorded, and this one
 CLAIM = ["GetItem", "PutItem", "Query"]  # the claim, and the leases of other writers
 SLOT = ["Query", "Query"]  # the line, and the slots
 ALONE = ["GetItem", "PutItem"]  # since when it writes alone
@@ -205,7 +206,10 @@ CASES = {
     "a good file is accepted": Case(
         "validate_file",
         good_file,
-        ["HeadObject", "GetObject", "DescribeTable", "GetItem", "GetItem", "UpdateItem"],
+        [
+            *["HeadObject", "GetObject", "DescribeTable", "GetItem", "GetItem"],
+            *[*ATTEMPT, "UpdateItem"],  # the load
+        ],
         {"verdict": "accepted"},
     ),
     "a small file is planned and claimed": Case(
@@ -213,7 +217,7 @@ CASES = {
         good_file,
         [
             *["HeadObject", "GetObject", "DescribeTable", "GetItem", "GetItem"],
-            *["UpdateItem", "UpdateItem"],  # the plan, and the load
+            *[*ATTEMPT, "UpdateItem", "UpdateItem"],  # the plan, and the load
             *["GetItem", "PutItem", "Query"],  # claim, and leases
             *ALONE,
         ],
@@ -225,7 +229,7 @@ CASES = {
         bad_file,
         [
             *["HeadObject", "GetObject", "DescribeTable", "GetItem", "GetItem"],
-            *["UpdateItem", "UpdateItem"],
+            *[*ATTEMPT, *["UpdateItem"] * 3],  # the load, and the end of both
         ],
         {"verdict": "refused"},
     ),
@@ -235,6 +239,7 @@ CASES = {
         [
             *["HeadObject", "GetObject", "DescribeTable", *["GetItem"] * 3],
             *["ListObjectVersions", "PutItem"],
+            *[*ATTEMPT, "UpdateItem"],  # its end
         ],
         {"verdict": "already_loaded"},
     ),
@@ -288,7 +293,7 @@ CASES = {
     "an older version is overtaken": Case(
         "take_turn",
         overtaken,
-        ["GetItem", "ListObjectVersions", "DeleteItem", "UpdateItem"],
+        ["GetItem", "ListObjectVersions", "DeleteItem", "UpdateItem", "UpdateItem"],
         {"turn": "overtaken"},
     ),
     "a chunk is written in one round": Case(
@@ -380,7 +385,8 @@ CASES = {
         [
             *["Query", "DescribeTable", "GetItem", "GetItem"],
             *[*["GetObject"] * 8, "PutObject"],  # rows that are not written: 7 parts
-            *["Query", "GetItem", "PutObject", "UpdateItem"],  # plans, the report, and the ledger
+            *["Query", "GetItem", "GetItem", "PutObject"],  # plans, and the report
+            *["UpdateItem", "UpdateItem"],  # the execution, and the load
             *["Query", "DeleteItem"],  # the slot
         ],
         TOTALS | {"complete": True},
@@ -391,7 +397,8 @@ CASES = {
         short,
         [
             *["Query", "DescribeTable", "GetItem", *["GetObject"] * 4, "PutObject"],
-            *["Query", "GetItem", "PutObject", "UpdateItem", "Query", "DeleteItem"],
+            *["Query", "GetItem", "GetItem", "PutObject", "UpdateItem", "UpdateItem"],
+            *["Query", "DeleteItem"],
         ],
         {"complete": False, "chunks_finished": 2},
         THREE_CHUNKS,

@@ -116,7 +116,7 @@ def test_a_hostile_key_makes_harmless_names_and_its_rows_are_loaded(
     [started] = cloud.executions()
     assert re.fullmatch(r"[0-9A-Za-z_-]{1,74}", started["name"])
     assert started["input"]["key"] == key  # escaped as JSON on its way, and whole
-    state = cloud.load(started["input"])
+    state = cloud.run(started["input"], started["name"]).data
     assert state["load_id"] == started["name"]
     assert (state["result"]["complete"], state["result"]["rows_written"]) == (True, 2)
     entry = cloud.entry(state["load_id"])

@@ -26,7 +26,7 @@ from tests.support.wire import Call, Reply, Wire
 pytestmark = pytest.mark.timeout(300)
 
 TIMES = {
-    *("started_at", "finished_at", "updated_at", "planned_at", "reconciled_at"),
+    *("started_at", "finished_at", "stopped_at", "updated_at", "planned_at", "reconciled_at"),
     *("rounds", "rows_per_second", "throttles", "alone_since", "waited_since"),
     "seconds",  # of the next wait, which vary
     "digest_key",  # a random one

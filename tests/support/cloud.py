@@ -31,7 +31,7 @@ from ingestion.tasks.deployed_sources import deployed_sources
 from ingestion.tasks.validate_file import Validator
 from tests.support.load_assertions import assert_loaded
 from tests.support.load_records import LoadRecords
-from tests.support.moto_server import create_table
+from tests.support.moto_server import LEDGER_INDEXES, create_table
 from tests.support.reference_loads import check_success
 from tests.support.state_machine import EXECUTIONS, Execution, payload_of, run
 from tests.support.ticket_files import TicketFile
@@ -115,7 +115,7 @@ class Cloud(LoadRecords):
             self.s3.create_bucket(Bucket=bucket)
         self.s3.put_bucket_versioning(Bucket=UPLOADS, VersioningConfiguration={"Status": "Enabled"})
         self.create_table(self.table, "ticket_id", "product")
-        self.create_table(self.ledger_table, "load_id", "entry")
+        self.create_table(self.ledger_table, "load_id", "entry", indexes=LEDGER_INDEXES)
         self.state_machine_arn = self.step_functions.create_state_machine(
             name="Ingest",
             roleArn=f"arn:aws:iam::{ACCOUNT}:role/ingest",
@@ -345,7 +345,7 @@ def empty_cloud(moto_url: str, **environment: str) -> Iterator[Cloud]:
         for name in ("write_chunk", "settle_equal_keys"):
             handler = importlib.import_module(f"handlers.{name}")
             patch.setattr(handler, "dynamodb_transport", lambda _: _transport_to(moto_url))
-        for module in ("loads", "chunks"):
+        for module in ("loads", "attempts", "chunks"):
             patch.setattr(f"ingestion.ledger.{module}.now", lambda: NOW)
         # The key of a load's digests is random and in the plan, so it would differ in each run.
         patch.setattr("ingestion.csv_files.key_digests.secrets.token_hex", lambda size: "00" * size)

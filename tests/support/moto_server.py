@@ -24,6 +24,9 @@ from moto.moto_server.werkzeug_app import (
 from moto.server import ThreadedMotoServer
 from werkzeug.serving import make_server
 
+LEDGER_INDEXES = {"loads": ("object_url", "started_at"), "days": ("day", "started_at")}
+"""The ledger's indexes and their keys, as in template.yaml."""
+
 
 @contextmanager
 def _values_found_directly() -> Iterator[None]:
@@ -128,18 +131,3 @@ def table_ids() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Table, "describe", with_id)
         yield
-
-
-def _index(name: str, partition_key: str) -> Any:
-    return {
-        "IndexName": name,
-        "KeySchema": [
-            {"AttributeName": partition_key, "KeyType": "HASH"},
-            {"AttributeName": "started_at", "KeyType": "RANGE"},
-        ],
-        "Projection": {"ProjectionType": "ALL"},
-    }
-
-
-LEDGER_INDEXES = [_index("loads", "object_url"), _index("days", "day")]
-"""The ledger's indexes, as in template.yaml."""

@@ -126,7 +126,7 @@ class StepFunctions:
             case "StopExecution" if self.described[name]["status"] != "RUNNING":
                 return _refused("ValidationException", "The execution has ended.")
             case "StopExecution":
-                self.described[name]["status"] = "ABORTED"
+                self.described[name] |= {"status": "ABORTED", "stopDate": STARTED}
                 return _ok(stopDate=STARTED)
             case "DescribeExecution":
                 return _ok(**self.described[name])

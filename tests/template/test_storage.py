@@ -154,23 +154,24 @@ def test_the_ledger_is_keyed_by_load_and_entry(stack: Stack) -> None:
         {"AttributeName": "load_id", "KeyType": "HASH"},
         {"AttributeName": "entry", "KeyType": "RANGE"},
     ]
-    keys = {"load_id", "entry", "object_url", "started_at"}
+    keys = {"load_id", "entry", "object_url", "day", "started_at"}
     assert {
         one["AttributeName"]: one["AttributeType"] for one in ledger["AttributeDefinitions"]
     } == (dict.fromkeys(keys, "S"))
 
 
-def test_the_history_of_loads_is_an_index_by_object_and_time(stack: Stack) -> None:
-    """With everything in it: an entry of a load is read there and nowhere else."""
+def test_the_history_of_loads_is_indexed_by_object_and_by_day(stack: Stack) -> None:
+    """With everything in it: lists read the entries there and nowhere else."""
     assert stack.properties("LedgerTable")["GlobalSecondaryIndexes"] == [
         {
-            "IndexName": "loads",
+            "IndexName": name,
             "KeySchema": [
-                {"AttributeName": "object_url", "KeyType": "HASH"},
+                {"AttributeName": key, "KeyType": "HASH"},
                 {"AttributeName": "started_at", "KeyType": "RANGE"},
             ],
             "Projection": {"ProjectionType": "ALL"},
         }
+        for name, key in (("loads", "object_url"), ("days", "day"))
     ]
 
 

@@ -1,6 +1,7 @@
 """`tickets executions`: lists executions."""
 
 from collections.abc import Iterable
+from dataclasses import fields
 from typing import Annotated
 
 import typer
@@ -8,21 +9,38 @@ from rich.table import Table
 from rich.text import Text
 
 from tickets.cli.console import console, new_table, print_error, print_json
-from tickets.cli.options import SINCE, AsJson, EndpointUrl, Profile, Region, StackName
+from tickets.cli.csv_output import print_csv
+from tickets.cli.options import (
+    SINCE,
+    AsCsv,
+    AsJson,
+    EndpointUrl,
+    KeyPattern,
+    Limit,
+    Profile,
+    Region,
+    StackName,
+    Until,
+)
 from tickets.cli.text import duration, local_time, status_text
 from tickets.errors import CommandError
 from tickets.runs import connect
-from tickets.runs.executions import STATUSES, ExecutionSummary, list_executions, parse_since
+from tickets.runs.executions import STATUSES, ExecutionSummary, list_executions
+from tickets.runs.filters import Wanted, parse_since, parse_until
 
 DEFAULT_SINCE = "7d"  # 90 days may be tens of thousands of executions
 
 
 def executions(
+    key: KeyPattern = None,
     status: Annotated[
         str | None,
         typer.Option("--status", help="Only those with this status: " + ", ".join(STATUSES) + "."),
     ] = None,
     since: Annotated[str, SINCE] = DEFAULT_SINCE,
+    until: Until = None,
+    limit: Limit = None,
+    as_csv: AsCsv = False,
     as_json: AsJson = False,
     stack_name: StackName = None,
     endpoint_url: EndpointUrl = None,
@@ -31,18 +49,24 @@ def executions(
 ) -> None:
     """List the executions of the last seven days, or since a given time, the newest first.
 
-    SUCCEEDED covers Loaded, Already Loaded and Overtaken; the ending is looked up for the newest
-    100. Step Functions deletes executions after 90 days, but `tickets loads` still lists their
-    loads.
+    SUCCEEDED covers Loaded, Already Loaded and Overtaken. Step Functions deletes executions after
+    90 days, but `tickets loads --attempts` still lists them. Of executions that the ledger has no
+    entry of, the newest 100 are looked up; the others have no ending and no key.
     """
+    if as_csv and as_json:
+        raise CommandError("--csv and --json exclude each other: pass one of them.")
     if status is not None:
         status = status.upper()
         if status not in STATUSES:
             raise CommandError(f"--status {status} is not one of {', '.join(STATUSES)}.")
-    earliest = parse_since(since)
+    wanted = Wanted(
+        key, status, parse_since(since), parse_until(until) if until is not None else None, limit
+    )
     stack = connect.find_stack(stack_name, endpoint_url, region, profile)
-    found = list_executions(stack, status, earliest)
-    if as_json:
+    found = list_executions(stack, wanted)
+    if as_csv:
+        print_csv([field.name for field in fields(ExecutionSummary)], map(vars, found.executions))
+    elif as_json:
         for execution in found.executions:
             print_json(execution)
     elif found.executions:
@@ -58,7 +82,7 @@ def _table(executions: Iterable[ExecutionSummary]) -> Table:
     table.columns[4].justify = "right"
     for execution in executions:
         table.add_row(
-            Text(execution.name, overflow="fold"),
+            Text(execution.execution, overflow="fold"),
             status_text(execution.status),
             execution.ending or "",
             local_time(execution.started_at),

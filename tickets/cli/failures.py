@@ -8,7 +8,15 @@ from rich.console import Console
 from rich.text import Text
 
 from tickets.cli.console import console, print_error, print_json
-from tickets.cli.options import AsJson, EndpointUrl, ExecutionName, Profile, Region, StackName
+from tickets.cli.options import (
+    AsJson,
+    EndpointUrl,
+    ExecutionName,
+    Profile,
+    ReasonText,
+    Region,
+    StackName,
+)
 from tickets.cli.text import local_time, status_text
 from tickets.errors import FAILED, CommandError
 from tickets.runs import connect
@@ -98,6 +106,7 @@ def replay(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be started, but start nothing.")
     ] = False,
+    reason: ReasonText = None,
     as_json: AsJson = False,
     stack_name: StackName = None,
     endpoint_url: EndpointUrl = None,
@@ -126,7 +135,9 @@ def replay(
         }
         for name in names.values():
             try:
-                done = replay_execution(stack, name, letters, dry_run=dry_run, may_redrive=redrive)
+                done = replay_execution(
+                    stack, name, letters, dry_run=dry_run, may_redrive=redrive, reason=reason
+                )
             except CommandError as error:  # replay the others all the same
                 print_error(str(error))
                 exit_code = error.exit_code
@@ -144,6 +155,7 @@ def replay(
 
 def stop(
     execution: ExecutionName,
+    reason: ReasonText = None,
     as_json: AsJson = False,
     stack_name: StackName = None,
     endpoint_url: EndpointUrl = None,
@@ -152,7 +164,7 @@ def stop(
 ) -> None:
     """Stop a running load. Rows that it has written stay, and `tickets replay` continues it."""
     stack = connect.find_stack(stack_name, endpoint_url, region, profile)
-    name = stop_execution(stack, execution)
+    name = stop_execution(stack, execution, reason)
     if as_json:
         print_json({"execution": name, "status": "ABORTED"})
     else:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tickets.cli.console import console, print_error, print_json
-from tickets.cli.options import AsJson, EndpointUrl, Profile, Region, StackName
+from tickets.cli.options import AsJson, EndpointUrl, Profile, ReasonText, Region, StackName
 from tickets.cli.outcome import exit_if_failed, print_outcome
 from tickets.cli.progress import watch
 from tickets.runs import connect
@@ -51,6 +51,7 @@ def ingest(
     force: Annotated[
         bool, typer.Option("--force", help="Load again what is already loaded.")
     ] = False,
+    reason: ReasonText = None,
     as_json: AsJson = False,
     stack_name: StackName = None,
     endpoint_url: EndpointUrl = None,
@@ -66,7 +67,7 @@ def ingest(
     requested = read_sources(sources, key, prefix, keep_path)
     out = console(quiet=as_json)
     stack = connect.find_stack(stack_name, endpoint_url, region, profile)
-    started = [_start(stack, source, force, out) for source in requested]
+    started = [_start(stack, source, force, reason, out) for source in requested]
     if not wait:
         if as_json:
             for start in started:
@@ -93,8 +94,8 @@ def renamed_note(source: LocalFile) -> str:
     )
 
 
-def _start(stack: Stack, source: Source, force: bool, out: Console) -> Start:
-    start = start_load(stack, source, force=force)
+def _start(stack: Stack, source: Source, force: bool, reason: str | None, out: Console) -> Start:
+    start = start_load(stack, source, force=force, reason=reason)
     _print_start(out, start)
     if not isinstance(source, LocalFile):
         return start
@@ -102,7 +103,7 @@ def _start(stack: Stack, source: Source, force: bool, out: Console) -> Start:
         print_error(renamed_note(source))
     if not force:
         return start
-    again = force_uploaded(stack, source, start)
+    again = force_uploaded(stack, source, start, reason)
     if again is start:
         out.print("  These bytes were not loaded before: the upload needs no --force.")
     else:

@@ -1,77 +1,158 @@
 """`tickets loads`: lists loads from the ledger."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from ingestion.ledger.attempts import Attempt
 from tickets.cli.console import console, print_json
-from tickets.cli.options import AsJson, EndpointUrl, Profile, Region, Since, StackName
+from tickets.cli.csv_output import print_csv
+from tickets.cli.options import (
+    AsCsv,
+    AsJson,
+    EndpointUrl,
+    KeyPattern,
+    Limit,
+    Profile,
+    Region,
+    Since,
+    StackName,
+    Until,
+)
 from tickets.cli.text import local_time, row_counts, size, status_text
+from tickets.errors import CommandError
 from tickets.runs import connect
-from tickets.runs.executions import parse_since
-from tickets.runs.loads import UNKNOWN, Load, list_loads
+from tickets.runs.executions import UNKNOWN
+from tickets.runs.filters import Wanted, parse_since, parse_until
+from tickets.runs.loads import STATUSES, Load, list_attempts, list_loads
 from tickets.runs.stack import Stack
+
+CSV_COLUMNS = (
+    *("load_id", "execution", "bucket", "key", "version_id", "size", "uploader"),
+    *("status", "started_at", "stopped_at", "started_by", "why", "reason"),
+    *("rows_read", "rows_written", "rows_superseded", "rows_combined", "rows_refused"),
+    *("error", "refused_rows", "report"),
+)
+ATTEMPT_COLUMNS = tuple(field.name for field in fields(Attempt))
 
 
 def loads(
-    key: Annotated[
+    key: KeyPattern = None,
+    status: Annotated[
         str | None,
-        typer.Option(
-            "--key", help="Only loads of this key in the upload bucket, or of this s3://bucket/key."
-        ),
+        typer.Option("--status", help="Only those with this status: " + ", ".join(STATUSES) + "."),
     ] = None,
     since: Since = None,
+    until: Until = None,
+    limit: Limit = None,
+    attempts: Annotated[
+        bool,
+        typer.Option("--attempts", help="List each execution of the loads by itself."),
+    ] = False,
+    as_csv: AsCsv = False,
     as_json: AsJson = False,
     stack_name: StackName = None,
     endpoint_url: EndpointUrl = None,
     region: Region = None,
     profile: Profile = None,
 ) -> None:
-    """List loads, the newest first: who loaded what, and with which result.
+    """List loads, the newest first: who loaded what, when and why, and with which result.
 
     The list comes from the ledger, which keeps its entries, while Step Functions deletes executions
-    after 90 days. If a load has recorded no end, its status is taken from its executions.
+    after 90 days. It includes executions that found no file to load. If an execution has recorded
+    no end, its status is taken from Step Functions.
     """
-    earliest = parse_since(since) if since is not None else None
+    if as_csv and as_json:
+        raise CommandError("--csv and --json exclude each other: pass one of them.")
+    wanted = Wanted(
+        key,
+        _checked(status),
+        parse_since(since) if since is not None else None,
+        parse_until(until) if until is not None else None,
+        limit,
+    )
     stack = connect.find_stack(stack_name, endpoint_url, region, profile)
-    found = list_loads(stack, key, earliest)
-    if as_json:
-        for load in found:
-            print_json(load)
-    elif found:
-        _print_loads(stack, found, console())
+    found: Iterable[Mapping[str, Any]] = (
+        (attempt.to_json() for attempt in list_attempts(stack, wanted))
+        if attempts
+        else list_loads(stack, wanted)
+    )
+    if as_csv:
+        print_csv(ATTEMPT_COLUMNS if attempts else CSV_COLUMNS, found)
+    elif as_json:
+        for one in found:
+            print_json(one)
     else:
-        console().print(f"Stack {stack.name} has no such loads.")
+        out, any_found = console(), False
+        for one in found:
+            any_found = True
+            _print_attempt(stack, one, out) if attempts else _print_load(stack, one, out)
+        if not any_found:
+            out.print(f"Stack {stack.name} has no such loads.")
 
 
-def _print_loads(stack: Stack, loads: list[Load], out: Console) -> None:
-    """Prints a few lines per load, because a table would be wider than most terminals."""
-    for load in loads:
-        uploaded = load["bucket"] == stack.upload_bucket
-        name = Text(str(load["key"] if uploaded else load["object_url"]), style="bold")
-        load_id = Text(load["load_id"], style="dim")
-        out.print(name, status_text(load["status"]), load_id, sep="  ", soft_wrap=True)
-        for line in _lines(load):
-            out.print(Text(f"  {line}"), soft_wrap=True)
+def attempt_line(attempt: Mapping[str, Any]) -> str:
+    """An attempt in one line: its name, how it ended, when it started, by whom and why."""
+    ended = attempt["ending"] or attempt["status"]
+    reason = f": {attempt['reason']}" if attempt["reason"] else ""
+    started = _time(attempt["started_at"])
+    return f"{attempt['execution']}: {ended}, started {started} by {_by(attempt)}{reason}"
+
+
+def _checked(status: str | None) -> str | None:
+    if status is not None and status.upper() not in STATUSES:
+        raise CommandError(f"--status {status} is not one of {', '.join(STATUSES)}.")
+    return status.upper() if status is not None else None
+
+
+def _print_load(stack: Stack, load: Mapping[str, Any], out: Console) -> None:
+    """Prints a few lines, because a table would be wider than most terminals."""
+    _print_heading(stack, load, load["load_id"] or load["execution"], out)
+    for line in _lines(dict(load)):
+        out.print(Text(f"  {line}"), soft_wrap=True)
+
+
+def _print_attempt(stack: Stack, attempt: Mapping[str, Any], out: Console) -> None:
+    _print_heading(stack, attempt, attempt["execution"], out)
+    ending = attempt["ending"] or "no end recorded"
+    reason = f": {attempt['reason']}" if attempt["reason"] else ""
+    lines = [f"{ending}, {_started(attempt)} by {_by(attempt)}{reason}"]
+    lines += [f"load {attempt['load_id']}"] if attempt["load_id"] else []
+    lines += _counts(attempt)
+    lines += [f"why: {attempt['error']}"] if attempt["error"] else []
+    for line in lines:
+        out.print(Text(f"  {line}"), soft_wrap=True)
+
+
+def _print_heading(stack: Stack, one: Mapping[str, Any], name: str, out: Console) -> None:
+    uploaded = one["bucket"] == stack.upload_bucket
+    key = one["key"] if uploaded else f"s3://{one['bucket']}/{one['key']}"
+    out.print(
+        Text(str(key), style="bold"),
+        status_text(one["status"]),
+        Text(name, style="dim"),
+        sep="  ",
+        soft_wrap=True,
+    )
 
 
 def _lines(load: Load) -> Iterator[str]:
-    started, ended = _time(load["started_at"]), load.get("finished_at")
-    yield f"started {started}, ended {_time(ended)}" if ended else f"started {started}"
+    yield _started(load)
     version = f"version {load['version_id'][:8]}" if load["version_id"] else "no version"
-    yield f"{version}, {size(load['size'])}, by {load.get('uploader') or 'hand'}"
-    if load.get("rows_read") is not None:
-        yield row_counts(load)
+    of_size = f", {size(load['size'])}" if load["size"] is not None else ""
+    yield f"{version}{of_size}, by {load.get('uploader') or 'hand'}"
+    yield from _counts(load)
     if load.get("rows_per_second"):
         yield f"{load['rows_per_second']:,} rows per second, throttled {load['throttles']:,} times"
     if load["status"] == UNKNOWN:
         yield "why: it recorded no end, and Step Functions no longer has its executions"
     elif load["status"] not in ("RUNNING", "SUCCEEDED"):
-        yield f"why: {load['failure'] or load.get('summary')}"
+        yield f"why: {load['error']}"
     error = load.get("first_error")
     if error:
         line = f"line {error['line']:,}" if error["line"] else None
@@ -81,9 +162,32 @@ def _lines(load: Load) -> Iterator[str]:
         yield f"replaces: {load['replaces']} (rows that only that load has stay in the table)"
     if load.get("stays"):
         yield f"note: {load['stays']}"
-    yield f"executions: {', '.join(arn.rpartition(':')[2] for arn in load['executions'])}"
+    known = [attempt["execution"] for attempt in load["attempts"]]
+    others = [arn.rpartition(":")[2] for arn in load["executions"]]
+    for attempt in load["attempts"]:
+        yield attempt_line(attempt)
+    if left := [name for name in others if name not in known]:
+        yield f"executions: {', '.join(left)}"
     if load.get("report"):
         yield f"report: {load['report']}"
+
+
+def _started(one: Mapping[str, Any]) -> str:
+    ended = f", ended {_time(one['stopped_at'])}" if one["stopped_at"] else ""
+    return f"started {_time(one['started_at'])}{ended}"
+
+
+def _counts(one: Mapping[str, Any]) -> Iterator[str]:
+    if one["rows_read"] is not None:
+        yield row_counts(one)
+
+
+def _by(attempt: Mapping[str, Any]) -> str:
+    """Who started it: `an upload by AWS:AIDA`, or `arn:... (replay)`."""
+    if attempt["why"] == "upload":
+        return f"an upload by {attempt['uploader']}"
+    who = attempt["started_by"] or "hand"
+    return f"{who} ({attempt['why']})" if attempt["why"] else who
 
 
 def _time(recorded: str) -> str:

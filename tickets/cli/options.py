@@ -42,6 +42,21 @@ SINCE = typer.Option(
     "--since", help="Only those started since then: 90m, 12h, 7d, or a date like 2026-11-01."
 )
 Since = Annotated[str | None, SINCE]
+Until = Annotated[
+    str | None,
+    typer.Option("--until", help="Only those started until then. A date includes its day."),
+]
+KeyPattern = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        metavar="GLOB",
+        help="Only those of this key in the upload bucket, or of this s3://bucket/key. * stands for"
+        " any characters within a folder, ** for any, ? for one.",
+    ),
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many, the newest.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, with a line of column names.")]
 ExecutionName = Annotated[
     str, typer.Argument(metavar="EXECUTION", help="Name or ARN of the execution.")
 ]

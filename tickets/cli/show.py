@@ -2,36 +2,60 @@
 
 import json
 from dataclasses import asdict
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ingestion.ledger.attempts import Attempt
 from tickets.cli.console import console, new_table, print_json
-from tickets.cli.options import AsJson, EndpointUrl, ExecutionName, Profile, Region, StackName
+from tickets.cli.loads import attempt_line
+from tickets.cli.options import AsJson, EndpointUrl, Profile, Region, StackName
 from tickets.cli.outcome import print_outcome
-from tickets.cli.text import duration, local_time, status_text
+from tickets.cli.text import duration, local_time, row_counts, status_text
 from tickets.runs import connect
-from tickets.runs.executions import Execution, find_execution
+from tickets.runs.attempts import LoadHistory, find, history_of_load
+from tickets.runs.executions import Execution
 from tickets.runs.history import StateRun, count, group_visits
 
 
 def show(
-    execution: ExecutionName,
+    execution: Annotated[
+        str,
+        typer.Argument(
+            metavar="EXECUTION",
+            help="Name or ARN of the execution. Or a file, a key in the upload bucket or an "
+            "s3://bucket/key, for its newest execution.",
+        ),
+    ],
     as_json: AsJson = False,
     stack_name: StackName = None,
     endpoint_url: EndpointUrl = None,
     region: Region = None,
     profile: Profile = None,
 ) -> None:
-    """Show one execution: its states, its row counts, and why it failed."""
+    """Show one execution: its states, its row counts, why it failed, and the other executions of
+    its load.
+
+    Step Functions deletes executions after 90 days. Then only what the ledger has recorded is
+    shown.
+    """
     stack = connect.find_stack(stack_name, endpoint_url, region, profile)
-    found = find_execution(stack, execution)
+    attempt, found = find(stack, execution)
+    history = history_of_load(stack, attempt, found)
     if as_json:
-        print_json(_execution_json(found))
-    else:
-        _print_execution(found, console())
+        recorded = attempt.to_json() if attempt is not None else {}
+        print_json(recorded | (_execution_json(found) if found else {}) | history.to_json())
+        return
+    out = console()
+    if found is not None:
+        _print_execution(found, out)
+    elif attempt is not None:
+        _print_attempt(attempt, out)
+    _print_history(history, out)
 
 
 def history_table(execution: Execution) -> Table:
@@ -52,7 +76,7 @@ def _execution_json(execution: Execution) -> dict[str, Any]:
     described = execution.described
     return {
         **asdict(execution.outcome()),
-        "name": execution.name,
+        "execution": execution.name,
         "started_at": described["startDate"],
         "stopped_at": described.get("stopDate"),
         "input": _input(execution),
@@ -101,6 +125,37 @@ def _print_execution(execution: Execution, out: Console) -> None:
     if outcome.refused_rows is not None:
         out.print(Text(f"Refused rows: {outcome.refused_rows}"), soft_wrap=True)
         out.print(f"`tickets refused {execution.name}` lists them.", soft_wrap=True)
+
+
+def _print_attempt(attempt: Attempt, out: Console) -> None:
+    """Prints an execution that Step Functions has deleted."""
+    out.print(Text(attempt.execution, style="bold"), status_text(attempt.status), sep="  ")
+    out.print(Text(attempt_line(attempt.to_json())), soft_wrap=True)
+    out.print("Step Functions no longer has its states.")
+    if attempt.rows_read is not None:
+        out.print(row_counts(vars(attempt)), soft_wrap=True)
+    for label, text in (
+        ("Why", attempt.error),
+        ("Report", attempt.report),
+        ("Refused rows", attempt.refused_rows),
+    ):
+        if text is not None:
+            out.print(Text(f"{label}: {text}"), soft_wrap=True)
+
+
+def _print_history(history: LoadHistory, out: Console) -> None:
+    """Prints the executions of the load, if there are several, and what people did to it."""
+    if len(history.attempts) > 1:
+        out.print()
+        for attempt in history.attempts:
+            out.print(Text(attempt_line(attempt.to_json())), soft_wrap=True)
+        if history.finished_by is not None:
+            out.print(Text(f"{history.finished_by} finished the load."), soft_wrap=True)
+    for action in history.actions:
+        at = local_time(datetime.fromisoformat(action["at"]))
+        reason = f": {action['reason']}" if action["reason"] else ""
+        text = f"{action['action']} at {at} by {action['by']}{reason}"
+        out.print(Text(text), soft_wrap=True)
 
 
 def _state_json(run: StateRun, result: str) -> dict[str, Any]:

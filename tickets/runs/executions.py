@@ -1,19 +1,21 @@
 """Executions of a stack's state machine: one in detail, or a list of them."""
 
 import json
-import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 import botocore.exceptions
 
+from ingestion.ledger.attempts import Attempt, Attempts
 from ingestion.ledger.chunks import ChunkProgress, Chunks
 from ingestion.ledger.loads import Loads
 from tickets.errors import CommandError
+from tickets.runs.filters import Wanted
 from tickets.runs.history import (
     ALREADY_LOADED,
     SMALL_FILE,
@@ -29,9 +31,12 @@ from tickets.runs.history import (
 from tickets.runs.stack import Stack
 
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
-MAX_ENDINGS = 100
-"""How many executions of a list have their ending looked up. Each needs a call of
-DescribeExecution, of which AWS allows 300 in a burst and then 15 per second."""
+UNKNOWN = "UNKNOWN"
+"""The status of what recorded no end and is no longer known to Step Functions."""
+MAX_LOOKED_UP = 100
+"""How many executions of a list are looked up that the ledger has no entry of, because an earlier
+release ran them or Validate File was never called. Each needs a call of DescribeExecution, of which
+AWS allows 300 in a burst and then 15 per second."""
 _CONCURRENT_CALLS = 8
 _PAGE_SIZE = 1000  # the largest that ListExecutions allows; its default is 100
 _MAX_FAILED_CHUNKS = 10
@@ -40,16 +45,30 @@ _MAX_FAILED_CHUNKS = 10
 @dataclass(frozen=True)
 class ExecutionSummary:
     """An execution in a list. Times are timezone-aware; `stopped_at` and `seconds` are None while
-    it runs. `ending` is known for the newest MAX_ENDINGS that SUCCEEDED: Loaded, Already Loaded or
-    Overtaken."""
+    it runs. The fields after them come from the ledger, or are None. Of executions that it has no
+    entry of, `ending`, `bucket` and `key` are known for the newest MAX_LOOKED_UP."""
 
-    name: str
+    execution: str
     execution_arn: str
     status: str
-    ending: str | None
     started_at: datetime
     stopped_at: datetime | None
     seconds: float | None
+    ending: str | None = None
+    load_id: str | None = None
+    bucket: str | None = None
+    key: str | None = None
+    version_id: str | None = None
+    uploader: str | None = None
+    started_by: str | None = None
+    why: str | None = None
+    reason: str | None = None
+    rows_read: int | None = None
+    rows_written: int | None = None
+    rows_superseded: int | None = None
+    rows_combined: int | None = None
+    rows_refused: int | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +150,14 @@ class Execution:
         """The load that it works on. If it ended as Already Loaded: the earlier load that it
         found."""
         load_id = last_value(self.states, "load_id")
+        if load_id is None and self.attempt is not None:
+            return self.attempt.load_id
         return None if load_id is None else str(load_id)
+
+    @cached_property
+    def attempt(self) -> Attempt | None:
+        """What the ledger has recorded about the execution; None if it has no entry of it."""
+        return Attempts(self.stack.client("dynamodb"), self.stack.ledger_table).get(self.name)
 
     @cached_property
     def load(self) -> dict[str, Any]:
@@ -211,13 +237,13 @@ class Execution:
         return sorted(chunks, key=lambda chunk: chunk.index or 0)
 
     def outcome(self) -> Outcome:
-        """The load's totals: those of Reconcile, or of the ledger if Reconcile did not run."""
+        """The load's totals at the end of the execution: those of Reconcile, or else those that the
+        ledger has."""
         result = last_value(self.states, "result")
         if result is None and self.ending == ALREADY_LOADED:
             result = self.load
         elif result is None and self.load_id is not None and self.status != "RUNNING":
-            plan = last_value(self.states, "plan") or {}
-            result = {**rows_recorded(self.stack, self.load), "chunks": plan.get("chunks")}
+            result = self._rows_without_result()
         names = (
             "rows_read",
             "rows_written",
@@ -237,6 +263,20 @@ class Execution:
             seconds=self.seconds,
             **known,
         )
+
+    def _rows_without_result(self) -> dict[str, Any]:
+        """The counts if Reconcile did not run: those that a replay has recorded before it began, or
+        the present ones if no later execution worked on the load."""
+        if self.attempt is not None and self.attempt.rows_read is not None:
+            return vars(self.attempt)
+        plan = last_value(self.states, "plan") or {}
+        ledger = Attempts(self.stack.client("dynamodb"), self.stack.ledger_table)
+        names = [arn.rpartition(":")[2] for arn in self.load.get("executions", ())]
+        started = self.attempt.started_at if self.attempt is not None else ""
+        later = [one for one in ledger.get_all(names) if one.started_at > started]
+        if self.attempt is not None and later:
+            return {"chunks": plan.get("chunks")}
+        return {**rows_recorded(self.stack, self.load), "chunks": plan.get("chunks")}
 
 
 def find_execution(stack: Stack, name_or_arn: str) -> Execution:
@@ -265,13 +305,10 @@ def known_execution(stack: Stack, arn: str) -> Execution | None:
     return execution
 
 
-def list_executions(stack: Stack, status: str | None, since: datetime) -> ExecutionList:
-    """Lists executions.
-
-    status: only executions with this status.
-    since: only executions that started at this time or later.
-    """
-    filters: dict[str, Any] = {"statusFilter": status} if status else {}
+def list_executions(stack: Stack, wanted: Wanted) -> ExecutionList:
+    """Lists executions. `wanted.since` must be given."""
+    assert wanted.since is not None
+    filters: dict[str, Any] = {"statusFilter": wanted.status} if wanted.status else {}
     pages = (
         stack.client("stepfunctions")
         .get_paginator("list_executions")
@@ -282,39 +319,71 @@ def list_executions(stack: Stack, status: str | None, since: datetime) -> Execut
         )
     )
     listed: list[ExecutionSummary] = []
-    older_exist = False
+    looked_up = 0
     for page in pages:
-        recent = [
+        found = [
             ExecutionSummary(
-                name=found["name"],
-                execution_arn=found["executionArn"],
-                status=found["status"],
-                ending=None,
-                started_at=found["startDate"],
-                stopped_at=found.get("stopDate"),
-                seconds=_seconds(found["startDate"], found.get("stopDate")),
+                execution=one["name"],
+                execution_arn=one["executionArn"],
+                status=one["status"],
+                started_at=one["startDate"],
+                stopped_at=one.get("stopDate"),
+                seconds=_seconds(one["startDate"], one.get("stopDate")),
             )
-            for found in page["executions"]
-            if found["startDate"] >= since
+            for one in page["executions"]
+            if one["startDate"] >= wanted.since
+            and (wanted.until is None or one["startDate"] <= wanted.until)
         ]
-        older_exist = older_exist or len(recent) < len(page["executions"])
-        if not recent:
+        known, unknown = _with_attempts(stack, found)
+        some = unknown[: MAX_LOOKED_UP - looked_up]
+        looked_up += len(some)
+        described = known + _looked_up(stack, some) + unknown[len(some) :]
+        listed += [
+            one
+            for one in described
+            if wanted.key is None
+            or (one.key and wanted.matches_object(stack, f"s3://{one.bucket}/{one.key}"))
+        ]
+        older_exist = any(one["startDate"] < wanted.since for one in page["executions"])
+        if older_exist or (wanted.limit is not None and len(listed) > wanted.limit):
             break  # later pages hold older executions
-        listed += recent
+    else:
+        older_exist = False
     listed.sort(key=lambda execution: execution.started_at, reverse=True)
-    return ExecutionList(_with_endings(stack, listed), older_exist)
+    limited = listed[: wanted.limit]
+    return ExecutionList(limited, older_exist or len(limited) < len(listed))
 
 
-def _with_endings(stack: Stack, listed: list[ExecutionSummary]) -> list[ExecutionSummary]:
+def _with_attempts(
+    stack: Stack, listed: list[ExecutionSummary]
+) -> tuple[list[ExecutionSummary], list[ExecutionSummary]]:
+    """Adds what the ledger knows to the executions. Returns those that it knows and the others."""
+    ledger = Attempts(stack.client("dynamodb"), stack.ledger_table)
+    attempts = {one.execution: one for one in ledger.get_all(one.execution for one in listed)}
+    names = [field.name for field in fields(ExecutionSummary)][6:]
+    known, unknown = [], []
+    for one in listed:
+        attempt = attempts.get(one.execution)
+        if attempt is None:
+            unknown.append(one)
+        else:
+            known.append(replace(one, **{name: getattr(attempt, name) for name in names}))
+    return known, unknown
+
+
+def _looked_up(stack: Stack, listed: list[ExecutionSummary]) -> list[ExecutionSummary]:
+    """Adds the ending and the object of executions that the ledger has no entry of."""
     client = stack.client("stepfunctions")
 
-    def look_up(arn: str) -> str | None:
-        return ending_of_output(client.describe_execution(executionArn=arn).get("output"))
+    def look_up(one: ExecutionSummary) -> ExecutionSummary:
+        described = client.describe_execution(executionArn=one.execution_arn)
+        with suppress(ValueError, TypeError, AttributeError):
+            given = json.loads(described.get("input") or "{}")
+            one = replace(one, bucket=given.get("bucket"), key=given.get("key"))
+        return replace(one, ending=ending_of_output(described.get("output")))
 
-    succeeded = [one.execution_arn for one in listed if one.status == "SUCCEEDED"][:MAX_ENDINGS]
     with ThreadPoolExecutor(_CONCURRENT_CALLS) as pool:
-        endings = dict(zip(succeeded, pool.map(look_up, succeeded), strict=True))
-    return [replace(one, ending=endings.get(one.execution_arn)) for one in listed]
+        return list(pool.map(look_up, listed))
 
 
 def recorded_chunks(stack: Stack, load: Mapping[str, Any]) -> list[ChunkProgress]:
@@ -330,25 +399,6 @@ def rows_recorded(stack: Stack, load: Mapping[str, Any]) -> dict[str, int]:
     chunks = recorded_chunks(stack, load)
     names = ("rows_read", "rows_written", "rows_superseded", "rows_refused")
     return {name: sum(getattr(chunk, name) for chunk in chunks) for name in names if chunks}
-
-
-def parse_since(text: str) -> datetime:
-    """Parses a duration before now, such as `90m`, `12h` or `7d`, or a date, such as `2026-11-01`
-    or `2026-11-01T18:00`, which is in local time unless it names its offset.
-
-    Raises CommandError for anything else.
-    """
-    match = re.fullmatch(r"([0-9]{1,6})([mhd])", text.strip().lower())
-    try:
-        if match is None:
-            return datetime.fromisoformat(text.strip()).astimezone()
-        number, unit = int(match[1]), match[2]
-        return datetime.now(UTC) - timedelta(minutes=number * {"m": 1, "h": 60, "d": 24 * 60}[unit])
-    except (ValueError, OverflowError) as error:
-        raise CommandError(
-            f"--since {text} is neither a duration nor a date: write it like 90m, 12h, 7d or"
-            " 2026-11-01."
-        ) from error
 
 
 def _seconds(start: datetime, stop: datetime | None) -> float | None:

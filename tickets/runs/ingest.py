@@ -9,9 +9,11 @@ from typing import Any
 
 import botocore.exceptions
 
+from ingestion.ledger.actions import Actions
 from ingestion.names import execution_name, manual_execution_name
 from tickets.errors import CommandError
 from tickets.runs.follow import await_verdict
+from tickets.runs.identity import caller
 from tickets.runs.stack import Stack
 
 NOTIFIED_ENDINGS = (".csv", ".CSV", ".csv.gz")
@@ -138,17 +140,27 @@ def local_file(
     return LocalFile(path, key)
 
 
-def start_load(stack: Stack, source: Source, *, force: bool = False) -> Start:
+def start_load(
+    stack: Stack, source: Source, *, force: bool = False, reason: str | None = None
+) -> Start:
     """Uploads a file, or starts an execution for an object.
 
     force: load an object again even if it is already loaded. For a file, see `force_uploaded`.
+    reason: why, for the ledger.
     """
-    if isinstance(source, LocalFile):
-        return _upload(stack, source)
-    return _start_by_hand(stack, source, force)
+    if isinstance(source, StoredObject):
+        return _start_by_hand(stack, source, force, reason)
+    start = _upload(stack, source)
+    if reason is not None:  # the upload's event has no place for it
+        name = start.execution_arn.rpartition(":")[2]
+        actions = Actions(stack.client("dynamodb"), stack.ledger_table)
+        actions.record(name, "ingest", caller(stack), reason, execution=name)
+    return start
 
 
-def force_uploaded(stack: Stack, source: LocalFile, start: Start) -> Start:
+def force_uploaded(
+    stack: Stack, source: LocalFile, start: Start, reason: str | None = None
+) -> Start:
     """Loads an uploaded file again if its execution finds that the same bytes are already loaded;
     otherwise returns `start` itself.
 
@@ -158,7 +170,7 @@ def force_uploaded(stack: Stack, source: LocalFile, start: Start) -> Start:
     if await_verdict(stack, start.execution_arn) != "already_loaded":
         return start
     stored = StoredObject(stack.upload_bucket, source.key, start.version_id)
-    return _start_by_hand(stack, stored, force=True)
+    return _start_by_hand(stack, stored, force=True, reason=reason)
 
 
 def _check_keys(files: Iterable[LocalFile]) -> None:
@@ -203,12 +215,15 @@ def _upload(stack: Stack, source: LocalFile) -> Start:
     return Start(uri, stack.execution_arn(name), None, stored["VersionId"])
 
 
-def _start_by_hand(stack: Stack, source: StoredObject, force: bool) -> Start:
+def _start_by_hand(stack: Stack, source: StoredObject, force: bool, reason: str | None) -> Start:
     document: dict[str, Any] = {"bucket": source.bucket, "key": source.key}
     if source.version_id is not None:
         document["version_id"] = source.version_id
     if force:
         document["force"] = True
+    document |= {"why": "force" if force else "ingest", "started_by": caller(stack)}
+    if reason is not None:
+        document["reason"] = reason
     client = stack.client("stepfunctions")
     now = datetime.now(UTC)
     while True:

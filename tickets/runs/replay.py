@@ -11,9 +11,11 @@ from typing import Any
 
 import botocore.exceptions
 
+from ingestion.ledger.actions import Actions
 from ingestion.ledger.loads import Loads
 from ingestion.names import forced_load_id
 from tickets.errors import CommandError
+from tickets.runs.attempts import record_end, record_ends
 from tickets.runs.dead_letters import (
     DeadLetters,
     FailedExecution,
@@ -23,6 +25,7 @@ from tickets.runs.dead_letters import (
 )
 from tickets.runs.executions import Execution, find_execution
 from tickets.runs.history import OVERTAKEN, ending_of_output
+from tickets.runs.identity import caller
 from tickets.runs.loads import load_of_execution
 from tickets.runs.replay_names import replay_name, replay_number, stem_of
 from tickets.runs.stack import Stack
@@ -30,6 +33,8 @@ from tickets.runs.stack import Stack
 STARTED, REDRIVEN = "started", "redriven"
 WOULD_START, WOULD_REDRIVE = "would_start", "would_redrive"
 IS_RUNNING, IS_LOADED, IS_OVERTAKEN = "running", "loaded", "overtaken"
+MAX_CAUSE_CHARACTERS = 32_768
+"""The longest cause that StopExecution takes."""
 
 Described = dict[str, Any]
 """A response of DescribeExecution."""
@@ -58,11 +63,13 @@ def replay(
     *,
     dry_run: bool = False,
     may_redrive: bool = False,
+    reason: str | None = None,
 ) -> Replay:
     """Starts the next replay of an execution, unless its load is running or loaded, and then
     deletes the load's dead letters.
 
     may_redrive: redrive the execution instead if Step Functions can continue it.
+    reason: why, for the ledger.
     Raises CommandError if neither the queues, Step Functions nor the ledger have its input.
     """
     name = name_or_arn.rpartition(":")[2]
@@ -86,15 +93,21 @@ def replay(
     if may_redrive and redrivable and newest is not None:
         if not dry_run:
             _redrive(stack, newest)
+            load_id = (load or {}).get("load_id", stem)
+            _record(stack, load_id, "redrive", caller(stack), reason, newest["name"])
             _delete(stack, own_letters)
         outcome = WOULD_REDRIVE if dry_run else REDRIVEN
         return Replay(name, newest["name"], outcome, redrivable)
     execution_input = _input(stack, name, known, own_letters, load)
-    last = max(replay_number(one) for one in {name, *known} if stem_of(one) == stem)
+    # The ledger may know replays that Step Functions has deleted.
+    names = {name, *known, *(arn.rpartition(":")[2] for arn in (load or {}).get("executions", ()))}
+    last = max(replay_number(one) for one in names if stem_of(one) == stem)
     next_name = replay_name(stem, last + 1)
     if dry_run:
         return Replay(name, next_name, WOULD_START, redrivable)
-    started = _start(stack, next_name, execution_input)
+    if load:
+        record_ends(stack, load)
+    started = _start(stack, next_name, _replay_input(stack, execution_input, reason))
     _delete(stack, own_letters)
     return Replay(name, next_name, STARTED if started else IS_RUNNING, redrivable)
 
@@ -112,10 +125,11 @@ def send_uploads_again(
         yield upload
 
 
-def stop(stack: Stack, name_or_arn: str) -> str:
+def stop(stack: Stack, name_or_arn: str, reason: str | None = None) -> str:
     """Stops a running execution and returns its name. Functions that are already running finish
     their chunks and record them in the ledger.
 
+    reason: why, for the ledger.
     Raises CommandError if it is not running.
     """
     execution = find_execution(stack, name_or_arn)
@@ -123,9 +137,14 @@ def stop(stack: Stack, name_or_arn: str) -> str:
         raise CommandError(
             f"Execution {execution.name} is {execution.status}: there is nothing to stop."
         )
+    by = caller(stack)
+    cause = f"`tickets stop` by {by}" + (f": {reason}" if reason else ".")
     stack.client("stepfunctions").stop_execution(
-        executionArn=execution.arn, error="Stopped", cause="`tickets stop`."
+        executionArn=execution.arn, error="Stopped", cause=cause[:MAX_CAUSE_CHARACTERS]
     )
+    load_id = execution.load_id or stem_of(execution.name)
+    _record(stack, load_id, "stop", by, reason, execution.name)
+    record_end(stack, execution.name)
     return execution.name
 
 
@@ -217,6 +236,25 @@ def _input(
     if load["load_id"] == forced_load_id(load["load_id"][:-9], name):
         values["force"] = True
     return json.dumps(values, ensure_ascii=False)
+
+
+def _replay_input(stack: Stack, execution_input: str, reason: str | None) -> str:
+    """The input of a replay: that of the execution, and who replays it and why."""
+    given = json.loads(execution_input)
+    if not isinstance(given, dict):
+        return execution_input
+    given.pop("reason", None)
+    given |= {"why": "replay", "started_by": caller(stack)}
+    if reason is not None:
+        given["reason"] = reason
+    return json.dumps(given, ensure_ascii=False)
+
+
+def _record(
+    stack: Stack, load_id: str, action: str, by: str, reason: str | None, execution: str
+) -> None:
+    actions = Actions(stack.client("dynamodb"), stack.ledger_table)
+    actions.record(load_id, action, by, reason, execution=execution)
 
 
 def _start(stack: Stack, name: str, execution_input: str) -> bool:

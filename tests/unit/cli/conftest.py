@@ -15,7 +15,7 @@ from moto.sqs.models import Message
 
 from ingestion.ledger.chunks import Chunks
 from tests.support.command_line import REFUSED_ROWS
-from tests.support.moto_server import LEDGER_INDEXES
+from tests.support.moto_server import LEDGER_INDEXES, create_table
 from tests.support.step_functions import MACHINE, StepFunctions
 from tickets.runs import connect, dead_letters
 from tickets.runs.stack import Stack
@@ -61,19 +61,8 @@ def deployed() -> Iterator[tuple[Stack, StepFunctions]]:
             place: Any = {"LocationConstraint": "eu-west-1"}
             s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
         s3.put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})
-        stack.client("dynamodb").create_table(
-            TableName="ledger",
-            KeySchema=[
-                {"AttributeName": "load_id", "KeyType": "HASH"},
-                {"AttributeName": "entry", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"}
-                for name in ("load_id", "entry", "object_url", "day", "started_at")
-            ],
-            GlobalSecondaryIndexes=LEDGER_INDEXES,
-            BillingMode="PAY_PER_REQUEST",
-        )
+        dynamodb = stack.client("dynamodb")
+        create_table(dynamodb, "ledger", "load_id", "entry", indexes=LEDGER_INDEXES)
         yield stack, step_functions
 
 

@@ -143,7 +143,7 @@ def test_the_list_tells_endings_of_what_has_succeeded(step_functions: StepFuncti
 def test_endings_are_asked_of_the_newest_only(
     stack: Stack, step_functions: StepFunctions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tickets.runs.executions.MAX_ENDINGS", 1)
+    monkeypatch.setattr("tickets.runs.executions.MAX_LOOKED_UP", 1)
     output = json.dumps(loaded_visits()[-1][2])
     for name in ("one", "two"):
         step_functions.add(name, output=output)

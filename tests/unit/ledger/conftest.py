@@ -5,7 +5,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.support.moto_server import LEDGER_INDEXES
+from tests.support.moto_server import LEDGER_INDEXES, create_table
 
 
 @pytest.fixture(scope="module")
@@ -21,17 +21,5 @@ def dynamodb(session: Any) -> Iterator[Any]:
     """A client, and an empty table `Ledger`."""
     with mock_aws():
         client = session.client("dynamodb")
-        client.create_table(
-            TableName="Ledger",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"}
-                for name in ("load_id", "entry", "object_url", "day", "started_at")
-            ],
-            KeySchema=[
-                {"AttributeName": "load_id", "KeyType": "HASH"},
-                {"AttributeName": "entry", "KeyType": "RANGE"},
-            ],
-            GlobalSecondaryIndexes=LEDGER_INDEXES,
-        )
+        create_table(client, "Ledger", "load_id", "entry", indexes=LEDGER_INDEXES)
         yield client

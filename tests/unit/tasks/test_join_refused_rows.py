@@ -38,13 +38,13 @@ LINES = [2, 3, 6, 8, 10, 13]
 
 
 def csv_rows(buckets: Any) -> list[list[str]]:
-    text = buckets.objects[WORK, "refused-rows/L/refused-rows.csv"].decode()
+    text = buckets.objects[WORK, "refused-rows/E/refused-rows.csv"].decode()
     return list(csv.reader(io.StringIO(text, newline="")))
 
 
 def test_all_rows_become_one_csv_file(buckets: Any) -> None:
-    url = join_refused_rows(buckets, WORK, "L", two_chunks(buckets), 6)
-    assert url == "s3://work/refused-rows/L/refused-rows.csv"
+    url = join_refused_rows(buckets, WORK, "refused-rows/E", two_chunks(buckets), 6)
+    assert url == "s3://work/refused-rows/E/refused-rows.csv"
     header, *rows = csv_rows(buckets)
     assert header == ["line", "column", "reason", "raw"]
     assert [int(row[0]) for row in rows] == LINES
@@ -56,12 +56,12 @@ def test_of_more_rows_a_manifest_says_where_they_are(
     buckets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ingestion.tasks.join_refused_rows.MAX_JOINED_ROWS", 4)
-    url = join_refused_rows(buckets, WORK, "L", two_chunks(buckets), 6)
-    assert url == "s3://work/refused-rows/L/refused-rows.json"
+    url = join_refused_rows(buckets, WORK, "refused-rows/E", two_chunks(buckets), 6)
+    assert url == "s3://work/refused-rows/E/refused-rows.json"
     assert [int(row[0]) for row in csv_rows(buckets)[1:]] == LINES[:4]
-    manifest = json.loads(buckets.objects[WORK, "refused-rows/L/refused-rows.json"])
+    manifest = json.loads(buckets.objects[WORK, "refused-rows/E/refused-rows.json"])
     assert manifest["rows"] == 6
-    assert manifest["first_rows"] == "s3://work/refused-rows/L/refused-rows.csv"
+    assert manifest["first_rows"] == "s3://work/refused-rows/E/refused-rows.csv"
     assert manifest["chunks"][1] == {
         "chunk": 1,
         "lines_before": 11,
@@ -74,7 +74,7 @@ def test_both_forms_are_read_back(
     buckets: Any, monkeypatch: pytest.MonkeyPatch, largest: int
 ) -> None:
     monkeypatch.setattr("ingestion.tasks.join_refused_rows.MAX_JOINED_ROWS", largest)
-    url = join_refused_rows(buckets, WORK, "L", two_chunks(buckets), 6)
+    url = join_refused_rows(buckets, WORK, "refused-rows/E", two_chunks(buckets), 6)
     assert url
     rows = list(listed_rows(buckets, url))
     assert [row.line for row in rows] == LINES
@@ -82,11 +82,11 @@ def test_both_forms_are_read_back(
 
 
 def test_without_rows_nothing_is_written(buckets: Any) -> None:
-    assert join_refused_rows(buckets, WORK, "L", [], 0) is None
+    assert join_refused_rows(buckets, WORK, "refused-rows/E", [], 0) is None
     assert buckets.objects == {}
 
 
 @pytest.mark.parametrize("counted", [5, 7])
 def test_other_rows_than_were_counted_are_a_defect(buckets: Any, counted: int) -> None:
     with pytest.raises(AccountingError, match="refused or superseded, but"):
-        join_refused_rows(buckets, WORK, "L", two_chunks(buckets), counted)
+        join_refused_rows(buckets, WORK, "refused-rows/E", two_chunks(buckets), counted)

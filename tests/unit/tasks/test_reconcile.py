@@ -57,6 +57,15 @@ def test_rows_a_second_are_those_of_the_time_in_which_a_chunk_was_written(
     assert rows_per_second(chunks) == rate
 
 
+def test_the_rate_of_a_replay_is_that_of_its_own_rows_and_time() -> None:
+    """The first execution wrote 900 rows in 90 s, and the replay the other 100 in 5 s."""
+    rounds = [[at(0), at(90), "lease", "900"], [at(3600), at(3605), "lease", "100"]]
+    chunk = ChunkProgress(0, 0, 9, 9, finished=True, rows_written=1000, rounds=rounds)
+    assert rows_per_second([chunk], at(3590)) == 20
+    assert rows_per_second([chunk], at(-10)) == 11  # 1,000 in 95 s
+    assert rows_per_second([chunk], at(3700)) is None
+
+
 ROUND = st.tuples(st.integers(0, 60), st.integers(0, 20)).map(lambda one: (one[0], sum(one)))
 
 
@@ -76,11 +85,11 @@ def test_each_round_adds_its_throttles_and_its_times() -> None:
     first = Tally(ChunkProgress(0, 0, 9, 0), digest, refused, refused).progress(
         throttles=3, times=[at(0), at(5)], finished=None
     )
-    assert (first.throttles, first.rounds) == (3, [[at(0), at(5)]])
+    assert (first.throttles, first.rounds) == (3, [[at(0), at(5), "0"]])
     second = Tally(first, digest, refused, refused).progress(
         throttles=4, times=[at(60), at(65)], finished=None
     )
-    assert (second.throttles, second.rounds) == (7, [[at(0), at(5)], [at(60), at(65)]])
+    assert (second.throttles, second.rounds) == (7, [[at(0), at(5), "0"], [at(60), at(65), "0"]])
 
 
 class ThrottlingTable(TableInMemory):
