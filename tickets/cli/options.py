@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from tickets.cli.next_step import repeated
+
 _STACK = "Which stack"
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines and nothing else.")]
@@ -12,6 +14,7 @@ StackName = Annotated[
     typer.Option(
         "--stack-name",
         help="Name of the stack. Default: the one in samconfig.toml, or else tickets.",
+        callback=repeated,
         rich_help_panel=_STACK,
     ),
 ]
@@ -21,6 +24,7 @@ EndpointUrl = Annotated[
         "--endpoint-url",
         envvar="AWS_ENDPOINT_URL",
         help="Address of a local stack. Default: AWS.",
+        callback=repeated,
         rich_help_panel=_STACK,
     ),
 ]
@@ -31,12 +35,18 @@ Region = Annotated[
         # boto3 reads only the second one, other AWS tools read both.
         envvar=["AWS_REGION", "AWS_DEFAULT_REGION"],
         help="AWS region of the stack.",
+        callback=repeated,
         rich_help_panel=_STACK,
     ),
 ]
 Profile = Annotated[
     str | None,
-    typer.Option("--profile", help="AWS profile with the credentials.", rich_help_panel=_STACK),
+    typer.Option(
+        "--profile",
+        help="AWS profile with the credentials.",
+        callback=repeated,
+        rich_help_panel=_STACK,
+    ),
 ]
 SINCE = typer.Option(
     "--since", help="Only those started since then: 90m, 12h, 7d, or a date like 2026-11-01."

@@ -1,0 +1,45 @@
+"""The commands that the output names as next steps, complete, so that they can be pasted."""
+
+import shlex
+
+import typer
+
+from tickets.runs.stack import Stack
+
+_passed: set[str] = set()
+"""The names of those options that were passed to this command and have to be repeated."""
+
+
+def repeated(context: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
+    """Callback of an option that says which stack is meant. Notes whether it was passed to the
+    command: a value from the environment applies to the next command as well."""
+    name = str(param.name)
+    source = context.get_parameter_source(name)
+    if source is not None and source.name == "COMMANDLINE":
+        _passed.add(name)
+    else:
+        _passed.discard(name)
+    return value
+
+
+def next_step(stack: Stack, *words: str) -> str:
+    """`next: tickets WORD ...`, to be printed as a line of its own; see `command_line`."""
+    return f"next: {command_line(stack, *words)}"
+
+
+def command_line(stack: Stack, *words: str) -> str:
+    """`tickets WORD ...`, quoted for a shell, with the options that find the same stack if they
+    were passed to this command."""
+    values = {
+        "stack_name": stack.name,
+        "endpoint_url": stack.endpoint_url,
+        "region": stack.region,
+        "profile": stack.session.profile_name,
+    }
+    options = [
+        part
+        for name, value in values.items()
+        if value and name in _passed
+        for part in (f"--{name.replace('_', '-')}", value)
+    ]
+    return shlex.join(["tickets", *words, *options])
