@@ -17,12 +17,24 @@ EncodedKey = tuple[bytes, ...]
 TO_ESCAPE = bytes(range(32)) + b'"\\'
 """The characters that must be escaped in JSON strings (RFC 8259, 7)."""
 
+_NOT_ESCAPED = b"\x7f"
+"""A character that JSON does not escape, and that values rarely have."""
+
 
 def escape(value: bytes) -> bytes:
     """Escape a UTF-8 string for use between the quotes of a JSON string."""
     if len(value.translate(None, TO_ESCAPE)) == len(value):
         return value
     return encode(value.decode())[1:-1]
+
+
+def escape_all(values: list[bytes]) -> list[bytes]:
+    """Escape UTF-8 strings as ``escape`` does, which is slower for many of them."""
+    joined = _NOT_ESCAPED.join(values)
+    if len(joined.translate(None, TO_ESCAPE)) == len(joined):
+        return values
+    escaped = escape(joined).split(_NOT_ESCAPED)
+    return escaped if len(escaped) == len(values) else list(map(escape, values))
 
 
 def put_request(item: Mapping[str, Any]) -> bytes:

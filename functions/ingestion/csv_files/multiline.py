@@ -23,18 +23,18 @@ of several lines, and (c) does not apply. A comment is never a row.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple
 
 from ingestion.csv_files.encodings import is_utf8
 from ingestion.csv_files.layout import Layout
 from ingestion.csv_files.open_records import OpenRecords
+from ingestion.csv_files.quoted_fields import find_quoted, split_quoted
 from ingestion.csv_files.records import (
     BYTE_ORDER_MARK,
     FORM_FEED,
     LF,
-    LINE_END,
     MAX_RECORD_BYTES,
     State,
     Taken,
@@ -80,7 +80,7 @@ class Scan(NamedTuple):
     """In order. The text between them consists of records of one line each."""
     quoted: list[re.Match[bytes]] | None
     """``Layout.pattern``'s matches, in order, for all other records with a quoted field and for the
-    rows of several lines. None if they were not searched for, because all end on their lines."""
+    rows of several lines. None if they were not searched for, because no quote is stray."""
 
 
 class _NeedsMore(Exception):
@@ -144,29 +144,10 @@ def scan(text: bytes, layout: Layout, *, complete: bool) -> Scan:
     if quote and text.startswith(quote) and split_quoted(text[:stop], layout):
         return Scan(stop, [], None)
     search = _Search(text, stop, layout, complete=complete)
+    fields = find_quoted(text[:stop], layout)
+    if fields and search.finds_rows(fields.with_line_ends()):
+        return Scan(stop, search.special, None)
     return Scan(search.run(), search.special, search.quoted)
-
-
-def split_quoted(text: bytes, layout: Layout) -> list[bytes]:
-    """The fields of whole lines, if every field is quoted, every line has the right number of
-    fields, and no field contains a quote or a line end. Otherwise empty. Either all lines or none
-    may have a delimiter at their end."""
-    syntax = layout.syntax
-    if syntax.escape is not None and syntax.escape in text:
-        return []
-    if syntax.null_sequence is not None and syntax.opening in syntax.null_sequence:
-        return []
-    pieces = text.split(syntax.quote)
-    values, between = pieces[1::2], pieces[2::2]
-    rows = text.count(b"\n")
-    if not between or len(values) != rows * layout.width:
-        return []
-    line_end = between[-1]
-    if not LINE_END.fullmatch(line_end.removeprefix(layout.delimiter)):
-        return []
-    if between != ([layout.delimiter] * (layout.width - 1) + [line_end]) * rows:
-        return []
-    return values
 
 
 class _Search:
@@ -183,6 +164,30 @@ class _Search:
         self._open_records = OpenRecords(text, stop, layout.syntax)
         self._no_row_between = 0, 0
         """Two positions: the first row at or after the first one is at the second one."""
+
+    def finds_rows(self, openings: Iterable[int]) -> bool:
+        """Find the rows of several lines, given the quotes that open fields of several lines. All
+        other quoted fields must be closed on their lines.
+
+        Returns False, having found nothing, if one of the records is not such a row.
+        """
+        position = 0
+        for quote in openings:
+            if quote < position:  # another field of the row before
+                continue
+            start = self._text.rfind(b"\n", 0, quote) + 1
+            ahead = start + MAX_RECORD_BYTES + 1
+            match = self._layout.pattern.match(self._text, start, min(self._stop, ahead))
+            try:
+                one = self._judge(start, match) if match else None
+            except _NeedsMore:
+                one = None
+            if one is None or one.kind is not Kind.ROW:
+                self.special.clear()
+                return False
+            self.special.append(one)
+            position = one.end
+        return True
 
     def run(self) -> int:
         """Find everything. Returns the position up to which the text was read."""

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 
 from ingestion.csv_files.encodings import is_utf8
-from ingestion.csv_files.item_json import TO_ESCAPE, escape
+from ingestion.csv_files.item_json import TO_ESCAPE, escape, escape_all
 from ingestion.csv_files.layout import Layout
-from ingestion.csv_files.multiline import split_quoted
+from ingestion.csv_files.quoted_fields import QuotedFields, find_quoted, split_quoted
 from ingestion.csv_files.records import BYTE_ORDER_MARK, fields_of, is_comment, marks_end
 from ingestion.csv_files.sections import Section
 from ingestion.csv_files.values.outcomes import ABSENT
@@ -44,6 +44,8 @@ class FieldSplitter:
             return self._split(text, quoted, start)
         if values := split_quoted(text, self._layout):
             return self._all_quoted(values)
+        if found := find_quoted(text, self._layout):
+            return self._with_quoted(found)
         quoted = _quoted_records(text, self._layout)
         return None if quoted is None else self._split(text, quoted, 0)
 
@@ -115,11 +117,27 @@ class FieldSplitter:
         fields += plain_fields[done:]
         return fields
 
+    def _with_quoted(self, found: QuotedFields) -> list[bytes] | None:
+        """What ``split`` returns, for a text in which ``find_quoted`` has found the fields."""
+        fields = self._without_quotes(b"".join(found.outside))
+        if fields is None:
+            return None
+        # In place of the quoted fields there are empty ones.
+        delimiter, step = self._layout.delimiter, self._layout.width + 1
+        record = column = 0
+        for before, value in zip(found.outside, escape_all(found.values), strict=False):
+            line_ends = before.count(b"\n")
+            if line_ends:
+                record += line_ends * step
+                column = before.count(delimiter, before.rfind(b"\n"))
+            else:
+                column += before.count(delimiter)
+            fields[record + column] = value
+        return fields
+
     def _all_quoted(self, values: list[bytes]) -> list[bytes] | None:
         """What ``split`` returns, for records that ``split_quoted`` has split."""
-        joined = b"".join(values)
-        if len(joined.translate(None, TO_ESCAPE)) < len(joined):
-            values = list(map(escape, values))
+        values = escape_all(values)
         fields = [b"\n"] * (len(values) // self._layout.width * (self._layout.width + 1))
         for column in range(self._layout.width):
             fields[column :: self._layout.width + 1] = values[column :: self._layout.width]
