@@ -140,11 +140,11 @@ def scan(text: bytes, layout: Layout, *, complete: bool) -> Scan:
     stop = len(text) if complete else text.rfind(b"\n") + 1
     if not layout.syntax.has_special(text, stop):
         return Scan(stop, [], [])
-    quote = layout.syntax.quote
-    if quote and text.startswith(quote) and split_quoted(text[:stop], layout):
+    lines = text[:stop]
+    if split_quoted(lines, layout):
         return Scan(stop, [], None)
     search = _Search(text, stop, layout, complete=complete)
-    fields = find_quoted(text[:stop], layout)
+    fields = find_quoted(lines, layout)
     if fields and search.finds_rows(fields.with_line_ends()):
         return Scan(stop, search.special, None)
     return Scan(search.run(), search.special, search.quoted)

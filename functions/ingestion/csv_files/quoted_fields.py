@@ -34,6 +34,8 @@ def split_quoted(text: bytes, layout: Layout) -> list[bytes]:
     fields, and no field contains a quote or a line end. Otherwise empty. Either all lines or none
     may have a delimiter at their end."""
     syntax = layout.syntax
+    if not syntax.quote or not text.startswith(syntax.quote):
+        return []
     if syntax.escape is not None and syntax.escape in text:
         return []
     if syntax.null_sequence is not None and syntax.opening in syntax.null_sequence:

@@ -61,6 +61,7 @@ class Conversion:
         iso = any_format(field) if field.type in _TEMPORAL else None
         self._violated = violated(field, self._read, iso)
         self._attribute_of = _attribute_of(field)
+        self._first, self._many = self._whole_columns(is_key=is_key)
         self._column = self._compile_column(
             _stored_json, b"" if field.when_missing == "empty" else ABSENT
         )
@@ -77,16 +78,15 @@ class Conversion:
 
         missing_texts = {ABSENT, *(escape(text.encode()) for text in self._missing_values)}
         stands_for_missing = {} if self.required else dict.fromkeys(missing_texts, missing)
-        first = many = None
+        first = self._first
         if self.field.type == "string" and self.field.stored_as == "S":
             first = text_columns(self.field.constraints, missing_texts, stands_for_missing)
-        elif not self._is_checked_one_by_one():
-            first, many = _whole_columns(self.field, is_key=self._is_key)
-        return Column(one, stands_for_missing, first, many)
+        return Column(one, stands_for_missing, first, self._many)
 
-    def _is_checked_one_by_one(self) -> bool:
-        """Whether a value must be looked at though its form is that of the type."""
-        return self._violated is not None or any(map(self._read, self._missing_values))
+    def _whole_columns(self, *, is_key: bool) -> tuple[Whole | None, Whole | None]:
+        if self._violated is not None or any(map(self._read, self._missing_values)):
+            return None, None  # a value must be looked at though its form is that of the type
+        return _whole_columns(self.field, is_key=is_key)
 
     def convert(self, text: str | None) -> Stored | Missing | Refused:
         """Convert a field's text, without its quotes and escapes. None is a field that is written
@@ -114,6 +114,8 @@ class Conversion:
     def fits(self, value: bytes) -> bool:
         """Whether a field, without its quotes and escapes, or ABSENT for the null sequence, is
         accepted. See layout.Check."""
+        if self._first and b"\n" not in value and self._first([value]) is not None:
+            return True  # the usual case, decided faster
         try:
             outcome = self.convert(None if value == ABSENT else value.decode())
         except UnicodeDecodeError:
