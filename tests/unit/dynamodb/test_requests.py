@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingestion.csv_files.item_json import encode, escape, put_request, put_requests
+from ingestion.csv_files.item_json import encode, escape, escape_all, put_request, put_requests
 from ingestion.dynamodb.requests import batch_body
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))  # all that UTF-8 has
@@ -40,6 +40,14 @@ def test_equal_strings_have_one_escaped_form_and_different_ones_have_two(texts: 
 )
 def test_only_what_json_does_not_take_is_escaped(text: str, escaped: str) -> None:
     assert escape(text.encode()) == escaped.encode()
+
+
+@given(st.lists(TEXT, max_size=8))
+@example(['"', "a\x7fb", ""])
+@example([""])
+def test_many_strings_are_escaped_like_each_of_them(texts: list[str]) -> None:
+    values = [text.encode() for text in texts]
+    assert escape_all(values) == [escape(value) for value in values]
 
 
 @given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=4))

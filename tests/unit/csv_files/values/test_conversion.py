@@ -173,6 +173,23 @@ def test_a_field_fits_if_its_value_is_accepted() -> None:
 
 
 @pytest.mark.parametrize(
+    "field",
+    [
+        Field("f", "datetime", formats=("any",), as_given=True),
+        Field("f", "integer", stored_as="N"),
+        Field("f", "integer", stored_as="N", constraints=Constraints(maximum="9")),
+    ],
+)
+@pytest.mark.parametrize(
+    "value", ["2026-02-28T10:00:00Z", "2026-02-29T10:00:00Z", "2026-02-28", "7", "007", "12", "x"]
+)
+def test_a_value_fits_by_itself_if_a_column_of_it_does(field: Field, value: str) -> None:
+    conversion = Conversion(field)
+    assert conversion.fits(value.encode()) == isinstance(conversion.convert(value), Stored)
+    assert not conversion.fits(f"{value}\n{value}".encode())
+
+
+@pytest.mark.parametrize(
     ("field", "may_refuse", "has_form"),
     [
         (Field("f"), False, False),
