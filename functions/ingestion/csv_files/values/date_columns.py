@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 from datetime import MAXYEAR, MINYEAR, date, datetime, time, timedelta
+from itertools import compress
+from operator import itemgetter
 
 from ingestion.csv_files.values.columns import Values, Whole, joined, parted
 from ingestion.csv_files.values.dates import (
@@ -19,7 +21,7 @@ from ingestion.sources.model import Field
 Parts = Sequence[tuple[bytes, bytes, bytes]]
 """Values that ``bytes.partition`` has divided into date, separator and time."""
 
-_BYTES_OF_DATE = 10  # 2026-01-31
+_written_date = itemgetter(slice(10))  # 2026-01-31
 _MAX_DAYS = 4096
 _MAX_TIMES = 100_000
 """A day has 86,400 seconds."""
@@ -30,6 +32,9 @@ _TIMES = re.compile(rb"(?:%b\n)*+" % _SECOND)
 _DEFAULT_TIMESTAMPS = re.compile(
     rb"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T%b(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?+\n)*+" % _SECOND
 )
+
+_DIGITS_TO_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_USUAL_FORM = b"0000-00-00T00:00:00Z\n"
 
 _DATE_AND_TIME = re.compile(
     "(?:(?:[^% ]|%[YymdjbB])+( )|(?:[^%a-zA-Z ]|%[Yymdj])+(T))((?:[^%]|%[HIMSfp])+)"
@@ -66,19 +71,35 @@ def _are_times(values: Values) -> bool:
 
 
 def _timestamps_as_given(values: Values) -> Values | None:
-    if not _TIMESTAMPS.fullmatch(joined(values)):
+    column = joined(values)
+    if not _have_usual_form(column, len(values)) and not _TIMESTAMPS.fullmatch(column):
         values = [value.strip(b" ") for value in values]
         if not _TIMESTAMPS.fullmatch(joined(values)):
             return None
-    days = {value[:_BYTES_OF_DATE] for value in values}
+    days = set(map(_written_date, values))
     return values if all(map(day, map(bytes.decode, days))) else None
+
+
+def _have_usual_form(column: bytes, rows: int) -> bool:
+    """Whether all values are written like ``2026-01-31T23:59:59Z``, with times that exist. Takes a
+    fifth of the time of a regular expression."""
+    if column.translate(_DIGITS_TO_ZEROS) != _USUAL_FORM * rows:
+        return False
+    step = len(_USUAL_FORM)
+    tens_of_hours, hours = column[11::step], column[12::step]
+    if tens_of_hours.translate(None, b"012"):
+        return False
+    # Of minutes and seconds, only the tens can be too high.
+    if (column[14::step] + column[17::step]).translate(None, b"012345"):
+        return False
+    return all(hour in b"0123" for hour in compress(hours, map(b"2"[0].__eq__, tens_of_hours)))
 
 
 def _timestamps(values: Values) -> Values | None:
     column = joined(values)
-    if not _DEFAULT_TIMESTAMPS.fullmatch(column):
+    if not _have_usual_form(column, len(values)) and not _DEFAULT_TIMESTAMPS.fullmatch(column):
         return None
-    for text in {value[:_BYTES_OF_DATE] for value in values}:
+    for text in set(map(_written_date, values)):
         one = day(text.decode())
         if not one or not _is_convertible(one.year):
             return None

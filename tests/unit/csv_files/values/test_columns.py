@@ -126,6 +126,33 @@ def test_a_column_that_is_stored_as_it_is_is_not_copied(field: Field) -> None:
     assert Conversion(field).column(values) is values
 
 
+@pytest.mark.parametrize(
+    "field",
+    [Field("f", "datetime"), Field("f", "datetime", formats=("any",), as_given=True)],
+)
+@pytest.mark.parametrize(
+    ("form", "numbers"),
+    [
+        ("2026-01-31T{:02}:00:00Z", range(24)),
+        ("2026-01-31T20:{:02}:00Z", range(60)),
+        ("2026-01-31T09:00:{:02}Z", range(60)),
+        ("2026-{:02}-28T09:00:00Z", range(1, 13)),
+        ("2026-02-{:02}T09:00:00Z", range(1, 29)),
+    ],
+)
+def test_a_column_has_only_dates_and_times_that_exist(
+    field: Field, form: str, numbers: range
+) -> None:
+    conversion = Conversion(field)
+    usual = b"2026-01-31T23:59:59Z"
+    taken = [
+        number
+        for number in range(100)
+        if conversion.column([usual, form.format(number).encode(), usual]) is not None
+    ]
+    assert taken == list(numbers)
+
+
 def test_a_column_with_a_null_sequence_is_converted_after_others() -> None:
     conversion = Conversion(Field("f", "datetime", formats=("%d.%m.%Y %H:%M",)))
     days = [b"%02d.01.2026 18:05" % day for day in range(1, 32)]
