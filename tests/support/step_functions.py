@@ -17,6 +17,8 @@ from tests.support.state_machine import Execution, run
 
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:Ingest"
 EXECUTION = MACHINE.replace(":stateMachine:", ":execution:")
+CALLER = "arn:aws:sts::123456789012:user/moto"
+"""Who runs the command, as moto says it."""
 STARTED = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 COUNTS = {
     "pending": 0,

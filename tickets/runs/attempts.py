@@ -18,7 +18,8 @@ from tickets.runs.filters import object_url
 from tickets.runs.stack import Stack
 
 _CONCURRENT_CALLS = 8
-_NAME = re.compile(r"[0-9A-Za-z_-]{1,80}")
+_NAME = re.compile(r"[^\s/?]{1,80}")
+"""What the name of an execution may look like; that of a file may, too."""
 _VERSION = "?versionId="
 
 

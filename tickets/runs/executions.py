@@ -319,7 +319,7 @@ def list_executions(stack: Stack, wanted: Wanted) -> ExecutionList:
         )
     )
     listed: list[ExecutionSummary] = []
-    looked_up = 0
+    looked_up, older_exist = 0, False
     for page in pages:
         found = [
             ExecutionSummary(
@@ -344,11 +344,10 @@ def list_executions(stack: Stack, wanted: Wanted) -> ExecutionList:
             if wanted.key is None
             or (one.key and wanted.matches_object(stack, f"s3://{one.bucket}/{one.key}"))
         ]
-        older_exist = any(one["startDate"] < wanted.since for one in page["executions"])
-        if older_exist or (wanted.limit is not None and len(listed) > wanted.limit):
+        recent = [one for one in page["executions"] if one["startDate"] >= wanted.since]
+        older_exist = older_exist or len(recent) < len(page["executions"])
+        if not recent or (wanted.limit is not None and len(listed) > wanted.limit):
             break  # later pages hold older executions
-    else:
-        older_exist = False
     listed.sort(key=lambda execution: execution.started_at, reverse=True)
     limited = listed[: wanted.limit]
     return ExecutionList(limited, older_exist or len(limited) < len(listed))

@@ -120,7 +120,8 @@ def _groups(stack: Stack, wanted: Wanted) -> Iterator[list[Attempt | Entry]]:
         return
     first = attempts_of(stack).recorded_since()
     if first is not None:
-        yield from _by_day(stack, wanted, datetime.fromisoformat(first))
+        # Executions that began before midnight may have been recorded after the first one.
+        yield from _by_day(stack, wanted, datetime.fromisoformat(first) - timedelta(days=1))
     # Loads of an earlier release have no attempts, so no index has them by day. On the day of the
     # update, both releases may have recorded loads.
     if first is None or wanted.since is None or wanted.since < _day_after(first):

@@ -20,6 +20,7 @@ from tests.support.command_line import (
     tickets,
 )
 from tests.support.step_functions import (
+    CALLER,
     COUNTS,
     EXECUTION,
     RESULT,
@@ -74,7 +75,7 @@ def test_the_lines_of_a_docstring_are_joined_to_paragraphs(monkeypatch: pytest.M
         (["loads", "--key", "s3://bucket-only"], "s3://bucket/key"),
         (["executions", "--since", "999999d"], "90m, 12h, 7d or 2026-11-01"),
         (["executions", "--status", "done"], "SUCCEEDED"),
-        (["show", "nothing"], "`tickets executions` lists them"),
+        (["show", "nothing"], "`tickets executions` and `tickets loads` list them"),
         (["refused", "arn:aws:states:eu-west-1:1:execution:x:y"], "has no execution"),
         (["demo", "missing.csv"], "does not exist"),
         (["demo", "rows.csv", "--rows", "3"], "leave it out"),
@@ -123,13 +124,13 @@ def test_executions_are_listed_newest_first(step_functions: StepFunctions) -> No
     step_functions.add("new", "FAILED", ago=timedelta(minutes=5))
     step_functions.add("newest", "RUNNING", ago=timedelta(minutes=1))
     listed = lines(tickets("executions", "--json"))
-    assert [entry["name"] for entry in listed] == ["newest", "new", "old"]
+    assert [entry["execution"] for entry in listed] == ["newest", "new", "old"]
     assert [entry["seconds"] for entry in listed] == [None, 60.0, 60.0]
     assert [entry["ending"] for entry in listed] == [None, None, "Loaded"]
     recent = lines(tickets("executions", "--json", "--since", "1h"))
-    assert [entry["name"] for entry in recent] == ["newest", "new"]
+    assert [entry["execution"] for entry in recent] == ["newest", "new"]
     failed = lines(tickets("executions", "--json", "--status", "failed"))
-    assert [entry["name"] for entry in failed] == ["new"]
+    assert [entry["execution"] for entry in failed] == ["new"]
     table = tickets("executions").stdout
     assert table.splitlines()[0].split() == ["Execution", "Status", "Ending", "Started", "Duration"]
     assert len(table.splitlines()) == 4
@@ -142,12 +143,12 @@ def test_executions_of_the_last_seven_days_are_listed_unless_told_otherwise(
     step_functions.add("older", ago=timedelta(days=8))
     step_functions.add("newer", ago=timedelta(days=6))
     week = tickets("executions", "--json")
-    assert [entry["name"] for entry in lines(week)] == ["newer"]
+    assert [entry["execution"] for entry in lines(week)] == ["newer"]
     assert week.stderr == (
         "Older executions are not listed: --since 120d lists all that AWS keeps.\n"
     )
     everything = tickets("executions", "--json", "--since", "120d")
-    assert [entry["name"] for entry in lines(everything)] == ["newer", "older"]
+    assert [entry["execution"] for entry in lines(everything)] == ["newer", "older"]
     assert everything.stderr == ""
 
 
@@ -166,7 +167,7 @@ def test_a_date_is_that_of_the_operator(step_functions: StepFunctions) -> None:
     step_functions.add("before", startDate=midnight - timedelta(seconds=1))
     step_functions.add("after", startDate=midnight)
     listed = lines(tickets("executions", "--json", "--since", "2026-11-01"))
-    assert [entry["name"] for entry in listed] == ["after"]
+    assert [entry["execution"] for entry in listed] == ["after"]
 
 
 @pytest.mark.usefixtures("stack")
@@ -184,7 +185,9 @@ def test_old_executions_are_not_read(step_functions: StepFunctions) -> None:
     for number in range(5):
         step_functions.add(f"new-{number}", ago=timedelta(days=number))
     listed = tickets("executions", "--json")
-    assert [entry["name"] for entry in lines(listed)] == [f"new-{number}" for number in range(5)]
+    assert [entry["execution"] for entry in lines(listed)] == [
+        f"new-{number}" for number in range(5)
+    ]
     asked = step_functions.lists
     assert [one["maxResults"] for one in asked] == [1000] * 3
 
@@ -262,9 +265,10 @@ def test_ingest_gives_a_file_an_ending_that_starts_a_load(stack: Stack) -> None:
 def test_ingest_starts_by_hand_on_an_object_that_is_there(step_functions: StepFunctions) -> None:
     result = tickets("ingest", "s3://b/old/a.csv", "s3://b/a?b.csv?versionId=v1", "--json")
     assert [entry["status"] for entry in lines(result)] == ["RUNNING", "RUNNING"]
+    by_hand = {"why": "ingest", "started_by": CALLER}
     assert [json.loads(start["input"]) for start in step_functions.started] == [
-        {"bucket": "b", "key": "old/a.csv"},
-        {"bucket": "b", "key": "a?b.csv", "version_id": "v1"},
+        {"bucket": "b", "key": "old/a.csv", **by_hand},
+        {"bucket": "b", "key": "a?b.csv", "version_id": "v1", **by_hand},
     ]
 
 

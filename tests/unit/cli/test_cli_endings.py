@@ -11,6 +11,7 @@ from ingestion.ledger.loads import Loads
 from ingestion.names import execution_name
 from tests.support.command_line import OUTCOME_KEYS, lines, tickets
 from tests.support.step_functions import (
+    CALLER,
     RESULT,
     StepFunctions,
     already_loaded_visits,
@@ -23,6 +24,7 @@ from tests.support.step_functions import (
 )
 from tickets.runs.stack import Stack
 
+FORCED = {"why": "force", "started_by": CALLER}
 Visits = list[tuple[str, str, Any]]
 
 
@@ -133,7 +135,7 @@ def test_the_list_tells_endings_of_what_has_succeeded(step_functions: StepFuncti
         step_functions.add(ending, output=json.dumps(visits()[-1][2]))
     step_functions.add("refused", "FAILED", refused_visits())
     listed = {
-        entry["name"]: entry["ending"]
+        entry["execution"]: entry["ending"]
         for entry in lines(tickets("executions", "--json", "--since", "2025-01-01"))
     }
     assert listed == {**{ending: ending for ending in kinds}, "refused": None}
@@ -158,8 +160,8 @@ def test_force_loads_an_object_again(step_functions: StepFunctions) -> None:
     result = tickets("ingest", "--force", "s3://b/a.csv", "s3://b/a.csv?versionId=v1", "--json")
     assert result.exit_code == 0
     assert [json.loads(start["input"]) for start in step_functions.started] == [
-        {"bucket": "b", "key": "a.csv", "force": True},
-        {"bucket": "b", "key": "a.csv", "version_id": "v1", "force": True},
+        {"bucket": "b", "key": "a.csv", "force": True, **FORCED},
+        {"bucket": "b", "key": "a.csv", "version_id": "v1", "force": True, **FORCED},
     ]
 
 
@@ -176,6 +178,7 @@ def test_force_loads_a_file_again_whose_bytes_are_loaded_already(
         "key": "rows.csv",
         "version_id": version,
         "force": True,
+        **FORCED,
     }
     assert "loading them again" in result.stdout
     assert start["name"] in result.stdout

@@ -121,7 +121,7 @@ def test_a_load_that_was_ended_from_outside_does_not_look_alive(
     chunks.save("one", "generation", None, chunk)
     (entry,) = lines(tickets("loads", "--json"))
     assert (entry["status"], entry["recorded_status"]) == (status, "RUNNING")
-    assert (entry["failure"], entry["rows_written"]) == (f"{status}: by hand", 3)
+    assert (entry["error"], entry["rows_written"]) == (f"{status}: by hand", 3)
     assert f"why: {status}: by hand" in tickets("loads").stdout
 
 
@@ -129,7 +129,7 @@ def test_a_load_whose_task_failed_says_why(step_functions: StepFunctions, loads:
     add(loads, "one")
     step_functions.add("one", "FAILED", refused_visits(), error="LoadFailed")
     (entry,) = lines(tickets("loads", "--json"))
-    assert (entry["status"], entry["failure"]) == ("FAILED", "The header has no column store.")
+    assert (entry["status"], entry["error"]) == ("FAILED", "The header has no column store.")
 
 
 def test_a_load_is_running_while_any_of_its_executions_is(
@@ -164,10 +164,10 @@ def test_what_step_functions_has_forgotten_is_unknown(loads: Loads) -> None:
 def test_a_load_that_ended_while_it_was_looked_at_is_read_again(
     step_functions: StepFunctions, loads: Loads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The index lags behind the table, so it may say RUNNING of a load that has ended."""
+    """It ended after its entry was read, and before Step Functions was asked."""
     add(loads, "one")
     step_functions.add("one", "SUCCEEDED")
-    closed = {"load_id": "one", "entry": "load", "status": "SUCCEEDED", "rows_read": 100}
+    closed = {**(loads.load("one") or {}), "status": "SUCCEEDED", "rows_read": 100}
     monkeypatch.setattr(Loads, "load", lambda *_: closed)
     (entry,) = lines(tickets("loads", "--json"))
     assert (entry["status"], entry["recorded_status"]) == ("SUCCEEDED", "SUCCEEDED")

@@ -15,7 +15,7 @@ from tests.support.dead_letter_queue import (
     send_upload,
     waiting,
 )
-from tests.support.step_functions import EXECUTION, StepFunctions
+from tests.support.step_functions import CALLER, EXECUTION, StepFunctions
 from tickets.runs.stack import Stack
 
 pytestmark = pytest.mark.usefixtures("empty_queues")
@@ -37,7 +37,8 @@ def test_all_failures_are_replayed_once_with_their_input(
     assert replay("--all", "--dry-run") == [("a-r1", "would_start"), ("b-r1", "would_start")]
     assert (step_functions.started, waiting(stack)[0]) == ([], 2)
     assert replay("--all") == [("a-r1", "started"), ("b-r1", "started")]
-    assert step_functions.started[0]["input"] == '{"key":"a.csv",  "bucket": "b"}', "the very same"
+    given = json.loads(step_functions.started[0]["input"])
+    assert given == {"key": "a.csv", "bucket": "b", "why": "replay", "started_by": CALLER}
     assert waiting(stack)[0] == 0
     assert replay("--all") == []
     assert len(step_functions.started) == 2
@@ -118,7 +119,8 @@ def test_what_step_functions_has_forgotten_comes_from_the_message_or_the_ledger(
     loads.open_load("c", {**GIVEN, **url, "etag": "e"}, f"{EXECUTION}:by-hand")
     assert replay("b", "by-hand") == [("b-r1", "started"), ("by-hand-r1", "started")]
     inputs = [json.loads(one["input"]) for one in step_functions.started]
-    assert inputs == [GIVEN, {**GIVEN, "etag": "e"}, {**GIVEN, "etag": "e"}]
+    replay_of = {**GIVEN, "why": "replay", "started_by": CALLER}
+    assert inputs == [replay_of, {**replay_of, "etag": "e"}, {**replay_of, "etag": "e"}]
 
 
 def test_what_nobody_knows_is_said_and_the_others_are_replayed(
