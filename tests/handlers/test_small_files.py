@@ -64,8 +64,9 @@ def test_the_calls_of_a_small_file(cloud: Cloud) -> None:
         "s3 GetObject": 2,  # of Validate File and Write Chunk
         "s3 PutObject": 2,  # digests and report
     }
-    # Plan, load, claim (2), lease (2: taken and given back), chunk, and the end of the load.
-    assert sum(calls[f"dynamodb {one}Item"] for one in ("Put", "Update", "Delete")) == 8
+    # Plan, load, execution, claim (2), lease (2: taken and given back), chunk, the end of the load
+    # and of the execution. And once per process, since when executions are recorded.
+    assert sum(calls[f"dynamodb {one}Item"] for one in ("Put", "Update", "Delete")) == 11
 
 
 @pytest.mark.parametrize("body", [gzip.compress(TEN.body), HEADER], ids=["gzip", "no rows"])

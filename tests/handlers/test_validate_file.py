@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from ingestion.errors import ObjectChanged
 from ingestion.sources.catalogue import Sources
 from ingestion.sources.declaration import read_source
-from tests.support.cloud import Cloud
+from tests.support.cloud import GENERATION, Cloud
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 ROW = b"T1,Tea,B1,2025-11-23T08:00:00Z,Drinks,1,Lyon\n"
@@ -21,6 +21,15 @@ OTHER_ROW = b"T2,Tea,B2,2025-11-23T08:00:00Z,Drinks,1,Lyon\n"
 
 def reasons(answer: Any) -> list[Any]:
     return [(one["reason"], one["line"], one["column"]) for one in answer["reasons"]]
+
+
+def attempt_alone(cloud: Cloud) -> Any:
+    """Status, ending and error of an execution that the ledger knows, but no load."""
+    entries = {one["entry"]: one for one in cloud.items(cloud.ledger_table)}
+    assert set(entries) == {"attempt", "first"}
+    found = entries["attempt"]
+    assert (found["execution"], found["of_load"]) == ("by-hand", None)
+    return found["status"], found["ending"], found["error"]
 
 
 def s3_answers(monkeypatch: pytest.MonkeyPatch, **errors: tuple[int, dict[str, str]]) -> None:
@@ -127,11 +136,11 @@ def test_no_value_of_the_file_is_in_a_refusal(cloud: Cloud) -> None:
         assert secret.decode() not in json.dumps(cloud.validate(cloud.put(body)))
 
 
-def test_a_missing_object_is_refused_and_leaves_no_entry(cloud: Cloud) -> None:
+def test_a_missing_object_is_refused_and_leaves_no_entry_of_a_load(cloud: Cloud) -> None:
     answer = cloud.validate({"bucket": cloud.uploads, "key": "store-12/nothing.csv"})
     assert (answer["verdict"], reasons(answer)) == ("refused", [("object_gone", None, None)])
     assert (answer["load_id"], answer["file"]) == (None, None)
-    assert cloud.items(cloud.ledger_table) == []
+    assert attempt_alone(cloud) == ("FAILED", "Load Failed", answer["summary"])
 
 
 def test_a_version_deleted_for_good_is_refused(cloud: Cloud) -> None:
@@ -151,7 +160,7 @@ def test_a_delete_marker_is_no_object(cloud: Cloud) -> None:
     ]
 
 
-def test_a_malformed_version_id_is_refused_and_leaves_no_entry(
+def test_a_malformed_version_id_is_refused_and_leaves_no_entry_of_a_load(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     error = {"Code": "InvalidArgument", "Message": "Invalid version id specified"}
@@ -159,7 +168,7 @@ def test_a_malformed_version_id_is_refused_and_leaves_no_entry(
     answer = cloud.validate(cloud.put(HEADER + ROW) | {"version_id": "v 1"})
     assert (answer["verdict"], reasons(answer)) == ("refused", [("bad_version_id", None, None)])
     assert (answer["load_id"], answer["file"]) == (None, None)
-    assert cloud.items(cloud.ledger_table) == []
+    assert attempt_alone(cloud) == ("FAILED", "Load Failed", answer["summary"])
 
 
 def test_a_bucket_that_denies_access_is_refused_and_loads_once_it_allows_it(
@@ -203,7 +212,9 @@ def test_an_outage_of_s3_is_raised(cloud: Cloud, monkeypatch: pytest.MonkeyPatch
     s3_answers(monkeypatch, GetObject=(503, {"Code": "SlowDown"}))
     with pytest.raises(ClientError, match="SlowDown"):
         cloud.validate(request)
-    assert cloud.items(cloud.ledger_table) == []
+    status, ending, error = attempt_alone(cloud)
+    assert (status, ending) == ("RUNNING", None), "a retry may succeed"
+    assert "SlowDown" in error
 
 
 def test_a_later_overwrite_or_deletion_does_not_disturb_the_load_of_a_version(cloud: Cloud) -> None:
@@ -279,7 +290,9 @@ def test_a_second_call_answers_the_same_and_keeps_its_entries(cloud: Cloud) -> N
     assert cloud.validate(request, "two") == first | {"plan": None}
     entry = cloud.entry(first["load_id"])
     assert [arn.rsplit(":", 1)[1] for arn in sorted(entry["executions"])] == ["one", "two"]
-    assert len(cloud.items(cloud.ledger_table)) == 3  # the load, its plan, and the claim
+    kept = sorted(one["entry"] for one in cloud.items(cloud.ledger_table))
+    plan = f"plan#{GENERATION}"
+    assert kept == ["attempt", "attempt", "first", "load", "newest", plan]
 
 
 def test_the_ledger_says_who_uploaded_what(cloud: Cloud) -> None:

@@ -19,8 +19,8 @@ from tests.support.watched_sender import watch
 def test_a_later_version_wins_on_common_keys_and_the_report_names_the_one_before(
     cloud: Cloud,
 ) -> None:
-    first = cloud.load(cloud.put(A))
-    second = cloud.load(cloud.put(B))
+    first = cloud.run(cloud.put(A), "first").data
+    second = cloud.run(cloud.put(B), "second").data
     assert stores(cloud) == {"T1": "Nice", "T2": "Lyon", "T3": "Nice"}
     assert report(cloud, first["result"])["replaces"] is None
     assert report(cloud, second["result"])["replaces"] == first["load_id"]
