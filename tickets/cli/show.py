@@ -80,7 +80,7 @@ def _execution_json(execution: Execution) -> dict[str, Any]:
         "started_at": described["startDate"],
         "stopped_at": described.get("stopDate"),
         "input": _input(execution),
-        "failure": execution.failure,
+        "error": execution.failure,
         "reasons": execution.reasons,
         "source": execution.source,
         "states": [

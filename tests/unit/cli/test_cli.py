@@ -199,7 +199,7 @@ def test_show_knows_names_and_arns(step_functions: StepFunctions, name: str) -> 
     (shown,) = lines(tickets("show", name, "--json"))
     assert shown["input"] == {"bucket": "b", "key": "a.csv"}
     assert [state["state"] for state in shown["states"]][::10] == ["Validate File", "Loaded"]
-    assert (shown["rows_read"], shown["chunks"], shown["failure"]) == (100, 2, None)
+    assert (shown["rows_read"], shown["chunks"], shown["error"]) == (100, 2, None)
     text = tickets("show", name).stdout
     assert "Loaded: 100 rows read = 97 written + 1 superseded + 2 refused" in text
     assert str(RESULT["report"]) in text
