@@ -114,6 +114,16 @@ def test_a_failed_load_is_seen_and_replayed_without_writing_twice(
     assert (again["execution"], again["outcome"]) == (f"{name}-r1", "loaded")
     assert len(stack.executions("operator/failed.csv")) == 2
 
+    [shown] = lines("show", name)
+    assert shown["finished_by"] == f"{name}-r1"
+    assert shown["rows_written"] == sum(int(one["rows_written"]) for one in finished)
+    [newest] = lines("show", "operator/failed.csv")
+    assert newest["execution"] == f"{name}-r1"
+    assert shown["report"] == failure["report"] != newest["report"]
+    [load] = lines("loads", "--key", "operator/failed.*", "--since", "1h")
+    assert [one["ending"] for one in load["attempts"]] == ["Load Failed", "Loaded"]
+    assert (load["why"], load["started_by"][:8]) == ("replay", "arn:aws:")
+
 
 @pytest.mark.exhaustive
 def test_an_expired_plan_is_made_again_at_the_recorded_chunk_size(
@@ -147,8 +157,8 @@ def test_a_stopped_load_is_seen_and_replayed(stack: RunningStack) -> None:
     name = arn.rpartition(":")[2]
     early = until(lambda: stack.chunk_entries(name), "the first finished chunk")
     tickets("stop", name)
-    ledger = stack.ledger(name)
-    assert len(ledger) - 1 < ledger["load"]["plan"]["chunks"], "stopped in the middle"
+    chunks = stack.ledger(name)["load"]["plan"]["chunks"]
+    assert len(stack.chunk_entries(name)) < chunks, "stopped in the middle"
     assert stack.ended(arn)["status"] == "ABORTED"
     assert "nothing to stop" in tickets("stop", name, exit_code=2).stderr
 

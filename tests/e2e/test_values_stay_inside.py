@@ -48,7 +48,7 @@ def test_a_failed_load_tells_no_value_of_its_rows(stack: RunningStack, consumer:
         told[f"its history, {child['name']}"] = str(stack.history(child["executionArn"]))
     told["dead letters"] = str(stack.all_dead_letters(arn))
     told["the event"] = str(consumer.about(execution))
-    told["the ledger"] = str(stack.ledger(load_id))
+    told["the ledger"] = str(stack.ledger(load_id)) + str(stack.ledger(f"execution#{load_id}"))
     logs = stack.names.client("logs")
     for handler in HANDLERS:
         group = f"/aws/lambda/{stack.names.name}/{handler}"

@@ -24,8 +24,11 @@ _BLOCK_SIZE = 1024 * 1024
 
 
 def refused_rows_uri(execution: Execution) -> str | None:
-    """The S3 address of the file with the load's refused rows; None if there is no such file."""
-    uri = execution.outcome().refused_rows or execution.load.get("refused_rows")
+    """The S3 address of the file with the execution's refused rows; None if there is no such file.
+    Of an execution that an earlier release ran, only that of its load is known."""
+    uri = execution.outcome().refused_rows
+    if uri is None and execution.attempt is None:
+        uri = execution.load.get("refused_rows")
     return None if uri is None else str(uri)
 
 
