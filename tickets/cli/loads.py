@@ -38,7 +38,7 @@ CSV_COLUMNS = (
     *("rows_read", "rows_written", "rows_superseded", "rows_combined", "rows_refused"),
     *("error", "refused_rows", "report"),
 )
-ATTEMPT_COLUMNS = tuple(field.name for field in fields(Attempt))
+ATTEMPT_COLUMNS = (*(field.name for field in fields(Attempt)), "seconds")
 
 
 def loads(

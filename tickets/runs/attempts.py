@@ -54,8 +54,11 @@ def completed(stack: Stack, attempts: Iterable[Attempt]) -> list[Attempt]:
 
     If Step Functions has deleted the execution too, the status is UNKNOWN.
     """
+    given = list(attempts)
+    if all(attempt.ending is not None for attempt in given):
+        return given
     with ThreadPoolExecutor(_CONCURRENT_CALLS) as pool:
-        return list(pool.map(lambda attempt: _completed(stack, attempt), attempts))
+        return list(pool.map(lambda attempt: _completed(stack, attempt), given))
 
 
 def _completed(stack: Stack, attempt: Attempt) -> Attempt:
@@ -141,10 +144,14 @@ def history_of_load(
     load_id = load_id or (attempt.load_id if attempt is not None else None)
     client = stack.client("dynamodb")
     load = Loads(client, stack.ledger_table).load(load_id) if load_id else None
-    names = {arn.rpartition(":")[2] for arn in (load or {}).get("executions", ())}
+    names = {attempt.execution} if attempt is not None else set()
+    if load is not None:
+        names |= {arn.rpartition(":")[2] for arn in load["executions"]}
+        # Those that found it loaded are only in the index.
+        url = f"s3://{load.get('bucket')}/{load.get('key')}"
+        of_object = attempts_of(stack).of_object(url)
+        names |= {one.execution for one in of_object if one.load_id == load_id}
     found = attempts_of(stack).get_all(names)
-    if attempt is not None and attempt.execution not in names:
-        found.append(attempt)
     owner = load_id or (attempt.execution if attempt is not None else None)
     actions = list(Actions(client, stack.ledger_table).all(owner)) if owner else []
     for action in actions:

@@ -127,7 +127,9 @@ class Attempts:
             **facts,
         }
         indexed = {"object_url": f"s3://{request.bucket}/{request.key}", "day": at[:10]}
-        self._entries.update(_owner(execution), _ENTRY, {**recorded, **indexed, "of_load": load_id})
+        # A second try that fails before it knows the load must not erase what the first one knew.
+        of_load = {"of_load": load_id} if load_id is not None else {}
+        self._entries.update(_owner(execution), _ENTRY, {**recorded, **indexed, **of_load})
 
     def close(self, execution: str, ending: str, facts: Mapping[str, Any]) -> None:
         """Record how an execution ended: the state that it ends in, and of ``facts`` the

@@ -210,6 +210,8 @@ def test_an_attempt_that_found_the_load_done_does_not_claim_it(loads: Loads) -> 
     (load,) = lines(tickets("loads", "--json"))
     assert (load["execution"], load["why"]) == ("one", "upload")
     assert [one["ending"] for one in load["attempts"]] == ["Loaded", "Already Loaded"]
+    (shown,) = lines(tickets("show", "one", "--json"))
+    assert [one["execution"] for one in shown["attempts"]] == ["one", "again"]
 
 
 # ---------------------------------------------------------------- tickets executions

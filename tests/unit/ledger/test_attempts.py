@@ -135,6 +135,20 @@ def test_an_end_that_was_not_recorded_is_completed_once(attempts: Attempts) -> N
     assert (attempt.status, attempt.error) == ("FAILED", "Too many refused.")
 
 
+def test_a_second_try_that_fails_early_leaves_the_load_that_the_first_one_knew(
+    attempts: Attempts,
+) -> None:
+    attempts.open(f"{ARN}a", UPLOAD, None, "load")
+    attempts.open(f"{ARN}a", UPLOAD, None, error="SlowDown")
+    attempt = attempts.get("a")
+    assert attempt
+    assert (attempt.load_id, attempt.error) == ("load", "SlowDown")
+    attempts.open(f"{ARN}a", UPLOAD, None, "load")
+    attempt = attempts.get("a")
+    assert attempt
+    assert attempt.error is None
+
+
 def test_attempts_are_found_by_day_and_by_object(attempts: Attempts) -> None:
     other = LoadRequest("uploads", "b.csv")
     for name, request, started in (
