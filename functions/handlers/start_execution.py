@@ -3,32 +3,36 @@
 import logging
 import os
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 
-from ingestion.tasks.start_execution import start_executions
-
-if TYPE_CHECKING:
-    from mypy_boto3_stepfunctions import SFNClient
+from ingestion.tasks.start_execution import QueuedMessage, UploadStarter
 
 log = logging.getLogger()
 
 
 @cache
-def _step_functions() -> "SFNClient":
-    return boto3.client("stepfunctions")
+def _starter() -> UploadStarter:
+    return UploadStarter(
+        boto3.client("stepfunctions"),
+        lambda: boto3.client("sqs"),
+        state_machine_arn=os.environ["STATE_MACHINE_ARN"],
+        dead_letter_queue_url=os.environ["UPLOAD_DEAD_LETTER_QUEUE_URL"],
+    )
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Start the executions. Returns the messages to deliver again, as a partial batch response."""
     failures = []
     for record in event["Records"]:
-        message_id = record["messageId"]
-        problems = start_executions(
-            _step_functions(), os.environ["STATE_MACHINE_ARN"], message_id, record["body"]
-        )
-        if problems:
-            log.error("Message %s was not started: %s", message_id, " ".join(problems))
-            failures.append({"itemIdentifier": message_id})
+        message = QueuedMessage(record["messageId"], record["body"], record["attributes"])
+        if problems := _starter().start(message):
+            log.error(
+                "Message %s was not started: %s If this goes on, `tickets dead-letters` lists it. "
+                "See docs/operations.md#upload-not-started",
+                *(message.id, " ".join(problems)),
+            )
+            if not _starter().set_aside(message, problems):
+                failures.append({"itemIdentifier": message.id})
     return {"batchItemFailures": failures}

@@ -10,7 +10,7 @@ this module sets defaults for the fields that may be missing. Unknown fields are
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple, Self
 
 
@@ -24,7 +24,7 @@ class _Contract:
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Create an instance from its JSON. Raises TypeError if a field without a default is
         missing."""
-        names = [field.name for field in fields(cls)]  # type: ignore[arg-type]  # as above
+        names = [one.name for one in fields(cls)]  # type: ignore[arg-type]  # as above
         return cls(**{name: value[name] for name in names if name in value})
 
 
@@ -275,6 +275,8 @@ class ChunkTask:
     max_seconds: float | None = None
     """Seconds after which the call ends with a checkpoint, even if Lambda would allow more. None if
     it may take as long as Lambda allows."""
+    execution: str = ""
+    """The name of the execution, under which an error of the chunk is recorded."""
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -286,6 +288,7 @@ class ChunkTask:
             value.get("generation", ""),
             value.get("digest_key", ""),
             value.get("max_seconds"),
+            value.get("execution") or "",
         )
 
 
@@ -347,6 +350,19 @@ class EqualKeysResult(_Contract):
 
 
 @dataclass(frozen=True)
+class ErrorGroup(_Contract):
+    """The chunks of a load that failed with the same error."""
+
+    error: str
+    """The name of the error; for one of AWS, its code."""
+    message: str
+    chunks: int
+    """How many chunks."""
+    indexes: str
+    """Which chunks, as text: ``0-3, 7``."""
+
+
+@dataclass(frozen=True)
 class LoadResult(_Contract):
     """The result of Reconcile."""
 
@@ -380,3 +396,6 @@ class LoadResult(_Contract):
     are too many for the file, the address of a manifest. None if there are no such rows."""
     report: str
     """The ``s3://`` address of the JSON report."""
+    errors: list[ErrorGroup] = field(default_factory=list)
+    """The errors with which the unfinished chunks failed in this execution, the most frequent
+    first. A chunk whose function was ended by Lambda has recorded none."""

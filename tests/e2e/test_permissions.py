@@ -105,6 +105,15 @@ def _delete_message(caller: Caller, arn: str) -> None:
         client.delete_message(QueueUrl=url, ReceiptHandle="none")
 
 
+def _send_message(caller: Caller, arn: str) -> None:
+    url, client = _queue_url(caller, arn), caller.root.sqs
+    caller.role("sqs").send_message(QueueUrl=url, MessageBody=OWNER)
+    received = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+    for message in received.get("Messages", []):
+        if message["Body"] == OWNER:
+            client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+
 def _describe_execution(caller: Caller, arn: str) -> None:
     client = caller.role("stepfunctions")
     with contextlib.suppress(client.exceptions.ExecutionDoesNotExist):
@@ -161,6 +170,7 @@ CALLS: dict[str, Call] = {
         QueueUrl=_queue_url(by, arn), VisibilityTimeout=0
     ),
     "sqs:DeleteMessage": _delete_message,
+    "sqs:SendMessage": _send_message,
     "sqs:GetQueueAttributes": lambda by, arn: by.role("sqs").get_queue_attributes(
         QueueUrl=_queue_url(by, arn), AttributeNames=["QueueArn"]
     ),

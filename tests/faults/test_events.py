@@ -8,6 +8,7 @@ from tests.faults.loads import s3_event, ticket_file
 from tests.faults.matrix import LOADED, NOT_STARTED, Kind
 from tests.support.cloud import Cloud
 from tests.support.load_assertions import assert_loaded
+from tests.support.queue_events import queue_record
 from tests.support.running_stack import RunningStack, Upload, until
 from tests.support.ticket_files import TicketFile
 from tests.support.wire import lose_reply, refuse
@@ -24,7 +25,7 @@ def deliver(stack: RunningStack, event: str) -> None:
 
 
 def batch(*bodies: str) -> dict[str, object]:
-    records = [{"messageId": f"m{at}", "body": body} for at, body in enumerate(bodies)]
+    records = [queue_record(f"m{at}", body) for at, body in enumerate(bodies)]
     return {"Records": records}
 
 

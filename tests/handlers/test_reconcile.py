@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from ingestion.errors import AccountingError
+from ingestion.errors import AccountingError, ObjectGone
 from tests.support.cloud import Cloud, chunk_entry
+from tests.support.state_machine import EXECUTIONS, payload_of
 
 HEADER = b"ticket_id,product,basket_id,timestamp,category,quantity,store\n"
 
@@ -154,6 +155,27 @@ def test_a_missing_chunk_is_named_and_the_load_has_failed(
     assert json.loads(cloud.read_url(answer["report"]))["status"] == "FAILED"
     if answer["refused_rows"]:
         assert_lines_are_the_files(listed(cloud, answer), body)
+
+
+def test_a_missing_chunk_has_its_error_and_equal_errors_are_one_group(cloud: Cloud) -> None:
+    given = cloud.put(awkward_file())
+    state, chunks = cloud.plan(given)
+    cloud.write(state, chunks[1])
+    version = {"Bucket": given["bucket"], "Key": given["key"], "VersionId": given["version_id"]}
+    cloud.s3.delete_object(**version)
+    for chunk in (chunks[0], *chunks[2:]):
+        with pytest.raises(ObjectGone):
+            cloud.write(state, chunk)
+    answer = cloud.reconcile(state)
+    [group] = answer["errors"]
+    assert (group["error"], group["chunks"]) == ("ObjectGone", len(chunks) - 1)
+    assert group["indexes"] == f"0, 2-{len(chunks) - 1}"
+    missing = f"{len(chunks) - 1} of {len(chunks)} chunks are not finished; the first is chunk 0."
+    told = f"{missing} Chunks 0, 2-{len(chunks) - 1}: ObjectGone: {group['message']}"
+    assert answer["summary"] == told
+    assert cloud.entry(state["load_id"])["errors"] == answer["errors"]
+    replayed = payload_of("reconcile", state) | {"execution_arn": f"{EXECUTIONS}by-hand-r1"}
+    assert cloud.call("reconcile", replayed)["errors"] == [], "they are of another execution"
 
 
 def test_the_missing_chunk_written_later_completes_the_load(cloud: Cloud, written: Any) -> None:

@@ -1,14 +1,17 @@
 """start_execution: every upload is started once, and one bad message holds up no other."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from handlers import start_execution
 from tests.support.cloud import Cloud
+from tests.support.queue_events import SENT_AT, queue_record
 
 EVENTS = Path(__file__).parents[2] / "events" / "start_execution"
 
@@ -92,7 +95,7 @@ def test_nothing_of_the_delivery_is_in_the_execution(cloud: Cloud, two_uploads: 
 def test_an_upload_that_can_not_be_started_comes_again_alone(
     cloud: Cloud, two_uploads: Any, monkeypatch: pytest.MonkeyPatch, error: Any
 ) -> None:
-    client = start_execution._step_functions()
+    client = start_execution._starter()._step_functions
     start = client.start_execution
 
     def start_all_but_tickets(**arguments: Any) -> Any:
@@ -127,7 +130,7 @@ def test_an_upload_that_can_not_be_started_stops_none_of_its_message(
     good = [json.loads(one["body"])["Records"][0] for one in (first, second)]
     first["body"] = json.dumps({"Records": good})
     del two_uploads["Records"][1]
-    client = start_execution._step_functions()
+    client = start_execution._starter()._step_functions
     start = client.start_execution
 
     def start_all_but_tickets(**arguments: Any) -> Any:
@@ -168,3 +171,36 @@ def test_in_a_bucket_without_versions_the_sequencer_tells_uploads_apart(cloud: C
     )
     cloud.call("start_execution", event)
     assert len(set(names(cloud))) == 2
+
+
+@pytest.mark.parametrize(("receives", "is_sent"), [(19, True), (20, True), (20, False)])
+def test_a_message_received_for_the_last_time_is_a_dead_letter_with_the_reason(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, receives: int, is_sent: bool
+) -> None:
+    """And stays with SQS, which moves it without the reason, if it can't be sent."""
+    sqs = boto3.client("sqs")
+    if is_sent:
+        sqs.create_queue(QueueName="not-started")
+    answer = cloud.call("start_execution", {"Records": [queue_record("m", "?!", receives)]})
+    if receives == 19 or not is_sent:
+        assert failures(answer) == ["m"]
+        return
+    assert failures(answer) == []
+    [letter] = sqs.receive_message(
+        QueueUrl=os.environ["UPLOAD_DEAD_LETTER_QUEUE_URL"], MessageAttributeNames=["All"]
+    )["Messages"]
+    assert letter["Body"] == "?!"
+    attributes = {name: one["StringValue"] for name, one in letter["MessageAttributes"].items()}
+    assert attributes == {
+        "SentAt": SENT_AT,
+        "Reason": "The message is neither an S3 event notification, nor one that SNS has wrapped, "
+        "nor an EventBridge event.",
+    }
+
+
+def test_the_log_names_the_command_and_the_page(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    cloud.call("start_execution", {"Records": [queue_record("m", "?!")]})
+    assert "`tickets dead-letters`" in caplog.text
+    assert "docs/operations.md#upload-not-started" in caplog.text

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.support.cloud import Cloud, on_a_wire
+from tests.support.queue_events import queue_record
 from tests.support.state_machine import Failure, run
 from tests.support.wire import Wire, lose_reply, refuse, reply_with
 
@@ -163,7 +164,7 @@ def event_of(request: Any) -> dict[str, Any]:
             "object": {**stored, "versionId": request["version_id"], "sequencer": "0"},
         },
     }
-    return {"Records": [{"messageId": "1", "body": json.dumps({"Records": [record]})}]}
+    return {"Records": [queue_record("1", json.dumps({"Records": [record]}))]}
 
 
 @pytest.fixture
@@ -300,7 +301,7 @@ def test_no_value_is_told_when_a_file_changes_under_the_load(story: Any, cloud: 
 def test_no_value_is_told_by_a_message_that_is_no_event(story: Any, cloud: Cloud) -> None:
     body = json.dumps({"Records": [{"eventName": f"ObjectCreated:{MARK}", "s3": MARK}]})
     for text in (body, MARK, f'["{MARK}"]', f'{{"Records": "{MARK}"}}'):
-        event = {"Records": [{"messageId": "1", "body": text}]}
+        event = {"Records": [queue_record("1", text)]}
         with pytest.MonkeyPatch.context() as patch:
             # What it was given is the message itself, not something that was told.
             patch.setattr(story, "tell", lambda *_: None)

@@ -82,6 +82,7 @@ ENVIRONMENT = {
     "MAX_SUPERSEDED_PERCENT": "50",
     "STACK_NAME": "tickets",
     "DYNAMODB_TABLE": "Tickets",
+    "UPLOAD_DEAD_LETTER_QUEUE_URL": f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/not-started",
 }
 """The environment variables that the functions read."""
 

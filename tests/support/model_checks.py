@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tests.support.made_files import ROW_BYTES, Content
+from tests.support.queue_events import queue_record
 from tests.support.state_machine import EXECUTIONS
 
 MAX_REFUSED_PERCENT = 40
@@ -44,7 +45,7 @@ class Version:
             "s3": {"bucket": {"name": self.request["bucket"]}, "object": told},
         }
         body = json.dumps({"Records": [record]})
-        return {"Records": [{"messageId": self.id, "body": body}]}
+        return {"Records": [queue_record(self.id, body)]}
 
 
 def check_chunk(content: Any, entry: Any, before: Any) -> None:

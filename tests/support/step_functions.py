@@ -42,6 +42,7 @@ RESULT = {
     "chunks_finished": 2,
     "refused_rows": "s3://work/refused-rows/a/refused-rows.csv",
     "report": "s3://work/reports/a.json",
+    "errors": [],
 }
 
 

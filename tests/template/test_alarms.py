@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.deployed import ROOT, Stack, as_list, deploy, statements
+from tests.support.command_line import tickets
+from tests.support.deployed import REGION, ROOT, Stack, as_list, deploy, statements
 from tests.support.states import all_states
 from tools import definition
 
@@ -141,11 +142,15 @@ def slug(heading: str) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_an_alarm_says_what_is_wrong_and_names_its_page(stack: Stack, name: str) -> None:
     description = alarms(stack)[name]["AlarmDescription"]
-    found = re.fullmatch(r"[^#]+\. See docs/operations\.md#([a-z-]+)", description)
+    where = f"--stack-name {stack.ref('AWS::StackName')} --region {REGION}"
+    command, page = r"tickets ([a-z -]+[A-Z]*)", r"docs/operations\.md#([a-z-]+)"
+    found = re.fullmatch(rf"[^#]+\. Run `{command} {where}`\. See {page}", description)
     assert found, description
+    help_of_command = tickets(*found[1].split(), "--stack-name", "x", "--region", "y", "--help")
+    assert help_of_command.exit_code == 0, found[1]
     assert len(description) <= 1024  # CloudWatch takes no more
     pages = {slug(one) for one in re.findall(r"^#+ (.*)$", OPERATIONS, re.MULTILINE)}
-    assert found[1] in pages, f"docs/operations.md has no page #{found[1]}"
+    assert found[2] in pages, f"docs/operations.md has no page #{found[2]}"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -173,7 +173,7 @@ def test_a_role_may_do_with_the_key_what_its_services_ask_for(locked: Stack, rol
     if "dynamodb" in services_used(locked, role):
         assert actions == FOR_DATA
     elif role == "StartExecutionRole":
-        assert actions == {"kms:Decrypt"}  # it only takes messages
+        assert actions == {"kms:Decrypt", "kms:GenerateDataKey"}  # it takes and sends messages
     else:
         # "IAM policies for using Distributed Map states", Step Functions Developer Guide: to write
         # results to a bucket with a KMS key.

@@ -100,6 +100,7 @@ def test_the_variables_name_what_the_stack_deploys() -> None:
     )
     expected = {
         "STATE_MACHINE_ARN": stack.arn("Ingest"),
+        "UPLOAD_DEAD_LETTER_QUEUE_URL": stack.ref("UploadDeadLetterQueue"),
         "LEDGER_TABLE": stack.ref("LedgerTable"),
         "WORK_BUCKET": stack.ref("WorkBucket"),
         "CHUNK_SIZE_BYTES": 65536,

@@ -20,6 +20,7 @@ LEDGER = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/LedgerTable"
 STATE_MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:Ingest"
 EXECUTIONS = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:Ingest"
 UPLOAD_QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:ticket-uploads-0a1b2c3d"
+NOT_STARTED = f"arn:aws:sqs:{REGION}:{ACCOUNT}:UploadDeadLetterQueue"
 BUSES = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus"
 
 Grants = set[tuple[str, str]]  # (action, resource)
@@ -37,6 +38,7 @@ FUNCTIONS: dict[str, Grants] = {
         ("sqs:ReceiveMessage", UPLOAD_QUEUE),
         ("sqs:DeleteMessage", UPLOAD_QUEUE),
         ("sqs:GetQueueAttributes", UPLOAD_QUEUE),
+        ("sqs:SendMessage", NOT_STARTED),
     },
     "ValidateFile": READ_UPLOADS
     | ORDER_VERSIONS

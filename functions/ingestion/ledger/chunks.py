@@ -1,4 +1,5 @@
-"""Ledger entries of a load's generation: the progress of its chunks and of its equal keys."""
+"""Ledger entries of a load's generation: the progress and the errors of its chunks, and the
+progress of its equal keys."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -185,6 +186,23 @@ class Chunks:
         # although the first request saved ``after``.
         return held, held.rounds == after.rounds
 
+    def note_error(
+        self, load_id: str, generation: str, index: int, execution: str, error: str, message: str
+    ) -> None:
+        """Record the error with which a call of Write Chunk failed, in place of the last one."""
+        values = {"execution": execution, "error": error, "message": message, "at": now()}
+        self._entries.put(load_id, _error_name(generation, index), values)
+
+    def errors(self, load_id: str, generation: str, execution: str) -> dict[int, tuple[str, str]]:
+        """Return the last error of each chunk that failed in an execution, as (error, message) by
+        the chunk's index. A chunk may have been finished since."""
+        prefix = _error_name(generation)
+        return {
+            int(entry["entry"].removeprefix(prefix)): (entry["error"], entry["message"])
+            for entry in self._entries.query(load_id, prefix)
+            if entry["execution"] == execution
+        }
+
     def equal_keys(self, load_id: str, generation: str) -> EqualKeys | None:
         """Return the progress of settling a load's equal keys, or None if none is recorded."""
         entry = self._entries.get(load_id, _equal_keys_name(generation))
@@ -206,6 +224,10 @@ class Chunks:
 
 def _chunk_name(generation: str, index: int) -> str:
     return f"chunk#{generation}#{index:06d}"
+
+
+def _error_name(generation: str, index: int | None = None) -> str:
+    return f"error#{generation}#" + ("" if index is None else f"{index:06d}")
 
 
 def _equal_keys_name(generation: str) -> str:

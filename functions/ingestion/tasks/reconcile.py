@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ingestion.contracts import File, LoadResult, Plan
+from ingestion.contracts import ErrorGroup, File, LoadResult, Plan
 from ingestion.csv_files.row_warnings import WARNINGS, Warned, Warnings, merged
 from ingestion.ledger.chunks import ChunkProgress, Chunks, EqualKeys
 from ingestion.ledger.claims import Claim
@@ -18,6 +18,7 @@ from ingestion.names import joined_rows_folder, report_key
 from ingestion.s3.refused_rows import ChunkRows, Series
 from ingestion.s3.work_bucket import read_json
 from ingestion.tasks.accounting import chunk_series
+from ingestion.tasks.chunk_errors import ChunkError, group_errors, with_first_error
 from ingestion.tasks.file_source import source_facts, source_of
 from ingestion.tasks.join_refused_rows import join_refused_rows
 from ingestion.tasks.quality_limits import QualityLimits
@@ -102,6 +103,10 @@ class Reconciler:
         limits = self._limits.of_source(source_of(file).max_superseded_percent)
         missing = missing or limits.exceeded(totals)
         complete = missing is None and not overtaken
+        errors = []
+        if missing and execution_arn and not overtaken:
+            errors = self._errors(load_id, plan, chunks, execution_arn.rpartition(":")[2])
+            missing = with_first_error(missing, errors)
         numbered = _numbered(chunks)
         listed = sum(chunk.rows_refused + chunk.rows_superseded for chunk in numbered)
         refused_rows = join_refused_rows(
@@ -121,6 +126,7 @@ class Reconciler:
             overtaken=overtaken,
             equal_keys=equal_keys,
             refused_rows=refused_rows,
+            errors=errors,
         )
         replaces = newest.replaces if newest and is_newest else None
         status = "OVERTAKEN" if overtaken else "SUCCEEDED" if complete else "FAILED"
@@ -156,6 +162,18 @@ class Reconciler:
             return False
         return bool(earlier["source"]["sha256"] != file.source["sha256"])
 
+    def _errors(
+        self, load_id: str, plan: Plan, chunks: Sequence[ChunkProgress], execution: str
+    ) -> list[ErrorGroup]:
+        """The errors with which unfinished chunks failed in an execution, grouped."""
+        finished = {chunk.index for chunk in chunks if chunk.finished}
+        if len(finished) == plan.chunks:
+            return []
+        found = self._chunks.errors(load_id, plan.generation, execution)
+        return group_errors(
+            ChunkError(index, *error) for index, error in found.items() if index not in finished
+        )
+
     def _needs_settling(
         self,
         load_id: str,
@@ -189,6 +207,7 @@ class Reconciler:
         complete: bool = False,
         overtaken: bool = False,
         refused_rows: str | None = None,
+        errors: Sequence[ErrorGroup] = (),
     ) -> LoadResult:
         totals = _totals(chunks, settled)
         return LoadResult(
@@ -206,6 +225,7 @@ class Reconciler:
             chunks_finished=sum(chunk.finished for chunk in chunks),
             refused_rows=refused_rows,
             report=f"s3://{self._work_bucket}/{report}",
+            errors=list(errors),
         )
 
     def _listed_rows(

@@ -1,7 +1,9 @@
 """Starts one execution per uploaded object, however often the upload is announced."""
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,27 +12,82 @@ from ingestion.s3.notifications import Upload, read_notification
 from ingestion.telemetry import log_step
 
 if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
+REASON, SENT_AT = "Reason", "SentAt"
+"""Message attributes of a dead letter: why the upload was not started, and when its message was
+first sent, in milliseconds since the epoch."""
+MAX_RECEIVES = 20
+"""The upload queue's ``maxReceiveCount``."""
+_MAX_REASON = 2000
 
-def start_executions(
-    client: "SFNClient", state_machine_arn: str, message_id: str, body: str
-) -> list[str]:
-    """Start an execution for each upload that a queue message announces.
 
-    Returns a sentence for each one that could not be read or started. The message must then be
-    delivered again; executions that have been started are not started twice.
+@dataclass(frozen=True)
+class QueuedMessage:
+    """A message of the upload queue."""
+
+    id: str
+    body: str
+    attributes: Mapping[str, str]
+    """SQS's attributes, of which SentTimestamp and ApproximateReceiveCount are read."""
+
+
+class UploadStarter:
+    """Starts executions of one state machine.
+
+    A message that can't be started and has been received MAX_RECEIVES times is moved to the
+    dead-letter queue with the reason. SQS would move it without one.
     """
-    notification = read_notification(body)
-    problems = list(notification.problems)
-    for upload in notification.uploads:
+
+    def __init__(
+        self,
+        step_functions: "SFNClient",
+        sqs: Callable[[], "SQSClient"],
+        *,
+        state_machine_arn: str,
+        dead_letter_queue_url: str,
+    ) -> None:
+        self._step_functions = step_functions
+        self._sqs = sqs  # a client that most invocations don't need takes long to create
+        self._state_machine_arn = state_machine_arn
+        self._dead_letter_queue_url = dead_letter_queue_url
+
+    def start(self, message: QueuedMessage) -> list[str]:
+        """Start an execution for each upload that a queue message announces.
+
+        Returns a sentence for each one that could not be read or started. The message must then be
+        delivered again; executions that have been started are not started twice.
+        """
+        notification = read_notification(message.body)
+        problems = list(notification.problems)
+        for upload in notification.uploads:
+            try:
+                start_execution(self._step_functions, self._state_machine_arn, upload)
+            except (BotoCoreError, ClientError) as error:
+                problems.append(str(error))
+            else:
+                log_step("Start Execution", upload.execution_name, None, message_id=message.id)
+        return problems
+
+    def set_aside(self, message: QueuedMessage, problems: Sequence[str]) -> bool:
+        """Send a message to the dead-letter queue with its problems if it was received for the last
+        time. Returns whether it was sent, and can be deleted from the upload queue."""
+        if int(message.attributes["ApproximateReceiveCount"]) < MAX_RECEIVES:
+            return False
+        reason, sent_at = " ".join(problems), message.attributes["SentTimestamp"]
         try:
-            start_execution(client, state_machine_arn, upload)
-        except (BotoCoreError, ClientError) as error:
-            problems.append(str(error))
-        else:
-            log_step("Start Execution", upload.execution_name, None, message_id=message_id)
-    return problems
+            self._sqs().send_message(
+                QueueUrl=self._dead_letter_queue_url,
+                MessageBody=message.body,
+                MessageAttributes={
+                    REASON: {"DataType": "String", "StringValue": reason[:_MAX_REASON]},
+                    SENT_AT: {"DataType": "Number", "StringValue": sent_at},
+                },
+            )
+        except (BotoCoreError, ClientError):
+            return False  # SQS moves it
+        return True
 
 
 def start_execution(client: "SFNClient", state_machine_arn: str, upload: Upload) -> None:

@@ -5,8 +5,11 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from ingestion.contracts import ChunkResult, ChunkTask
 from ingestion.csv_files.equal_keys import SUPERSEDED, finding_seconds, superseded_rows
@@ -23,6 +26,7 @@ from ingestion.ledger.versions import LOOK_SECONDS, Turns, WriterLease
 from ingestion.names import digests_key
 from ingestion.s3.refused_rows import PartWriter, read_parts
 from ingestion.tasks.accounting import Finished, Place, Tally, chunk_series
+from ingestion.tasks.chunk_errors import describe_error
 from ingestion.tasks.chunk_rows import ChunkPages
 from ingestion.tasks.digest_files import write_digests
 from ingestion.tasks.equal_key_rules import EqualKeyRules, equal_key_rules
@@ -75,8 +79,25 @@ class ChunkWriter:
 
         The result of a finished chunk comes from the ledger; an unfinished one continues from its
         checkpoint. Raises NoProgress if not one row could be accounted for in ``seconds``,
-        TableMismatch if rows don't fit the table, and what BatchWriter raises.
+        TableMismatch if rows don't fit the table, and what BatchWriter raises. The ledger keeps the
+        last error, so that Reconcile can say why the chunk is missing.
         """
+        try:
+            return self._write_chunk(task, seconds)
+        except Exception as error:
+            with suppress(BotoCoreError, ClientError):  # the first error is the one to report
+                name, message = describe_error(error)
+                self._chunks.note_error(
+                    task.load_id,
+                    task.generation,
+                    task.chunk.index,
+                    task.execution,
+                    name,
+                    message,
+                )
+            raise
+
+    def _write_chunk(self, task: ChunkTask, seconds: float) -> ChunkResult:
         deadline = self._clock() + min(seconds, task.max_seconds or seconds)
         load_id, chunk = task.load_id, task.chunk
         # Take the lease before reading the entry. Settle Equal Keys reads them in the opposite

@@ -142,3 +142,17 @@ def test_how_far_equal_keys_are_settled_is_replaced_by_who_has_read_it(chunks: A
     assert chunks.save_equal_keys(LOAD, GENERATION, first, second)
     assert chunks.save_equal_keys(LOAD, GENERATION, first, replace(first, step=2)) is False
     assert chunks.equal_keys(LOAD, GENERATION) == second
+
+
+def test_the_last_error_of_a_chunk_is_kept_with_its_execution(chunks: Any) -> None:
+    chunks.save(LOAD, GENERATION, None, CHUNK)
+    chunks.note_error(LOAD, GENERATION, 3, "a", "AccessDenied", "PutObject: no")
+    chunks.note_error(LOAD, GENERATION, 3, "a", "NoProgress", "Chunk 3 is slow.")
+    chunks.note_error(LOAD, GENERATION, 1000, "a", "NoProgress", "Chunk 1000 is slow.")
+    chunks.note_error(LOAD, GENERATION, 4, "a-r1", "NoProgress", "Chunk 4 is slow.")
+    chunks.note_error(LOAD, "another", 5, "a", "NoProgress", "Chunk 5 is slow.")
+    assert chunks.errors(LOAD, GENERATION, "a") == {
+        3: ("NoProgress", "Chunk 3 is slow."),
+        1000: ("NoProgress", "Chunk 1000 is slow."),
+    }
+    assert [chunk.index for chunk in chunks.all(LOAD, GENERATION)] == [3], "no error is a chunk"
