@@ -258,6 +258,12 @@ def mend_and_replay(reader: Reader, stack: "SamStack") -> None:
     assert_loaded(stack, stack.ended_by_name(f"{execution}-r1"), file)
     again = reader.run("tickets replay week-47-csv-a8926b1b4bf6f821", execution=execution)
     assert f"Already loaded by {execution}-r1: nothing to start." in again.output
+    failed = reader.run("tickets loads --since 7d --status FAILED").output
+    assert "week-47.csv" not in failed, "its replay loaded it"
+    reader.run("tickets loads --key 'shops/**' --since 2026-11-01 --until 2026-11-30")
+    reader.run("tickets loads --attempts --csv > attempts.csv")
+    attempts = (reader.project.folder / "attempts.csv").read_text(encoding="utf-8")
+    assert {f"\n{execution},", f"\n{execution}-r1,"} <= set(re.findall(r"\n[^,]+,", attempts))
 
     # A state that keeps failing.
     file = failing_load(reader, stack, "week-48", "Reconcile", "WriteReports")
