@@ -34,6 +34,19 @@ def graph_letter(name: str, **changes: Any) -> dict[str, Any]:
     }
 
 
+def refused_letter(name: str, code: str = "no_header") -> dict[str, Any]:
+    """The dead letter that the state Describe Refusal makes, for the object `<name>.csv`."""
+    cause = f"The file {name}.csv has no header."
+    return graph_letter(
+        name,
+        state="Validate File",
+        error="FileRefused",
+        cause=cause,
+        reasons=[{"reason": code, "detail": cause, "line": 1, "column": None}],
+        input={**GIVEN, "key": f"{name}.csv"},
+    )
+
+
 def state_failed(name: str) -> dict[str, Any]:
     """The dead letter that the state Describe Failure makes, without `state` and `load_id`."""
     letter = graph_letter(name, error="StateFailed", cause="{...}")

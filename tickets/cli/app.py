@@ -8,12 +8,13 @@ from typer.core import TyperGroup
 
 from tickets.cli.audit import audit
 from tickets.cli.check import check
+from tickets.cli.dead_letters import dead_letters, dismiss
 from tickets.cli.demo import demo
 from tickets.cli.doctor import doctor
 from tickets.cli.draft import draft
 from tickets.cli.errors import one_sentence
 from tickets.cli.executions import executions
-from tickets.cli.failures import dead_letters, replay, stop
+from tickets.cli.failures import replay, stop
 from tickets.cli.ingest import ingest
 from tickets.cli.loads import loads
 from tickets.cli.local import local_app
@@ -77,6 +78,7 @@ for _command in (
     query,
     dead_letters,
     replay,
+    dismiss,
     stop,
     doctor,
     verify,

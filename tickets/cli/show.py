@@ -18,6 +18,7 @@ from tickets.cli.outcome import print_outcome
 from tickets.cli.text import duration, local_time, row_counts, status_text
 from tickets.runs import connect
 from tickets.runs.attempts import LoadHistory, find, history_of_load
+from tickets.runs.causes import chunk_errors
 from tickets.runs.executions import Execution
 from tickets.runs.history import StateRun, count, group_visits
 
@@ -89,6 +90,7 @@ def _execution_json(execution: Execution) -> dict[str, Any]:
         ],
         "map_run": (execution.map_run or {}).get("itemCounts"),
         "failed_chunks": [asdict(chunk) for chunk in execution.failed_chunks()],
+        "errors": [asdict(group) for group in chunk_errors(execution)],
     }
 
 

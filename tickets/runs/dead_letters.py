@@ -18,7 +18,9 @@ from typing import Any
 
 import botocore.exceptions
 
+from ingestion.contracts import ErrorGroup
 from ingestion.s3.notifications import read_notification
+from ingestion.tasks.start_execution import MAX_RECEIVES, REASON, SENT_AT
 from tickets.runs.history import error_in_words
 from tickets.runs.stack import Stack
 from tickets.runs.waiting import polls
@@ -31,6 +33,16 @@ _BUSY_SECONDS = 30.0
 _BUSY_PAUSE_SECONDS = 1.0
 # SQS's errors for a message that has been deleted, or has become visible again by itself.
 _NOT_HELD = ("InvalidParameterValue", "MessageNotInflight", "ReceiptHandleIsInvalid")
+CRASHED = (
+    f"start_execution received it {MAX_RECEIVES} times and gave no reason: it crashed, ran out of "
+    "time or was throttled."
+)
+_NOT_IN_THE_FILE = {
+    *("access_denied", "archived", "kms_key_unusable", "out_of_time"),
+    *("table_missing", "table_not_active", "other_primary_key"),
+    *("key_not_provided", "key_type", "index_key_type"),
+}
+"""Reasons to refuse a file that may have gone when it is replayed, without a change of the file."""
 UNREPORTED = "LoadFailureNotReported"
 """The error of an execution that could not send its own dead letter."""
 
@@ -45,14 +57,17 @@ class Message:
     receipt_handle: str
     body: str
     sent_at: datetime
+    reason: str | None = None
+    """Why start_execution could not start the upload; None if it could not say it."""
 
 
 @dataclass
 class FailedExecution:
     """A failed execution and all messages about it, from the state machine and from EventBridge.
 
-    `reason` is a sentence, `error` is Step Functions' error name. `state`, `load_id` and `input`
-    are None if no message has them.
+    `reason` is a sentence, `error` is Step Functions' error name, and `errors` are those of the
+    chunks, if the load is incomplete. `state`, `load_id` and `input` are None if no message has
+    them.
     """
 
     execution_arn: str
@@ -66,6 +81,17 @@ class FailedExecution:
     load_id: str | None
     messages: list[Message] = field(default_factory=list)
     from_state_machine: bool = False
+    errors: list[ErrorGroup] = field(default_factory=list)
+    rows_refused: int | None = None
+    reason_codes: frozenset[str] = frozenset()
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the file was refused for what it contains, so that a replay would refuse the same
+        bytes again."""
+        return self.error == "FileRefused" and not (
+            self.reason_codes and self.reason_codes <= _NOT_IN_THE_FILE
+        )
 
     @property
     def redrivable(self) -> bool:
@@ -183,14 +209,24 @@ def _receive_all(stack: Stack, queue_url: str, held: dict[str, Message]) -> None
             VisibilityTimeout=_HIDDEN_SECONDS,
             WaitTimeSeconds=_WAIT_SECONDS,
             MessageSystemAttributeNames=["SentTimestamp"],
+            MessageAttributeNames=[REASON, SENT_AT],
         )
         received = answer.get("Messages", [])
         anything_new = any(one["MessageId"] not in held for one in received)
         for one in received:
-            sent = datetime.fromtimestamp(int(one["Attributes"]["SentTimestamp"]) / 1000, UTC)
+            added = {
+                name: value["StringValue"]
+                for name, value in one.get("MessageAttributes", {}).items()
+            }
+            sent_at = int(added.get(SENT_AT) or one["Attributes"]["SentTimestamp"])
             # If a message is received twice, only the latest receipt handle is valid.
             held[one["MessageId"]] = Message(
-                one["MessageId"], queue_url, one["ReceiptHandle"], one["Body"], sent
+                one["MessageId"],
+                queue_url,
+                one["ReceiptHandle"],
+                one["Body"],
+                datetime.fromtimestamp(sent_at / 1000, UTC),
+                added.get(REASON),
             )
         if not anything_new:
             return
@@ -242,7 +278,7 @@ def _read(message: Message) -> FailedExecution | None:
 
 
 def _from_state_machine(body: dict[str, Any], message: Message) -> FailedExecution:
-    failed = body.get("failed") or {}
+    failed, result = body.get("failed") or {}, body.get("result") or {}
     state, error, reason = body.get("state"), body["error"], body["cause"]
     if failed:
         name, caught = next(iter(failed.items()))
@@ -262,6 +298,9 @@ def _from_state_machine(body: dict[str, Any], message: Message) -> FailedExecuti
         load_id=body.get("load_id"),
         messages=[message],
         from_state_machine=True,
+        errors=[ErrorGroup.from_json(one) for one in result.get("errors", ())],
+        rows_refused=result.get("rows_refused"),
+        reason_codes=frozenset(one["reason"] for one in body.get("reasons") or ()),
     )
 
 
@@ -296,5 +335,5 @@ def _from_eventbridge(detail: dict[str, Any], message: Message) -> FailedExecuti
 def _unstarted(message: Message) -> UnstartedUpload:
     notification = read_notification(message.body)
     objects = [f"s3://{upload.bucket}/{upload.key}" for upload in notification.uploads]
-    reason = "start_execution could not start it; its log says why."
-    return UnstartedUpload(objects, " ".join(notification.problems) or reason, message)
+    reason = message.reason or " ".join(notification.problems) or CRASHED
+    return UnstartedUpload(objects, reason, message)

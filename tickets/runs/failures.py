@@ -2,35 +2,55 @@
 loads."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ingestion.contracts import ErrorGroup
 from ingestion.ledger.loads import Loads
+from tickets.runs.causes import chunk_errors
 from tickets.runs.dead_letters import DeadLetters, FailedExecution
 from tickets.runs.executions import Execution, recorded_chunks
+from tickets.runs.later_versions import file_of, loaded_since
 from tickets.runs.replay_names import stem_of
 from tickets.runs.stack import Stack
+
+_CONCURRENT_CALLS = 8
 
 
 @dataclass(frozen=True)
 class LoadFailure:
-    """A failed execution. `load_status`, `chunks`, `chunks_done`, `plan` and `report` come from the
-    load's entry in the ledger and are None if it does not have them. A small file has no plan in
-    the work bucket."""
+    """A failed execution.
+
+    error, cause: Step Functions' error name, and a sentence.
+    errors: those of the unfinished chunks, the most frequent first.
+    is_refused: whether the file was refused for what it contains; a replay would read the same.
+    rows_refused: None if Reconcile did not count them.
+    loaded_since: the load of a later version of the object, if it is loaded.
+    load_status, chunks, chunks_done, plan, report: from the load's entry in the ledger; None if it
+    does not have them. A small file has no plan in the work bucket.
+    """
 
     kind: str = field(default="execution", init=False)
     execution: str
     execution_arn: str
+    load_id: str | None
+    bucket: str | None
+    key: str | None
+    version_id: str | None
     status: str
     state: str | None
     error: str
-    reason: str
+    cause: str
+    errors: list[ErrorGroup]
+    is_refused: bool
+    rows_refused: int | None
     failed_at: datetime
     input: Any
-    load_id: str | None
     load_status: str | None
+    loaded_since: str | None
     chunks: int | None
     chunks_done: int | None
     plan: str | None
@@ -38,14 +58,30 @@ class LoadFailure:
     redrivable: bool
     messages: int
 
+    @property
+    def why(self) -> str:
+        """The first underlying error, or else the cause."""
+        return f"{self.errors[0].error}: {self.errors[0].message}" if self.errors else self.cause
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether a replay would start nothing and only delete the message."""
+        return self.load_status in ("SUCCEEDED", "OVERTAKEN") or self.loaded_since is not None
+
+    @property
+    def names(self) -> list[str | None]:
+        """What the cause may mention and other loads' causes don't."""
+        return [self.execution, self.load_id, self.key]
+
 
 @dataclass(frozen=True)
 class UploadFailure:
-    """An upload whose execution could not be started."""
+    """An upload whose execution could not be started. `objects` has the S3 addresses; it is empty
+    if the message is not an S3 event."""
 
     kind: str = field(default="upload", init=False)
     objects: list[str]
-    reason: str
+    cause: str
     failed_at: datetime
     message_id: str
 
@@ -64,8 +100,13 @@ Failure = LoadFailure | UploadFailure | UnreadableMessage
 
 def list_failures(stack: Stack, letters: DeadLetters) -> list[Failure]:
     """All failures, the newest first."""
+    with ThreadPoolExecutor(_CONCURRENT_CALLS) as pool:
+        loads = list(pool.map(lambda one: _load_failure(stack, one), letters.executions))
     found: list[tuple[datetime, Failure]] = [
-        *((one.messages[0].sent_at, _load_failure(stack, one)) for one in letters.executions),
+        *(
+            (one.messages[0].sent_at, load)
+            for one, load in zip(letters.executions, loads, strict=True)
+        ),
         *(
             (
                 one.message.sent_at,
@@ -81,31 +122,43 @@ def list_failures(stack: Stack, letters: DeadLetters) -> list[Failure]:
 
 def _load_failure(stack: Stack, failure: FailedExecution) -> LoadFailure:
     loads = Loads(stack.client("dynamodb"), stack.ledger_table)
+    execution = Execution(stack, failure.execution_arn)
     # If an upload started the execution, its name is the load's id. If an operator started it, the
     # id is in its history.
     load_id = failure.load_id or stem_of(failure.name)
     load = loads.load(load_id)
     if load is None and failure.load_id is None:
         with suppress(stack.client("stepfunctions").exceptions.ExecutionDoesNotExist):
-            if found := Execution(stack, failure.execution_arn).load_id:
+            if found := execution.load_id:
                 load_id, load = found, loads.load(found)
     entry = load or {}
     plan = entry.get("plan")
+    chunks = recorded_chunks(stack, entry) if plan else []
+    done = sum(chunk.finished for chunk in chunks) if plan else None
+    errors = failure.errors
+    if plan and not errors and failure.error == "LoadIncomplete" and done != plan["chunks"]:
+        with suppress(stack.client("stepfunctions").exceptions.ExecutionDoesNotExist):
+            errors = chunk_errors(execution)
+    given = json.loads(failure.input) if failure.input else None
+    file = file_of(given, entry)
     return LoadFailure(
         execution=failure.name,
         execution_arn=failure.execution_arn,
+        load_id=load_id if load else failure.load_id,
+        **file,
         status=failure.status,
         state=failure.state,
         error=failure.error,
-        reason=failure.reason,
+        cause=failure.reason,
+        errors=errors,
+        is_refused=failure.is_refused,
+        rows_refused=failure.rows_refused,
         failed_at=failure.failed_at,
-        input=json.loads(failure.input) if failure.input else None,
-        load_id=load_id if load else failure.load_id,
+        input=given,
         load_status=entry.get("status"),
+        loaded_since=loaded_since(stack, file),
         chunks=plan["chunks"] if plan else None,
-        chunks_done=sum(chunk.finished for chunk in recorded_chunks(stack, entry))
-        if plan
-        else None,
+        chunks_done=done,
         plan=f"s3://{plan['bucket']}/{plan['key']}" if plan and plan["key"] else None,
         report=entry.get("report"),
         redrivable=failure.redrivable,

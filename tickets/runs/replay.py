@@ -23,9 +23,11 @@ from tickets.runs.dead_letters import (
     can_be_redriven,
     delete,
 )
+from tickets.runs.dismiss import dismiss_executions
 from tickets.runs.executions import Execution, find_execution
 from tickets.runs.history import OVERTAKEN, ending_of_output
 from tickets.runs.identity import caller
+from tickets.runs.later_versions import file_of, loaded_since
 from tickets.runs.loads import load_of_execution
 from tickets.runs.replay_names import replay_name, replay_number, stem_of
 from tickets.runs.stack import Stack
@@ -35,6 +37,7 @@ WOULD_START, WOULD_REDRIVE = "would_start", "would_redrive"
 IS_RUNNING, IS_LOADED, IS_OVERTAKEN = "running", "loaded", "overtaken"
 MAX_CAUSE_CHARACTERS = 32_768
 """The longest cause that StopExecution takes."""
+IS_LOADED_SINCE, IS_REFUSED = "later_version_loaded", "refused"
 
 Described = dict[str, Any]
 """A response of DescribeExecution."""
@@ -45,7 +48,8 @@ class Replay:
     """The result of replaying an execution.
 
     replayed: the failed execution.
-    execution: the execution that works on the load now (or would, in a dry run), or that ended it.
+    execution: the execution that works on the load now (or would, in a dry run), or that ended it;
+    for IS_LOADED_SINCE the load of the later version.
     outcome: one of the constants above.
     redrivable: whether RedriveExecution could continue the failed execution.
     """
@@ -64,12 +68,14 @@ def replay(
     dry_run: bool = False,
     may_redrive: bool = False,
     reason: str | None = None,
+    leave_refused: bool = False,
 ) -> Replay:
     """Starts the next replay of an execution, unless its load is running or loaded, and then
-    deletes the load's dead letters.
+    deletes the load's dead letters. If a later version of the object is loaded, only deletes them.
 
     may_redrive: redrive the execution instead if Step Functions can continue it.
     reason: why, for the ledger.
+    leave_refused: leave the execution and its dead letters alone if the file was refused.
     Raises CommandError if neither the queues, Step Functions nor the ledger have its input.
     """
     name = name_or_arn.rpartition(":")[2]
@@ -90,6 +96,13 @@ def replay(
             running = {one["name"] for one in known.values() if one["status"] == "RUNNING"}
             _delete(stack, [letter for letter in own_letters if letter.name not in running])
         return Replay(name, *settled, redrivable=False)
+    if later := _loaded_since(stack, known.values(), own_letters, load):
+        if not dry_run:
+            why = f"A later version of the object is loaded, as {later}."
+            dismiss_executions(stack, own_letters, f"{why} {reason or ''}".strip())
+        return Replay(name, later, IS_LOADED_SINCE, redrivable=False)
+    if leave_refused and own_letters and own_letters[0].is_refused:  # the newest one
+        return Replay(name, name, IS_REFUSED, redrivable=False)
     if may_redrive and redrivable and newest is not None:
         if not dry_run:
             _redrive(stack, newest)
@@ -200,6 +213,18 @@ def _settled(
         (load or {}).get("status", "")
     )
     return (name, outcome) if outcome else None
+
+
+def _loaded_since(
+    stack: Stack,
+    known: Iterable[Described],
+    letters: list[FailedExecution],
+    load: dict[str, Any] | None,
+) -> str | None:
+    """The load of a later version of the object, if it is loaded."""
+    inputs = [one.get("input") for one in known] + [letter.input for letter in letters]
+    given: Any = next((json.loads(one) for one in inputs if one), None)
+    return loaded_since(stack, file_of(given, load or {}))
 
 
 def _redrivable(newest: Described | None, letters: list[FailedExecution]) -> bool:

@@ -105,6 +105,15 @@ class Turns:
         self.note_alone(wanted.object_url, wanted.load_id)
         return True
 
+    def is_overtaken(self, wanted: Claim) -> bool:
+        """Whether a later version has claimed the object of ``wanted``."""
+        held = self._claims.newest(wanted.object_url)
+        return (
+            held is not None
+            and not _is_same_content(held, wanted)
+            and not self._is_later(wanted, held)
+        )
+
     def move_on(self, held: Claim, version_id: str | None) -> bool:
         """Move a load's claim to a later version with the same bytes.
 

@@ -1,7 +1,9 @@
 """`tickets dead-letters`: every failure that waits, with nothing taken away by looking."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,17 +16,28 @@ from tests.support.dead_letter_queue import (
     event,
     graph_letter,
     notification,
+    refused_letter,
     send,
     send_upload,
     state_failed,
     waiting,
 )
-from tests.support.step_functions import ACCEPTED, EXECUTION, StepFunctions
-from tickets.runs import dead_letters
+from tests.support.step_functions import ACCEPTED, EXECUTION, StepFunctions, failed_visits
+from tickets.cli.text import local_time
+from tickets.runs import dead_letters, executions
 from tickets.runs.dead_letters import held_dead_letters
+from tickets.runs.executions import FailedChunk
 from tickets.runs.stack import Stack
 
 pytestmark = pytest.mark.usefixtures("empty_queues")
+
+FAILED_AT = datetime(2026, 3, 1, 9, 1, tzinfo=UTC)
+DENIED = {
+    "error": "AccessDeniedException",
+    "message": "BatchWriteItem: User: role is not authorized to perform: dynamodb:BatchWriteItem.",
+    "chunks": 4,
+    "indexes": "0-3",
+}
 
 
 def test_a_failure_is_told_with_its_reason_and_how_far_it_came(
@@ -45,11 +58,16 @@ def test_a_failure_is_told_with_its_reason_and_how_far_it_came(
         "status": "FAILED",
         "state": "Reconcile",
         "error": "LoadIncomplete",
-        "reason": "1 of 4 chunks are not finished; the first is chunk 1.",
+        "cause": "1 of 4 chunks are not finished; the first is chunk 1.",
+        "errors": [],
+        "is_refused": False,
+        "rows_refused": None,
         "failed_at": "2026-03-01T09:01:00+00:00",
         "input": GIVEN,
         "load_id": "a",
+        **GIVEN,
         "load_status": "RUNNING",
+        "loaded_since": None,
         "chunks": 4,
         "chunks_done": 1,
         "plan": "s3://work/plans/a.json",
@@ -58,8 +76,11 @@ def test_a_failure_is_told_with_its_reason_and_how_far_it_came(
         "messages": 1,
     }
     text = tickets("dead-letters").stdout
-    for words in ("why: 1 of 4 chunks", "done: 1 of 4 chunks", "plans/a.json", "reports/a.json"):
-        assert words in text
+    assert text.splitlines() == [
+        "1 load: 1 of 4 chunks are not finished; the first is chunk 1.",
+        f"  a  FAILED  {local_time(FAILED_AT)}  s3://uploads/a.csv  1 of 4 chunks written",
+        "next: tickets replay a",
+    ]
 
 
 def test_a_load_by_another_name_is_found_through_its_execution(
@@ -87,9 +108,9 @@ def test_both_queues_are_listed_newest_first_and_two_messages_are_one_failure(
     assert [one.get("execution", one["kind"]) for one in found] == [
         "unreadable", "upload", "second", "upload", "first",
     ]  # fmt: skip
-    assert (found[2]["messages"], found[2]["reason"]) == (2, "The graph knows more.")
+    assert (found[2]["messages"], found[2]["cause"]) == (2, "The graph knows more.")
     assert [found[1]["objects"], found[3]["objects"]] == [[], ["s3://uploads/a b&c.csv"]]
-    assert "neither an S3 event notification" in found[1]["reason"]
+    assert "neither an S3 event notification" in found[1]["cause"]
     assert "s3://uploads/a b&c.csv  NOT STARTED" in tickets("dead-letters").stdout
 
 
@@ -122,8 +143,7 @@ def test_the_graph_knows_more_than_the_rule_whichever_came_first(stack: Stack, o
 def test_the_reason_is_in_words(stack: Stack, body: object, reason: str, redrivable: bool) -> None:
     send(stack, body)
     [found] = lines(tickets("dead-letters", "--json"))
-    assert (found["reason"], found["redrivable"]) == (reason, redrivable)
-    assert ("--redrive" in tickets("dead-letters").stdout) == redrivable
+    assert (found["cause"], found["redrivable"]) == (reason, redrivable)
 
 
 def test_looking_takes_nothing_away(stack: Stack) -> None:
@@ -239,3 +259,108 @@ def test_messages_of_a_killed_reader_come_back_within_a_minute(stack: Stack) -> 
 def test_an_empty_queue_is_said_to_be_empty(stack: Stack) -> None:
     assert "no dead letters" in tickets("dead-letters").stdout
     assert tickets("dead-letters", "--json").stdout == ""
+
+
+def incomplete(name: str) -> dict[str, Any]:
+    """The dead letter of a load whose chunks failed."""
+    cause = f"4 of 4 chunks are not finished; the first is chunk 0. Chunks 0-3: {DENIED['error']}: "
+    given = {**GIVEN, "key": f"{name}.csv"}
+    result = {"rows_refused": 0, "errors": [DENIED]}
+    return graph_letter(name, cause=cause, result=result, input=given)
+
+
+def test_loads_with_the_same_error_are_one_cause_with_a_line_each_and_one_next_step(
+    stack: Stack,
+) -> None:
+    for number in range(12):
+        send(stack, incomplete(f"till-{number}"))
+    send(stack, refused_letter("week-47"))
+    shown = tickets("dead-letters").stdout.splitlines()
+    assert shown[:4] == [
+        "1 load: The file week-47.csv has no header.",
+        f"  week-47  FAILED  {local_time(FAILED_AT)}  s3://uploads/week-47.csv",
+        "  A replay would read the same bytes. Correct the file and upload it again.",
+        "next: tickets dismiss week-47",
+    ]
+    assert shown[4] == f"12 loads: {DENIED['error']}: {DENIED['message']}"
+    assert [line.split()[0] for line in shown[5:17]] == [f"till-{at}" for at in range(11, -1, -1)]
+    written = "nothing written; there is no plan yet  failed: chunks 0-3"
+    assert shown[5].endswith(f"  s3://uploads/till-11.csv  {written}")
+    assert shown[17:] == ["next: tickets replay --all"]
+
+
+def test_causes_that_differ_only_in_names_and_numbers_are_one_and_others_are_not(
+    stack: Stack,
+) -> None:
+    send(stack, refused_letter("a"))
+    send(stack, refused_letter("b"))
+    send(stack, incomplete("c"))
+    send(stack, graph_letter("d", cause="7 of 90 rows are refused.", result={"rows_refused": 7}))
+    send(stack, graph_letter("e", cause="9 of 12 rows are refused.", result={"rows_refused": 9}))
+    shown = tickets("dead-letters").stdout.splitlines()
+    assert [line for line in shown if not line.startswith(" ")] == [
+        "2 loads: 9 of 12 rows are refused.",
+        "next: tickets refused e",
+        f"1 load: {DENIED['error']}: {DENIED['message']}",
+        "next: tickets replay c",
+        "2 loads: The file b.csv has no header.",
+        "next: tickets dismiss --all --refused",
+    ]
+
+
+def test_twenty_loads_are_listed_per_cause_and_json_lists_all(stack: Stack) -> None:
+    for number in range(23):
+        send(stack, incomplete(f"till-{number}"))
+    shown = tickets("dead-letters").stdout.splitlines()
+    assert len(shown) == 1 + 20 + 2
+    assert shown[-2:] == ["  and 3 more, which --json lists", "next: tickets replay --all"]
+    assert len(lines(tickets("dead-letters", "--json"))) == 23
+
+
+def test_an_error_that_the_letter_lacks_comes_from_the_chunks_executions(
+    stack: Stack, step_functions: StepFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a function that Lambda ended."""
+    loads = Loads(stack.client("dynamodb"), "ledger")
+    loads.open_load("a", {}, f"{EXECUTION}:a")
+    loads.note_plan("a", "generation", {"bucket": "work", "key": "plans/a.json", "chunks": 2})
+    step_functions.add("a", "FAILED", failed_visits())
+    failed = [FailedChunk(at, f"Sandbox.Timedout: RequestId: {at} timed out") for at in (0, 1)]
+    monkeypatch.setattr(executions.Execution, "failed_chunks", lambda _: failed)
+    send(stack, graph_letter("a"))
+    shown = tickets("dead-letters").stdout.splitlines()
+    assert shown[0] == "1 load: Sandbox.Timedout: RequestId: 0 timed out"
+    assert shown[1].endswith("0 of 2 chunks written  failed: chunks 0-1")
+
+
+def test_an_upload_says_why_it_was_not_started(stack: Stack) -> None:
+    sqs, url = stack.client("sqs"), stack.upload_dead_letter_queue_url
+    sent_at = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+    told = "An error occurred (AccessDeniedException) when calling StartExecution."
+    attributes = {
+        "Reason": {"DataType": "String", "StringValue": told},
+        "SentAt": {"DataType": "Number", "StringValue": f"{sent_at.timestamp() * 1000:.0f}"},
+    }
+    body = json.dumps(notification("a.csv"))
+    sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes)
+    assert tickets("dead-letters").stdout.splitlines() == [
+        f"1 upload: {told}",
+        f"  s3://uploads/a.csv  NOT STARTED  {local_time(sent_at)}",
+        "next: tickets replay --uploads",
+    ]
+
+
+def test_an_upload_without_a_reason_leads_to_the_doctor(stack: Stack) -> None:
+    send_upload(stack, notification("a.csv"))
+    shown = tickets("dead-letters").stdout.splitlines()
+    assert shown[0].startswith("1 upload: start_execution received it 20 times and gave no reason")
+    assert shown[2:] == ["  `tickets doctor` checks it.", "next: tickets replay --uploads"]
+
+
+def test_what_no_replay_can_load_leads_to_its_dismissal(stack: Stack) -> None:
+    send(stack, "somebody else's")
+    send_upload(stack, "no JSON")
+    letters = lines(tickets("dead-letters", "--json"))
+    shown = tickets("dead-letters").stdout.splitlines()
+    steps = [line for line in shown if line.startswith("next: ")]
+    assert steps == [f"next: tickets dismiss {one['message_id']}" for one in letters]

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from ingestion.ledger.actions import Actions
+from ingestion.ledger.claims import Claim, Claims
 from ingestion.ledger.loads import Loads
 from tests.support.command_line import assert_sentence, lines, tickets
 from tests.support.dead_letter_queue import (
@@ -11,6 +13,7 @@ from tests.support.dead_letter_queue import (
     event,
     graph_letter,
     notification,
+    refused_letter,
     send,
     send_upload,
     waiting,
@@ -131,6 +134,62 @@ def test_what_nobody_knows_is_said_and_the_others_are_replayed(
     assert result.exit_code == 2
     assert "Execution nobody is unknown" in result.stderr
     assert [one["execution"] for one in lines(result)] == ["a-r1"]
+
+
+def test_refused_files_are_left_alone_with_the_reason_unless_they_are_named(
+    stack: Stack, step_functions: StepFunctions
+) -> None:
+    for name in ("a", "b", "c"):
+        step_functions.add(name, "FAILED")
+    send(stack, refused_letter("a"))
+    send(stack, refused_letter("b", code="archived"))  # the same bytes may be accepted
+    send(stack, graph_letter("c"))
+    result = tickets("replay", "--all")
+    assert (result.exit_code, result.stdout.splitlines()) == (
+        0,
+        [
+            "a: Left alone: the file is refused, and a replay would read the same bytes.",
+            "b: Started b-r1.",
+            "c: Started c-r1.",
+            "next: tickets dismiss --all --refused",
+        ],
+    )
+    assert waiting(stack)[0] == 1
+    assert replay("--all") == [("a", "refused")]
+    assert replay("a") == [("a-r1", "started")]
+    assert waiting(stack)[0] == 0
+
+
+@pytest.mark.parametrize("later", ["SUCCEEDED", "FAILED"])
+def test_the_letter_of_a_file_whose_later_version_is_loaded_is_dismissed(
+    stack: Stack, step_functions: StepFunctions, later: str
+) -> None:
+    s3, dynamodb = stack.client("s3"), stack.client("dynamodb")
+    first, second = (
+        s3.put_object(Bucket="uploads", Key="week.csv", Body=body)["VersionId"]
+        for body in (b"first", b"second")
+    )
+    loads, claims = Loads(dynamodb, "ledger"), Claims(dynamodb, "ledger")
+    assert claims.move(None, Claim("uploads", "week.csv", second, "load-2"))
+    loads.open_load("load-2", {}, f"{EXECUTION}:load-2")
+    loads.close_load("load-2", later, {})
+    for name, version in (("week", first), ("week-2", second)):
+        given = {**GIVEN, "key": "week.csv", "version_id": version}
+        step_functions.add(name, "FAILED", input=json.dumps(given))
+        send(stack, {**refused_letter(name), "input": given})
+    if later == "FAILED":
+        assert replay("--all") == [("week", "refused"), ("week-2", "refused")]
+        return
+    shown = tickets("dead-letters").stdout.splitlines()
+    [line] = [line for line in shown if line.startswith("  week  ")]
+    assert line.endswith("  a later version is loaded, as load-2")
+    assert replay("--all", "--dry-run")[0] == ("load-2", "later_version_loaded")
+    assert waiting(stack)[0] == 2
+    assert replay("--all") == [("load-2", "later_version_loaded"), ("week-2", "refused")]
+    assert waiting(stack)[0] == 1, "and no other letter"
+    [action] = Actions(dynamodb, "ledger").all("week")
+    assert (action["action"], action["by"]) == ("dismiss", CALLER)
+    assert action["reason"] == "A later version of the object is loaded, as load-2."
 
 
 @pytest.mark.parametrize("length", [74, 75, 80])
