@@ -51,6 +51,7 @@ NOT_RUN = {
     ),
     "sam build && sam deploy": "the same as `sam build && sam deploy --guided`, whose answers are "
     "saved",
+    "tickets dismiss EXECUTION": "the same as the command with a reason, in docs/operations.md",
     "tickets verify": "the same as `.venv/bin/tickets verify`, which README.md prints",
     "aws lambda get-account-settings --query AccountLimit": "the engine has no quotas",
     "sam deploy --parameter-overrides CreateTable=false TableName=Tickets "
@@ -241,7 +242,12 @@ def refuse_a_file(reader: Reader, stack: "SamStack") -> None:
     assert ran.code != 0
     assert "Not loaded: The header has no column quantity." in ran.output
     letters = reader.run("tickets dead-letters").output
-    assert "why: The header has no column quantity." in letters
+    assert ": The header has no column quantity." in letters
+    reader.run(
+        'tickets dismiss till-3-csv-54c68dbda2b94996 --reason "Test file of the supplier."',
+        execution=stack.newest("till-3.csv"),
+    )
+    assert "till-3" not in reader.run("tickets dead-letters").output
     assert not [key for key in stack.all_items() if key[0] == "T1"]
 
 
@@ -249,7 +255,7 @@ def mend_and_replay(reader: Reader, stack: "SamStack") -> None:
     # A chunk that can't keep its refused rows: the load is incomplete.
     file = failing_load(reader, stack, "week-47", "WriteChunk", "KeepRefusedRows")
     execution = stack.newest("week-47.csv")
-    assert "Write Small File failed with" in reader.run("tickets dead-letters").output
+    assert "AccessDenied: PutObject: User: " in reader.run("tickets dead-letters").output
     shown = reader.run("tickets show week-47-csv-a8926b1b4bf6f821", execution=execution)
     assert "s3:PutObject" in shown.output
     would = reader.run("tickets replay --all --dry-run").output

@@ -91,7 +91,11 @@ def test_a_failed_load_is_seen_and_replayed_without_writing_twice(
     assert failure == failure_of(name), "looking takes nothing away"
     assert (failure["status"], failure["state"]) == ("FAILED", "Reconcile")
     assert failure["chunks_done"] == failure["chunks"] - 1 >= 3
-    assert failure["reason"].startswith(f"1 of {failure['chunks']} chunks are not finished")
+    assert failure["cause"].startswith(f"1 of {failure['chunks']} chunks are not finished")
+    [error] = failure["errors"]
+    assert (error["error"], error["chunks"]) == ("AccessDenied", 1)
+    assert "s3:PutObject" in error["message"]
+    assert error["message"] in tickets("show", name).stdout
     assert failure["input"] == json.loads(execution["input"])
     assert len(json.loads(stack.read_url(failure["plan"]))) == failure["chunks"]
     assert json.loads(stack.read_url(failure["report"]))["complete"] is False
@@ -201,13 +205,17 @@ def test_an_upload_that_could_not_be_started_is_sent_again(stack: RunningStack) 
             [],
             [f"s3://{upload.bucket}/{upload.key}"],
         ]
+        [told] = [one["cause"] for one in failures if one["objects"]]
+        assert "states:StartExecution" in told, "the reason travels with the message"
         assert stack.executions(upload.key) == []
 
         tickets("replay", "--uploads")
         assert_loaded(stack, stack.ended(stack.execution_of(upload)), file)
         [left] = until(lambda: lines("dead-letters"), "the poison again")
     assert (left["kind"], left["objects"]) == ("upload", [])
-    assert "neither an S3 event notification" in left["reason"]
+    assert "neither an S3 event notification" in left["cause"]
+    tickets("dismiss", left["message_id"])
+    assert lines("dead-letters") == []
 
 
 def test_readers_of_the_dead_letters_do_not_hide_them_from_each_other(stack: RunningStack) -> None:

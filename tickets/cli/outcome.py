@@ -8,7 +8,7 @@ from rich.text import Text
 
 from tickets.cli.text import duration, local_time, row_counts
 from tickets.errors import FAILED
-from tickets.runs.causes import chunk_errors, chunks_in_words
+from tickets.runs.causes import chunks_in_words, untold_errors
 from tickets.runs.executions import Execution, Outcome
 from tickets.runs.history import ALREADY_LOADED, OVERTAKEN
 
@@ -23,11 +23,9 @@ def print_outcome(out: Console, execution: Execution, outcome: Outcome) -> None:
         # If the load failed after its chunks were written, rows are in the table all the same.
         verdict = "Loaded in part, and failed: " if outcome.rows_written else "Not loaded: "
         out.print(Text.assemble((verdict, "bold red"), execution.failure or ""))
-        for group in chunk_errors(execution):
-            # The failure of a load ends with the first of these errors, if the ledger has it.
-            if group.message not in (execution.failure or ""):
-                line = f"  {chunks_in_words(group)}: {group.error}: {group.message}"
-                out.print(Text(line, style="red"), soft_wrap=True)
+        for group in untold_errors(execution):
+            line = f"  {chunks_in_words(group)}: {group.error}: {group.message}"
+            out.print(Text(line, style="red"), soft_wrap=True)
         if outcome.rows_read is not None:
             out.print(Text.assemble(_counts(outcome), f"{took}."))
     elif outcome.ending == ALREADY_LOADED:

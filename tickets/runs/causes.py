@@ -51,9 +51,25 @@ def chunk_errors(execution: Execution) -> list[ErrorGroup]:
     )
 
 
+def untold_errors(execution: Execution) -> list[ErrorGroup]:
+    """The `chunk_errors` that the execution's `failure` does not contain. It ends with the most
+    frequent one, or is the error of the only chunk, if the ledger has it."""
+    told = execution.failure or ""
+    return [
+        group
+        for group in chunk_errors(execution)
+        # The failure of a state has the same text after the name of the call.
+        if not any(text and text in told for text in (group.message, _without_call(group.message)))
+    ]
+
+
 def chunks_in_words(group: ErrorGroup) -> str:
     """`chunk 3`, `chunks 0-3, 7`."""
     return f"chunk{'' if group.chunks == 1 else 's'} {group.indexes}"
+
+
+def _without_call(message: str) -> str:
+    return message.partition(": ")[2]
 
 
 def _split(error: str) -> tuple[str, str]:

@@ -111,6 +111,42 @@ def test_a_load_with_too_many_refused_rows_failed_though_rows_are_in_the_table(
     assert len(lines(tickets("refused", "bad", "--json"))) == 2
 
 
+@pytest.mark.usefixtures("stack")
+def test_equal_errors_of_chunks_are_one_line_and_the_first_is_told_once(
+    step_functions: StepFunctions,
+) -> None:
+    errors = [
+        {"error": "AccessDenied", "message": "PutObject: no.", "chunks": 3, "indexes": "0-2"},
+        {"error": "NoProgress", "message": "Too slow.", "chunks": 2, "indexes": "5, 7"},
+    ]
+    missing = "5 of 9 chunks are not finished; the first is chunk 0."
+    summary = f"{missing} Chunks 0-2: AccessDenied: PutObject: no. There is another error."
+    step_functions.add("a", "FAILED", failed_visits(summary=summary, errors=errors))
+    shown = tickets("show", "a").stdout
+    assert shown.count("PutObject: no.") == 1
+    assert f"Loaded in part, and failed: {missing}" in shown
+    assert "\n  chunks 5, 7: NoProgress: Too slow.\n" in shown
+    [found] = lines(tickets("show", "a", "--json"))
+    assert found["errors"] == errors
+
+
+@pytest.mark.usefixtures("stack")
+def test_the_error_of_a_small_file_is_told_once(step_functions: StepFunctions) -> None:
+    """By its state, whose error has the same text in other words."""
+    cause = "An error occurred (AccessDenied) when calling the PutObject operation: User: x: no."
+    failed = {"write_small_file": {"Error": "ClientError", "Cause": cause}}
+    error = {"error": "AccessDenied", "message": "PutObject: User: x: no.", "chunks": 1}
+    visits = failed_visits(errors=[{**error, "indexes": "0"}], chunks=1)
+    letter = {"dead_letter": {"cause": "1 of 1 chunks", "failed": failed}}
+    [at] = [at for at, (_, state, _) in enumerate(visits) if state == "Describe Shortfall"]
+    kind, state, output = visits[at]
+    visits[at] = kind, state, output | letter
+    step_functions.add("a", "FAILED", visits[: at + 1])
+    shown = tickets("show", "a").stdout
+    assert shown.count("User: x: no.") == 1
+    assert "failed: Write Small File failed with ClientError: An error occurred" in shown
+
+
 def test_an_aborted_load_has_the_totals_of_its_chunks(
     step_functions: StepFunctions, loads: Loads, chunks: Chunks
 ) -> None:
