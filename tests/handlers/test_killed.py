@@ -36,7 +36,7 @@ NAMES = [
     pytest.param(name, marks=() if name in QUICK else pytest.mark.exhaustive) for name in CASES
 ]
 SETTINGS = (
-    *("LEDGER_TABLE", "WORK_BUCKET", "DYNAMODB_TABLE"),
+    *("LEDGER_TABLE", "WORK_BUCKET", "DYNAMODB_TABLE", "UPLOAD_DEAD_LETTER_QUEUE_URL"),
     *("CHUNK_SIZE_BYTES", "BATCHES_IN_FLIGHT", "MAX_REFUSED_PERCENT"),
     *(
         "MAX_SUPERSEDED_PERCENT",
