@@ -308,6 +308,14 @@ def test_causes_that_differ_only_in_names_and_numbers_are_one_and_others_are_not
     ]
 
 
+def test_refused_rows_are_looked_at_only_after_all_chunks_are_written(stack: Stack) -> None:
+    loads = Loads(stack.client("dynamodb"), "ledger")
+    loads.open_load("a", {}, f"{EXECUTION}:a")
+    loads.note_plan("a", "generation", {"bucket": "work", "key": "plans/a.json", "chunks": 2})
+    send(stack, graph_letter("a", result={"rows_refused": 7, "errors": [DENIED]}))
+    assert tickets("dead-letters").stdout.splitlines()[-1] == "next: tickets replay a"
+
+
 def test_twenty_loads_are_listed_per_cause_and_json_lists_all(stack: Stack) -> None:
     for number in range(23):
         send(stack, incomplete(f"till-{number}"))
