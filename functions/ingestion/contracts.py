@@ -28,6 +28,29 @@ class _Contract:
         return cls(**{name: value[name] for name in names if name in value})
 
 
+def _with_original(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON of a contract, with ``resubmits`` converted from JSON."""
+    original = value.get("resubmits")
+    return {**value, "resubmits": Original.from_json(original) if original else None}
+
+
+@dataclass(frozen=True)
+class Original(_Contract):
+    """The object version that corrected rows belong to, and the load that refused them."""
+
+    bucket: str
+    key: str
+    version_id: str | None
+    """None in an unversioned bucket."""
+    load_id: str
+    execution: str
+    """The name of the execution whose refused rows were corrected."""
+
+    @property
+    def object_url(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
 @dataclass(frozen=True)
 class LoadRequest(_Contract):
     """The input of an execution: the object to load.
@@ -52,6 +75,13 @@ class LoadRequest(_Contract):
     it is not known."""
     reason: str | None = None
     """Why it was started, in the words of who started it."""
+    resubmits: Original | None = None
+    """What the object's rows belong to, if they are corrected rows of another load. Otherwise
+    None."""
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        return super().from_json(_with_original(value))
 
 
 @dataclass(frozen=True)
@@ -100,6 +130,13 @@ class File(_Contract):
     executions of an earlier release, which knew the built-in source only."""
     encoding: str = "utf_8"
     """The name of a Python codec. Missing in executions of an earlier release."""
+    resubmits: Original | None = None
+    """What the rows belong to, if they are corrected rows of another load. Missing in executions of
+    an earlier release."""
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        return super().from_json(_with_original(value))
 
     @property
     def declaration(self) -> dict[str, Any] | None:
@@ -117,8 +154,14 @@ class File(_Contract):
         return self.skipped_lines + self.header_lines
 
     @property
-    def object_url(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
+    def origin_key(self) -> str:
+        """The key of the object that the rows belong to. Its source applies."""
+        return self.resubmits.key if self.resubmits else self.key
+
+    @property
+    def claimed_url(self) -> str:
+        """The address of the object that the rows belong to, which the load claims."""
+        return self.resubmits.object_url if self.resubmits else f"s3://{self.bucket}/{self.key}"
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ entry ``"writer#<id>"``. ``versions`` describes what they are for.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from ingestion.contracts import File
 from ingestion.ledger.store import Entries
 
 if TYPE_CHECKING:
@@ -29,14 +30,37 @@ class Claim:
     execution_arn: str = field(default="", compare=False)
     """The execution of the load. Empty if an execution of an earlier release made the claim."""
     replaces: str | None = field(default=None, compare=False)
-    """The load that held the claim before this one."""
+    """The load that held the claim before this one and that of its corrected rows."""
     alone_since: str | None = field(default=None, compare=False)
     """When Take Turn found that no call was writing the object's rows. None until then, and
     again if the load loses the claim and gets it back."""
+    resubmits: str | None = field(default=None, compare=False)
+    """The load whose corrected rows the load writes. Otherwise None."""
+
+    @classmethod
+    def of(cls, file: File, load_id: str, execution_arn: str) -> Self:
+        """The claim of a file's load. Corrected rows claim the object version that they belong to,
+        so that they can't replace the rows of a later one."""
+        original = file.resubmits
+        if original is None:
+            return cls(file.bucket, file.key, file.version_id, load_id, execution_arn)
+        return cls(
+            original.bucket,
+            original.key,
+            original.version_id,
+            load_id,
+            execution_arn,
+            resubmits=original.load_id,
+        )
 
     @property
     def object_url(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def original_load_id(self) -> str:
+        """The load itself, or the one whose corrected rows it writes."""
+        return self.resubmits or self.load_id
 
 
 @dataclass(frozen=True)
@@ -74,6 +98,7 @@ class Claims:
             entry.get("execution_arn", ""),
             entry["replaces"],
             entry.get("alone_since"),
+            entry.get("resubmits"),
         )
 
     def move(self, held: Claim | None, wanted: Claim) -> bool:
@@ -83,8 +108,10 @@ class Claims:
         """
         if held and held.load_id == wanted.load_id:
             wanted = replace(wanted, replaces=held.replaces, alone_since=held.alone_since)
+        elif held and held.original_load_id == wanted.original_load_id:
+            wanted = replace(wanted, replaces=held.replaces)
         elif held:
-            wanted = replace(wanted, replaces=held.load_id)
+            wanted = replace(wanted, replaces=held.original_load_id)
         return self._entries.put_if(wanted.object_url, _NEWEST, _values(wanted), *_is_held(held))
 
     def note_alone(self, held: Claim, alone_since: str) -> bool:
@@ -131,6 +158,7 @@ def _values(claim: Claim) -> dict[str, str | None]:
         "execution_arn": claim.execution_arn,
         "replaces": claim.replaces,
         "alone_since": claim.alone_since,
+        "resubmits": claim.resubmits,
     }
 
 

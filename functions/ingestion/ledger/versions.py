@@ -169,8 +169,8 @@ class Turns:
         """
         if one.version_id is None or other.version_id is None:
             # In an unversioned bucket, an object has only its current content. A load of any other
-            # content fails to read it (412).
-            return True
+            # content fails to read it (412). Corrected rows of other content can still be read.
+            return one.resubmits is None
         pages = self._s3.get_paginator("list_object_versions").paginate(
             Bucket=one.bucket, Prefix=one.key
         )
@@ -238,5 +238,5 @@ def _is_same_content(one: Claim, other: Claim) -> bool:
     """Whether two claims are for the same version. Objects without a version are told apart by the
     load, whose id depends on their content."""
     if one.version_id is None:
-        return one.load_id == other.load_id and other.version_id is None
+        return one.original_load_id == other.original_load_id and other.version_id is None
     return one.version_id == other.version_id

@@ -110,4 +110,4 @@ def _header(file: File) -> HeaderLine | None:
 def _origin(file: File, chunk: Chunk, load_id: str) -> Origin:
     lines_before = chunk.lines_before
     # Lines are counted beforehand only for sources that store them.
-    return Origin(file.key, load_id, 0 if lines_before is None else lines_before)
+    return Origin(file.origin_key, load_id, 0 if lines_before is None else lines_before)

@@ -83,7 +83,7 @@ class Reconciler:
         chunks = list(self._chunks.all(load_id, plan.generation))
         replaced = self._table.is_replaced(file)
         missing = TABLE_REPLACED if replaced else shortfall(chunks, plan, file)
-        newest = self._turns.newest(file.object_url)
+        newest = self._turns.newest(file.claimed_url)
         is_newest = newest is None or newest.load_id == load_id
         settled, equal_keys = None, "incomplete"
         if not missing:
@@ -128,7 +128,7 @@ class Reconciler:
             refused_rows=refused_rows,
             errors=errors,
         )
-        replaces = newest.replaces if newest and is_newest else None
+        replaces = newest.replaces if newest and is_newest and not file.resubmits else None
         status = "OVERTAKEN" if overtaken else "SUCCEEDED" if complete else "FAILED"
         facts = {
             **result.to_json(),
@@ -191,7 +191,7 @@ class Reconciler:
             return False
         if source_of(file).equal_keys == "sum":
             return True
-        leases = self._turns.leases(file.object_url, load_id, plan.generation)
+        leases = self._turns.leases(file.claimed_url, load_id, plan.generation)
         times = writing_times(chunks, leases, newest.alone_since if newest else None)
         return any(time.may_have_overlapped for time in times.values())
 
@@ -296,6 +296,7 @@ _FACTS = (
     "uploader",
     "source",
     "unknown_columns",
+    "resubmits",
 )
 """Facts about a load that are copied from its entry in the ledger to the report."""
 _FACTS_OF_ATTEMPT = ("started_by", "why", "reason")

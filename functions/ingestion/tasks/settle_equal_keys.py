@@ -97,7 +97,7 @@ class EqualKeySettler:
         """
         deadline = self._clock() + seconds
         with self._turns.lease(
-            file.object_url, load_id, seconds, plan.generation, chunk=None
+            file.claimed_url, load_id, seconds, plan.generation, chunk=None
         ) as lease:
             if lease.overtaken():
                 lease.give_back()
@@ -137,7 +137,7 @@ class EqualKeySettler:
         )
 
     def _to_go_on_with(self, load: "_Load", held: EqualKeys | None) -> EqualKeys:
-        claim = self._turns.newest(load.file.object_url)
+        claim = self._turns.newest(load.file.claimed_url)
         alone_since = claim.alone_since if claim else None
         if held and held.alone_since == alone_since:
             return held
@@ -151,7 +151,7 @@ class EqualKeySettler:
         leases = [
             lease
             for lease in self._turns.leases(
-                load.file.object_url, load.load_id, load.plan.generation
+                load.file.claimed_url, load.load_id, load.plan.generation
             )
             if lease.chunk is not None
         ]

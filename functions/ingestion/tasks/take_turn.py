@@ -42,10 +42,7 @@ class TurnTaker:
         The slot comes last, because a load must not wait for another one while it holds a slot. The
         object may have been claimed or written in the meantime, so the ledger is read again.
         """
-        file = request.file
-        claim = Claim(
-            file.bucket, file.key, file.version_id, request.load_id, request.execution_arn
-        )
+        claim = Claim.of(request.file, request.load_id, request.execution_arn)
         answer = self._look(claim)
         if request.execution_arn:
             waiter = Waiter(request.execution_arn, request.started_at)

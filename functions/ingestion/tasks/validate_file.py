@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingestion.contracts import Chunk, File, LoadRequest, Plan, Reason, Verdict
+from ingestion.contracts import Chunk, File, LoadRequest, Original, Plan, Reason, Verdict
 from ingestion.csv_files.gzip_stream import (
     GZIP_MAGIC,
     MAX_FILE_BYTES,
@@ -44,6 +44,11 @@ if TYPE_CHECKING:
 MAX_REASONS = 100
 """Reasons that are listed. A source may have thousands of fields, all of which a file may lack, and
 Step Functions limits a dead letter to 256 KiB."""
+
+_TOTALS_RESUBMITTED = (
+    "The file's source adds up rows with equal keys, and these rows would replace the totals. "
+    "Correct the rows in the whole file, and upload it again."
+)
 
 
 class _Head(NamedTuple):
@@ -116,9 +121,10 @@ class Validator:
         version_id = state.pinned.version_id
         schema = self._table.schema()
         table_id = schema.table_id if schema else None
-        source = self._sources.source_for(key)
+        original = request.resubmits
+        source = self._sources.source_for(original.key if original else key)
         made_for = generation(table_id, source.declaration)
-        earlier = self._loaded_already(load, state, made_for, forced=request.force)
+        earlier = self._loaded_already(load, state, made_for, request)
         if earlier:
             open_attempt(earlier.load_id, version_id=version_id)
             attempts.close(execution, ALREADY_LOADED, {})
@@ -132,24 +138,26 @@ class Validator:
         }
         if request.uploader:  # a start by hand does not know it and must not erase it
             record["uploader"] = request.uploader
+        if original:
+            record["resubmits"] = original.to_json()
         facts = self._judge(state.pinned.size, head, source)
         reasons = _shortened(facts) if isinstance(facts, list) else []
         for reason, detail, attribute in mismatches(self._table.name, schema, source):
             reasons.append(Reason(reason, detail, column=attribute))
+        if original and source.equal_keys == "sum":
+            reasons.append(Reason("totals_resubmitted", _TOTALS_RESUBMITTED))
         if reasons or isinstance(facts, list):
             verdict = _refused(reasons, load)
             self._loads.open_load(load, record, execution_arn)
             self._loads.refuse_load(load, reasons, execution)
             return verdict
         record["unknown_columns"] = list(facts.unknown_columns)
-        file = _file(state.pinned, facts, head.compression, table_id, source)
+        file = _file(state.pinned, facts, head.compression, table_id, source, original)
         plan = self._plan(load, file, source, made_for) if head.complete else None
         if plan:
             record |= {"plan": plan.to_json(), "generation": plan.generation}
         self._loads.open_load(load, record, execution_arn)
-        if plan and not self._turns.claim_alone(
-            Claim(bucket, key, file.version_id, load, execution_arn)
-        ):
+        if plan and not self._turns.claim_alone(Claim.of(file, load, execution_arn)):
             plan = None
         return Verdict("accepted", "The file is accepted.", [], load, file, plan)
 
@@ -207,15 +215,19 @@ class Validator:
         return facts
 
     def _loaded_already(
-        self, load: str, state: ObjectState, made_for: str, forced: bool
+        self, load: str, state: ObjectState, made_for: str, request: LoadRequest
     ) -> Verdict | None:
         """Return the verdict if the table already holds the same version or the same bytes."""
         entry = self._loads.load(load)
         if entry and _is_loaded(entry, made_for):
             return _already_loaded(load, entry)
-        source = state.pinned
-        newest = self._turns.newest(f"s3://{source.bucket}/{source.key}")
-        if newest is None or state.fingerprint is None or forced:
+        if state.fingerprint is None or request.force:
+            return None
+        pinned, original = state.pinned, request.resubmits
+        newest = self._turns.newest(
+            original.object_url if original else f"s3://{pinned.bucket}/{pinned.key}"
+        )
+        if newest is None:
             return None
         entry = self._loads.load(newest.load_id)
         if not entry or not _is_loaded(entry, made_for):
@@ -223,7 +235,7 @@ class Validator:
         if entry.get("fingerprint") != state.fingerprint:
             return None
         # Move the claim to this version, so that a version in between that arrives late loses.
-        if not self._turns.move_on(newest, source.version_id):
+        if not original and not self._turns.move_on(newest, pinned.version_id):
             return None
         return _already_loaded(newest.load_id, entry)
 
@@ -270,6 +282,7 @@ def _file(
     compression: str | None,
     table_id: str | None,
     source: Source,
+    original: Original | None,
 ) -> File:
     return File(
         **asdict(pinned),
@@ -284,4 +297,5 @@ def _file(
         table_id=table_id,
         source=source_record(source),
         encoding=source.encoding,
+        resubmits=original,
     )

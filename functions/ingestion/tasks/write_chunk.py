@@ -103,7 +103,7 @@ class ChunkWriter:
         # Take the lease before reading the entry. Settle Equal Keys reads them in the opposite
         # order, so it sees every call that may have written.
         with self._turns.lease(
-            task.file.object_url, load_id, seconds, task.generation, chunk.index
+            task.file.claimed_url, load_id, seconds, task.generation, chunk.index
         ) as lease:
             recorded = self._chunks.chunk(load_id, task.generation, chunk.index)
             before = recorded or ChunkProgress(chunk.index, chunk.start, chunk.end, chunk.start)
