@@ -8,32 +8,21 @@ is bounded.
 
 import hashlib
 import heapq
-import json
 import tempfile
 from array import array
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from ingestion.csv_files.gzip_stream import GZIP_MAGIC, Unpacker
-from ingestion.csv_files.header import HEAD_SIZE, FileFacts, examine
 from ingestion.csv_files.rows import NoRow, Row, RowReader
-from ingestion.csv_files.sections import read_sections
 from ingestion.csv_files.source_columns import Origin
-from ingestion.csv_files.transcoding import MAX_GROWTH, transcode
 from ingestion.dynamodb.table_schema import TableSchema, read_table_schema
-from ingestion.errors import ObjectChanged, ObjectGone, ObjectUnreadable
-from ingestion.s3.objects import PinnedObject, read_blocks
-from ingestion.sources.declaration import recorded_source
-from ingestion.sources.model import Source
-from ingestion.tasks.deployed_sources import deployed_sources
 from ingestion.tasks.equal_key_rules import summed
 from ingestion.tasks.target_table import key_rules, mismatches
 from tickets.errors import CommandError
 from tickets.runs.executions import known_execution
+from tickets.runs.loaded_file import LoadedFile, missing_objects_explained, recorded_source_of
 from tickets.runs.loads import load_of_execution
 from tickets.runs.refused_rows import read_refused_rows
 from tickets.runs.stack import Stack
@@ -111,7 +100,7 @@ def audit_load(
     Raises CommandError if the table or the object version can't be compared.
     """
     schema = read_table_schema(stack.client("dynamodb"), stack.table)
-    source = _source(load)
+    source = recorded_source_of(load)
     unfit = mismatches(stack.table, schema, source)
     if schema is None or unfit:
         raise CommandError(f"{unfit[0].detail} There is nothing to compare the file with.")
@@ -125,8 +114,10 @@ def audit_load(
         rows_written_recorded=load.get("rows_written"),
     )
     attributes = tuple(summed(source, schema.key_names)) if source.equal_keys == "sum" else ()
-    try:
-        file = _File(stack, load, schema, source)
+    with missing_objects_explained(
+        "The load can't be audited without it.", "The load can be audited"
+    ):
+        file = _File(stack, load, schema)
         with tempfile.TemporaryDirectory(prefix="tickets-audit-") as folder:
             partitions = _partitions(file.max_size)
             keys = _Keys(Path(folder), partitions)
@@ -149,12 +140,6 @@ def audit_load(
                 found.rows_refused += expected.rows_left_out
             else:
                 found.rows_superseded = expected.rows_left_out
-    except (ObjectGone, ObjectChanged) as error:
-        raise CommandError(f"{error} The load can't be audited without it.") from error
-    except ObjectUnreadable as error:  # its remedy is for the loader
-        raise CommandError(
-            f"{error.cause} The load can be audited once you can read the object."
-        ) from error
     return found
 
 
@@ -240,109 +225,42 @@ def _load(stack: Stack, name_or_arn: str) -> Mapping[str, Any]:
     return load
 
 
-def _source(load: Mapping[str, Any]) -> Source:
-    """The source by which a load read its file."""
-    recorded = load.get("source")
-    if not recorded:  # a load of an earlier release
-        return deployed_sources().built_in
-    return recorded_source({**recorded, "declaration": json.loads(load["declaration"])})
+class _File(LoadedFile):
+    """The rows of the object version that a load read."""
 
-
-class _File:
-    """The object version that a load read."""
-
-    def __init__(
-        self, stack: Stack, load: Mapping[str, Any], schema: TableSchema, source: Source
-    ) -> None:
-        self._s3 = stack.client("s3")
-        self._object = PinnedObject(
-            load["bucket"], load["key"], load.get("version_id"), load["etag"], load["size"]
-        )
-        self.refused_later = self._refused_later(stack, load)
+    def __init__(self, stack: Stack, load: Mapping[str, Any], schema: TableSchema) -> None:
+        self.refused_later = _refused_later(stack, load)
         """The line numbers of the rows that comply with the file's contract, and that the table or
         the total of their key refused."""
-        self._source = source
-        head = b""
-        with closing(self._blocks()) as blocks:
-            for block in blocks:
-                head += block
-                if len(head) > HEAD_SIZE:
-                    break
-        complete = len(head) <= HEAD_SIZE and not self._is_damaged
-        facts = examine(head[:HEAD_SIZE], complete, lambda refused, rows: False, self._source)
-        if not isinstance(facts, FileFacts):
-            raise CommandError(f"The file is refused as a whole: {facts[0].detail}")
-        self._facts = facts
+        super().__init__(stack.client("s3"), load)
         self._reader = RowReader(
-            self._source,
-            facts.columns,
-            facts.width,
-            facts.delimiter.encode(),
+            self.source,
+            self.facts.columns,
+            self.facts.width,
+            self.facts.delimiter.encode(),
             schema.key_names,
-            facts.header,
-            key_rules(schema, self._source),
-            Origin(load["key"], load["load_id"]),
+            self.facts.header,
+            key_rules(schema, self.source),
+            Origin((load.get("resubmits") or load)["key"], load["load_id"]),
         )
-
-    @property
-    def max_size(self) -> int:
-        """The largest possible size of the text in bytes."""
-        size = Unpacker.largest(self._object.size) if self._is_packed else self._object.size
-        return size if self._source.encoding == "utf_8" else size * MAX_GROWTH
 
     def rows(self) -> Iterator[tuple[int, Row | None]]:
         """Yields (line number, row) for each row; the row is None if the file's contract refuses
         it."""
-        lines = self._facts.lines_before_data
-        for section in read_sections(self._data(), self._reader.layout, ends_file=True):
-            for record in section.records():
-                outcome = self._reader.read(record, lines)
-                if isinstance(outcome, Row):
-                    yield lines + record.line, outcome
-                elif not isinstance(outcome, NoRow):
-                    yield lines + record.line, None
-            lines += section.line_ends
+        for lines, record in self.records():
+            outcome = self._reader.read(record, lines)
+            if isinstance(outcome, Row):
+                yield lines + record.line, outcome
+            elif not isinstance(outcome, NoRow):
+                yield lines + record.line, None
 
-    def _data(self) -> Iterator[bytes]:
-        """Yields the text after the header."""
-        left_out = self._facts.data_start
-        for block in self._text():
-            yield block[left_out:]
-            left_out = max(0, left_out - len(block))
 
-    def _text(self) -> Iterator[bytes]:
-        """Yields the text, as UTF-8. Damaged gzip data is cut off after the last complete line."""
-        held = b""
-        for block in transcode(self._blocks(), self._source.encoding):
-            end = block.rfind(b"\n") + 1
-            if end:
-                yield held + block[:end]
-                held = b""
-            held += block[end:]
-        if held and not self._is_damaged:
-            yield held
-
-    def _blocks(self) -> Generator[bytes, None, None]:
-        """Yields the object, unpacked."""
-        self._is_damaged = False
-        blocks = read_blocks(self._s3, self._object, 0, self._object.size)
-        first = next(blocks, b"")
-        self._is_packed = first.startswith(GZIP_MAGIC)
-        packed = chain([first], blocks)
-        if not self._is_packed:
-            yield from packed
-            return
-        unpacker = Unpacker(packed, self._object.size)
-        yield from unpacker
-        self._is_damaged = unpacker.damaged
-
-    @staticmethod
-    def _refused_later(stack: Stack, load: Mapping[str, Any]) -> frozenset[int]:
-        uri = load.get("refused_rows")
-        if not uri:
-            return frozenset()
-        rows = read_refused_rows(stack, str(uri))
-        return frozenset(row.line for row in rows if row.reason in _REFUSED_LATER)
+def _refused_later(stack: Stack, load: Mapping[str, Any]) -> frozenset[int]:
+    uri = load.get("refused_rows")
+    if not uri:
+        return frozenset()
+    rows = read_refused_rows(stack, str(uri))
+    return frozenset(row.line for row in rows if row.reason in _REFUSED_LATER)
 
 
 class _Keys:

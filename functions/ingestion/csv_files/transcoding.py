@@ -1,4 +1,4 @@
-"""Converts text of a declared encoding to UTF-8, as a stream.
+"""Converts text of a declared encoding to UTF-8, as a stream, and parts of it back.
 
 Nothing is replaced. What the encoding doesn't define stays in the text as bytes that make the text
 invalid UTF-8 at that place, so that exactly the rows that contain it are refused:
@@ -29,6 +29,7 @@ MAX_GROWTH = 3
 """How many bytes of UTF-8 a byte can become, such as the euro sign of Windows-1252."""
 
 _ODD_BYTE = b"\xff"
+_REPLACEMENT = "\ufffd".encode("utf_16_le")
 
 
 def transcode(blocks: Iterable[bytes], encoding: str, *, complete: bool = True) -> Iterator[bytes]:
@@ -47,6 +48,20 @@ def transcode(blocks: Iterable[bytes], encoding: str, *, complete: bool = True) 
         for block in blocks:
             # All of these encodings contain ASCII.
             yield block if block.isascii() else _from_single_bytes(block, encoding)
+
+
+def encode(text: bytes, encoding: str) -> bytes:
+    """Converts a part of the text that ``transcode`` yields back to its encoding.
+
+    UTF-16 text gets no byte order mark, and is little-endian. What UTF-8 excludes becomes the bytes
+    that it was made from, apart from an odd byte at the end of UTF-16 text, which is replaced.
+    """
+    if encoding == "utf_8":
+        return text
+    if encoding == "utf_16":
+        units = text.removesuffix(_ODD_BYTE).decode(errors="surrogatepass")
+        return units.encode("utf_16_le", "surrogatepass") + _REPLACEMENT * text.endswith(_ODD_BYTE)
+    return text.decode(errors="surrogateescape").encode(encoding, "surrogateescape")
 
 
 def _from_single_bytes(block: bytes, encoding: str) -> bytes:
