@@ -20,6 +20,7 @@ from tickets.cli.loads import loads
 from tickets.cli.local import local_app
 from tickets.cli.query import query
 from tickets.cli.refused_rows import refused
+from tickets.cli.resubmit import resubmit
 from tickets.cli.sample import sample
 from tickets.cli.show import show
 from tickets.cli.sources import sources_app
@@ -74,6 +75,7 @@ for _command in (
     loads,
     show,
     refused,
+    resubmit,
     audit,
     query,
     dead_letters,

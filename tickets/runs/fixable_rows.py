@@ -60,8 +60,19 @@ def save_fixable_rows(stack: Stack, load: Mapping[str, Any], uri: str, path: Pat
     return counts
 
 
-def offending_value(file: LoadedFile, row: RefusedRow) -> str | None:
-    """The value that a row is refused for; None if it isn't known, or no single one is to blame."""
+def values_of(
+    stack: Stack, load: Mapping[str, Any], rows: Sequence[RefusedRow]
+) -> list[str | None]:
+    """The values that rows are refused for; None if one isn't known, or no single one is to blame.
+
+    Raises CommandError if the object can't be read.
+    """
+    with missing_objects_explained("", "The values can be read"):
+        file = LoadedFile(stack.client("s3"), load)
+    return [_value(file, row) for row in rows]
+
+
+def _value(file: LoadedFile, row: RefusedRow) -> str | None:
     at = file.facts.columns.get(row.column)
     if at is None:
         return None

@@ -260,6 +260,8 @@ def _input(
     values = {field: load.get(field) for field in ("bucket", "key", "version_id", "etag")}
     if load["load_id"] == forced_load_id(load["load_id"][:-9], name):
         values["force"] = True
+    if load.get("resubmits"):
+        values["resubmits"] = load["resubmits"]
     return json.dumps(values, ensure_ascii=False)
 
 

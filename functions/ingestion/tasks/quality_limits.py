@@ -4,6 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
+_TOO_MANY = "rows are refused, more than the"
+_NONE_ACCEPTED = "refused, so nothing is written."
+
+
+def is_about_refused_rows(summary: str) -> bool:
+    """Whether a load's summary says that it failed because of its refused rows."""
+    return _TOO_MANY in summary or _NONE_ACCEPTED in summary
+
 
 @dataclass(frozen=True)
 class QualityLimits:
@@ -27,10 +35,10 @@ class QualityLimits:
         read, refused = totals["rows_read"], totals["rows_refused"]
         superseded = totals["rows_superseded"]
         if read and refused == read:
-            return f"{_all(read)} refused, so nothing is written."
+            return f"{_all(read)} {_NONE_ACCEPTED}"
         if self.too_many_refused(refused, read):
             return (
-                f"{refused:,} of {read:,} rows are refused, more than the "
+                f"{refused:,} of {read:,} {_TOO_MANY} "
                 f"{self.max_refused_percent:g} % that are allowed; the others are written."
             )
         if superseded * 100 > read * self.max_superseded_percent:

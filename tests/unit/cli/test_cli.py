@@ -224,11 +224,11 @@ def test_refused_rows_are_streamed_as_json_shown_as_table_or_saved(
     add_loaded(step_functions, "a")
     rows = [tuple(row.values()) for row in lines(tickets("refused", "a", "--json"))]
     assert rows == REFUSED_ROWS
-    table = tickets("refused", "a").stdout.splitlines()
-    assert table[2].rstrip().endswith(r'T2,"x\r\ny"')
-    meanings = " ".join(table[3:])
-    assert "bad_quantity: the quantity is not a whole number" in meanings
-    assert meanings.endswith("superseded: a later row of the file has the same key")
+    shown = tickets("refused", "a").stdout.splitlines()
+    assert shown[0].startswith("1 bad_quantity  quantity  the quantity is not a whole number of")
+    assert shown[1] == "1 superseded              a later row of the file has the same key"
+    assert shown[5].rstrip().endswith(r'T2,"x\r\ny"')
+    assert shown[6:] == ["next: tickets refused a --fixable corrected.csv"]
     saved = tickets("refused", "a", "--output", "saved.csv")
     assert saved.exit_code == 0
     assert (tmp_path / "saved.csv").read_bytes() == (tmp_path / "rows.csv").read_bytes()

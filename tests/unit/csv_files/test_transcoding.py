@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion.csv_files.transcoding import ENCODING_NAMES, MAX_GROWTH, transcode
+from ingestion.csv_files.transcoding import ENCODING_NAMES, MAX_GROWTH, encode, transcode
 from ingestion.sources.declaration import ENCODINGS
 
 SINGLE_BYTE = [name for name in ENCODING_NAMES if not name.startswith("utf")]
@@ -119,3 +119,17 @@ def test_a_character_that_is_cut_off_is_left_out_of_a_head() -> None:
 def test_utf16_without_a_mark_is_an_error() -> None:
     with pytest.raises(UnicodeError):
         converted(b"T\x001\x00", "utf_16")
+
+
+@pytest.mark.parametrize("encoding", SINGLE_BYTE)
+def test_every_byte_is_encoded_again(encoding: str) -> None:
+    text = bytes(range(256))
+    assert encode(converted(text, encoding), encoding) == text
+
+
+@given(st.binary(max_size=20))
+def test_utf16_is_encoded_again_apart_from_an_odd_byte(units: bytes) -> None:
+    text = converted(codecs.BOM_UTF16_LE + units, "utf_16")
+    even = len(units) // 2 * 2
+    expected = units[:even] + b"\xfd\xff" * (len(units) % 2)
+    assert encode(text, "utf_16") == expected

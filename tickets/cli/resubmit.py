@@ -1,0 +1,95 @@
+"""`tickets resubmit`: loads corrected rows of a load."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from tickets.cli.console import console, print_error, print_json
+from tickets.cli.next_step import next_step
+from tickets.cli.options import (
+    AsJson,
+    EndpointUrl,
+    ExecutionName,
+    Profile,
+    ReasonText,
+    Region,
+    StackName,
+)
+from tickets.cli.outcome import exit_if_failed, print_outcome
+from tickets.cli.progress import watch
+from tickets.errors import TIMED_OUT
+from tickets.runs import connect
+from tickets.runs.dead_letters import held_dead_letters
+from tickets.runs.executions import Outcome, find_execution
+from tickets.runs.history import OVERTAKEN
+from tickets.runs.resubmit import Resubmission, dismiss
+from tickets.runs.resubmit import resubmit as start
+from tickets.runs.stack import Stack
+
+
+def resubmit(
+    execution: ExecutionName,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="The corrected rows, from `tickets refused EXECUTION --fixable`."
+        ),
+    ],
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout", min=0, help="Seconds to wait for the load; exit code 3 if they run out."
+        ),
+    ] = None,
+    reason: ReasonText = None,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    endpoint_url: EndpointUrl = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> None:
+    """Load corrected rows of a load, and wait until they are loaded.
+
+    They are read like the original file, with the source of its key. If a later version of that
+    file has been loaded since, they are refused, because they would replace its rows. If the
+    original load failed because of its refused rows, its dead letters are deleted as soon as the
+    corrected ones are loaded.
+    """
+    stack = connect.find_stack(stack_name, endpoint_url, region, profile)
+    started = start(stack, find_execution(stack, execution), file, reason)
+    out = console(quiet=as_json)
+    name = started.execution
+    out.print(Text(f"Uploaded {file} as {started.uri}\n  execution {name}"), soft_wrap=True)
+    follow = next_step(stack, "show", name)
+    try:
+        found, outcome = watch(stack, started.execution_arn, out, timeout)
+    except KeyboardInterrupt:
+        print_error(f"The load goes on.\n{follow}")
+        raise
+    dismissed = _dismiss(stack, started, outcome)
+    if as_json:
+        print_json(
+            {**asdict(outcome), "resubmits": asdict(started.original), "dismissed": dismissed}
+        )
+    else:
+        print_outcome(out, found, outcome)
+        for one in dismissed:
+            out.print(Text(f"The dead letter of {one} is dismissed."), soft_wrap=True)
+        if outcome.status == "RUNNING":
+            out.print(Text(follow), soft_wrap=True)
+        elif outcome.rows_refused:
+            again = next_step(stack, "refused", name, "--fixable", "again.csv")
+            out.print(Text(again), soft_wrap=True)
+    if outcome.status == "RUNNING":
+        raise typer.Exit(TIMED_OUT)
+    exit_if_failed(outcome)
+
+
+def _dismiss(stack: Stack, started: Resubmission, outcome: Outcome) -> list[str]:
+    if not outcome.loaded or outcome.ending == OVERTAKEN:
+        return []
+    with held_dead_letters(stack) as letters:
+        return dismiss(stack, started, letters)

@@ -1,0 +1,158 @@
+"""Loads corrected rows of a load, under a name that says what they belong to.
+
+They are stored in the upload bucket as `resubmitted/EXECUTION/NAME.corrected`. That ending sends no
+event, which would start a load that doesn't know what its rows belong to.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ingestion.contracts import LoadRequest, Original
+from ingestion.ledger.actions import Actions
+from ingestion.ledger.claims import Claim, Claims
+from ingestion.ledger.loads import Loads
+from ingestion.ledger.versions import Turns
+from ingestion.names import execution_name
+from ingestion.tasks.quality_limits import is_about_refused_rows
+from tickets.errors import CommandError
+from tickets.runs.dead_letters import DeadLetters, delete
+from tickets.runs.executions import Execution
+from tickets.runs.history import OVERTAKEN
+from tickets.runs.identity import caller
+from tickets.runs.loaded_file import recorded_source_of
+from tickets.runs.stack import Stack
+
+_KEY = "resubmitted/{execution}/{name}.corrected"
+
+
+@dataclass(frozen=True)
+class Resubmission:
+    """Corrected rows that are being loaded."""
+
+    uri: str
+    execution_arn: str
+    original: Original
+    corrected: frozenset[str]
+    """The ids of the loads whose refused rows they were: the original load, and a load of corrected
+    rows of which some were refused again."""
+
+    @property
+    def execution(self) -> str:
+        return self.execution_arn.rpartition(":")[2]
+
+
+def resubmit(stack: Stack, execution: Execution, path: Path, reason: str | None) -> Resubmission:
+    """Uploads a file with corrected rows of a load, starts its load, and records that in the ledger
+    entries of the original load.
+
+    execution: an execution of the load whose rows were refused.
+    reason: why the rows are loaded, in the words of the caller.
+    Raises CommandError if they can't be loaded.
+    """
+    if not path.is_file():
+        raise CommandError(f"The file {path} does not exist: name the file of corrected rows.")
+    original = _original(execution)
+    _check_versions(stack, original)
+    key = _KEY.format(
+        execution=execution.name, name=original.key.rpartition("/")[2].removesuffix(".gz")
+    )
+    with path.open("rb") as body:
+        answer = stack.client("s3").put_object(Bucket=stack.upload_bucket, Key=key, Body=body)
+    version_id, etag = answer.get("VersionId"), answer["ETag"].strip('"')
+    now = datetime.now(UTC).isoformat()
+    name = execution_name(stack.upload_bucket, key, version_id, etag, now)
+    request = LoadRequest(
+        bucket=stack.upload_bucket,
+        key=key,
+        version_id=version_id,
+        etag=etag,
+        why="resubmit",
+        started_by=caller(stack),
+        reason=reason,
+        resubmits=original,
+    )
+    given = {field: value for field, value in request.to_json().items() if value}
+    answer = stack.client("stepfunctions").start_execution(
+        stateMachineArn=stack.state_machine_arn,
+        name=name,
+        input=json.dumps(given, ensure_ascii=False),
+    )
+    _record(stack, original.load_id, "resubmit", reason, name)
+    corrected = frozenset([original.load_id, execution.load["load_id"]])
+    uri = f"s3://{stack.upload_bucket}/{key}"
+    return Resubmission(uri, answer["executionArn"], original, corrected)
+
+
+def dismiss(stack: Stack, resubmission: Resubmission, letters: DeadLetters) -> list[str]:
+    """Deletes the dead letters of loads whose corrected rows are loaded, and records that in the
+    ledger. Returns the names of the executions that failed.
+
+    A load that has failed for something else than its refused rows keeps its dead letters.
+    """
+    dismissed = []
+    for load_id in sorted(resubmission.corrected):
+        load = Loads(stack.client("dynamodb"), stack.ledger_table).load(load_id) or {}
+        if not is_about_refused_rows(str(load.get("summary"))):
+            continue
+        for letter in letters.executions:
+            if letter.load_id == load_id or letter.execution_arn in load["executions"]:
+                reason = f"The corrected rows are loaded by {resubmission.execution}."
+                _record(stack, load_id, "dismiss", reason, letter.name)
+                delete(stack, letter.messages)
+                dismissed.append(letter.name)
+    return dismissed
+
+
+def _record(stack: Stack, load_id: str, action: str, reason: str | None, execution: str) -> None:
+    actions = Actions(stack.client("dynamodb"), stack.ledger_table)
+    actions.record(load_id, action, caller(stack), reason, execution=execution)
+
+
+def _original(execution: Execution) -> Original:
+    """What corrected rows of an execution's load belong to. The rows of a load that resubmits rows
+    itself belong to the same object as those."""
+    load, name = execution.load, execution.name
+    if execution.status == "RUNNING":
+        raise CommandError(f"{name} is still running: resubmit its refused rows when it has ended.")
+    if execution.ending == OVERTAKEN:
+        raise CommandError(
+            f"{name} was overtaken: a later version of the object is loaded, and its rows stay."
+        )
+    if not load.get("rows_refused"):
+        raise CommandError(f"No rows of {name} were refused: there is nothing to resubmit.")
+    if load["chunks_finished"] < load["chunks"] or load.get("unread"):
+        raise CommandError(
+            f"{name} has not read all of its file, so not all of its refused rows are known: run "
+            f"`tickets replay {name}` first."
+        )
+    if recorded_source_of(load).equal_keys == "sum":
+        raise CommandError(
+            "The source of the file adds up rows with equal keys, and corrected rows would replace "
+            "the totals: correct the rows in the whole file, and upload it again."
+        )
+    return _belongs_to(load, name)
+
+
+def _belongs_to(load: Mapping[str, Any], name: str) -> Original:
+    earlier = load.get("resubmits")
+    if earlier:
+        return Original.from_json({**earlier, "execution": name})
+    return Original(load["bucket"], load["key"], load.get("version_id"), load["load_id"], name)
+
+
+def _check_versions(stack: Stack, original: Original) -> None:
+    turns = Turns(stack.client("s3"), Claims(stack.client("dynamodb"), stack.ledger_table))
+    claim = Claim(
+        original.bucket, original.key, original.version_id, "", resubmits=original.load_id
+    )
+    if turns.is_overtaken(claim):
+        newest = turns.newest(claim.object_url)
+        raise CommandError(
+            f"A later version of {original.object_url} has been loaded since, as "
+            f"{newest.load_id if newest else 'another load'}: its rows must stay. Correct that "
+            "version, if its rows are wrong too."
+        )
