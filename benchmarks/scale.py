@@ -23,6 +23,8 @@ from ingestion.csv_files.gzip_stream import MAX_FILE_BYTES
 
 _UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SMALL = 100 * 10**6
+_PART = 2**30
+"""Bytes that one process writes. A large file is written by several, one after another."""
 _MOST_GROWTH = 16.0  # MiB; if the peaks differ by no more than this, memory counts as flat
 _HEADINGS = (
     f"{'file':>7}  {'task':<21} {'wall s':>7} {'CPU s':>7} {'of it stubs':>11} "
@@ -61,9 +63,27 @@ class Run:
     def task(self, name: str, label: str, size: int = 0) -> Step:
         """Runs a task and prints its line. ``size`` is the number of the file's bytes that it
         reads."""
+        step = self._process(name, label)
+        print(_line(_amount(self._size), label, step.figures, size), flush=True)
+        return step
+
+    def write(self, chunks: int, label: str) -> Step:
+        """Runs Write Chunk for the first ``chunks`` chunks, _PART bytes per process, and prints the
+        total."""
+        step = max(1, _PART // self._chunk_size)
+        parts = [
+            self._process("write", label, first, min(first + step, chunks))
+            for first in range(0, chunks, step)
+        ]
+        total = _total(parts)
+        print(_line(_amount(self._size), label, total.figures, self._size), flush=True)
+        return total
+
+    def _process(self, name: str, label: str, *chunks: int) -> Step:
         left = self._deadline - time.monotonic()
         command = [sys.executable, "-m", "benchmarks.scale_tasks"]
         command += [name, str(self._size), str(self._folder), str(self._chunk_size)]
+        command += map(str, chunks)
         try:
             done = subprocess.run(
                 command,
@@ -77,9 +97,7 @@ class Run:
             raise Failed(f"{label} was stopped: the time was up (--seconds).") from None
         if done.returncode:
             raise Failed(f"{label} failed:\n{done.stderr}")
-        step = Step(json.loads(done.stdout.splitlines()[-1]))
-        print(_line(_amount(self._size), label, step.figures, size), flush=True)
-        return step
+        return Step(json.loads(done.stdout.splitlines()[-1]))
 
     def copy(self, folder: Path) -> "Run":
         """Copies the run in its current state, for a trial that does not change this one."""
@@ -107,7 +125,7 @@ def measure(
         peaks.append(split.peak)
         imports = split.figures["imports"]
         if one == size:
-            _load(run, run.copy(folder / "trial"), size)
+            _load(run, run.copy(folder / "trial"), split.answer["plan"]["chunks"], size)
     growth = max(peaks) - min(peaks)
     flat = growth <= _MOST_GROWTH
     print(
@@ -119,9 +137,9 @@ def measure(
         raise Failed("Split File's memory grows with the file.")
 
 
-def _load(run: Run, trial: Run, size: int) -> None:
-    one = trial.task("write_one", "Write Chunk, one")
-    every = run.task("write", "Write Chunk, all", size)
+def _load(run: Run, trial: Run, chunks: int, size: int) -> None:
+    one = trial.write(1, "Write Chunk, one")
+    every = run.write(chunks, "Write Chunk, all")
     settled = run.task("settle", "Settle Equal Keys")
     if settled.answer["state"] != "settled":
         raise Failed(f"Settle Equal Keys answered {settled.answer}.")
@@ -140,6 +158,26 @@ def _load(run: Run, trial: Run, size: int) -> None:
         f"         Write Chunk: {own / (rows + expected['refused']) * 1e6:.1f} µs of CPU a row; "
         f"a chunk is {one.answer['bytes'] / 1024**2:.2g} MiB."
     )
+
+
+def _total(parts: Sequence[Step]) -> Step:
+    """The figures of processes that wrote one after another. Hashes are added up, as Fingerprint
+    does."""
+    figures: dict[str, Any] = {
+        name: sum(part.figures[name] for part in parts) for name in ("wall", "cpu", "stubs")
+    }
+    written = [part.answer["written"] for part in parts]
+    total = sum(int(one["hash"], 16) for one in written)
+    answer = {
+        "bytes": sum(part.answer["bytes"] for part in parts),
+        "refused": sum(part.answer["refused"] for part in parts),
+        "written": {
+            "rows": sum(one["rows"] for one in written),
+            "hash": f"{total % 2**64:016x}",
+        },
+    }
+    peak = max(part.peak for part in parts)
+    return Step({**figures, "peak": peak, "answer": answer})
 
 
 def _line(file: str, label: str, figures: dict[str, Any], size: int) -> str:

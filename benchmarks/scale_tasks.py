@@ -78,11 +78,36 @@ class Tasks:
         plan = planner.plan(self._state["load_id"], self._file(), LAMBDA_SECONDS)
         return self._keep({"plan": plan.to_json()})
 
-    def write(self) -> Any:
-        return self._write(self._chunks())
-
-    def write_one(self) -> Any:
-        return self._write(self._chunks()[:1])
+    def write(self, first: int, end: int) -> Any:
+        """Writes the chunks from ``first`` to before ``end``."""
+        chunks = self._chunks()[first:end]
+        sender = SenderStub(self.meter)
+        writer = ChunkWriter(
+            self._s3,
+            self._table,
+            sender,
+            self._chunk_entries,
+            self._turns,
+            work_bucket=_WORK,
+            in_flight=BATCHES_IN_FLIGHT,
+        )
+        plan, refused = self._plan(), 0
+        for chunk in chunks:
+            task = ChunkTask(
+                self._state["load_id"],
+                self._file(),
+                chunk,
+                plan.chunks,
+                plan.generation,
+                plan.digest_key,
+            )
+            result = writer.write(task, LAMBDA_SECONDS)
+            if not result.finished or result.overtaken:
+                raise RuntimeError(f"Chunk {chunk.index} did not finish.")
+            refused += result.rows_refused
+        bytes_written = sum(chunk.end - chunk.start for chunk in chunks)
+        written = sender.fingerprint.as_json()
+        return {"bytes": bytes_written, "refused": refused, "written": written}
 
     def settle(self) -> Any:
         settler = EqualKeySettler(
@@ -126,35 +151,6 @@ class Tasks:
                 fingerprint.add(tuple(row))
         return {"refused": refused, "written": fingerprint.as_json()}
 
-    def _write(self, chunks: list[Chunk]) -> Any:
-        sender = SenderStub(self.meter)
-        writer = ChunkWriter(
-            self._s3,
-            self._table,
-            sender,
-            self._chunk_entries,
-            self._turns,
-            work_bucket=_WORK,
-            in_flight=BATCHES_IN_FLIGHT,
-        )
-        plan, refused = self._plan(), 0
-        for chunk in chunks:
-            task = ChunkTask(
-                self._state["load_id"],
-                self._file(),
-                chunk,
-                plan.chunks,
-                plan.generation,
-                plan.digest_key,
-            )
-            result = writer.write(task, LAMBDA_SECONDS)
-            if not result.finished or result.overtaken:
-                raise RuntimeError(f"Chunk {chunk.index} did not finish.")
-            refused += result.rows_refused
-        bytes_written = sum(chunk.end - chunk.start for chunk in chunks)
-        written = sender.fingerprint.as_json()
-        return {"bytes": bytes_written, "refused": refused, "written": written}
-
     def _plan(self) -> Plan:
         return Plan.from_json(self._state["plan"])
 
@@ -177,12 +173,12 @@ def peak_memory() -> float:
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
-def main(name: str, size: int, folder: Path, chunk_size: int) -> None:
+def main(name: str, size: int, folder: Path, chunk_size: int, chunks: list[int]) -> None:
     imports = peak_memory()
     tasks = Tasks(folder, size, chunk_size)
-    task: Callable[[], Any] = getattr(tasks, name)
+    task: Callable[..., Any] = getattr(tasks, name)
     wall, cpu = time.perf_counter(), time.process_time()
-    answer = task()
+    answer = task(*chunks)
     figures = {
         "wall": time.perf_counter() - wall,
         "cpu": time.process_time() - cpu,
@@ -196,4 +192,10 @@ def main(name: str, size: int, folder: Path, chunk_size: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
+    main(
+        sys.argv[1],
+        int(sys.argv[2]),
+        Path(sys.argv[3]),
+        int(sys.argv[4]),
+        [*map(int, sys.argv[5:])],
+    )

@@ -12,19 +12,20 @@ from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.claims import Claims
 from ingestion.ledger.versions import Turns
 from ingestion.tasks.settle_equal_keys import EqualKeySettler
+from ingestion.tasks.suspect_search import PARALLEL_READS
 from ingestion.tasks.target_table import TargetTable
 from ingestion.telemetry import log_step
 
 
 @cache
 def _settler() -> EqualKeySettler:
-    s3, dynamodb, ledger = boto3.client("s3"), boto3.client("dynamodb"), os.environ["LEDGER_TABLE"]
+    s3, dynamodb = boto3.client("s3", config=PARALLEL_READS), boto3.client("dynamodb")
     return EqualKeySettler(
         s3,
         TargetTable(dynamodb, os.environ.get("DYNAMODB_TABLE", "Tickets")),
         dynamodb_transport(dynamodb),
-        Chunks(dynamodb, ledger),
-        Turns(s3, Claims(dynamodb, ledger)),
+        Chunks(dynamodb, os.environ["LEDGER_TABLE"]),
+        Turns(s3, Claims(dynamodb, os.environ["LEDGER_TABLE"])),
         work_bucket=os.environ["WORK_BUCKET"],
         in_flight=int(os.environ["BATCHES_IN_FLIGHT"]),
         rows_per_second=float(os.environ["MAX_ROWS_PER_SECOND"]),

@@ -40,17 +40,16 @@ class Batch:
     ) -> None:
         self.wanted: dict[int, array[int]] = {}
         self._certain: dict[int, array[int]] = {}
-        earlier: dict[int, set[int]] = {}
         for last, group in suspects:
-            if last not in earlier:
-                self._certain[last] = array("Q")
-                earlier[last] = _written_before(last, times)
+            certain = self._certain.setdefault(last, array("Q"))
             for digest, others in group:
                 self._want(last, digest)
                 for chunk in others:
                     self._want(chunk, digest)
-                if not times[last].may_have_overlapped and earlier[last].issuperset(others):
-                    self._certain[last].append(digest)
+                if not times[last].may_have_overlapped and all(
+                    times[last].is_after(times[chunk]) for chunk in others
+                ):
+                    certain.append(digest)
 
     def _want(self, chunk: int, digest: int) -> None:
         if chunk not in self.wanted:
@@ -66,11 +65,6 @@ class Batch:
         """The digests whose last chunk this is, and whose rows in this chunk were certainly written
         after their rows in all other chunks."""
         return frozenset(self._certain.get(chunk, ()))
-
-
-def _written_before(last: int, times: Mapping[int, WritingTime]) -> set[int]:
-    """The chunks that were certainly written before a chunk was begun."""
-    return {chunk for chunk, time in times.items() if times[last].is_after(time)}
 
 
 class Place(NamedTuple):

@@ -165,11 +165,13 @@ class EqualKeySettler:
             [index for index, time in times.items() if time.may_have_overlapped],
             adds_up=load.rules.adds_up,
         )
-        state = before
+        state, slab_seconds = before, 0.0
         while state.slabs_searched < search.slabs:
-            if state != before and self._is_late(load):
+            if state != before and self._is_late(load, slab_seconds):
                 return state, "unsettled"
+            began = self._clock()
             found = search.search(state.slabs_searched)
+            slab_seconds = max(slab_seconds, self._clock() - began)
             state = replace(
                 state,
                 slabs_searched=state.slabs_searched + 1,
@@ -318,8 +320,9 @@ class EqualKeySettler:
             rows_put_again=settled.rows_put_again,
         )
 
-    def _is_late(self, load: "_Load") -> bool:
-        return self._clock() > load.deadline - CHECKPOINT_SECONDS
+    def _is_late(self, load: "_Load", seconds: float = 0.0) -> bool:
+        """Whether too little time is left for a step of this length and for saving the progress."""
+        return self._clock() + seconds > load.deadline - CHECKPOINT_SECONDS
 
     def _look(self, load: "_Load") -> Callable[[], None]:
         """Return a function that raises WritingStopped if the time is up, and Overtaken if another

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from botocore.config import Config
+
 from ingestion.csv_files.shared_digests import (
     GroupPlace,
     Piece,
@@ -34,6 +36,9 @@ MAX_SUSPECTS_TO_ADD = 2**18
 
 _THREADS = 16
 _CONTENTS_BYTES = 64 * 1024
+
+PARALLEL_READS = Config(max_pool_connections=_THREADS)
+"""For the client of S3. Otherwise botocore keeps only 10 connections open."""
 
 
 class SuspectSearch:
@@ -75,7 +80,7 @@ class SuspectSearch:
     def search(self, slab: int) -> int:
         """Find the suspects of a slab and store them. Returns how many there are."""
         low, high = slab_edges(self.slabs)[slab]
-        with ThreadPoolExecutor(_THREADS, "digests") as threads:
+        with _threads() as threads:
             distinct = self._read(self._distinct, low, high, threads)
             repeated = self._read(self._repeated, low, high, threads)
         found = find_suspects(distinct, repeated, low, high)
@@ -86,14 +91,28 @@ class SuspectSearch:
 
     def batches(self, slabs: Sequence[int]) -> list[list[Piece]]:
         """The suspects of these slabs, in the batches in which they are settled."""
-        contents = {slab: self._contents(slab) for slab in slabs}
+        with _threads() as threads:
+            contents = dict(zip(slabs, threads.map(self._contents, slabs), strict=True))
         return list(batches(contents, self._max_suspects))
 
     def suspects(self, batch: Sequence[Piece]) -> Iterator[tuple[int, Suspects]]:
-        """The suspects of a batch, with their last chunk."""
-        for slab, place, first, last in batch:
-            packed = read_range(self._s3, self._bucket, self._key(slab), place.start, place.end)
-            yield place.chunk, unpack_group(packed, place).part(first, last)
+        """The suspects of a batch, with their last chunk. A chunk may come several times."""
+        by_slab: dict[int, list[Piece]] = {}
+        for piece in batch:
+            by_slab.setdefault(piece.slab, []).append(piece)
+        with _threads() as threads:
+            for suspects in threads.map(self._suspects_in, by_slab, by_slab.values()):
+                yield from suspects
+
+    def _suspects_in(self, slab: int, pieces: Sequence[Piece]) -> list[tuple[int, Suspects]]:
+        # One GET for all pieces: batches and slabs have the same order, so the pieces are adjacent.
+        start, end = pieces[0].place.start, pieces[-1].place.end
+        packed = read_range(self._s3, self._bucket, self._key(slab), start, end)
+        found = []
+        for _, place, first, last in pieces:
+            group = unpack_group(packed[place.start - start : place.end - start], place)
+            found.append((place.chunk, group.part(first, last)))
+        return found
 
     def _contents(self, slab: int) -> list[GroupPlace]:
         size = _CONTENTS_BYTES
@@ -115,3 +134,7 @@ class SuspectSearch:
 
     def _key(self, slab: int) -> str:
         return suspects_key(self._load_id, self._generation, slab)
+
+
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_THREADS, "digests")

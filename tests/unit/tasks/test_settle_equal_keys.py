@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ingestion.contracts import ChunkTask
 from ingestion.errors import AccountingError
 from ingestion.ledger.versions import LEASE_MARGIN_SECONDS
+from ingestion.tasks.suspect_search import SuspectSearch
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
 from tests.support.fuzzing import files
 from tests.support.slow_table import FAULT, SlowTable
@@ -259,6 +260,30 @@ def test_calls_with_little_time_go_on_where_the_one_before_ended() -> None:
         assert simulation.settle(CHECKPOINT_SECONDS + 12, tick=1.0) > 10
         check(simulation, numbered(keys))
     assert put_again(simulation) == 30
+
+
+def test_a_call_begins_no_slab_that_it_has_no_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lambda would stop the call while it searches, and its progress would be lost."""
+    keys = [at % 30 for at in range(90)]
+    now = 0.0
+
+    def slow(search: SuspectSearch, slab: int) -> int:
+        nonlocal now
+        now += 100
+        return searched(search, slab)
+
+    searched = SuspectSearch.search
+    monkeypatch.setattr(SuspectSearch, "search", slow)
+    with small():
+        simulation = Simulation(numbered(keys), 8 * ROW)
+        for task in simulation.tasks:
+            simulation.call(task, Call(1, 1))
+        simulation.stack.now += CALL_SECONDS
+        simulation.stack.settler._clock = lambda: now
+        assert simulation.stack.settle(CHECKPOINT_SECONDS + 250) == "unsettled"
+        assert now == 200
+        assert simulation.settle() >= 1
+        check(simulation, numbered(keys))
 
 
 def test_a_slow_table_takes_some_of_what_is_put_in_each_call() -> None:
