@@ -232,8 +232,8 @@ def main() -> int:
     slabs = options.slabs or all_slabs
     share = 1.0
     if slabs < all_slabs:
-        # A chunk's part of a slab is looked for with a margin on both sides.
-        share = min(1.0, slabs / all_slabs + 12 / sqrt(options.rows))
+        # A section is looked for with a margin of 3 times this root.
+        share = min(1.0, slabs / all_slabs + 4 / sqrt(options.rows))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         chunks = generate(folder, sizes, options.repeated, share)

@@ -68,6 +68,27 @@ def test_small_loads_do_not_wait_for_a_large_one() -> None:
     assert max(load.ended or 0.0 for load in small) < large.ended / 2
 
 
+# ---------------------------------------------------------------- Equal keys
+
+
+@pytest.mark.parametrize(("chunks", "settled"), [(1, 0), (6, 1)])
+def test_loads_of_several_chunks_settle_their_equal_keys(chunks: int, settled: int) -> None:
+    outcome = replace(TWENTY, loads=lambda: files(1, chunks, 200_000)).run()
+    assert outcome.unfinished == []
+    assert outcome.account.calls["settle_equal_keys"] == settled
+    assert outcome.account.calls["reconcile"] == 1 + settled
+
+
+def test_equal_keys_of_billions_of_rows_are_settled_by_several_calls() -> None:
+    rows, chunks = 2_400_000_000, 300
+    scenario = Scenario("", lambda: files(1, chunks, rows // chunks), writes_per_second=10**9)
+    outcome = scenario.run(defined(map_concurrency=300))
+    assert outcome.unfinished == []
+    assert outcome.account.settling_seconds > 900
+    assert outcome.account.calls["settle_equal_keys"] > 1
+    assert outcome.seconds > rows / chunks / 8_000 + outcome.account.settling_seconds
+
+
 # ---------------------------------------------------------------- Small files
 
 

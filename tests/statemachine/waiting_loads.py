@@ -123,14 +123,16 @@ WRITERS = {4_000: 2, 40_000: 8, 400_000: 64}
 """MapConcurrency by the writes per second that a table accepts. A writer reaches 8,000."""
 DOLLARS_PER_WRITE = 0.625e-6
 DOLLARS_PER_SECOND = 1769 / 1024 * 0.0000133334
-"""Of Write Chunk, on Arm."""
+"""Of Write Chunk and of Settle Equal Keys, on Arm."""
+DOLLARS_PER_GET = 0.4e-6
 
 
 def print_large_loads() -> None:
     print(
         "| Rows | File | Chunks | Table, writes/s | `MapConcurrency` | Finished | Table alone | "
-        "Transitions | DynamoDB | Step Functions | Write Chunk |\n"
-        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+        "Settle Equal Keys | Its calls | Transitions | DynamoDB | Step Functions | Write Chunk | "
+        "Settle Equal Keys, GETs included |\n"
+        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     )
     for rows in (100_000_000, 1_000_000_000):
         chunks = -(-rows // ROWS_OF_A_CHUNK)
@@ -140,6 +142,8 @@ def print_large_loads() -> None:
             outcome = scenario.run(defined(map_concurrency=writers))
             if outcome.unfinished:
                 raise RuntimeError("The load is not finished.")
+            settling = outcome.account.settling_seconds
+            gets = load.slabs * chunks
             cells = [
                 f"{rows:,}",
                 f"{rows * 84 / 1e9:.1f} GB",
@@ -148,10 +152,13 @@ def print_large_loads() -> None:
                 f"{writers}",
                 f"{outcome.seconds / 3600:.2f} h",
                 f"{scenario.shortest / 3600:.2f} h",
+                f"{settling:,.0f} s",
+                f"{outcome.account.calls['settle_equal_keys']}",
                 f"{outcome.transitions:,}",
                 f"${rows * DOLLARS_PER_WRITE:,.2f}",
                 f"${outcome.transitions * DOLLARS_PER_TRANSITION:.2f}",
                 f"${outcome.account.writing_seconds * DOLLARS_PER_SECOND:.2f}",
+                f"${gets * DOLLARS_PER_GET + settling * DOLLARS_PER_SECOND:.2f}",
             ]
             print(f"| {' | '.join(cells)} |", flush=True)
 

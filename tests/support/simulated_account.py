@@ -11,6 +11,9 @@ time. What the account allows is as documented:
   Guide). An execution with more than 25,000 events fails.
 - A table accepts a number of writes per second, of which each running Write Chunk gets an equal
   share. A call that isn't finished after 15 minutes, or after ``max_seconds``, saves a checkpoint.
+- Equal keys are settled if a load has several chunks. No two rows have equal keys, so this takes
+  the time of the search: one GET per chunk and slab, and the comparison of the digests. A call
+  begins only slabs for which it has time.
 """
 
 import heapq
@@ -30,6 +33,7 @@ from ingestion.ledger.loads import Loads
 from ingestion.ledger.slots import Slots
 from ingestion.ledger.store import timestamp
 from ingestion.ledger.versions import Turns
+from ingestion.tasks.suspect_search import SLAB_DIGESTS
 from ingestion.tasks.take_turn import TurnTaker
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
 from tests.support.files import accepted_file
@@ -44,6 +48,10 @@ SMALL_ROWS = 10_000
 """The most rows of a file of 1 MiB, about."""
 ROWS_PER_SECOND = 8_000
 """The most rows per second that one call of Write Chunk writes."""
+GET_SECONDS = 0.004
+"""Of Settle Equal Keys, which has 16 GETs under way at a time."""
+DIGEST_SECONDS = 0.5e-6
+"""The time in which Settle Equal Keys compares one digest. docs/scale.md has both measured."""
 TASK_SECONDS = {"validate_file": 0.6, "split_file": 0.6, "take_turn": 0.2, "reconcile": 0.5}
 EVENTS = {"Task": 5, "Map": 4, "Wait": 2, "Choice": 2, "Pass": 2, "Succeed": 2, "Fail": 1}
 """History events of a state: entered, exited, and for a task scheduled, started, succeeded."""
@@ -79,6 +87,7 @@ class Load:
     arrives: float = 0.0
     writing_since: float | None = None
     ended: float | None = None
+    slabs_searched: int = 0
     execution: Counted = field(init=False)
 
     @property
@@ -90,6 +99,19 @@ class Load:
     def is_small(self) -> bool:
         """Whether Validate File reads the whole file."""
         return self.chunks == 1 and self.rows <= SMALL_ROWS
+
+    @property
+    def slabs(self) -> int:
+        """The slabs in which Settle Equal Keys searches the digests."""
+        return -(-self.chunks * self.rows // SLAB_DIGESTS)
+
+    @property
+    def slab_seconds(self) -> float:
+        return self.chunks * GET_SECONDS + self.chunks * self.rows / self.slabs * DIGEST_SECONDS
+
+    @property
+    def is_settled(self) -> bool:
+        return self.chunks == 1 or self.slabs_searched == self.slabs
 
     @property
     def transitions(self) -> int:
@@ -166,6 +188,8 @@ class Account:
         self.failed_chunks = 0
         self.writing_seconds = 0.0
         """The duration of all calls of Write Chunk."""
+        self.settling_seconds = 0.0
+        """The duration of all calls of Settle Equal Keys."""
         self._rows_left: dict[tuple[str, int], float] = {}
         """The rows that the last call for a chunk left, by load and index."""
         self.calls: Counter[str] = Counter()
@@ -288,8 +312,19 @@ class Account:
         if is_chunk:
             self._write_chunk(load, execution, end)
         else:
+            seconds = TASK_SECONDS.get(execution.handler, 0.0)
+            if execution.handler == "settle_equal_keys":
+                seconds = self._search(load)
             answer = self._answer(load, execution)
-            self.after(TASK_SECONDS[execution.handler], lambda: end(answer))
+            self.after(seconds, lambda: end(answer))
+
+    def _search(self, load: Load) -> float:
+        """Searches as many slabs as a call of Settle Equal Keys can. Returns its duration."""
+        fitting = int((FUNCTION_SECONDS - CHECKPOINT_SECONDS) / load.slab_seconds)
+        slabs = min(max(1, fitting), load.slabs - load.slabs_searched)
+        load.slabs_searched += slabs
+        self.settling_seconds += slabs * load.slab_seconds
+        return slabs * load.slab_seconds
 
     def _has_room(self, is_chunk: bool) -> bool:
         if self.now < self._busy_seconds:
@@ -333,10 +368,14 @@ class Account:
                 return answer | {"chunks": load.chunks}
             case "take_turn":
                 return self._take_turn(load, execution)
+            case "settle_equal_keys":
+                return answer | {"state": "settled" if load.is_settled else "unsettled"}
             case "reconcile":
+                complete = all(child.status == "SUCCEEDED" for child in execution.all_children)
+                if complete and not load.is_settled:
+                    return answer | {"complete": False, "equal_keys": "unsettled"}
                 self._slots.release(EXECUTIONS + load.name)
                 self._has_written(load)
-                complete = all(child.status == "SUCCEEDED" for child in execution.all_children)
                 return answer | {"complete": complete}
 
     def _take_turn(self, load: Load, execution: Counted) -> Any:

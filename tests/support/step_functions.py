@@ -13,6 +13,7 @@ import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
+from ingestion.contracts import EqualKeysResult
 from tests.support.state_machine import Execution, run
 
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:Ingest"
@@ -177,6 +178,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         ("next_byte", "rows_read", "rows_written", "rows_superseded", "rows_refused"), 0
     )
     | {"finished": True, "overtaken": False, "table_replaced": False},
+    "settle_equal_keys": EqualKeysResult("settled").to_json(),
     "reconcile": {**RESULT, "overtaken": False, "throttles": 0, "equal_keys": "settled"},
 }
 """The answers of the handlers in an execution in which nothing goes wrong, by handler."""

@@ -165,6 +165,9 @@ class EqualKeySettler:
             [index for index, time in times.items() if time.may_have_overlapped],
             adds_up=load.rules.adds_up,
         )
+        if before.slabs != search.slabs:
+            # Not begun yet, or begun by a release that divides the digests differently.
+            before = EqualKeys(before.alone_since, step=before.step, slabs=search.slabs)
         state, slab_seconds = before, 0.0
         while state.slabs_searched < search.slabs:
             if state != before and self._is_late(load, slab_seconds):

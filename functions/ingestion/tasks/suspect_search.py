@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-SLAB_DIGESTS = 8 * 2**20
-"""Digests per slab, of all chunks: 64 MiB. Each chunk's share is read by one ranged GET."""
+SLAB_DIGESTS = 32 * 2**20
+"""Digests per slab, of all chunks: 256 MiB. Each chunk's share is read by one ranged GET."""
 MAX_SUSPECTS = 2**20
 """Suspects per batch. Each takes some 300 bytes while their chunks are read again."""
 MAX_SUSPECTS_TO_ADD = 2**18

@@ -8,6 +8,7 @@ last row, and the report every other row. What is expected comes from a dictiona
 
 import itertools
 from array import array
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -282,6 +283,29 @@ def test_a_call_begins_no_slab_that_it_has_no_time_for(monkeypatch: pytest.Monke
         simulation.stack.settler._clock = lambda: now
         assert simulation.stack.settle(CHECKPOINT_SECONDS + 250) == "unsettled"
         assert now == 200
+        assert simulation.settle() >= 1
+        check(simulation, numbered(keys))
+
+
+def test_a_search_that_an_earlier_release_began_with_other_slabs_starts_again() -> None:
+    """Otherwise some digests would not be compared."""
+    keys = [at % 30 for at in range(90)]
+    with small():
+        simulation = Simulation(numbered(keys), 8 * ROW)
+        stack = simulation.stack
+        for task in simulation.tasks:
+            simulation.call(task, Call(1, 1))
+        stack.now += CALL_SECONDS
+        stack.settler._clock = itertools.count(0, 1.0).__next__
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("ingestion.tasks.suspect_search.SLAB_DIGESTS", 10)
+            assert stack.settle(CHECKPOINT_SECONDS + 12) == "unsettled"
+        generation = stack.planned.generation
+        begun = stack.written.equal_keys(stack.load_id, generation)
+        assert begun
+        assert begun.slabs_searched
+        earlier = replace(begun, slabs=0)
+        assert stack.written.save_equal_keys(stack.load_id, generation, begun, earlier)
         assert simulation.settle() >= 1
         check(simulation, numbered(keys))
 
