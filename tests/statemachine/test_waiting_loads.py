@@ -16,6 +16,7 @@ from tests.statemachine.waiting_loads import (
     SMALL,
     SMALL_NEW,
     TWENTY,
+    TWO_WEEKS,
     Machine,
     Scenario,
     defined,
@@ -24,9 +25,6 @@ from tests.statemachine.waiting_loads import (
 )
 from tests.support.simulated_account import Load
 from tests.support.states import all_states
-
-TWO_WEEKS = 1_209_600
-"""The largest LoadTimeoutSeconds."""
 
 QUICK = {
     "a new account": replace(NEW, loads=lambda: files(150, 1, 20_000)),

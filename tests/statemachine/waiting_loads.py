@@ -9,10 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ingestion.csv_files.gzip_stream import MAX_FILE_BYTES
+from ingestion.tasks.split_file import MAX_CHUNKS
 from tests.support.simulated_account import Account, Load
 from tools import definition
 
 DAY = 86_400
+TWO_WEEKS = 14 * DAY
+"""The largest LoadTimeoutSeconds."""
 NEW_ACCOUNT = 8
 """The quota of a new account, less two calls of start_execution."""
 DOLLARS_PER_TRANSITION = 25e-6
@@ -117,8 +121,8 @@ BESIDE = Scenario(
 )
 
 
-ROWS_OF_A_CHUNK = 199_728
-"""Rows of 84 bytes in 16 MiB."""
+ROW_BYTES = 84
+ROWS_OF_A_CHUNK = 16 * 2**20 // ROW_BYTES
 WRITERS = {4_000: 2, 40_000: 8, 400_000: 64}
 """MapConcurrency by the writes per second that a table accepts. A writer reaches 8,000."""
 DOLLARS_PER_WRITE = 0.625e-6
@@ -134,19 +138,21 @@ def print_large_loads() -> None:
         "Settle Equal Keys, GETs included |\n"
         "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     )
-    for rows in (100_000_000, 1_000_000_000):
-        chunks = -(-rows // ROWS_OF_A_CHUNK)
+    for rows in (100_000_000, 1_000_000_000, MAX_FILE_BYTES // ROW_BYTES):
+        chunks = min(-(-rows // ROWS_OF_A_CHUNK), MAX_CHUNKS)
         for writes, writers in WRITERS.items():
             load = Load("large", chunks, rows // chunks)
             scenario = Scenario("", lambda load=load: [load], writes)  # type: ignore[misc]
-            outcome = scenario.run(defined(map_concurrency=writers))
+            if scenario.shortest > TWO_WEEKS:
+                continue
+            outcome = scenario.run(defined(TWO_WEEKS, writers))
             if outcome.unfinished:
                 raise RuntimeError("The load is not finished.")
             settling = outcome.account.settling_seconds
             gets = load.slabs * chunks
             cells = [
                 f"{rows:,}",
-                f"{rows * 84 / 1e9:.1f} GB",
+                f"{rows * ROW_BYTES / 1e9:.1f} GB",
                 f"{chunks:,}",
                 f"{writes:,}",
                 f"{writers}",

@@ -113,8 +113,7 @@ class EqualKeys:
     """How often the entry was written."""
     settled: bool = False
     slabs: int = 0
-    """The number of slabs that all digests are divided into. 0 before the search, and in entries of
-    earlier releases, which had more slabs."""
+    """The number of slabs that all digests are divided into. 0 before the search."""
     slabs_searched: int = 0
     slabs_with_suspects: list[int] = field(default_factory=list)
     suspects: int = 0

@@ -166,7 +166,7 @@ class EqualKeySettler:
             adds_up=load.rules.adds_up,
         )
         if before.slabs != search.slabs:
-            # Not begun yet, or begun by a release that divides the digests differently.
+            # Not begun yet, or begun before an update that changed the size of slabs.
             before = EqualKeys(before.alone_since, step=before.step, slabs=search.slabs)
         state, slab_seconds = before, 0.0
         while state.slabs_searched < search.slabs:
