@@ -143,10 +143,11 @@ def scan(text: bytes, layout: Layout, *, complete: bool) -> Scan:
     lines = text[:stop]
     if split_quoted(lines, layout):
         return Scan(stop, [], None)
+    if fields := find_quoted(lines, layout):
+        search = _Search(text, stop, layout, complete=complete)
+        if search.finds_rows(fields.with_line_ends()):
+            return Scan(stop, search.special, None)
     search = _Search(text, stop, layout, complete=complete)
-    fields = find_quoted(lines, layout)
-    if fields and search.finds_rows(fields.with_line_ends()):
-        return Scan(stop, search.special, None)
     return Scan(search.run(), search.special, search.quoted)
 
 
@@ -169,7 +170,7 @@ class _Search:
         """Find the rows of several lines, given the quotes that open fields of several lines. All
         other quoted fields must be closed on their lines.
 
-        Returns False, having found nothing, if one of the records is not such a row.
+        Returns False if one of the records is not such a row. The search is of no use then.
         """
         position = 0
         for quote in openings:
@@ -183,7 +184,6 @@ class _Search:
             except _NeedsMore:
                 one = None
             if one is None or one.kind is not Kind.ROW:
-                self.special.clear()
                 return False
             self.special.append(one)
             position = one.end
