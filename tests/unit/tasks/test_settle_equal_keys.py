@@ -152,14 +152,14 @@ def test_nothing_is_put_while_a_writer_of_the_load_may_be_writing() -> None:
     simulation = written()
     stack = simulation.stack
     task = simulation.tasks[0]
-    lease = stack.turns.lease(task.file.object_url, task.load_id, 900, task.generation, 0)
+    lease = stack.turns.lease(task.file.claimed_url, task.load_id, 900, task.generation, 0)
     batches = len(simulation.table.writes)
     assert stack.settle() == "waiting"
     assert len(simulation.table.writes) == batches
     stack.now += CALL_SECONDS + LEASE_MARGIN_SECONDS
     assert stack.settle() == "settled"
     assert len(simulation.table.writes) == batches + 1
-    assert [one.chunk for one in stack.turns.leases(task.file.object_url, *lease_of(task))] == [0]
+    assert [one.chunk for one in stack.turns.leases(task.file.claimed_url, *lease_of(task))] == [0]
     assert lease.id
 
 
@@ -170,7 +170,7 @@ def lease_of(task: ChunkTask) -> tuple[str, str]:
 def test_what_no_two_chunks_have_needs_no_waiting() -> None:
     simulation = written(numbered([1, 2, 3, 4, 5, 6]))
     task = simulation.tasks[0]
-    simulation.stack.turns.lease(task.file.object_url, task.load_id, 900, task.generation, 0)
+    simulation.stack.turns.lease(task.file.claimed_url, task.load_id, 900, task.generation, 0)
     assert simulation.stack.settle() == "settled"
 
 
