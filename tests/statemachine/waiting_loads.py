@@ -152,7 +152,7 @@ def print_large_loads() -> None:
             gets = load.slabs * chunks
             cells = [
                 f"{rows:,}",
-                f"{rows * ROW_BYTES / 1e9:.1f} GB",
+                f"{rows * ROW_BYTES / 1e9:,.1f} GB",
                 f"{chunks:,}",
                 f"{writes:,}",
                 f"{writers}",
