@@ -75,7 +75,7 @@ fuzz: $(VENV)/.dev ## Try 10,000 files each: mutated, other forms, stray quotes,
 		tests/unit/test_source_oracle.py tests/unit/tasks/test_settle_equal_keys.py $(ARGS)
 
 .PHONY: scale
-scale: $(VENV)/.runtime ## Measure a 1 GB and a 10 GB file, 10-20 minutes [ARGS="--size 100MB --large 0"]
+scale: $(VENV)/.runtime ## Measure files of 10 GB to 5 TB, half an hour [ARGS="--size 100MB --large 0"]
 	$(BIN)/python -m benchmarks.scale $(ARGS)
 
 .PHONY: bench
