@@ -279,6 +279,21 @@ def test_a_stopped_attempt_keeps_the_rows_it_had_when_the_replay_began(
     assert (shown["status"], shown["finished_by"]) == ("ABORTED", None)
 
 
+def test_rows_of_a_later_attempt_are_not_shown_as_those_of_a_stopped_one(
+    step_functions: StepFunctions, loads: Loads, chunks: Chunks
+) -> None:
+    """As if the later one had been started in the console, where nothing recorded the rows."""
+    begin(loads, "one", ago(hours=3))
+    loads.note_plan("one", "generation", {"chunks": 2})
+    step_functions.add("one", "ABORTED")
+    save(chunks, 0)
+    (alone,) = lines(tickets("show", "one", "--json"))
+    assert [alone[name] for name in COUNTS] == [10, 9, 0, 1]
+    begin(loads, "two", ago(hours=1))
+    (shown,) = lines(tickets("show", "one", "--json"))
+    assert [shown[name] for name in COUNTS] == [None] * 4
+
+
 def save(chunks: Chunks, index: int) -> None:
     chunk = ChunkProgress(
         index, 0, 9, 9, finished=True, rows_read=10, rows_written=9, rows_refused=1
