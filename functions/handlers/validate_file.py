@@ -25,7 +25,8 @@ def _validator() -> Validator:
     limits = QualityLimits(float(os.environ["MAX_REFUSED_PERCENT"]))
     table = TargetTable(dynamodb, os.environ.get("DYNAMODB_TABLE", "Tickets"))
     loads, chunk_size = Loads(dynamodb, ledger_table), int(os.environ["CHUNK_SIZE_BYTES"])
-    return Validator(s3, loads, turns, table, limits, deployed_sources(), chunk_size)
+    lineage = os.environ["LINEAGE_ATTRIBUTE"] or None
+    return Validator(s3, loads, turns, table, limits, deployed_sources(), chunk_size, lineage)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -125,9 +125,10 @@ class File(_Contract):
     skipped_lines: int = 0
     """Lines above the header, which are not read. Missing in executions of an earlier release."""
     source: dict[str, Any] | None = None
-    """The source's name, its SHA-256 and its declaration, see ``ingestion.sources``. It travels
-    with the file, so that an update of the stack in the middle of a load changes nothing. None in
-    executions of an earlier release, which knew the built-in source only."""
+    """The source's name, its SHA-256, its declaration and perhaps the attribute for lineage, see
+    ``ingestion.sources``. It travels with the file, so that an update of the stack in the middle of
+    a load changes nothing. None in executions of an earlier release, which knew the built-in source
+    only."""
     encoding: str = "utf_8"
     """The name of a Python codec. Missing in executions of an earlier release."""
     resubmits: Original | None = None
@@ -142,6 +143,11 @@ class File(_Contract):
     def declaration(self) -> dict[str, Any] | None:
         """The declaration of the file's source, as ``generation`` takes it."""
         return self.source["declaration"] if self.source else None
+
+    @property
+    def lineage(self) -> str | None:
+        """The attribute for lineage, as ``generation`` takes it."""
+        return self.source.get("lineage") if self.source else None
 
     @property
     def is_rewritten(self) -> bool:

@@ -54,10 +54,14 @@ class Loads:
         return Upload(file, given["version_id"], EXECUTIONS + name)
 
     def differences(
-        self, upload: Upload, kept: list[ExpectedRow] | None = None
+        self,
+        upload: Upload,
+        kept: list[ExpectedRow] | None = None,
+        lineage: str | None = None,
     ) -> list[Difference]:
         execution = Execution(self._stack, upload.execution_arn)
-        return Comparison(self._stack, self._schema()).differences(upload, execution, kept or ())
+        comparison = Comparison(self._stack, self._schema(), lineage)
+        return comparison.differences(upload, execution, kept or ())
 
     def report_address(self, upload: Upload) -> dict[str, str]:
         return self._address(Execution(self._stack, upload.execution_arn).outcome().report)
@@ -244,6 +248,15 @@ def test_what_is_changed_is_told_and_nothing_else(
         change(loads, upload)
     found = [f"{one.where}: {one.detail}" for one in loads.differences(upload)]
     assert found == [one.format(**addresses) for one in expected]
+
+
+def test_lineage_is_no_difference(
+    loads: Loads, monkeypatch: pytest.MonkeyPatch, fresh_clients: Callable[[], None]
+) -> None:
+    monkeypatch.setenv("LINEAGE_ATTRIBUTE", "from")
+    fresh_clients()
+    upload = loads.load(rows(loads))
+    assert loads.differences(upload, lineage="from") == []
 
 
 def test_a_lost_row_of_the_first_version_is_told(loads: Loads) -> None:

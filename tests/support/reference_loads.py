@@ -8,7 +8,7 @@ import gzip
 import io
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -157,7 +157,13 @@ def check_success(records: LoadRecords, output: Mapping[str, Any], *, may_differ
     report = json.loads(records.read_url(result["report"]))
     assert report["status"] == "SUCCEEDED"
     assert Counter(report["lines"]) == expected.lines
-    _compare_items(records, expected, may_differ=may_differ)
+    attribute = (file.get("source") or {}).get("lineage")
+    load_id = report["load_id"]
+
+    def lineage(line: int) -> dict[str, str]:
+        return {attribute: f"{load_id}#{line}"} if attribute else {}
+
+    _compare_items(records, expected, lineage, may_differ=may_differ)
 
 
 def _adds_up(file: Mapping[str, Any]) -> bool:
@@ -181,9 +187,15 @@ def _key_of(records: LoadRecords) -> dict[str, str]:
     return {one["AttributeName"]: types[one["AttributeName"]] for one in table["KeySchema"]}
 
 
-def _compare_items(records: LoadRecords, expected: ExpectedLoad, *, may_differ: bool) -> None:
-    """Checks that each item is in the table with the values of its row. Of more than _MAX_COMPARED
-    items it looks up a sample."""
+def _compare_items(
+    records: LoadRecords,
+    expected: ExpectedLoad,
+    lineage: Callable[[int], dict[str, str]],
+    *,
+    may_differ: bool,
+) -> None:
+    """Checks that each item is in the table with the values of its row, and those that `lineage`
+    returns for its line. Of more than _MAX_COMPARED items it looks up a sample."""
     step = -(-len(expected.items) // _MAX_COMPARED) or 1
     compared = list(expected.items.items())[::step]
     for at in range(0, len(compared), 100):
@@ -196,6 +208,7 @@ def _compare_items(records: LoadRecords, expected: ExpectedLoad, *, may_differ: 
             item = dict(found[key])
             assert Decimal(item.pop("quantity")) == Decimal(row["quantity"])
             wanted = {name: value for name, value in row.items() if name != "quantity"}
+            wanted |= lineage(line)
             # An empty attribute is left out if it is the key of an index.
             assert dict.fromkeys(wanted, "") | item == wanted
 

@@ -95,6 +95,7 @@ def test_the_variables_name_what_the_stack_deploys() -> None:
         BatchesInFlight=3,
         MaxRowsPerSecond=900,
         TableName="Purchases",
+        LineageAttribute="from",
         MaxRefusedPercent=2.5,
         MaxSupersededPercent=75,
     )
@@ -109,6 +110,7 @@ def test_the_variables_name_what_the_stack_deploys() -> None:
         "MAP_CONCURRENCY": 7,
         "MAX_ROWS_PER_SECOND": 900,
         "DYNAMODB_TABLE": "Purchases",
+        "LINEAGE_ATTRIBUTE": "from",
         "MAX_REFUSED_PERCENT": 2.5,
         "MAX_SUPERSEDED_PERCENT": 75,
         "STACK_NAME": "Tickets-Prod",

@@ -55,6 +55,7 @@ def test_every_parameter_changes_what_is_deployed(stack: Stack) -> None:
         "AlarmTopicArn": TOPIC,
         "ExistingUploadBucket": "till-files",
         "UploadTopicArn": TOPIC,
+        "LineageAttribute": "from",
         "ReadableBuckets": "archive-2025",
         "ReadableKeyArns": "arn:aws:kms:eu-central-1:123456789012:key/1f",
     }

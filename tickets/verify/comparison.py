@@ -34,10 +34,12 @@ class Difference(NamedTuple):
 
 
 class Comparison:
-    """Compares the loads of one stack, whose table has the schema."""
+    """Compares the loads of one stack, whose table has the schema. `lineage` is the attribute that
+    items have besides those made from their rows, or None."""
 
-    def __init__(self, stack: Stack, schema: TableSchema) -> None:
+    def __init__(self, stack: Stack, schema: TableSchema, lineage: str | None = None) -> None:
         self._stack = stack
+        self._lineage = lineage
         self._reader = TableReader(stack.client("dynamodb"), stack.table, schema)
 
     def differences(
@@ -103,7 +105,12 @@ class Comparison:
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
             items = self._reader.items([expected.row for expected in batch])
-            yield from zip(batch, items, strict=True)
+            yield from zip(batch, map(self._without_lineage, items), strict=True)
+
+    def _without_lineage(self, item: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        if item is None or self._lineage is None:
+            return item
+        return {name: value for name, value in item.items() if name != self._lineage}
 
     def _report(self, execution: Execution, upload: Upload) -> Iterator[Difference]:
         uri = execution.outcome().report or ""

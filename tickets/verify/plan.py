@@ -66,6 +66,7 @@ class Plan:
     second: the second version of `rows`, which lacks some of its rows and changes others.
     chunked: has equal keys in different chunks; None if the stack allows no superseded rows.
     refused, stopped: a file to be refused, and one whose load is stopped; None without failures.
+    lineage: the attribute that items have besides those of their rows; None if there is none.
     """
 
     run: str
@@ -76,6 +77,7 @@ class Plan:
     packed: TicketFile
     refused: TicketFile | None
     stopped: TicketFile | None
+    lineage: str | None = None
 
     @property
     def prefix(self) -> str:
@@ -142,6 +144,7 @@ def make_plan(stack: Stack, failures: bool) -> Plan:
         packed=packed_file(maker, f"{run}/packed.csv.gz"),
         refused=file_without_quantity(maker, f"{run}/refused.csv") if failures else None,
         stopped=stopped_file(maker, f"{run}/stopped.csv") if failures else None,
+        lineage=parameters.get("LineageAttribute") or None,
     )
     _check_sources(plan.files)
     return plan

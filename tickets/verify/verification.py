@@ -30,7 +30,7 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="tickets-verify-") as folder:
         traffic = Traffic(stack, Path(folder), timeout, on_step)
         try:
-            for check in Checks(plan, traffic, Comparison(stack, plan.schema)).run():
+            for check in Checks(plan, traffic, Comparison(stack, plan.schema, plan.lineage)).run():
                 on_check(check)
         finally:
             on_removed(clean_up(stack, plan, traffic, on_step))

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from ingestion.sources.field_declaration import DESCRIPTIVE, read_field, read_missing_values
 from ingestion.sources.json_reader import ObjectReader, Problems
+from ingestion.sources.lineage import with_lineage
 from ingestion.sources.model import Dialect, Field, Source, Template
 from ingestion.sources.templates import RESERVED, read_template
 
@@ -64,12 +65,14 @@ def read_source(text: bytes, file: str, *, is_built_in: bool = False) -> Source:
 
 
 def source_record(source: Source) -> dict[str, Any]:
-    """What a load keeps of its source: the name, the SHA-256 and the declaration."""
-    return {
+    """What a load keeps of its source: the name, the SHA-256, the declaration, and the attribute
+    for lineage if there is one."""
+    record = {
         "name": source.name,
         "sha256": source.sha256,
         "declaration": source.declaration,
     }
+    return record | ({"lineage": source.lineage} if source.lineage else {})
 
 
 def recorded_source(record: Mapping[str, Any]) -> Source:
@@ -77,7 +80,7 @@ def recorded_source(record: Mapping[str, Any]) -> Source:
     source, problems = _read(record["declaration"], record["sha256"])
     if problems:
         raise DeclarationError([f"{record['name']}: {problem}" for problem in problems])
-    return source
+    return with_lineage(source, record.get("lineage"))
 
 
 def _parse(text: bytes) -> dict[str, Any]:

@@ -156,7 +156,10 @@ class Source:
     """Of the file that declares it, in hexadecimal."""
     declaration: Mapping[str, Any]
     """The JSON without ``match`` and without properties that only describe. Two sources with equal
-    ones make the same items."""
+    ones make the same items, if they have the same ``lineage``."""
+    lineage: str | None = None
+    """The attribute that names the load and the line of each item, see ``lineage``. It is not
+    declared: the stack has it for all sources. None: there is none."""
 
     @cached_property
     def attribute_types(self) -> Mapping[str, str]:

@@ -25,7 +25,7 @@ def source_facts(record: Mapping[str, Any]) -> dict[str, Any]:
     ``declaration`` is for `tickets audit`, which may run years after the source was changed.
     """
     return {
-        "source": {"name": record["name"], "sha256": record["sha256"]},
+        "source": {name: value for name, value in record.items() if name != "declaration"},
         "declaration": json.dumps(record["declaration"]),
     }
 

@@ -111,7 +111,7 @@ class Planner:
         execution, or None for one of an earlier release.
         """
         deadline = self._clock() + seconds - MIN_SECONDS_LEFT
-        made_for = generation(file.table_id, file.declaration)
+        made_for = generation(file.table_id, file.declaration, file.lineage)
         recorded = self._loads.fix_plan(load_id, made_for, self._size_for(file), new_secret())
         chunk_size = recorded["chunk_size"]
         key = f"plans/{load_id}/{made_for}/{chunk_size}.json"

@@ -32,6 +32,7 @@ from ingestion.names import forced_load_id, load_id
 from ingestion.s3.objects import ObjectState, PinnedObject, pin, read_blocks
 from ingestion.sources.catalogue import Sources
 from ingestion.sources.declaration import source_record
+from ingestion.sources.lineage import lineage_problem, with_lineage
 from ingestion.sources.model import Source
 from ingestion.tasks.file_source import source_facts
 from ingestion.tasks.quality_limits import QualityLimits
@@ -65,7 +66,8 @@ class _Head(NamedTuple):
 class Validator:
     """Validates objects, using S3, the ledger and the table that they are loaded into. ``limits``
     are those of the load. ``sources`` declare what the objects look like. ``chunk_size`` (bytes) is
-    that of Split File."""
+    that of Split File. ``lineage`` is the attribute that names the load and the line of each item;
+    None if items have no such attribute."""
 
     def __init__(
         self,
@@ -76,6 +78,7 @@ class Validator:
         limits: QualityLimits,
         sources: Sources,
         chunk_size: int,
+        lineage: str | None = None,
     ) -> None:
         self._s3 = s3
         self._chunk_size = chunk_size
@@ -83,6 +86,7 @@ class Validator:
         self._loads = loads
         self._limits = limits
         self._sources = sources
+        self._lineage = lineage
         self._turns = turns
 
     def validate(
@@ -122,8 +126,9 @@ class Validator:
         schema = self._table.schema()
         table_id = schema.table_id if schema else None
         original = request.resubmits
-        source = self._sources.source_for(original.key if original else key)
-        made_for = generation(table_id, source.declaration)
+        declared = self._sources.source_for(original.key if original else key)
+        source = with_lineage(declared, self._lineage)
+        made_for = generation(table_id, source.declaration, source.lineage)
         earlier = self._loaded_already(load, state, made_for, request)
         if earlier:
             open_attempt(earlier.load_id, version_id=version_id)
@@ -146,6 +151,10 @@ class Validator:
             reasons.append(Reason(reason, detail, column=attribute))
         if original and source.equal_keys == "sum":
             reasons.append(Reason("totals_resubmitted", _TOTALS_RESUBMITTED))
+        if self._lineage:
+            key_names = schema.key_names if schema else ()
+            if problem := lineage_problem(declared, self._lineage, key_names):
+                reasons.append(Reason("lineage_attribute", problem, column=self._lineage))
         if reasons or isinstance(facts, list):
             verdict = _refused(reasons, load)
             self._loads.open_load(load, record, execution_arn)
