@@ -24,6 +24,8 @@ from tickets.cli.resubmit import resubmit
 from tickets.cli.sample import sample
 from tickets.cli.show import show
 from tickets.cli.sources import sources_app
+from tickets.cli.trace import trace
+from tickets.cli.undo import undo
 from tickets.cli.verify import verify
 
 
@@ -78,6 +80,8 @@ for _command in (
     resubmit,
     audit,
     query,
+    trace,
+    undo,
     dead_letters,
     replay,
     dismiss,

@@ -15,15 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ingestion.csv_files.rows import NoRow, Row, RowReader
-from ingestion.csv_files.source_columns import Origin
+from ingestion.csv_files.rows import Row
 from ingestion.dynamodb.table_schema import TableSchema, read_table_schema
 from ingestion.tasks.equal_key_rules import summed
-from ingestion.tasks.target_table import key_rules, mismatches
+from ingestion.tasks.target_table import mismatches
 from tickets.errors import CommandError
-from tickets.runs.executions import known_execution
-from tickets.runs.loaded_file import LoadedFile, missing_objects_explained, recorded_source_of
-from tickets.runs.loads import load_of_execution
+from tickets.runs.loaded_file import missing_objects_explained, recorded_source_of
+from tickets.runs.loaded_rows import LoadedRows, load_that_read
 from tickets.runs.refused_rows import read_refused_rows
 from tickets.runs.stack import Stack
 from tickets.runs.table_reader import TableReader
@@ -83,7 +81,7 @@ def audit(
     on_progress: Callable[[int], None] = lambda rows: None,
 ) -> Audit:
     """Compares the file that an execution loaded with the table as it is now; see `audit_load`."""
-    return audit_load(stack, _load(stack, name_or_arn), rows_per_second, on_progress)
+    return audit_load(stack, load_that_read(stack, name_or_arn), rows_per_second, on_progress)
 
 
 def audit_load(
@@ -211,48 +209,14 @@ def _note(lines: list[int], line: int) -> None:
         lines.append(line)
 
 
-def _load(stack: Stack, name_or_arn: str) -> Mapping[str, Any]:
-    arn = name_or_arn if name_or_arn.startswith("arn:") else stack.execution_arn(name_or_arn)
-    execution = known_execution(stack, arn)
-    load = (execution.load if execution else None) or load_of_execution(stack, arn)
-    if not load:
-        raise CommandError(
-            f"Stack {stack.name} has no load of an execution {name_or_arn}: `tickets loads` lists "
-            "the loads."
-        )
-    if "size" not in load:
-        raise CommandError(f"Load {load['load_id']} has read no object.")
-    return load
-
-
-class _File(LoadedFile):
+class _File(LoadedRows):
     """The rows of the object version that a load read."""
 
     def __init__(self, stack: Stack, load: Mapping[str, Any], schema: TableSchema) -> None:
         self.refused_later = _refused_later(stack, load)
         """The line numbers of the rows that comply with the file's contract, and that the table or
         the total of their key refused."""
-        super().__init__(stack.client("s3"), load)
-        self._reader = RowReader(
-            self.source,
-            self.facts.columns,
-            self.facts.width,
-            self.facts.delimiter.encode(),
-            schema.key_names,
-            self.facts.header,
-            key_rules(schema, self.source),
-            Origin((load.get("resubmits") or load)["key"], load["load_id"]),
-        )
-
-    def rows(self) -> Iterator[tuple[int, Row | None]]:
-        """Yields (line number, row) for each row; the row is None if the file's contract refuses
-        it."""
-        for lines, record in self.records():
-            outcome = self._reader.read(record, lines)
-            if isinstance(outcome, Row):
-                yield lines + record.line, outcome
-            elif not isinstance(outcome, NoRow):
-                yield lines + record.line, None
+        super().__init__(stack.client("s3"), load, schema)
 
 
 def _refused_later(stack: Stack, load: Mapping[str, Any]) -> frozenset[int]:

@@ -13,6 +13,7 @@ import botocore.exceptions
 
 from ingestion.ledger.actions import Actions
 from ingestion.ledger.loads import Loads
+from ingestion.ledger.undo import UNDONE
 from ingestion.names import forced_load_id
 from tickets.errors import CommandError
 from tickets.runs.attempts import record_end, record_ends
@@ -205,6 +206,8 @@ def _settled(
     for one in known:
         if one["status"] == "RUNNING":
             return one["name"], IS_RUNNING
+    if load and load["status"] == UNDONE:
+        return None
     for one in known:
         if one["status"] == "SUCCEEDED":
             overtaken = ending_of_output(one.get("output")) == OVERTAKEN
