@@ -6,15 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from ingestion.dynamodb.table_schema import TableSchema, read_table_schema
 from tests.support.cloud import Cloud, chunk_entry
+from tests.support.cloud_stack import stack_of
 from tests.support.state_machine import EXECUTIONS
 from tests.support.step_functions import StepFunctions
 from tickets.runs.executions import Execution
-from tickets.runs.stack import Stack
 from tickets.verify.comparison import Comparison, Difference
 from tickets.verify.files import ExpectedRow, RowMaker, TicketFile
 from tickets.verify.plan import chunked_file, packed_file, rows_file, second_version
@@ -31,18 +30,7 @@ class Loads:
         self.cloud = cloud
         self._folder = folder
         self._history = StepFunctions()
-        outputs = {
-            "UploadBucketName": cloud.uploads,
-            "WorkBucketName": cloud.work,
-            "TableName": cloud.table,
-            "LedgerTableName": cloud.ledger_table,
-            "StateMachineArn": cloud.state_machine_arn,
-        }
-        session = boto3.Session("testing", "testing", region_name="us-east-1")
-        self._stack = Stack("tickets", "us-east-1", outputs, session)
-        self._stack._clients.update(
-            {"s3": cloud.s3, "dynamodb": cloud.dynamodb, "stepfunctions": self._history.client}
-        )
+        self._stack = stack_of(cloud, self._history)
         self.maker = RowMaker(RUN, self._schema())
 
     def load(self, file: TicketFile, name: str = "first") -> Upload:

@@ -79,7 +79,7 @@ def _print_undone(
 
     version = f", version {undone.version_id}" if undone.version_id else ""
     say(f"Load {undone.load_id} of s3://{undone.bucket}/{undone.key}{version}")
-    if undone.finished_at is None:
+    if undone.undone_at is None:
         say(f"{undone.items_found:,} items would be deleted. Nothing is deleted without --yes.")
     else:
         say(f"{undone.items_deleted:,} items deleted. The load is UNDONE.")
@@ -93,7 +93,7 @@ def _print_undone(
         say("A later version of the object was loaded, so earlier ones can't be loaded again.")
     for one in undone.earlier_loads[:_MAX_EARLIER_LOADS]:
         say(f"Earlier load: {one.load_id}, started {one.started_at}, {one.rows_written:,} rows")
-    if undone.finished_at is None:
+    if undone.undone_at is None:
         because = ["--reason", reason] if reason else []
         say(next_step(stack, "undo", execution, "--yes", *because))
     elif undone.earlier_loads:

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from ingestion.csv_files.rows import Item, Key, Row
 from ingestion.dynamodb.table_schema import TableSchema, read_table_schema, table_missing
 from ingestion.executions import is_running
@@ -77,7 +79,7 @@ class Undone:
     """Rows whose item is not in the table."""
     overtaken: bool = False
     """Whether a later version has claimed the object. Earlier ones can't be loaded again then."""
-    finished_at: str | None = None
+    undone_at: str | None = None
     earlier_loads: list[EarlierLoad] = field(default_factory=list)
     """The loads of earlier versions that S3 still has, the newest version first."""
 
@@ -125,9 +127,7 @@ def undo(
     )
     progress = undo_progress(load)
     if load["status"] == UNDONE and progress and progress.finished_at:
-        return replace(
-            undone, items_deleted=progress.items_deleted, finished_at=progress.finished_at
-        )
+        return replace(undone, items_deleted=progress.items_deleted, undone_at=progress.finished_at)
     with missing_objects_explained(
         "The load can't be undone without it.", "The load can be undone"
     ):
@@ -245,7 +245,7 @@ class _Undoing:
         if undone.overtaken:
             undone.earlier_loads.clear()
         newest = undone.earlier_loads[0].version_id if undone.earlier_loads else None
-        undone.finished_at = self._undo.finish(progress, newest).finished_at
+        undone.undone_at = self._undo.finish(progress, newest).finished_at
         undone.status = UNDONE
         actions = Actions(self._stack.client("dynamodb"), self._stack.ledger_table)
         actions.record(undone.load_id, "undo", by, reason, items_deleted=undone.items_deleted)
@@ -284,7 +284,8 @@ class _Undoing:
                     if batch is None:
                         return progress, True
                     progress = self._delete(batch, pool, progress)
-            except BaseException:  # also Ctrl-C
+                    self._on_progress(self._undone)
+            except (BotoCoreError, ClientError):  # a request without an answer may be carried out
                 lease.stray_requests()
                 raise
             finally:
@@ -299,7 +300,6 @@ class _Undoing:
         deleted = sum(pool.map(lambda one: self._items.delete(*one), found))
         self._undone.items_deleted += deleted
         self._undone.rows_replaced += len(found) - deleted
-        self._on_progress(self._undone)
         return replace(progress, line=max(batch), items_deleted=self._undone.items_deleted)
 
     def _check_claim(self, lease: WriterLease) -> None:

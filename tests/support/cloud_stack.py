@@ -1,0 +1,24 @@
+"""The stack on moto as the `tickets` command finds it."""
+
+import boto3
+
+from tests.support.cloud import Cloud
+from tests.support.step_functions import StepFunctions
+from tickets.runs.stack import Stack
+
+
+def stack_of(cloud: Cloud, step_functions: StepFunctions) -> Stack:
+    """The cloud's stack. Its executions are those that were added to `step_functions`."""
+    outputs = {
+        "UploadBucketName": cloud.uploads,
+        "WorkBucketName": cloud.work,
+        "TableName": cloud.table,
+        "LedgerTableName": cloud.ledger_table,
+        "StateMachineArn": cloud.state_machine_arn,
+    }
+    session = boto3.Session("testing", "testing", region_name="us-east-1")
+    stack = Stack("tickets", "us-east-1", outputs, session)
+    stack._clients.update(
+        {"s3": cloud.s3, "dynamodb": cloud.dynamodb, "stepfunctions": step_functions.client}
+    )
+    return stack
