@@ -29,14 +29,22 @@ def row(at: int, quantity: str = "1") -> bytes:
     return f"T{at},Tea,B1,2025-11-23T08:00:00Z,,{quantity},Lyon\n".encode()
 
 
-FILE = HEADER + b"".join(row(at) for at in range(20)) + row(20, "x") + row(0, "2")
-"""20 items, a refused row and a superseded one."""
-ALL = {f"T{at}" for at in range(20)}
+FILE = HEADER + b"".join(row(at) for at in range(8)) + row(20, "x") + row(0, "2")
+"""8 items, a refused row and a superseded one."""
+ALL = {f"T{at}" for at in range(8)}
+
+
+@pytest.fixture(scope="module")
+def all_executions() -> StepFunctions:
+    """Made once, since a client takes long."""
+    return StepFunctions()
 
 
 @pytest.fixture
-def step_functions() -> StepFunctions:
-    return StepFunctions()
+def step_functions(all_executions: StepFunctions) -> StepFunctions:
+    """Without any execution."""
+    all_executions.forget()
+    return all_executions
 
 
 @pytest.fixture(autouse=True)
@@ -184,8 +192,8 @@ def test_without_yes_items_are_only_counted(cloud: Cloud) -> None:
         "version_id": given["version_id"],
         "status": "SUCCEEDED",
         "dry_run": True,
-        "rows_read": 21,
-        "items_found": 20,
+        "rows_read": 9,
+        "items_found": 8,
         "items_deleted": 0,
         "rows_replaced": 0,
         "rows_gone": 0,
@@ -194,7 +202,7 @@ def test_without_yes_items_are_only_counted(cloud: Cloud) -> None:
         "earlier_loads": [],
     }
     assert tickets("undo", "first", "--reason", "wrong till").stdout.splitlines()[1:] == [
-        "20 items would be deleted. Nothing is deleted without --yes.",
+        "8 items would be deleted. Nothing is deleted without --yes.",
         "next: tickets undo first --yes --reason 'wrong till'",
     ]
 
@@ -207,14 +215,14 @@ def test_the_items_of_the_load_are_deleted_and_others_stay(cloud: Cloud, stack: 
     )
     done = undone(stack, reason="wrong till")
     assert tickets_in_table(cloud) == {"T1", "T2"}
-    assert (done.items_deleted, done.rows_replaced, done.rows_gone) == (17, 2, 1)
+    assert (done.items_deleted, done.rows_replaced, done.rows_gone) == (5, 2, 1)
     entry = cloud.entry(load_id_of(given, cloud))
     assert (entry["status"], entry["undo"]["finished_at"]) == ("UNDONE", done.undone_at)
     [action] = [
         one for name, one in cloud.ledger(done.load_id).items() if name.startswith("action#")
     ]
     facts = [action[name] for name in ("action", "by", "reason", "items_deleted")]
-    assert facts == ["undo", "arn:aws:sts::123456789012:user/moto", "wrong till", 17]
+    assert facts == ["undo", "arn:aws:sts::123456789012:user/moto", "wrong till", 5]
 
 
 def test_totals_are_deleted_too(
@@ -223,7 +231,7 @@ def test_totals_are_deleted_too(
     sources = Sources(tickets_with(equalKeys="sum"), ())
     monkeypatch.setattr("handlers.validate_file.deployed_sources", lambda: sources)
     load(cloud)
-    assert undone(stack).items_deleted == 20
+    assert undone(stack).items_deleted == 8
     assert cloud.items() == []
 
 
@@ -235,7 +243,7 @@ def test_an_undone_file_can_be_loaded_again_and_every_row_is_written(
     assert load_again(cloud, given) == "Loaded"
     assert tickets_in_table(cloud) == ALL
     assert load_again(cloud, given, "third") == "Already Loaded"
-    assert undone(stack, "again").items_deleted == 20  # a new undo, from the first line on
+    assert undone(stack, "again").items_deleted == 8  # a new undo, from the first line on
     assert cloud.items() == []
 
 
@@ -275,7 +283,7 @@ def test_after_a_later_version_earlier_ones_are_not_named(cloud: Cloud, stack: S
     load(cloud, FILE, "second")
     load(cloud, HEADER + row(1), "third")
     done = undone(stack, "second")
-    assert (done.overtaken, done.earlier_loads, done.items_deleted) == (True, [], 19)
+    assert (done.overtaken, done.earlier_loads, done.items_deleted) == (True, [], 7)
     assert tickets_in_table(cloud) == {"T1", "T30"}
     claim = Claims(cloud.dynamodb, cloud.ledger_table).newest(f"s3://{cloud.uploads}/{KEY}")
     assert claim
@@ -294,7 +302,7 @@ def test_an_undo_that_was_ended_is_continued(
         undone(stack, rows_per_second=5, on_progress=end)
     assert tickets_in_table(cloud) == ALL - {"T1", "T2", "T3", "T4"}
     done = undone(stack)
-    assert (done.items_deleted, done.rows_read) == (20, 16)
+    assert (done.items_deleted, done.rows_read) == (8, 4)
     assert cloud.items() == []
 
 
@@ -313,7 +321,7 @@ def test_an_item_that_is_written_after_it_was_looked_up_stays(
     monkeypatch.setattr(undo._Items, "look_up", look_up_before_a_write)
     done = undone(stack)
     assert tickets_in_table(cloud) == {"T3"}
-    assert (done.items_deleted, done.rows_replaced) == (19, 1)
+    assert (done.items_deleted, done.rows_replaced) == (7, 1)
 
 
 def test_an_undone_load_is_not_undone_twice(cloud: Cloud, stack: Stack) -> None:
@@ -322,7 +330,7 @@ def test_an_undone_load_is_not_undone_twice(cloud: Cloud, stack: Stack) -> None:
     item = {"ticket_id": {"S": "T0"}, "product": {"S": "Tea"}, "from": {"S": f"{first.load_id}#2"}}
     cloud.dynamodb.put_item(TableName=cloud.table, Item=item)
     again = undone(stack)
-    assert (again.undone_at, again.items_deleted) == (first.undone_at, 20)
+    assert (again.undone_at, again.items_deleted) == (first.undone_at, 8)
     assert tickets_in_table(cloud) == {"T0"}
 
 
@@ -377,7 +385,7 @@ def test_a_function_that_may_still_write_is_waited_for(
         undone(stack)
     assert tickets_in_table(cloud) == ALL
     claims.put_lease(url, "lost", Lease(load_id_of(given, cloud), until - 900, until - 601))
-    assert undone(stack).items_deleted == 20
+    assert undone(stack).items_deleted == 8
 
 
 def test_a_running_load_is_not_undone(

@@ -16,7 +16,8 @@ def stack_of(cloud: Cloud, step_functions: StepFunctions) -> Stack:
         "LedgerTableName": cloud.ledger_table,
         "StateMachineArn": cloud.state_machine_arn,
     }
-    session = boto3.Session("testing", "testing", region_name="us-east-1")
+    session = boto3.DEFAULT_SESSION  # the cloud's
+    assert session is not None
     stack = Stack("tickets", "us-east-1", outputs, session)
     stack._clients.update(
         {"s3": cloud.s3, "dynamodb": cloud.dynamodb, "stepfunctions": step_functions.client}
