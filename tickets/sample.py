@@ -18,7 +18,7 @@ from datetime import date, timedelta
 from itertools import accumulate
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 HEADER = "ticket_id,product,basket_id,timestamp,category,quantity,store"
 
@@ -32,7 +32,7 @@ _BUFFERED_TICKETS = 1_000
 
 @dataclass(frozen=True)
 class Sample:
-    """What `write_sample` wrote. `rows` includes the bad rows and the rows that repeat a key."""
+    """What was written. `rows` includes the bad rows and the rows that repeat a key."""
 
     path: Path
     rows: int
@@ -94,20 +94,25 @@ class _Line(NamedTuple):
 
 
 def write_sample(path: Path, rows: int, seed: int) -> Sample:
-    """Writes a header and `rows` rows. Raises OSError."""
-    written = bad_rows = repeated_rows = 0
+    """Writes a header and `rows` rows, in the place of any file that exists. Raises OSError."""
     with path.open("wb") as file:
-        size = file.write(f"{HEADER}\r\n".encode())
-        buffered: list[str] = []
-        for text, count, bad, repeated in _tickets(rows, seed):
-            written += count
-            bad_rows += bad
-            repeated_rows += repeated
-            buffered.append(text)
-            if len(buffered) == _BUFFERED_TICKETS:
-                size += file.write("".join(buffered).encode())
-                buffered.clear()
-        size += file.write("".join(buffered).encode())
+        return write_sample_to(file, path, rows, seed)
+
+
+def write_sample_to(file: BinaryIO, path: Path, rows: int, seed: int) -> Sample:
+    """Writes a sample to an open file. `path` is its name."""
+    written = bad_rows = repeated_rows = 0
+    size = file.write(f"{HEADER}\r\n".encode())
+    buffered: list[str] = []
+    for text, count, bad, repeated in _tickets(rows, seed):
+        written += count
+        bad_rows += bad
+        repeated_rows += repeated
+        buffered.append(text)
+        if len(buffered) == _BUFFERED_TICKETS:
+            size += file.write("".join(buffered).encode())
+            buffered.clear()
+    size += file.write("".join(buffered).encode())
     return Sample(path, written, bad_rows, repeated_rows, size)
 
 

@@ -37,9 +37,8 @@ NOT_RUN = {
     "make diagram": "needs graphviz; tests/statemachine/test_diagram.py holds the pictures",
     ".venv/bin/tickets local start --port 4566": "the port may be taken; "
     "tests/e2e/test_processes.py runs it on a free one. Here SAM's stack is in its place",
-    "export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_DEFAULT_REGION=us-east-1 "
-    "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test": "this test's environment has the same, "
-    "with its own port",
+    'eval "$(.venv/bin/tickets local env)"': "this test's environment has the same, with its own "
+    "port; tests/unit/local/test_running.py runs such lines in a shell",
     **dict.fromkeys(
         [
             ".venv/bin/tickets sources draft kasse-2025-12.csv "

@@ -71,7 +71,8 @@ def loaded(cloud: Cloud, body: bytes) -> Any:
 
 
 def saved(cloud: Cloud, load: Any, path: Path) -> tuple[bytes, FixableRows]:
-    counts = save_fixable_rows(stack_of(cloud), load, load["refused_rows"], path)
+    with path.open("wb") as file:
+        counts = save_fixable_rows(stack_of(cloud), load, load["refused_rows"], file)
     return path.read_bytes(), counts
 
 

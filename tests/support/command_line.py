@@ -5,6 +5,7 @@ from typing import Any
 
 from typer.testing import CliRunner, Result
 
+from tests.support.printed_commands import assert_pasteable
 from tickets.cli.app import app
 
 OUTCOME_KEYS = [
@@ -29,7 +30,11 @@ REFUSED_ROWS = [
 
 
 def tickets(*arguments: str) -> Result:
-    return CliRunner().invoke(app, arguments)
+    """Every `tickets` command line in its output must be one that can be pasted."""
+    result = CliRunner().invoke(app, arguments)
+    if "--json" not in arguments:
+        assert_pasteable(result.output)
+    return result
 
 
 def lines(result: Result) -> list[dict[str, Any]]:

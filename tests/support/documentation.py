@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/operations.md")
-PROGRAMS = re.compile(r"(make|sam|aws|tickets|export|\.venv/bin/(tickets|python))\b")
+PROGRAMS = re.compile(r"(make|sam|aws|tickets|export|eval|\.venv/bin/(tickets|python))\b")
 # A code block is fenced, with or without a language, or its lines are indented by four or more.
 BLOCK = re.compile(
     r"^```(?P<language>\w*)\n(?P<fenced>.*?)^```$|(?P<indented>(?:^ {4,}[^\n]*\n)+)",

@@ -1,18 +1,17 @@
 """The command `tickets`: its subcommands, in the order in which --help lists them."""
 
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from tickets.cli.audit import audit
 from tickets.cli.check import check
+from tickets.cli.command import Command, Group, with_config_env
 from tickets.cli.dead_letters import dead_letters, dismiss
 from tickets.cli.demo import demo
 from tickets.cli.doctor import doctor
 from tickets.cli.draft import draft
-from tickets.cli.errors import one_sentence
 from tickets.cli.executions import executions
 from tickets.cli.failures import replay, stop
 from tickets.cli.ingest import ingest
@@ -28,25 +27,15 @@ from tickets.cli.trace import trace
 from tickets.cli.undo import undo
 from tickets.cli.verify import verify
 
-
-class _Group(TyperGroup):
-    """Reports the errors of all subcommands as one sentence."""
-
-    def invoke(self, ctx: Any) -> Any:
-        with one_sentence():
-            return super().invoke(ctx)
-
-
 app = typer.Typer(
     rich_markup_mode="markdown",  # so that lines of a docstring are joined to paragraphs
     name="tickets",
-    cls=_Group,
+    cls=Group,
     help="Loads CSV files of purchase tickets from S3 into DynamoDB and accounts for every row.",
     epilog="Exit codes: 0 success; 1 a load failed, --timeout ran out, an audit found missing "
     "rows, a check of doctor or verify failed, or another process was reading the dead-letter "
     "queues; 2 the command was used wrongly or could not do its work.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -90,7 +79,7 @@ for _command in (
     verify,
     sample,
 ):
-    app.command(_command.__name__.replace("_", "-"))(_command)
-sources_app.command("draft")(draft)
-app.add_typer(sources_app, name="sources")
-app.add_typer(local_app, name="local")
+    app.command(_command.__name__.replace("_", "-"), cls=Command)(with_config_env(_command))
+sources_app.command("draft", cls=Command)(draft)
+app.add_typer(sources_app, name="sources", cls=Group)
+app.add_typer(local_app, name="local", cls=Group)

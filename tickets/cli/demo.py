@@ -100,10 +100,12 @@ def _keep(stack: Stack, execution: Execution, outcome: Outcome) -> Outcome:
         return replace(outcome, refused_rows=None)
     folder = _folder(OUTPUT / execution.name).resolve()
     report, refused_rows = folder / "report.json", folder / "refused-rows.csv"
-    download(stack, outcome.report, report)
+    with report.open("wb") as file:
+        download(stack, outcome.report, file)
     if outcome.refused_rows is None:
         return replace(outcome, report=str(report))
-    download(stack, outcome.refused_rows, refused_rows)
+    with refused_rows.open("wb") as file:
+        download(stack, outcome.refused_rows, file)
     return replace(outcome, report=str(report), refused_rows=str(refused_rows))
 
 

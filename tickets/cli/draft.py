@@ -7,10 +7,10 @@ import typer
 from rich.text import Text
 
 from tickets.cli.console import console, new_table
+from tickets.cli.output_file import STANDARD_OUTPUT, Force, output_file, refuse_existing
 from tickets.draft.draft import declaration_text, draft_source, match_pattern, source_name
 from tickets.draft.guesses import Guess
 from tickets.draft.sample import read_sample
-from tickets.errors import CommandError
 
 
 def draft(
@@ -21,9 +21,14 @@ def draft(
         str | None, typer.Option("--name", help="Name of the source. Default: that of the file.")
     ] = None,
     output: Annotated[
-        Path | None,
-        typer.Option("--output", help="Write the declaration here. Default: standard output."),
-    ] = None,
+        Path,
+        typer.Option(
+            "--output",
+            metavar="FILE",
+            help="Write the declaration here. Default: -, which is standard output.",
+        ),
+    ] = STANDARD_OUTPUT,
+    force: Force = False,
 ) -> None:
     """Write the declaration of a source by looking at the beginning of a file.
 
@@ -32,14 +37,11 @@ def draft(
     check`.
     """
     path = Path("source.csv") if str(file) == "-" else file
-    if output and output.exists():
-        raise CommandError(f"{output} exists already: delete it first, or name another file.")
+    refuse_existing(output, force)  # before the work
     made = draft_source(read_sample(file), name or source_name(path), match_pattern(path))
     text = declaration_text(made.declaration) + "\n"
-    if output:
-        output.write_text(text, encoding="utf-8")
-    else:
-        print(text, end="")
+    with output_file(output, force) as written:
+        written.write(text.encode())
     _print_guesses(made.guesses)
 
 

@@ -11,7 +11,9 @@ import botocore.exceptions
 import typer
 
 from tickets.cli.console import print_error
+from tickets.cli.next_step import passed
 from tickets.errors import WRONG_USE, CommandError, TicketsError
+from tickets.runs.aws_errors import cure
 
 
 class Terminated(BaseException):
@@ -54,22 +56,20 @@ def stop_on_signals() -> None:
 def _sentence(error: Exception) -> str | None:
     """Describes an error in a sentence. None for an unexpected error, and for a pipe whose reader
     has ended (`| head`)."""
+    if (sentence := cure(error, passed("profile"))) is not None:
+        return sentence
     match error:
         case TicketsError():
             return str(error)
         case botocore.exceptions.ClientError():
             return _failed_call(error)
-        case botocore.exceptions.ProfileNotFound():
-            return (
-                f"{error}: `aws configure list-profiles` lists the existing ones; pass one with "
-                "--profile."
-            ).replace("The config profile", "The AWS profile")
-        case botocore.exceptions.NoCredentialsError():
-            return "There are no AWS credentials: run `aws configure` or `aws sso login`."
         case botocore.exceptions.ConnectionError() | botocore.exceptions.HTTPClientError():
             return f"AWS or the local stack does not answer ({error}): is it still running?"
         case botocore.exceptions.BotoCoreError():
             return f"The call to AWS failed ({error}): check region and credentials."
+        case UnicodeEncodeError():
+            # An argument with bytes that are not UTF-8, which Python keeps as surrogates.
+            return f"{error.object!a} is not UTF-8, and names in AWS are: write it in UTF-8."
         case OSError() if error.errno != errno.EPIPE:
             reason = error.strerror or str(error)
             return f"{_name(error)}: {reason}. Check the path and your permissions."
@@ -80,14 +80,7 @@ def _sentence(error: Exception) -> str | None:
 def _failed_call(error: botocore.exceptions.ClientError) -> str:
     code = error.response.get("Error", {}).get("Code", "")
     message = error.response.get("Error", {}).get("Message", "").rstrip(".")
-    call = error.operation_name
-    if "AccessDenied" in code or code in {"403", "UnauthorizedOperation"}:
-        return f"Your credentials don't allow {call}: ask for that permission. AWS says: {message}"
-    if code in {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}:
-        return "Your AWS session has expired: sign in again, for example with `aws sso login`."
-    if code in {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId"}:
-        return "AWS does not know your access key: check AWS_PROFILE or AWS_ACCESS_KEY_ID."
-    return f"{call} failed ({code}: {message}): check the arguments and try again."
+    return f"{error.operation_name} failed ({code}: {message}): check the arguments and try again."
 
 
 def _name(error: OSError) -> str:

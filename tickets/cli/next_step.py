@@ -6,8 +6,8 @@ import typer
 
 from tickets.runs.stack import Stack
 
-_passed: set[str] = set()
-"""The names of those options that were passed to this command and have to be repeated."""
+_passed: dict[str, str] = {}
+"""Those options that were passed to this command and have to be repeated, with their values."""
 
 
 def repeated(context: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
@@ -15,11 +15,17 @@ def repeated(context: typer.Context, param: typer.CallbackParam, value: str | No
     command: a value from the environment applies to the next command as well."""
     name = str(param.name)
     source = context.get_parameter_source(name)
-    if source is not None and source.name == "COMMANDLINE":
-        _passed.add(name)
+    if value is not None and source is not None and source.name == "COMMANDLINE":
+        _passed[name] = value
     else:
-        _passed.discard(name)
+        _passed.pop(name, None)
     return value
+
+
+def passed(name: str) -> str | None:
+    """The value that the command was given for an option such as `profile`; None if it comes from
+    elsewhere, or is not set."""
+    return _passed.get(name)
 
 
 def next_step(stack: Stack, *words: str) -> str:
@@ -35,6 +41,7 @@ def command_line(stack: Stack, *words: str) -> str:
         "endpoint_url": stack.endpoint_url,
         "region": stack.region,
         "profile": stack.session.profile_name,
+        "config_env": passed("config_env"),
     }
     options = [
         part

@@ -6,16 +6,18 @@ import typer
 
 from tickets.cli.next_step import repeated
 
-_STACK = "Which stack"
+STACK_PANEL = "Which stack"
+"""The heading of these options in a command's help."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines and nothing else.")]
 StackName = Annotated[
     str | None,
     typer.Option(
         "--stack-name",
+        envvar="TICKETS_STACK_NAME",
         help="Name of the stack. Default: the one in samconfig.toml, or else tickets.",
         callback=repeated,
-        rich_help_panel=_STACK,
+        rich_help_panel=STACK_PANEL,
     ),
 ]
 EndpointUrl = Annotated[
@@ -25,7 +27,7 @@ EndpointUrl = Annotated[
         envvar="AWS_ENDPOINT_URL",
         help="Address of a local stack. Default: AWS.",
         callback=repeated,
-        rich_help_panel=_STACK,
+        rich_help_panel=STACK_PANEL,
     ),
 ]
 Region = Annotated[
@@ -36,7 +38,7 @@ Region = Annotated[
         envvar=["AWS_REGION", "AWS_DEFAULT_REGION"],
         help="AWS region of the stack.",
         callback=repeated,
-        rich_help_panel=_STACK,
+        rich_help_panel=STACK_PANEL,
     ),
 ]
 Profile = Annotated[
@@ -45,7 +47,7 @@ Profile = Annotated[
         "--profile",
         help="AWS profile with the credentials.",
         callback=repeated,
-        rich_help_panel=_STACK,
+        rich_help_panel=STACK_PANEL,
     ),
 ]
 SINCE = typer.Option(

@@ -16,6 +16,7 @@ from ingestion.csv_files.rows import REASONS
 from tickets.cli.console import console, new_table, print_error, print_json
 from tickets.cli.next_step import next_step
 from tickets.cli.options import AsJson, EndpointUrl, ExecutionName, Profile, Region, StackName
+from tickets.cli.output_file import Force, is_standard_output, output_file, refuse_existing
 from tickets.cli.text import size
 from tickets.errors import CommandError, TicketsError
 from tickets.runs import connect
@@ -34,7 +35,12 @@ def refused(
     execution: ExecutionName,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Save the CSV file here instead of listing it."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Save the CSV file here instead of listing it; - is standard output.",
+        ),
     ] = None,
     fixable: Annotated[
         Path | None,
@@ -45,9 +51,7 @@ def refused(
             "corrected for `tickets resubmit`.",
         ),
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Overwrite the file if it exists.")
-    ] = False,
+    force: Force = False,
     as_json: AsJson = False,
     stack_name: StackName = None,
     endpoint_url: EndpointUrl = None,
@@ -61,9 +65,8 @@ def refused(
     """
     if output is not None and fixable is not None:
         raise CommandError("--output and --fixable write different files: pass one of them.")
-    file = output or fixable
-    if file is not None and file.exists() and not force:
-        raise CommandError(f"{file} exists: name another file, or pass --force to overwrite it.")
+    if (path := output or fixable) is not None:
+        refuse_existing(path, force)  # before the work
     stack = connect.find_stack(stack_name, endpoint_url, region, profile)
     found = find_execution(stack, execution)
     uri = refused_rows_uri(found)
@@ -71,13 +74,16 @@ def refused(
         print_error(why_none(found))
         return
     if output is not None:
-        written = download(stack, uri, output)
+        with output_file(output, force) as file:
+            written = download(stack, uri, file)
+        if is_standard_output(output):
+            return
         if as_json:
             print_json({"output": str(output), "size": written})
         else:
             console().print(Text(f"Saved {output} ({size(written)})."), soft_wrap=True)
     elif fixable is not None:
-        _save_fixable(stack, found, uri, fixable, as_json)
+        _save_fixable(stack, found, uri, fixable, force, as_json)
     elif as_json:
         for row in read_refused_rows(stack, uri):
             print_json(row._asdict())
@@ -151,13 +157,18 @@ def _visible(text: str) -> Text:
     return Text("".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown))
 
 
-def _save_fixable(stack: Stack, execution: Execution, uri: str, path: Path, as_json: bool) -> None:
+def _save_fixable(
+    stack: Stack, execution: Execution, uri: str, path: Path, force: bool, as_json: bool
+) -> None:
     if execution.load.get("rows_refused") == 0:
         raise CommandError("No rows were refused: those that are listed were superseded.")
-    saved = save_fixable_rows(stack, execution.load, uri, path)
+    with output_file(path, force) as file:
+        saved = save_fixable_rows(stack, execution.load, uri, file)
     if saved.too_long:
         rows = count(saved.too_long, "row")
         print_error(f"Left out, because they are longer than 1 MiB: {rows}.")
+    if is_standard_output(path):
+        return
     if as_json:
         print_json({"output": str(path), "rows": saved.rows, "rows_left_out": saved.too_long})
         return

@@ -12,7 +12,9 @@ import botocore.exceptions
 from tickets import TEMPLATE
 from tickets.errors import TicketsError
 from tickets.local.engine import WAIT_SCALE, Engine
+from tickets.local.kept_data import kept_data
 from tickets.local.packaging import package
+from tickets.local.running import note_running
 from tickets.runs.stack import Stack
 
 STACK_NAME = "tickets"  # as in samconfig.toml, so that commands need no --stack-name
@@ -28,6 +30,11 @@ LOCAL_PARAMETERS: Mapping[str, str] = {
 # CloudFormation's limit for a template in the request; a larger one is passed as an S3 URL.
 MAX_TEMPLATE_BODY = 51_200
 DEPLOY_DEADLINE_SECONDS = 120.0
+_IN_PROGRESS = (
+    "CREATE_IN_PROGRESS",
+    "UPDATE_IN_PROGRESS",
+    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+)
 
 
 class DeploymentError(TicketsError):
@@ -67,6 +74,7 @@ def local_stack(
     on_step: Callable[[str], None] = lambda step: None,
     template: Path = TEMPLATE,
     wait_scale: float = WAIT_SCALE,
+    keep: Path | None = None,
 ) -> Iterator[LocalStack]:
     """Starts an engine, deploys the template on it, and stops the engine at the end of the block.
 
@@ -74,17 +82,23 @@ def local_stack(
     parameters: template parameters that override LOCAL_PARAMETERS.
     on_step: called with a description before each step.
     wait_scale: see `Engine.start`.
-    Raises EngineError, PackagingError or DeploymentError.
+    keep: the folder in which the data are kept for the next start; see `tickets.local.kept_data`.
+    Raises CommandError, EngineError, PackagingError or DeploymentError.
     """
-    on_step("Starting the engine")
-    with Engine.start(port, wait_scale) as engine:
+    with contextlib.ExitStack() as resources:
+        kept = None if keep is None else resources.enter_context(kept_data(keep, port))
+        on_step("Starting the engine")
+        engine = resources.enter_context(Engine.start(port, wait_scale, kept))
         on_step("Deploying the stack")
         stack = deploy(engine, {**LOCAL_PARAMETERS, **(parameters or {})}, template)
-        yield LocalStack(stack, engine)
+        local = LocalStack(stack, engine)
+        note_running(engine.folder, local.description())
+        yield local
 
 
 def deploy(engine: Engine, parameters: Mapping[str, str], template: Path = TEMPLATE) -> Stack:
-    """Creates the stack on a new engine. Raises PackagingError or DeploymentError."""
+    """Creates the stack, or brings one that the engine kept up to date with the template. Raises
+    PackagingError or DeploymentError."""
     session = engine.session()
     s3 = engine.client("s3")
     s3.create_bucket(Bucket=ARTIFACTS_BUCKET)
@@ -95,42 +109,53 @@ def deploy(engine: Engine, parameters: Mapping[str, str], template: Path = TEMPL
         s3.put_object(Bucket=ARTIFACTS_BUCKET, Key=key, Body=body.encode())
         location = {"TemplateURL": f"{engine.endpoint_url}/{ARTIFACTS_BUCKET}/{key}"}
     cloudformation = engine.client("cloudformation")
+    request: dict[str, Any] = {
+        "StackName": STACK_NAME,
+        "Parameters": [
+            {"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()
+        ],
+        "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+        **location,
+    }
     try:
-        cloudformation.create_stack(
-            StackName=STACK_NAME,
-            Parameters=[
-                {"ParameterKey": name, "ParameterValue": value}
-                for name, value in parameters.items()
-            ],
-            Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
-            OnFailure="DO_NOTHING",  # its events explain the failure
-            **location,
-        )
+        if _exists(cloudformation):
+            cloudformation.update_stack(**request)
+        else:
+            # Its events explain a failure.
+            cloudformation.create_stack(**request, OnFailure="DO_NOTHING")
     except botocore.exceptions.ClientError as error:
         message = error.response["Error"].get("Message", str(error))
-        raise DeploymentError(f"The engine refused the template: {message}") from error
-    _wait_until_created(cloudformation, engine)
+        if "No updates are to be performed" not in message:
+            raise DeploymentError(f"The engine refused the template: {message}") from error
+    _wait_until_deployed(cloudformation, engine)
     return Stack.find(STACK_NAME, engine.endpoint_url, engine.region, session)
 
 
-def _wait_until_created(cloudformation: Any, engine: Engine) -> None:
+def _exists(cloudformation: Any) -> bool:
+    try:
+        return bool(cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"])
+    except botocore.exceptions.ClientError:
+        return False
+
+
+def _wait_until_deployed(cloudformation: Any, engine: Engine) -> None:
     deadline = time.monotonic() + DEPLOY_DEADLINE_SECONDS
     while True:
         found = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
         status = found["StackStatus"]
-        if status == "CREATE_COMPLETE":
+        if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
             return
-        if status != "CREATE_IN_PROGRESS":
+        if status not in _IN_PROGRESS:
             raise DeploymentError(
                 f"The stack ended as {status}: {_failures(cloudformation) or found}"
             )
         if time.monotonic() > deadline:
             raise DeploymentError(
-                f"The stack was not created within {DEPLOY_DEADLINE_SECONDS:.0f} s; the engine's "
+                f"The stack was not deployed within {DEPLOY_DEADLINE_SECONDS:.0f} s; the engine's "
                 f"log ends with:\n{engine.log_tail()}"
             )
         if engine.wait(0.1) is not None:
-            raise DeploymentError("The engine ended while it created the stack: start it again.")
+            raise DeploymentError("The engine ended while it deployed the stack: start it again.")
 
 
 def _failures(cloudformation: Any) -> str:

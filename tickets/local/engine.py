@@ -3,9 +3,9 @@
     with Engine.start() as engine:
         engine.client("s3").list_buckets()
 
-It listens on 127.0.0.1 only, does not see the caller's AWS settings, does not use Docker, and keeps
-its data in a private folder. However this process ends, `tickets.local.engine_guard` ends the
-engine and removes the folder.
+It listens on 127.0.0.1 only, does not see the caller's AWS settings, does not use Docker, and has a
+private folder. However this process ends, `tickets.local.engine_guard` ends the engine and removes
+the folder. The engine's data are removed with it, unless they are kept (`kept_data`).
 """
 
 import contextlib
@@ -31,6 +31,8 @@ import botocore.session
 
 from tickets.errors import TicketsError
 from tickets.local import engine_guard
+from tickets.local.engine_guard import SAVE_DEADLINE_SECONDS
+from tickets.local.kept_data import KeptData
 from tickets.runs.stack import make_client
 
 HOST = "127.0.0.1"
@@ -70,11 +72,12 @@ class Engine:
     access_key_id = "test"
     secret_access_key = "test"  # noqa: S105 - fixed by the engine, not a secret
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, keep: KeptData | None = None) -> None:
         self.port = port
         self.endpoint_url = f"http://{HOST}:{port}"
         self.folder: Path  # set when the engine has started, like pid
         self.pid: int
+        self._keep = keep
         self._started = False
         self._token = secrets.token_hex(8)
         self._unread = b""
@@ -89,31 +92,42 @@ class Engine:
             cwd="/",
             start_new_session=True,
             bufsize=0,
+            pass_fds=() if keep is None else (keep.lock,),
         )
 
     @classmethod
-    def start(cls, port: int | None = None, wait_scale: float = WAIT_SCALE) -> Self:
+    def start(
+        cls,
+        port: int | None = None,
+        wait_scale: float = WAIT_SCALE,
+        keep: KeptData | None = None,
+    ) -> Self:
         """Starts an engine and returns when it is ready.
 
         port: the port to listen on; any free one if None.
         wait_scale: factor for all waits and retry delays of the state machine; 1 waits as long as
         AWS does.
+        keep: where the engine finds and saves its data; nowhere if None. Data that are kept already
+        determine the port.
         Raises EngineError.
         """
+        if keep is not None and keep.port is not None:
+            _check_kept_port(keep.port, keep.folder)
+            return cls._start_on(keep.port, wait_scale, keep)
         if port is not None:
             _check_port(port)
-            return cls._start_on(port, wait_scale)
+            return cls._start_on(port, wait_scale, keep)
         for attempt in range(1, MAX_PORT_ATTEMPTS + 1):
             try:
-                return cls._start_on(_free_port(), wait_scale)
+                return cls._start_on(_free_port(), wait_scale, keep)
             except PortTaken:  # by another process, after we found it free
                 if attempt == MAX_PORT_ATTEMPTS:
                     raise
         raise AssertionError("unreachable")
 
     @classmethod
-    def _start_on(cls, port: int, wait_scale: float) -> Self:
-        engine = cls(port)
+    def _start_on(cls, port: int, wait_scale: float, keep: KeptData | None) -> Self:
+        engine = cls(port, keep)
         try:
             engine._request(wait_scale)
             engine._wait_until_ready()
@@ -123,12 +137,14 @@ class Engine:
         return engine
 
     def stop(self) -> None:
-        """Ends the engine and its Lambda workers and removes its folder. May be called again."""
+        """Ends the engine and its Lambda workers, saves its data if they are kept, and removes its
+        folder. May be called again."""
         if self._guard.stdin is None or self._guard.stdin.closed:
             return
         self._guard.stdin.close()
         try:
-            self._guard.wait(STOP_DEADLINE_SECONDS)
+            saving = SAVE_DEADLINE_SECONDS if self._keep else 0.0
+            self._guard.wait(STOP_DEADLINE_SECONDS + saving)
         except subprocess.TimeoutExpired:
             self._guard.kill()
             self._guard.wait()
@@ -200,6 +216,7 @@ class Engine:
             "command": COMMAND,
             "environment": self._environment(wait_scale),
             "log": LOG_NAME,
+            "keep": self._keep and self._keep.prepare_next(self.port),
         }
         assert self._guard.stdin is not None
         try:
@@ -231,6 +248,7 @@ class Engine:
             "LANG": "C.UTF-8",
             "TZ": "UTC",
             "PYTHONUNBUFFERED": "1",  # so that the log is complete after a crash
+            **(self._keep.environment() if self._keep else {}),
         }
 
     def _wait_until_ready(self) -> None:
@@ -300,6 +318,16 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
+
+
+def _check_kept_port(port: int, folder: Path) -> None:
+    try:
+        _check_port(port)
+    except PortTaken as error:
+        raise PortTaken(
+            f"Port {port} is in use, and the data in {folder} belong to it, because it is part of "
+            "the queues' addresses: end the program that uses it, or name another folder."
+        ) from error
 
 
 def _check_port(port: int) -> None:

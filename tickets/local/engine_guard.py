@@ -6,7 +6,10 @@ closes that pipe. This process then ends the engine's process group, including t
 and removes the private folder.
 
 Standard input: one line of JSON, then nothing until it is closed.
-    {"command": [...], "environment": {...}, "log": file name}
+    {"command": [...], "environment": {...}, "log": file name, "keep": null or {...}}
+With "keep", the engine is told to end in an orderly way, so that it saves its state. When its log
+has the text keep["saved"], and keep["not_saved"] nowhere, the file keep["new"] replaces
+keep["record"]; see `tickets.local.kept_data`.
 Standard output: one JSON object per line.
     {"event": "started", "pid": int, "folder": path}   the engine is the leader of process group pid
     {"event": "exited", "code": int}                   the engine has ended by itself
@@ -29,12 +32,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 STDIN, STDOUT = 0, 1
 ENDING_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 PR_SET_CHILD_SUBREAPER = 36
 # Killed processes end within milliseconds, unless they are in uninterruptible sleep.
 KILL_DEADLINE_SECONDS = 3.0
+SAVE_DEADLINE_SECONDS = 60.0
 
 
 def report(**event: object) -> None:
@@ -68,7 +73,7 @@ def watch_signals() -> int:
     return readable
 
 
-def start_engine(request: dict[str, object], folder: str) -> subprocess.Popen[bytes]:
+def start_engine(request: dict[str, Any], folder: str) -> subprocess.Popen[bytes]:
     """Starts the engine in the folder, as the leader of a new session and process group."""
     command = request["command"]
     environment = request["environment"]
@@ -99,8 +104,8 @@ def no_children_left() -> bool:
 def end_group(pid: int) -> None:
     """Kills the process group that `pid` leads and waits until its processes have ended.
 
-    It sends SIGKILL at once: the engine has nothing to save, and might start another worker while
-    it shuts down.
+    It sends SIGKILL at once: the engine has nothing left to save, and might start another worker
+    while it shuts down.
     """
     deadline = time.monotonic() + KILL_DEADLINE_SECONDS
     while time.monotonic() < deadline:
@@ -112,11 +117,32 @@ def end_group(pid: int) -> None:
         time.sleep(0.01)
 
 
+def save(engine: subprocess.Popen[bytes], log: str, keep: dict[str, str]) -> None:
+    """Tells the engine to end, and waits until its log says that it has saved its state. Only then
+    the new record is put in force; an engine that ended by itself has saved nothing."""
+    if engine.poll() is not None:
+        return
+    engine.terminate()
+    deadline = time.monotonic() + SAVE_DEADLINE_SECONDS
+    saved = False
+    while not saved and time.monotonic() < deadline:
+        ended = engine.poll() is not None  # before the log is read, which is complete by then
+        with open(log, encoding="utf-8", errors="replace") as file:
+            text = file.read()
+        saved = keep["saved"] in text
+        if ended:
+            break
+        time.sleep(0.02)
+    if saved and keep["not_saved"] not in text:
+        os.replace(keep["new"], keep["record"])
+
+
 def main() -> int:
     signals = watch_signals()
     adopt_orphans()
     received = b""
     folder: str | None = None
+    request: dict[str, Any] = {}
     engine: subprocess.Popen[bytes] | None = None
     ended = False
     try:
@@ -145,6 +171,9 @@ def main() -> int:
             report(event="failed", reason=str(error))
     finally:
         if engine is not None and not ended:
+            if request.get("keep"):
+                with contextlib.suppress(OSError):
+                    save(engine, os.path.join(str(folder), request["log"]), request["keep"])
             end_group(engine.pid)
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)

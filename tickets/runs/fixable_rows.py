@@ -7,11 +7,9 @@ read from the object.
 
 import codecs
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ingestion.contracts import RefusedRow
 from ingestion.csv_files.equal_keys import SUPERSEDED
@@ -37,26 +35,22 @@ class FixableRows:
     too_long: int = 0
 
 
-def save_fixable_rows(stack: Stack, load: Mapping[str, Any], uri: str, path: Path) -> FixableRows:
+def save_fixable_rows(
+    stack: Stack, load: Mapping[str, Any], uri: str, out: BinaryIO
+) -> FixableRows:
     """Writes the header of a load's file and its refused rows, without superseded ones.
 
     load: the load's entry in the ledger.
     uri: the address of its refused rows.
-    Raises CommandError if the object is needed and can't be read; nothing is written then.
+    Raises CommandError if the object is needed and can't be read.
     """
     counts = FixableRows()
     with missing_objects_explained(
         "Its refused rows can't be written without it.", "Its refused rows can be written"
     ):
         file = LoadedFile(stack.client("s3"), load)
-        try:
-            with path.open("wb") as out:
-                for block in _blocks(stack, file, load, uri, counts):
-                    out.write(block)
-        except BaseException:
-            with suppress(OSError):
-                path.unlink()
-            raise
+        for block in _blocks(stack, file, load, uri, counts):
+            out.write(block)
     return counts
 
 

@@ -117,6 +117,11 @@ def local_file(
     if not path.is_file():
         problem = "is a folder" if path.is_dir() else "does not exist"
         raise CommandError(f"The file {path} {problem}: name a CSV file, or s3://bucket/key.")
+    if key is None and not _is_utf8(str(path)):
+        raise CommandError(
+            f"The name {str(path)!a} is not UTF-8, and keys in S3 are: pass --key, or rename the "
+            "file."
+        )
     if key is not None:
         if not key.endswith(NOTIFIED_ENDINGS):
             raise CommandError(
@@ -138,6 +143,15 @@ def local_file(
             raise CommandError("--prefix is empty: write it like --prefix shops/lyon.")
         key = f"{folder}/{key}"
     return LocalFile(path, key)
+
+
+def _is_utf8(name: str) -> bool:
+    """False for a name with other bytes, which Python keeps as surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def start_load(
@@ -215,6 +229,21 @@ def _upload(stack: Stack, source: LocalFile) -> Start:
     return Start(uri, stack.execution_arn(name), None, stored["VersionId"])
 
 
+def _check_bucket(stack: Stack, bucket: str) -> None:
+    """Raises CommandError if the bucket does not exist: an execution could only fail. Whether the
+    stack may read it is not known here, because the caller's permissions differ from the stack's.
+    """
+    try:
+        stack.client("s3").head_bucket(Bucket=bucket)
+    except botocore.exceptions.ParamValidationError as error:
+        raise CommandError(f"{bucket} is not the name of a bucket: correct the address.") from error
+    except botocore.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] == "404":
+            raise CommandError(
+                f"There is no bucket {bucket}: correct the address; `aws s3 ls` lists your buckets."
+            ) from error
+
+
 def _start_by_hand(stack: Stack, source: StoredObject, force: bool, reason: str | None) -> Start:
     document: dict[str, Any] = {"bucket": source.bucket, "key": source.key}
     if source.version_id is not None:
@@ -226,6 +255,7 @@ def _start_by_hand(stack: Stack, source: StoredObject, force: bool, reason: str 
         document["reason"] = reason
     client = stack.client("stepfunctions")
     now = datetime.now(UTC)
+    _check_bucket(stack, source.bucket)
     while True:
         name = manual_execution_name(source.bucket, source.key, now)
         try:

@@ -1,10 +1,10 @@
 """Reads the file of a load's refused and superseded rows, which are not in the table."""
 
 import io
+import shlex
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import botocore.exceptions
 
@@ -41,7 +41,10 @@ def why_none(execution: Execution) -> str:
         return "No rows were refused or superseded."
     if execution.status == "RUNNING":
         return "The load is still running: its refused rows are listed when it ends."
-    return "The load failed, and no refused rows are known: `tickets show` says why."
+    return (
+        "The load failed, and no refused rows are known: "
+        f"`tickets show {shlex.quote(execution.name)}` says why."
+    )
 
 
 def read_refused_rows(stack: Stack, uri: str) -> Iterator[RefusedRow]:
@@ -66,15 +69,14 @@ def listed_rows(client: "S3Client", uri: str) -> Iterator[RefusedRow]:
         yield from parse_csv(io.TextIOWrapper(blocks, encoding="utf-8", newline=""))
 
 
-def download(stack: Stack, uri: str, path: Path) -> int:
-    """Saves the object at `s3://bucket/key` as a file. For a manifest, saves the rows of all its
-    files as one CSV file. Returns the saved file's size in bytes."""
+def download(stack: Stack, uri: str, file: BinaryIO) -> int:
+    """Writes the object at `s3://bucket/key` to a file. For a manifest, writes the rows of all its
+    files as one CSV file. Returns the number of bytes."""
     if uri.endswith(MANIFEST_NAME):
         blocks = csv_lines(read_refused_rows(stack, uri))
     else:
         blocks = _blocks(stack, uri)
-    with path.open("wb") as file:
-        return sum(file.write(block) for block in blocks)
+    return sum(file.write(block) for block in blocks)
 
 
 def _blocks(stack: Stack, uri: str) -> Iterator[bytes]:

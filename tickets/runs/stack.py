@@ -11,6 +11,7 @@ import botocore.exceptions
 from botocore.config import Config
 
 from tickets.errors import TicketsError
+from tickets.runs.aws_errors import NO_REGION, cure
 
 LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "::1"}
 REQUIRED_OUTPUTS = (
@@ -92,7 +93,9 @@ class Stack:
         """The boto3 client for a service, created on the first call."""
         with self._lock:
             if service not in self._clients:
-                self._clients[service] = make_client(self.session, service, self.endpoint_url)
+                self._clients[service] = make_client(
+                    self.session, service, self.endpoint_url, self.region
+                )
             return self._clients[service]
 
     @classmethod
@@ -113,12 +116,8 @@ class Stack:
             session = session or boto3.Session(region_name=region)
             region = region or session.region_name
             if region is None:
-                raise StackNotUsable(
-                    "No AWS region is set: pass --region or set AWS_DEFAULT_REGION."
-                )
-            if session.region_name != region:
-                session = _in_region(session, region)
-            cloudformation = make_client(session, "cloudformation", endpoint_url)
+                raise StackNotUsable(NO_REGION)
+            cloudformation = make_client(session, "cloudformation", endpoint_url, region)
             found = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
         except botocore.exceptions.ClientError as error:
             code = error.response["Error"].get("Code", "")
@@ -129,24 +128,21 @@ class Stack:
                     "`sam deploy`, or name yours with --stack-name."
                 ) from error
             raise StackNotUsable(
-                f"Stack {stack_name} in {region} at {where} can't be read ({code}: {message}): "
-                "check your credentials."
+                cure(error, _profile(session))
+                or f"Stack {stack_name} in {region} at {where} can't be read ({code}: {message}): "
+                "check the name of the stack."
             ) from error
         except botocore.exceptions.EndpointConnectionError as error:
             raise StackNotUsable(
                 f"Nothing answers at {where} in region {region}: check --endpoint-url and --region,"
                 " or start the local stack with `tickets local start`."
             ) from error
-        except botocore.exceptions.NoCredentialsError as error:
-            raise StackNotUsable(
-                "There are no AWS credentials: run `aws configure` or `aws sso login`, or set "
-                "AWS_PROFILE."
-            ) from error
         except (botocore.exceptions.BotoCoreError, ValueError) as error:
             # botocore raises ValueError for an endpoint that is not a URL.
-            raise StackNotUsable(f"{where} can't be asked for stack {stack_name}: {error}") from (
-                error
-            )
+            raise StackNotUsable(
+                cure(error, _profile(session))
+                or f"{where} can't be asked for stack {stack_name}: {error}"
+            ) from error
         outputs = {o["OutputKey"]: o["OutputValue"] for o in found.get("Outputs", [])}
         missing = [name for name in REQUIRED_OUTPUTS if name not in outputs]
         if missing:
@@ -158,10 +154,24 @@ class Stack:
         return cls(stack_name, region, outputs, session, endpoint_url)
 
 
-def make_client(session: boto3.Session, service: str, endpoint_url: str | None) -> Any:
-    """A boto3 client; `endpoint_url` is None for AWS."""
+def _profile(session: boto3.Session | None) -> str | None:
+    """The profile that the session uses, unless it is the default one."""
+    name = session.profile_name if session else None
+    return None if name == "default" else name
+
+
+def make_client(
+    session: boto3.Session, service: str, endpoint_url: str | None, region: str | None = None
+) -> Any:
+    """A boto3 client; `endpoint_url` is None for AWS, `region` for the session's region.
+
+    The session renews credentials that expire, so a client for another region is made from the
+    same session and not from a copy of its credentials.
+    """
     create: Any = session.client  # typed for literal service names only
-    return create(service, endpoint_url=endpoint_url, config=_config(endpoint_url))
+    return create(
+        service, region_name=region, endpoint_url=endpoint_url, config=_config(endpoint_url)
+    )
 
 
 def _config(endpoint_url: str | None) -> Config:
@@ -180,16 +190,3 @@ def _config(endpoint_url: str | None) -> Config:
         # A proxy from HTTP_PROXY can't reach this machine's loopback interface.
         config = config.merge(Config(proxies={}))
     return config
-
-
-def _in_region(session: boto3.Session, region: str) -> boto3.Session:
-    credentials = session.get_credentials()
-    if credentials is None:
-        return boto3.Session(region_name=region)
-    frozen = credentials.get_frozen_credentials()
-    return boto3.Session(
-        aws_access_key_id=frozen.access_key,
-        aws_secret_access_key=frozen.secret_key,
-        aws_session_token=frozen.token,
-        region_name=region,
-    )

@@ -80,6 +80,9 @@ def test_the_lines_of_a_docstring_are_joined_to_paragraphs(monkeypatch: pytest.M
         (["demo", "missing.csv"], "does not exist"),
         (["demo", "rows.csv", "--rows", "3"], "leave it out"),
         (["sample", "no/such/folder/a.csv"], "No such file or directory"),
+        (["sample", "rows.csv"], "pass --force to overwrite it"),
+        (["ingest", "s3://no-such-bucket/a.csv"], "There is no bucket no-such-bucket"),
+        (["ingest", "s3://a*b/a.csv"], "is not the name of a bucket"),
     ],
 )
 @pytest.mark.usefixtures("stack")
@@ -100,7 +103,7 @@ def test_the_stack_is_found_by_samconfig_or_by_option() -> None:
     named = tickets("executions", "--region", "eu-west-1", "--stack-name", "mine")
     assert_sentence(named, "no stack mine")
     assert_sentence(tickets("executions"), "No AWS region is set")
-    assert_sentence(tickets("executions", "--profile", "none"), "profile (none)")
+    assert_sentence(tickets("executions", "--profile", "none"), "no AWS profile none")
 
 
 @pytest.mark.usefixtures("deployed")
@@ -263,12 +266,12 @@ def test_ingest_gives_a_file_an_ending_that_starts_a_load(stack: Stack) -> None:
 
 @pytest.mark.usefixtures("stack")
 def test_ingest_starts_by_hand_on_an_object_that_is_there(step_functions: StepFunctions) -> None:
-    result = tickets("ingest", "s3://b/old/a.csv", "s3://b/a?b.csv?versionId=v1", "--json")
+    result = tickets("ingest", "s3://work/old/a.csv", "s3://work/a?b.csv?versionId=v1", "--json")
     assert [entry["status"] for entry in lines(result)] == ["RUNNING", "RUNNING"]
     by_hand = {"why": "ingest", "started_by": CALLER}
     assert [json.loads(start["input"]) for start in step_functions.started] == [
-        {"bucket": "b", "key": "old/a.csv", **by_hand},
-        {"bucket": "b", "key": "a?b.csv", "version_id": "v1", **by_hand},
+        {"bucket": "work", "key": "old/a.csv", **by_hand},
+        {"bucket": "work", "key": "a?b.csv", "version_id": "v1", **by_hand},
     ]
 
 
@@ -307,7 +310,7 @@ def test_ingest_wait_gives_up_when_no_execution_appears(monkeypatch: pytest.Monk
 
 @pytest.mark.usefixtures("stack")
 def test_ingest_wait_ends_at_its_timeout(step_functions: StepFunctions) -> None:
-    result = tickets("ingest", "s3://b/a.csv", "--wait", "--timeout", "0.01", "--json")
+    result = tickets("ingest", "s3://work/a.csv", "--wait", "--timeout", "0.01", "--json")
     assert result.exit_code == 1
     assert [entry["status"] for entry in lines(result)] == ["RUNNING"]
 

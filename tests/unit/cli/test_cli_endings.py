@@ -193,11 +193,13 @@ def test_endings_are_asked_of_the_newest_only(
 
 @pytest.mark.usefixtures("stack")
 def test_force_loads_an_object_again(step_functions: StepFunctions) -> None:
-    result = tickets("ingest", "--force", "s3://b/a.csv", "s3://b/a.csv?versionId=v1", "--json")
+    result = tickets(
+        "ingest", "--force", "s3://work/a.csv", "s3://work/a.csv?versionId=v1", "--json"
+    )
     assert result.exit_code == 0
     assert [json.loads(start["input"]) for start in step_functions.started] == [
-        {"bucket": "b", "key": "a.csv", "force": True, **FORCED},
-        {"bucket": "b", "key": "a.csv", "version_id": "v1", "force": True, **FORCED},
+        {"bucket": "work", "key": "a.csv", "force": True, **FORCED},
+        {"bucket": "work", "key": "a.csv", "version_id": "v1", "force": True, **FORCED},
     ]
 
 

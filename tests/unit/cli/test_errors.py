@@ -30,7 +30,19 @@ def client_error(code: str, message: str = "no") -> botocore.exceptions.ClientEr
         (client_error("ExpiredToken"), "sign in again", 2),
         (client_error("UnrecognizedClientException"), "does not know your access key", 2),
         (client_error("Throttling"), "ListExecutions failed", 2),
+        (client_error("SignatureDoesNotMatch"), "secret access key is wrong", 2),
+        (client_error("RequestTimeTooSkewed"), "clock of this machine", 2),
+        (client_error("AccessDenied"), "`aws sts get-caller-identity` says whose they are", 2),
         (botocore.exceptions.NoCredentialsError(), "aws configure", 2),
+        (botocore.exceptions.UnauthorizedSSOTokenError(), "run `aws sso login`", 2),
+        (botocore.exceptions.SSOTokenLoadError(error_msg="none\nthere"), "run `aws sso login`", 2),
+        (botocore.exceptions.LoginRefreshRequired(), "run `aws login`", 2),
+        (
+            botocore.exceptions.CredentialRetrievalError(provider="custom", error_msg="two\nlines"),
+            "two lines. Correct the profile with `aws configure`",
+            2,
+        ),
+        (botocore.exceptions.NoRegionError(), "pass --region REGION", 2),
         (botocore.exceptions.ProfileNotFound(profile="x"), "--profile", 2),
         (botocore.exceptions.EndpointConnectionError(endpoint_url="http://x"), "still running", 2),
         (botocore.exceptions.ReadTimeoutError(endpoint_url="http://x"), "still running", 2),
@@ -42,6 +54,28 @@ def test_foreseen_errors_are_one_sentence(
 ) -> None:
     monkeypatch.setattr(connect, "find_stack", lambda *_: raise_(error))
     assert_sentence(tickets("executions"), words, exit_code)
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_cure_names_the_profile_that_was_passed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of an SSO profile whose session does not exist."""
+    (tmp_path / "config").write_text(
+        "[profile oncall]\nsso_session = corp\nsso_account_id = 123456789012\n"
+        "sso_role_name = Reader\nregion = eu-west-1\n"
+        "[sso-session corp]\nsso_region = eu-west-1\nsso_start_url = https://corp.awsapps.com/start\n"
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    passed = tickets("executions", "--profile", "oncall")
+    assert_sentence(passed, "missing or has expired: run `aws sso login --profile oncall`.")
+    monkeypatch.setattr(connect, "find_stack", lambda *_: raise_(client_error("ExpiredToken")))
+    assert_sentence(
+        tickets("executions", "--profile", "oncall"), "`aws sso login --profile oncall`"
+    )
+    assert_sentence(tickets("executions"), "`aws sso login` or")
 
 
 @pytest.mark.parametrize(("stop", "exit_code"), [(KeyboardInterrupt(), 130), (Terminated(), 143)])
@@ -60,7 +94,7 @@ def test_polling_ends_at_its_deadline() -> None:
 
 def test_an_unforeseen_error_is_no_traceback_either(tmp_path: Path) -> None:
     result = run_main(
-        "tickets.cli.sample.write_sample = None", "sample", str(tmp_path / "made.csv")
+        "tickets.cli.sample.write_sample_to = None", "sample", str(tmp_path / "made.csv")
     )
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("Unexpected TypeError")
