@@ -158,9 +158,9 @@ def _names(failure: Failure) -> Sequence[str | None]:
 
 def _print_cause(cause: Cause[Failure], words: Sequence[str], stack: Stack, out: Console) -> None:
     first = cause.failed[0]
-    thing = {LoadFailure: "load", UploadFailure: "upload"}.get(type(first), "message")
     out.print(
-        Text.assemble((count(len(cause.failed), thing), "bold"), f": {cause.text}"), soft_wrap=True
+        Text.assemble((count(len(cause.failed), _thing(first)), "bold"), f": {cause.text}"),
+        soft_wrap=True,
     )
     for failure in cause.failed[:_MAX_LISTED]:
         out.print(Text.assemble("  ", *_line(failure)), soft_wrap=True)
@@ -171,6 +171,12 @@ def _print_cause(cause: Cause[Failure], words: Sequence[str], stack: Stack, out:
     if isinstance(first, LoadFailure) and _needs_dismissal(first):
         out.print("  A replay would read the same bytes. Correct the file and upload it again.")
     out.print(Text(next_step(stack, *words)), soft_wrap=True)
+
+
+def _thing(failure: Failure) -> str:
+    if isinstance(failure, LoadFailure):
+        return "load"
+    return "upload" if isinstance(failure, UploadFailure) and failure.objects else "message"
 
 
 def _line(failure: Failure) -> Iterator[str | Text | tuple[str, str]]:

@@ -370,5 +370,6 @@ def test_what_no_replay_can_load_leads_to_its_dismissal(stack: Stack) -> None:
     send_upload(stack, "no JSON")
     letters = lines(tickets("dead-letters", "--json"))
     shown = tickets("dead-letters").stdout.splitlines()
+    assert [line.split(":")[0] for line in shown[::3]] == ["1 message", "1 message"]
     steps = [line for line in shown if line.startswith("next: ")]
     assert steps == [f"next: tickets dismiss {one['message_id']}" for one in letters]
