@@ -1,10 +1,12 @@
 """Runs the `tickets` command in the tests' own process."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from typer.testing import CliRunner, Result
 
+from tests.support.json_output import problems
 from tests.support.printed_commands import assert_pasteable
 from tickets.cli.app import app
 
@@ -22,6 +24,7 @@ OUTCOME_KEYS = [
     "seconds",
     "refused_rows",
     "report",
+    "rows_per_second",
 ]
 REFUSED_ROWS = [
     (7, "quantity", "bad_quantity", "T1,a,B1,,,two,"),
@@ -30,11 +33,20 @@ REFUSED_ROWS = [
 
 
 def tickets(*arguments: str) -> Result:
-    """Every `tickets` command line in its output must be one that can be pasted."""
+    """Runs the command. Every line of JSON that it prints must be as docs/json.md says, and every
+    `tickets` command line in its other output must be one that can be pasted."""
     result = CliRunner().invoke(app, arguments)
     if "--json" not in arguments:
         assert_pasteable(result.output)
+        return result
+    for line in result.stdout.splitlines():
+        assert not problems(command_of(arguments), line)
     return result
+
+
+def command_of(arguments: Sequence[str]) -> str:
+    """`dead-letters`, `local-start` and so on."""
+    return "-".join(arguments[:2]) if arguments[0] == "local" else arguments[0]
 
 
 def lines(result: Result) -> list[dict[str, Any]]:

@@ -43,7 +43,7 @@ def audit(
 def _print_audit(found: Audit, out: Console) -> None:
     version = f", version {found.version_id}" if found.version_id else ""
     out.print(Text(f"{found.object_url}{version}, against table {found.table}"), soft_wrap=True)
-    table = new_table("Rows", "", "Lines")
+    table = new_table("Rows", "", "Lines", wrapped=("", "Lines"))
     table.columns[0].justify = "right"
     table.add_row(f"{found.as_loaded:,}", "in the table as loaded", "")
     table.add_row(

@@ -148,11 +148,11 @@ def _print_form(out: Console, checked: Checked) -> None:
 
 
 def _print_mapping(out: Console, checked: Checked) -> None:
-    table = new_table("Column", "Attribute", "Type", "First values")
+    table = new_table("Column", "Attribute", "Type", "First values", wrapped=("First values",))
     for title, attribute, kind in _mapping(checked):
         shown = [_shown(item[attribute]) for item in checked.rows.examples if attribute in item]
         values = " · ".join([value for value in shown if value][:_MAX_EXAMPLES])
-        table.add_row(Text(title), Text(attribute, overflow="fold"), kind, Text(values))
+        table.add_row(Text(title), Text(attribute), kind, Text(values))
     out.print(table)
     if checked.not_stored:
         out.print(Text("Not stored: " + ", ".join(checked.not_stored)), soft_wrap=True)
@@ -187,7 +187,7 @@ def _print_refused(out: Console, checked: Checked) -> None:
     rows = checked.rows
     if not rows.refused:
         return
-    table = new_table("Refused", "Column", "Reason", "First lines")
+    table = new_table("Refused", "Column", "Reason", "First lines", wrapped=("First lines",))
     for (column, reason), count in sorted(rows.reasons.items(), key=lambda one: -one[1]):
         lines = [
             f"{row.line:,}" for row in rows.shown if (row.column, row.reason) == (column, reason)

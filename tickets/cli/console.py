@@ -2,16 +2,21 @@
 
 import dataclasses
 import json
+import os
 import sys
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.segment import Segment
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
-_WIDTH_WITHOUT_TERMINAL = 110
+_UNLIMITED_WIDTH = 100_000
+_GAP = 3
+_INDENT = "  "
 # Names of objects and text of rows come from uploaders, and a terminal executes the escape
 # sequences in them.
 _CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"}
@@ -23,8 +28,24 @@ def sanitize(text: str) -> str:
     return text.translate(_CONTROLS)
 
 
-class _SanitizingConsole(Console):
-    """A console that sanitizes what it prints, other than its own control sequences."""
+class _Console(Console):
+    """A console that sanitizes what it prints, other than its own control sequences, and that
+    leaves it to the terminal to wrap lines, so that a name or a command can be copied whole.
+
+    Without a terminal, lines have no limit.
+    """
+
+    def __init__(self, *, quiet: bool, stderr: bool) -> None:
+        super().__init__(
+            highlight=False, soft_wrap=True, quiet=quiet, stderr=stderr, color_system=_colors()
+        )
+        if not self.is_terminal:
+            self.width = _UNLIMITED_WIDTH
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the output is a terminal. FORCE_COLOR only colors what is printed elsewhere."""
+        return self.file.isatty()
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -36,17 +57,20 @@ class _SanitizingConsole(Console):
 def console(quiet: bool = False, stderr: bool = False) -> Console:
     """A console that prints to the current `sys.stdout` or `sys.stderr`; a quiet one prints
     nothing."""
-    out = _SanitizingConsole(highlight=False, quiet=quiet, stderr=stderr)
-    if not out.is_terminal:
-        out.width = _WIDTH_WITHOUT_TERMINAL
-    return out
+    return _Console(quiet=quiet, stderr=stderr)
 
 
 def print_json(value: Any) -> None:
-    """Prints a value, or the fields of a dataclass, as one line of JSON. Times are in ISO 8601."""
+    """Prints a value, or the fields of a dataclass, as one line of JSON. Times are in UTC, with
+    milliseconds, as `utc` writes them."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
     print(json.dumps(value, ensure_ascii=False, default=_json_default), flush=True)
+
+
+def utc(moment: datetime) -> str:
+    """`2026-11-26T17:05:12.000Z`, as in the ledger."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def print_error(text: str) -> None:
@@ -54,15 +78,67 @@ def print_error(text: str) -> None:
     print(sanitize(text), file=sys.stderr)
 
 
-def new_table(*columns: str) -> Table:
-    """A table without lines."""
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+def new_table(*columns: str, wrapped: Collection[str] = ()) -> Table:
+    """A table without lines, whose first column has the names of what the rows are about.
+
+    wrapped: the columns whose texts may be wrapped. If the others don't fit into a terminal, each
+    row's first column gets a line of its own, with the rest below it. Without a terminal, each row
+    is one line.
+    """
+    table = _Records(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, no_wrap=column not in wrapped)
     return table
+
+
+class _Records(Table):
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if not console.is_terminal:
+            self.expand = False
+            yield from super().__rich_console__(console, options)
+        elif self._least_width(console, options) <= options.max_width:
+            yield from super().__rich_console__(console, options)
+        else:
+            yield from self._below_each_other(console, options)
+
+    def _least_width(self, console: Console, options: ConsoleOptions) -> int:
+        unlimited = options.update(width=_UNLIMITED_WIDTH)
+        widths = [_least_width(console, unlimited, column) for column in self.columns]
+        return sum(widths) + _GAP * (len(widths) - 1)
+
+    def _below_each_other(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = options.max_width - len(_INDENT)
+        for cells in zip(*(column.cells for column in self.columns), strict=True):
+            name, *others = (_text(console, cell) for cell in cells)
+            yield name
+            line = Text(" " * _GAP).join(other for other in others if other)
+            for part in line.wrap(console, width):
+                part.rstrip()
+                yield Text(_INDENT) + part
+
+
+def _least_width(console: Console, options: ConsoleOptions, column: Column) -> int:
+    """The width of a column whose texts are wrapped or cut off as far as they may be."""
+    texts = [column.header, *column.cells]
+    if column.overflow == "ellipsis" and column.ratio:
+        texts = [column.header]
+    measured = [Measurement.get(console, options, _text(console, text)) for text in texts]
+    return max(one.maximum if column.no_wrap else one.minimum for one in measured)
+
+
+def _text(console: Console, cell: RenderableType) -> Text:
+    return cell if isinstance(cell, Text) else console.render_str(str(cell))
+
+
+def _colors() -> Any:
+    """The colors that Rich may use: those of the terminal, none with NO_COLOR, and with FORCE_COLOR
+    those that every terminal has."""
+    if os.environ.get("NO_COLOR"):
+        return None
+    return "standard" if os.environ.get("FORCE_COLOR") else "auto"
 
 
 def _json_default(value: Any) -> str:
     if isinstance(value, datetime):
-        return value.isoformat()
+        return utc(value)
     raise TypeError(f"{type(value).__name__} can't be written as JSON")

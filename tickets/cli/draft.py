@@ -47,11 +47,11 @@ def draft(
 
 def _print_guesses(guesses: list[Guess]) -> None:
     """Print the guesses as a table, and the questions below it."""
-    table = new_table("", "Guess", "Fits", "")
+    table = new_table("Property", "Guess", "Fits", "Note", wrapped=("Guess", "Note"))
     for guess in guesses:
         table.add_row(
             Text(guess.about),
-            Text(guess.value, overflow="fold"),
+            Text(guess.value),
             Text(f"{guess.share} of {guess.of:,}" if guess.of else "", no_wrap=True),
             Text("" if guess.is_question else guess.note),
         )

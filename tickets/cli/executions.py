@@ -82,7 +82,7 @@ def _table(executions: Iterable[ExecutionSummary]) -> Table:
     table.columns[4].justify = "right"
     for execution in executions:
         table.add_row(
-            Text(execution.execution, overflow="fold"),
+            Text(execution.execution),
             status_text(execution.status),
             execution.ending or "",
             local_time(execution.started_at),

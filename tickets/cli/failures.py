@@ -16,7 +16,11 @@ from tickets.cli.options import (
     ReasonText,
     Region,
     StackName,
+    Timeout,
+    Wait,
 )
+from tickets.cli.outcome import check_timeout
+from tickets.cli.waiting import Awaited, wait_for
 from tickets.errors import CommandError
 from tickets.runs import connect
 from tickets.runs.dead_letters import DeadLetters, held_dead_letters
@@ -74,6 +78,8 @@ def replay(
         bool, typer.Option("--dry-run", help="Print what would be started, but start nothing.")
     ] = False,
     reason: ReasonText = None,
+    wait: Wait = False,
+    timeout: Timeout = None,
     as_json: AsJson = False,
     stack_name: StackName = None,
     endpoint_url: EndpointUrl = None,
@@ -88,7 +94,10 @@ def replay(
     If a later version of the file is loaded, only the message is deleted. --all leaves refused
     files alone, because a replay would read the same bytes. Name one to replay it all the same, for
     example because a source has been declared for it.
+
+    With --wait the exit code is 1 if a load fails again, and 3 if --timeout ran out.
     """
+    check_timeout(timeout, wait)
     named = executions or []
     if named and all_:
         raise CommandError("--all replays every failed load: leave it out, or name no execution.")
@@ -98,6 +107,7 @@ def replay(
         raise CommandError("--redrive is for executions: name one, or pass --all.")
     stack = connect.find_stack(stack_name, endpoint_url, region, profile)
     exit_code, refused = 0, False
+    running: list[Awaited] = []
     with held_dead_letters(stack, print_busy) as letters:
         oldest_first = [letter.execution_arn for letter in reversed(letters.executions)]
         # One execution per load.
@@ -121,12 +131,18 @@ def replay(
                 continue
             refused = refused or done.outcome == IS_REFUSED
             _print_replay(stack, done, as_json, redrive)
+            if done.outcome in (STARTED, IS_RUNNING, REDRIVEN):
+                running.append(_awaited(stack, done.execution))
         if uploads:
             _send_uploads(stack, letters, dry_run, as_json)
     if all_ and not letters.executions and not letters.unseen and not as_json:
         console().print("There are no failed loads to replay.")
     if refused and not as_json:
-        console().print(Text(next_step(stack, "dismiss", "--all", "--refused")), soft_wrap=True)
+        console().print(Text(next_step(stack, "dismiss", "--all", "--refused")))
+    if wait and running and not dry_run:
+        out = console(quiet=as_json)
+        ended = wait_for(stack, running, out, timeout=timeout, as_json=as_json)
+        exit_code = exit_code or ended
     if exit_code:
         raise typer.Exit(exit_code)
     if all_ or uploads:
@@ -158,13 +174,17 @@ def _print_replay(stack: Stack, done: Replay, as_json: bool, redrive: bool) -> N
         print_json({"kind": "execution", **vars(done)})
         return
     outcome = _OUTCOMES[done.outcome].format(execution=done.execution)
-    console().print(Text(f"{done.replayed}: {outcome}"), soft_wrap=True)
+    console().print(Text(f"{done.replayed}: {outcome}"))
     if done.outcome == WOULD_START and done.redrivable and not redrive:
         command = command_line(stack, "replay", done.replayed, "--redrive")
         console().print(
             Text(f"  Step Functions can also continue the failed execution: `{command}`."),
             soft_wrap=True,
         )
+
+
+def _awaited(stack: Stack, name: str) -> Awaited:
+    return Awaited(stack.execution_arn(name), name, {"kind": "outcome"})
 
 
 def _send_uploads(stack: Stack, letters: DeadLetters, dry_run: bool, as_json: bool) -> None:
@@ -175,6 +195,6 @@ def _send_uploads(stack: Stack, letters: DeadLetters, dry_run: bool, as_json: bo
             continue
         what = ", ".join(upload.objects) or f"message {upload.message.id}"
         text = "Would be sent again." if dry_run else "Sent again."
-        console().print(Text(f"{what}: {text}"), soft_wrap=True)
+        console().print(Text(f"{what}: {text}"))
     if not letters.uploads and not letters.unseen and not as_json:
         console().print("There are no uploads to send again.")

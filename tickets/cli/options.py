@@ -50,6 +50,20 @@ Profile = Annotated[
         rich_help_panel=STACK_PANEL,
     ),
 ]
+Wait = Annotated[
+    bool,
+    typer.Option("--wait", "--follow", help="Wait until the load has ended, and show progress."),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        min=0,
+        help="With --wait: seconds to wait. If they run out, the load goes on, and the exit code "
+        "is 3.",
+        show_default=False,
+    ),
+]
 SINCE = typer.Option(
     "--since", help="Only those started since then: 90m, 12h, 7d, or a date like 2026-11-01."
 )

@@ -13,8 +13,15 @@ from rich.text import Text
 from ingestion.ledger.attempts import Attempt
 from tickets.cli.console import console, new_table, print_json
 from tickets.cli.loads import attempt_line
-from tickets.cli.options import AsJson, EndpointUrl, Profile, Region, StackName
-from tickets.cli.outcome import print_outcome
+from tickets.cli.options import AsJson, EndpointUrl, Profile, Region, StackName, Timeout, Wait
+from tickets.cli.outcome import (
+    check_timeout,
+    execution_input,
+    exit_if_failed,
+    outcome_json,
+    print_outcome,
+)
+from tickets.cli.progress import watch
 from tickets.cli.text import duration, local_time, row_counts, status_text
 from tickets.runs import connect
 from tickets.runs.attempts import LoadHistory, find, history_of_load
@@ -32,6 +39,8 @@ def show(
             "s3://bucket/key, for its newest execution.",
         ),
     ],
+    wait: Wait = False,
+    timeout: Timeout = None,
     as_json: AsJson = False,
     stack_name: StackName = None,
     endpoint_url: EndpointUrl = None,
@@ -41,27 +50,36 @@ def show(
     """Show one execution: its states, its row counts, why it failed, and the other executions of
     its load.
 
+    With --wait (or --follow), shows its progress first, until it has ended. Then the exit code is 1
+    if it failed, and 3 if --timeout ran out.
+
     Step Functions deletes executions after 90 days. Then only what the ledger has recorded is
     shown.
     """
+    check_timeout(timeout, wait)
     stack = connect.find_stack(stack_name, endpoint_url, region, profile)
     attempt, found = find(stack, execution)
+    if wait and found is not None and found.status == "RUNNING":
+        watch(stack, found.arn, console(quiet=as_json), timeout)
+        attempt, found = find(stack, found.arn)
     history = history_of_load(stack, attempt, found)
     if as_json:
         recorded = attempt.to_json() if attempt is not None else {}
         print_json(recorded | (_execution_json(found) if found else {}) | history.to_json())
-        return
-    out = console()
-    if found is not None:
-        _print_execution(found, out)
-    elif attempt is not None:
-        _print_attempt(attempt, out)
-    _print_history(history, out)
+    else:
+        out = console()
+        if found is not None:
+            _print_execution(found, out)
+        elif attempt is not None:
+            _print_attempt(attempt, out)
+        _print_history(history, out)
+    if wait and found is not None:
+        exit_if_failed(found.outcome())
 
 
 def history_table(execution: Execution) -> Table:
     """State, result and duration of each visited state, with equal visits in one row."""
-    table = new_table("State", "Result", "Duration")
+    table = new_table("State", "Result", "Duration", wrapped=("Result",))
     table.columns[2].justify = "right"
     for run, result, times, seconds in group_visits(execution.states, execution.results):
         style = "red" if run.error else "green" if run.type == "Succeed" else ""
@@ -74,14 +92,9 @@ def history_table(execution: Execution) -> Table:
 
 def _execution_json(execution: Execution) -> dict[str, Any]:
     """The fields of the outcome, followed by those of the execution."""
-    described = execution.described
     return {
-        **asdict(execution.outcome()),
-        "execution": execution.name,
-        "started_at": described["startDate"],
-        "stopped_at": described.get("stopDate"),
-        "input": _input(execution),
-        "error": execution.failure,
+        **outcome_json(execution, execution.outcome()),
+        "input": execution_input(execution),
         "reasons": execution.reasons,
         "source": execution.source,
         "states": [
@@ -100,7 +113,7 @@ def _print_execution(execution: Execution, out: Console) -> None:
     started = f"Started {local_time(described['startDate'])}"
     took = f", took {duration(execution.seconds)}" if execution.seconds is not None else ""
     out.print(f"{started}{took}, input:")
-    out.print(Text(json.dumps(_input(execution), ensure_ascii=False, indent=2)))
+    out.print(Text(json.dumps(execution_input(execution), ensure_ascii=False, indent=2)))
     out.print()
     out.print(history_table(execution))
     out.print()
@@ -121,12 +134,12 @@ def _print_execution(execution: Execution, out: Console) -> None:
         out.print(f"{count(counts['total'], 'chunk')}: {numbers or 'none started'}")
     print_outcome(out, execution, outcome)
     if source := execution.source:
-        out.print(f"Source: {source['name']} (SHA-256 {source['sha256']})", soft_wrap=True)
+        out.print(f"Source: {source['name']} (SHA-256 {source['sha256']})")
     if outcome.report is not None:
-        out.print(Text(f"Report: {outcome.report}"), soft_wrap=True)
+        out.print(Text(f"Report: {outcome.report}"))
     if outcome.refused_rows is not None:
-        out.print(Text(f"Refused rows: {outcome.refused_rows}"), soft_wrap=True)
-        out.print(f"`tickets refused {execution.name}` lists them.", soft_wrap=True)
+        out.print(Text(f"Refused rows: {outcome.refused_rows}"))
+        out.print(f"`tickets refused {execution.name}` lists them.")
 
 
 def _print_attempt(attempt: Attempt, out: Console) -> None:
@@ -171,11 +184,3 @@ def _state_json(run: StateRun, result: str) -> dict[str, Any]:
         "error": run.error,
         "cause": run.cause,
     }
-
-
-def _input(execution: Execution) -> Any:
-    text = execution.described.get("input") or "null"
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -51,12 +51,14 @@ def sources(
 
 
 def _print_sources(listed: list[Source], found: Sources) -> None:
-    table = new_table("Source", "Applies to", "Encoding", "Attributes")
+    table = new_table(
+        "Source", "Applies to", "Encoding", "Attributes", wrapped=("Applies to", "Attributes")
+    )
     for source in listed:
-        keys = "\n".join(source.match) or ("every other key" if found.declared else "every key")
-        attributes = Text(", ".join(source.attribute_types), overflow="fold")
+        keys = ", ".join(source.match) or ("every other key" if found.declared else "every key")
+        attributes = Text(", ".join(source.attribute_types))
         encoding = ENCODING_NAMES[source.encoding]
-        table.add_row(Text(source.name), Text(keys, overflow="fold"), encoding, attributes)
+        table.add_row(Text(source.name), Text(keys), encoding, attributes)
     console().print(table)
 
 

@@ -31,7 +31,13 @@ def size(number: int) -> str:
 
 
 def local_time(moment: datetime) -> str:
-    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+    """`2026-11-26 18:05:12 CET`: the time where the command runs, with the name of its zone."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+
+
+def rate(rows_per_second: float) -> str:
+    """`12,345 rows/s`."""
+    return f"{rows_per_second:,.0f} rows/s"
 
 
 def status_text(status: str) -> Text:

@@ -81,8 +81,9 @@ class ExecutionList:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a load. `ending` is the state in which the execution ended, `refused_rows` and
-    `report` are S3 addresses. Values that are not known, or not known yet, are None."""
+    """The result of a load. `ending` is the state in which the execution ended, `rows_per_second`
+    counts the rows that it wrote over the time in which it wrote, `refused_rows` and `report` are
+    S3 addresses. Values that are not known, or not known yet, are None."""
 
     execution_arn: str
     status: str | None
@@ -97,6 +98,7 @@ class Outcome:
     seconds: float | None = None
     refused_rows: str | None = None
     report: str | None = None
+    rows_per_second: int | None = None
 
     @property
     def loaded(self) -> bool:
@@ -261,8 +263,15 @@ class Execution:
             ending=self.ending,
             load_id=self.load_id,
             seconds=self.seconds,
+            rows_per_second=self._rows_per_second(),
             **known,
         )
+
+    def _rows_per_second(self) -> int | None:
+        if self.attempt is not None:
+            return self.attempt.rows_per_second
+        added_up = last_value(self.states, "result") is not None
+        return self.load.get("rows_per_second") if added_up else None
 
     def _rows_without_result(self) -> dict[str, Any]:
         """The counts if Reconcile did not run: those that a replay has recorded before it began, or

@@ -1,12 +1,13 @@
 """Follows an execution from its start to its end."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import botocore.exceptions
 
-from tickets.errors import FAILED, CommandError
-from tickets.runs.executions import Execution, recorded_chunks
+from tickets.errors import FAILED, TIMED_OUT, CommandError
+from tickets.runs.executions import Execution, known_execution, recorded_chunks
 from tickets.runs.history import last_value
 from tickets.runs.stack import Stack
 from tickets.runs.waiting import polls
@@ -21,6 +22,11 @@ _LONG_LOAD_POLL_SECONDS = 2.0
 # Each poll reads one ledger entry per chunk.
 _MANY_CHUNKS = 500
 _LARGE_LOAD_POLL_SECONDS = 5.0
+# AWS allows five ListExecutions per second.
+_SEVERAL_POLL_SECONDS = 1.0
+_DESCRIBED_PER_POLL = 5  # of 15 DescribeExecution per second
+_CLOCK_DIFFERENCE = timedelta(minutes=5)
+_PAGE_SIZE = 1000
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,21 @@ class Progress:
     chunks_done: int
     chunks_failed: int
     rows: int
+
+
+@dataclass(frozen=True)
+class Several:
+    """The progress of several loads, as ARNs of their executions.
+
+    ended: those that have ended since the last Several.
+    lost: those that did not appear; they are not looked for any more.
+    running, not_started: the others.
+    """
+
+    ended: list[str]
+    lost: list[str]
+    running: list[str]
+    not_started: list[str]
 
 
 def follow(stack: Stack, arn: str, timeout: float | None = None) -> Iterator[Progress]:
@@ -66,7 +87,7 @@ def follow(stack: Stack, arn: str, timeout: float | None = None) -> Iterator[Pro
                     f"No execution {execution.name} appeared within {start_timeout:.0f} s: look "
                     f"for its message in the upload queue {stack.upload_queue_url} and its "
                     "dead-letter queue.",
-                    FAILED,
+                    FAILED if start_timeout == START_TIMEOUT_SECONDS else TIMED_OUT,
                 ) from error
             continue
         appeared = True
@@ -80,6 +101,72 @@ def follow(stack: Stack, arn: str, timeout: float | None = None) -> Iterator[Pro
             next_at = elapsed + _LARGE_LOAD_POLL_SECONDS
         elif elapsed > _SHORT_LOAD_SECONDS:
             next_at = elapsed + _LONG_LOAD_POLL_SECONDS
+
+
+def follow_several(
+    stack: Stack, arns: Sequence[str], timeout: float | None = None
+) -> Iterator[Several]:
+    """Yields the progress of loads until all executions have ended, with few calls of AWS however
+    many there are.
+
+    An execution is lost if it has not appeared, and no other one has for two minutes.
+    Raises DeadlinePassed if they have not ended within `timeout` seconds.
+    """
+    since = datetime.now(UTC) - _CLOCK_DIFFERENCE
+    pending = dict.fromkeys(arns)
+    seen: set[str] = set()
+    last_appeared = 0.0
+    for elapsed in polls(_SEVERAL_POLL_SECONDS, timeout):
+        statuses = _statuses(stack, since, pending)
+        # The list has neither the newest executions nor one that started and ended long ago.
+        unseen = [arn for arn in pending if arn not in seen and arn not in statuses]
+        for arn in unseen[:_DESCRIBED_PER_POLL]:
+            if found := known_execution(stack, arn):
+                statuses[arn] = found.status
+            else:
+                pending[arn] = pending.pop(arn)  # the others come first next time
+        if statuses.keys() - seen:
+            last_appeared = elapsed
+        seen |= statuses.keys()
+        ended = [arn for arn in pending if arn in seen and statuses.get(arn) != "RUNNING"]
+        # The list may be older than the execution's redrive, by which it runs again.
+        ended = [arn for arn in ended if Execution(stack, arn).status != "RUNNING"]
+        not_started = [arn for arn in pending if arn not in seen]
+        waited = elapsed - last_appeared
+        lost = not_started if waited >= START_TIMEOUT_SECONDS else []
+        for arn in (*ended, *lost):
+            del pending[arn]
+        running = [arn for arn in pending if arn in seen]
+        yield Several(ended, lost, running, [] if lost else not_started)
+        if not pending:
+            return
+
+
+def _statuses(stack: Stack, since: datetime, wanted: Mapping[str, None]) -> dict[str, str]:
+    """The statuses of those executions that started since then, or are running."""
+    found: dict[str, str] = {}
+    for filters in ({}, {"statusFilter": "RUNNING"}):
+        if len(found) == len(wanted):
+            break
+        pages = (
+            stack.client("stepfunctions")
+            .get_paginator("list_executions")
+            .paginate(
+                stateMachineArn=stack.state_machine_arn,
+                PaginationConfig={"PageSize": _PAGE_SIZE},
+                **filters,
+            )
+        )
+        for page in pages:
+            listed = page["executions"]
+            found |= {
+                one["executionArn"]: one["status"]
+                for one in listed
+                if one["executionArn"] in wanted
+            }
+            if not filters and any(one["startDate"] < since for one in listed):
+                break  # later pages have older ones
+    return found
 
 
 def await_verdict(stack: Stack, arn: str) -> str | None:

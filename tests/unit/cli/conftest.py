@@ -115,3 +115,12 @@ def empty_queues(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
         url = stack.outputs[name]
         stack.client("sqs").delete_queue(QueueUrl=url)
         assert _queue(stack.session, url.rpartition("/")[2]) == url
+
+
+@pytest.fixture
+def in_paris() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "Europe/Paris")
+        time.tzset()
+        yield
+    time.tzset()

@@ -53,7 +53,7 @@ def test_already_loaded_names_the_load_and_has_its_totals(step_functions: StepFu
     text = tickets("show", "again").stdout
     assert "Already loaded on " in text
     assert ", as load-1.\n100 rows read = 97 written + 1 superseded + 2 refused." in text
-    assert "`tickets ingest --force` loads it again" in text
+    assert "\nnext: tickets ingest s3://b/a.csv --force\n" in text
     assert len(lines(tickets("refused", "again", "--json"))) == 2
 
 

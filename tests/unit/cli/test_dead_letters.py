@@ -62,7 +62,7 @@ def test_a_failure_is_told_with_its_reason_and_how_far_it_came(
         "errors": [],
         "is_refused": False,
         "rows_refused": None,
-        "failed_at": "2026-03-01T09:01:00+00:00",
+        "failed_at": "2026-03-01T09:01:00.000Z",
         "input": GIVEN,
         "load_id": "a",
         **GIVEN,
