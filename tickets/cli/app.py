@@ -32,9 +32,9 @@ app = typer.Typer(
     name="tickets",
     cls=Group,
     help="Loads CSV files of purchase tickets from S3 into DynamoDB and accounts for every row.",
-    epilog="Exit codes: 0 success; 1 a load failed, --timeout ran out, an audit found missing "
-    "rows, a check of doctor or verify failed, or another process was reading the dead-letter "
-    "queues; 2 the command was used wrongly or could not do its work.",
+    epilog="Exit codes: 0 success; 1 a load failed, an audit found missing rows, a check of doctor "
+    "or verify failed, or another process was reading the dead-letter queues; 2 the command was "
+    "used wrongly or could not do its work; 3 --timeout ran out, and the load goes on.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -24,7 +24,7 @@ from tickets.cli.options import (
     StackName,
     Until,
 )
-from tickets.cli.text import local_time, row_counts, size, status_text
+from tickets.cli.text import local_time, rate, row_counts, size, status_text
 from tickets.errors import CommandError
 from tickets.runs import connect
 from tickets.runs.executions import UNKNOWN
@@ -148,7 +148,7 @@ def _lines(load: Load) -> Iterator[str]:
     yield f"{version}{of_size}, by {load.get('uploader') or 'hand'}"
     yield from _counts(load)
     if load.get("rows_per_second"):
-        yield f"{load['rows_per_second']:,} rows per second, throttled {load['throttles']:,} times"
+        yield f"{rate(load['rows_per_second'])}, throttled {load['throttles']:,} times"
     if load["status"] == UNKNOWN:
         yield "why: it recorded no end, and Step Functions no longer has its executions"
     elif load["status"] not in ("RUNNING", "SUCCEEDED"):
