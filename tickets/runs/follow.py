@@ -1,6 +1,6 @@
 """Follows an execution from its start to its end."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -117,19 +117,17 @@ def follow_several(
     seen: set[str] = set()
     last_appeared = 0.0
     for elapsed in polls(_SEVERAL_POLL_SECONDS, timeout):
-        statuses = _statuses(stack, since, pending)
-        # The list has neither the newest executions nor one that started and ended long ago.
-        unseen = [arn for arn in pending if arn not in seen and arn not in statuses]
-        for arn in unseen[:_DESCRIBED_PER_POLL]:
+        statuses = _recent_statuses(stack, since, pending)
+        # The list has neither the newest executions nor those that started long ago.
+        for arn in [arn for arn in pending if arn not in statuses][:_DESCRIBED_PER_POLL]:
+            pending[arn] = pending.pop(arn)  # the others come first next time
             if found := known_execution(stack, arn):
                 statuses[arn] = found.status
-            else:
-                pending[arn] = pending.pop(arn)  # the others come first next time
         if statuses.keys() - seen:
             last_appeared = elapsed
         seen |= statuses.keys()
-        ended = [arn for arn in pending if arn in seen and statuses.get(arn) != "RUNNING"]
-        # The list may be older than the execution's redrive, by which it runs again.
+        ended = [arn for arn in pending if statuses.get(arn, "RUNNING") != "RUNNING"]
+        # The list may be older than the redrive by which the execution runs again.
         ended = [arn for arn in ended if Execution(stack, arn).status != "RUNNING"]
         not_started = [arn for arn in pending if arn not in seen]
         waited = elapsed - last_appeared
@@ -142,30 +140,23 @@ def follow_several(
             return
 
 
-def _statuses(stack: Stack, since: datetime, wanted: Mapping[str, None]) -> dict[str, str]:
-    """The statuses of those executions that started since then, or are running."""
+def _recent_statuses(stack: Stack, since: datetime, wanted: Collection[str]) -> dict[str, str]:
+    """The statuses of those executions that started since then."""
     found: dict[str, str] = {}
-    for filters in ({}, {"statusFilter": "RUNNING"}):
-        if len(found) == len(wanted):
-            break
-        pages = (
-            stack.client("stepfunctions")
-            .get_paginator("list_executions")
-            .paginate(
-                stateMachineArn=stack.state_machine_arn,
-                PaginationConfig={"PageSize": _PAGE_SIZE},
-                **filters,
-            )
+    pages = (
+        stack.client("stepfunctions")
+        .get_paginator("list_executions")
+        .paginate(
+            stateMachineArn=stack.state_machine_arn, PaginationConfig={"PageSize": _PAGE_SIZE}
         )
-        for page in pages:
-            listed = page["executions"]
-            found |= {
-                one["executionArn"]: one["status"]
-                for one in listed
-                if one["executionArn"] in wanted
-            }
-            if not filters and any(one["startDate"] < since for one in listed):
-                break  # later pages have older ones
+    )
+    for page in pages:
+        listed = page["executions"]
+        found |= {
+            one["executionArn"]: one["status"] for one in listed if one["executionArn"] in wanted
+        }
+        if any(one["startDate"] < since for one in listed):
+            break  # later pages have older ones
     return found
 
 

@@ -37,6 +37,11 @@ def test_a_long_name_has_a_line_of_its_own_if_the_rest_does_not_fit(columns: int
     assert facts.endswith(" CET   1 min 00 s") or facts.endswith(" CEST   1 min 00 s")
 
 
+def test_times_are_not_folded_to_make_room_for_a_name(step_functions: StepFunctions) -> None:
+    step_functions.add(LONG[:50], "FAILED", ago=timedelta(hours=1))
+    assert len(lines("executions", columns=100)) == 2
+
+
 @pytest.mark.usefixtures("listed")
 def test_a_wide_terminal_has_one_line_per_execution() -> None:
     header, first, second = lines("executions", columns=160)

@@ -10,6 +10,7 @@ import pytest
 from tests.support.command_line import assert_sentence, lines, tickets
 from tests.support.dead_letter_queue import graph_letter, send
 from tests.support.step_functions import (
+    EXECUTION,
     StepFunctions,
     already_loaded_visits,
     loaded_visits,
@@ -45,9 +46,14 @@ def interrupted(_seconds: float) -> None:
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses between polls, which take no time here."""
+    """The pauses between polls, which take no time here. After a hundred, the test has failed."""
     slept: list[float] = []
-    monkeypatch.setattr("tickets.runs.waiting.time.sleep", slept.append)
+
+    def pause(seconds: float) -> None:
+        slept.append(seconds)
+        assert len(slept) < 100
+
+    monkeypatch.setattr("tickets.runs.waiting.time.sleep", pause)
     return slept
 
 
@@ -214,15 +220,49 @@ def test_an_execution_that_does_not_appear_is_a_failure_of_its_own(
     assert "dead-letter queue" in missing["error"]
 
 
-def test_an_execution_of_long_ago_is_not_waited_for(
+def test_executions_of_long_ago_are_looked_up_a_few_at_a_time(
     step_functions: StepFunctions, uploads: Callable[[int], list[str]], pauses: list[float]
 ) -> None:
-    """It is neither among the newest executions nor among the running ones."""
+    """The list of the newest executions does not have them."""
     step_functions.page_size = 1
+    step_functions.add("newest", ago=timedelta(hours=1))
     for at in range(7):
         step_functions.add(f"load-{at:03d}", visits=loaded_visits(), ago=timedelta(days=1))
     assert tickets("ingest", *uploads(7), "--wait").exit_code == 0
     assert len(pauses) == 1
+
+
+def test_an_execution_that_runs_since_long_ago_is_followed_to_its_end(
+    stack: Stack, step_functions: StepFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step_functions.page_size = 1
+    step_functions.add("newest", ago=timedelta(hours=1))
+    for name in ("a", "b"):
+        step_functions.add(name, "RUNNING", turn_visits(), ago=timedelta(days=1))
+    ends = iter(["b", "a"])
+
+    def end_one(_seconds: float) -> None:
+        step_functions.add(next(ends), visits=loaded_visits(), ago=timedelta(days=1))
+
+    monkeypatch.setattr("tickets.runs.waiting.time.sleep", end_one)
+    polls = list(follow.follow_several(stack, [f"{EXECUTION}:a", f"{EXECUTION}:b"]))
+    assert [poll.ended for poll in polls] == [[], [f"{EXECUTION}:b"], [f"{EXECUTION}:a"]]
+
+
+def test_a_list_that_is_older_than_a_redrive_ends_nothing(
+    stack: Stack, step_functions: StepFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ListExecutions is eventually consistent."""
+    arn = f"{EXECUTION}:a"
+    step_functions.add("a", "RUNNING", turn_visits(), ago=NOW)
+    monkeypatch.setattr(follow, "_recent_statuses", lambda *_: {arn: "FAILED"})
+
+    def end(_seconds: float) -> None:
+        step_functions.add("a", visits=loaded_visits(), ago=NOW)
+
+    monkeypatch.setattr("tickets.runs.waiting.time.sleep", end)
+    polls = list(follow.follow_several(stack, [arn]))
+    assert [poll.ended for poll in polls] == [[], [arn]]
 
 
 @pytest.mark.parametrize("word", ["--wait", "--follow"])
