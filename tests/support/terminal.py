@@ -34,3 +34,8 @@ def on_terminal(*arguments: str, columns: int, environment: Mapping[str, str] | 
 
 def without_controls(text: str) -> str:
     return CONTROLS.sub("", text)
+
+
+def shown_by(*arguments: str, columns: int = 100) -> str:
+    """What the command writes to a terminal, without control sequences."""
+    return without_controls(on_terminal(*arguments, columns=columns))

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from rich.text import Text
 _UNLIMITED_WIDTH = 100_000
 _GAP = 3
 _INDENT = "  "
+_NEWLINE = "\u2424"  # keys may have newlines in them
 # Names of objects and text of rows come from uploaders, and a terminal executes the escape
 # sequences in them.
 _CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"}
@@ -76,6 +77,19 @@ def utc(moment: datetime) -> str:
 def print_error(text: str) -> None:
     """Prints a sentence to standard error."""
     print(sanitize(text), file=sys.stderr)
+
+
+def print_record(out: Console, heading: Sequence[Text], lines: Iterable[str]) -> None:
+    """Prints a heading, and indented lines below it. Without a terminal, it is all one line."""
+    if out.is_terminal:
+        out.print(*heading, sep=_INDENT)
+        for line in lines:
+            out.print(Text(f"{_INDENT}{line}"))
+    else:
+        parts = [*heading, *map(Text, lines)]
+        for part in parts:
+            part.plain = part.plain.replace("\n", _NEWLINE)
+        out.print(*parts, sep=_INDENT)
 
 
 def new_table(*columns: str, wrapped: Collection[str] = ()) -> Table:

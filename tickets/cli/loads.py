@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ingestion.ledger.attempts import Attempt
-from tickets.cli.console import console, print_json
+from tickets.cli.console import console, print_json, print_record
 from tickets.cli.csv_output import print_csv
 from tickets.cli.options import (
     AsCsv,
@@ -112,33 +112,24 @@ def _checked(status: str | None) -> str | None:
 
 def _print_load(stack: Stack, load: Mapping[str, Any], out: Console) -> None:
     """Prints a few lines, because a table would be wider than most terminals."""
-    _print_heading(stack, load, load["load_id"] or load["execution"], out)
-    for line in _lines(dict(load)):
-        out.print(Text(f"  {line}"), soft_wrap=True)
+    name = load["load_id"] or load["execution"]
+    print_record(out, _heading(stack, load, name), _lines(dict(load)))
 
 
 def _print_attempt(stack: Stack, attempt: Mapping[str, Any], out: Console) -> None:
-    _print_heading(stack, attempt, attempt["execution"], out)
     ending = attempt["ending"] or "no end recorded"
     reason = f": {attempt['reason']}" if attempt["reason"] else ""
     lines = [f"{ending}, {_started(attempt)} by {_by(attempt)}{reason}"]
     lines += [f"load {attempt['load_id']}"] if attempt["load_id"] else []
     lines += _counts(attempt)
     lines += [f"why: {attempt['error']}"] if attempt["error"] else []
-    for line in lines:
-        out.print(Text(f"  {line}"), soft_wrap=True)
+    print_record(out, _heading(stack, attempt, attempt["execution"]), lines)
 
 
-def _print_heading(stack: Stack, one: Mapping[str, Any], name: str, out: Console) -> None:
+def _heading(stack: Stack, one: Mapping[str, Any], name: str) -> list[Text]:
     uploaded = one["bucket"] == stack.upload_bucket
     key = one["key"] if uploaded else f"s3://{one['bucket']}/{one['key']}"
-    out.print(
-        Text(str(key), style="bold"),
-        status_text(one["status"]),
-        Text(name, style="dim"),
-        sep="  ",
-        soft_wrap=True,
-    )
+    return [Text(str(key), style="bold"), status_text(one["status"]), Text(name, style="dim")]
 
 
 def _lines(load: Load) -> Iterator[str]:

@@ -15,6 +15,7 @@ from ingestion.ledger.chunks import ChunkProgress, Chunks
 from ingestion.ledger.loads import Loads
 from tests.support.command_line import assert_sentence, lines, tickets
 from tests.support.step_functions import CALLER, EXECUTION, RESULT, StepFunctions
+from tests.support.terminal import shown_by
 from tickets.runs.stack import Stack
 
 PERSON = "arn:aws:iam::123456789012:user/ana"
@@ -87,7 +88,7 @@ def test_a_load_names_who_loaded_it_and_each_attempt_keeps_its_numbers(loads: Lo
     assert (first["why"], first["status"], first["error"]) == ("upload", "FAILED", "1 of 2 chunks.")
     assert [first["rows_written"], second["rows_written"]] == [60, 97]
     assert [first["report"], second["report"]] == ["s3://work/1", RESULT["report"]]
-    text = tickets("loads").stdout
+    text = shown_by("loads")
     assert "\n  one: Load Failed, started " in text
     assert " by an upload by AWS:AIDA\n" in text
     assert f" by {PERSON} (replay): role fixed\n" in text
@@ -116,7 +117,7 @@ def test_what_never_became_a_load_is_listed_too(loads: Loads) -> None:
     loads.close_load("one", "SUCCEEDED", RESULT, "one")
     assert names() == ["one", "gone"]
     assert names("--status", "failed") == ["gone"]
-    text = tickets("loads", "--key", "gone.csv").stdout
+    text = shown_by("loads", "--key", "gone.csv")
     assert text.startswith("gone.csv  FAILED  gone\n")
     assert "why: The object does not exist.\n" in text
 

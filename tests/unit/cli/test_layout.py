@@ -4,9 +4,17 @@ from datetime import timedelta
 
 import pytest
 
+from ingestion.ledger.loads import Loads
 from tests.support.command_line import tickets
-from tests.support.step_functions import StepFunctions, failed_visits, loaded_visits
-from tests.support.terminal import on_terminal, without_controls
+from tests.support.step_functions import (
+    EXECUTION,
+    RESULT,
+    StepFunctions,
+    failed_visits,
+    loaded_visits,
+)
+from tests.support.terminal import on_terminal, shown_by, without_controls
+from tickets.runs.stack import Stack
 
 SHORT = "tickets-csv-0f3a"
 LONG = "shops-lyon-2026-11-26-evening-corrected-second-delivery-csv-0123456789abcdef-r12"
@@ -23,8 +31,7 @@ def listed(step_functions: StepFunctions) -> None:
 
 
 def lines(*arguments: str, columns: int) -> list[str]:
-    shown = without_controls(on_terminal(*arguments, columns=columns))
-    return [line.rstrip() for line in shown.splitlines()]
+    return [line.rstrip() for line in shown_by(*arguments, columns=columns).splitlines()]
 
 
 @pytest.mark.usefixtures("listed")
@@ -57,6 +64,18 @@ def test_a_pipe_gets_one_line_per_execution(columns: str, monkeypatch: pytest.Mo
     _, first, second = tickets("executions").stdout.splitlines()
     assert first.startswith(f"{LONG}   FAILED ")
     assert second.startswith(f"{SHORT} ")
+
+
+def test_a_load_is_one_line_in_a_pipe_and_a_few_on_a_terminal(stack: Stack) -> None:
+    loads = Loads(stack.client("dynamodb"), "ledger")
+    file = {"bucket": "uploads", "key": "two\nlines.csv", "version_id": "v1", "size": 9}
+    facts = {"object_url": "s3://uploads/two\nlines.csv", "etag": "e"}
+    loads.open_load("one", file | facts, f"{EXECUTION}:one")
+    loads.close_load("one", "SUCCEEDED", RESULT)
+    [line] = tickets("loads").stdout.splitlines()
+    assert line.startswith("two\u2424lines.csv  SUCCEEDED  one  started 20")
+    assert "  100 rows read = 97 written" in line
+    assert "\n  100 rows read = 97 written" in shown_by("loads")
 
 
 @pytest.mark.usefixtures("listed")

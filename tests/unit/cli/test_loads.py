@@ -10,6 +10,7 @@ from ingestion.ledger.claims import Claim, Claims, Lease
 from ingestion.ledger.loads import Loads
 from tests.support.command_line import lines, tickets
 from tests.support.step_functions import EXECUTION, RESULT, StepFunctions, refused_visits
+from tests.support.terminal import shown_by
 from tickets.runs.loads import FIELDS
 from tickets.runs.stack import Stack
 
@@ -82,7 +83,7 @@ def test_people_see_what_who_when_how_many_why_and_where(loads: Loads) -> None:
     error = {"line": 1_312, "column": "quantity", "reason": "bad_quantity"}
     totals = {**RESULT, "first_error": error, "replaces": "zero", "summary": "Too many refused."}
     loads.close_load("one", "FAILED", totals)
-    text = tickets("loads").stdout
+    text = shown_by("loads")
     for words in (
         "a.csv  FAILED  one",
         "version one-vers, 1.2 MB, by AWS:AIDA",
@@ -104,7 +105,7 @@ def test_a_start_by_hand_has_no_uploader_and_a_bucket_may_have_no_versions(loads
     }
     add(loads, "one", uploader=None, **facts)
     loads.close_load("one", "OVERTAKEN", {"summary": "A later version has taken over."})
-    text = tickets("loads").stdout
+    text = shown_by("loads")
     assert text.startswith("s3://elsewhere/a.csv  OVERTAKEN  one\n")
     assert "no version, 1.2 MB, by hand\n" in text
     assert "why: A later version has taken over.\n" in text
