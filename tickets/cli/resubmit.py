@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tickets.cli.console import console, print_error, print_json
+from tickets.cli.console import console, print_json
 from tickets.cli.next_step import next_step
 from tickets.cli.options import (
     AsJson,
@@ -18,9 +18,8 @@ from tickets.cli.options import (
     Region,
     StackName,
 )
-from tickets.cli.outcome import exit_if_failed, print_outcome
+from tickets.cli.outcome import exit_if_failed, outcome_json, print_outcome
 from tickets.cli.progress import watch
-from tickets.errors import TIMED_OUT
 from tickets.runs import connect
 from tickets.runs.dead_letters import held_dead_letters
 from tickets.runs.executions import Outcome, find_execution
@@ -63,28 +62,18 @@ def resubmit(
     out = console(quiet=as_json)
     name = started.execution
     out.print(Text(f"Uploaded {file} as {started.uri}\n  execution {name}"), soft_wrap=True)
-    follow = next_step(stack, "show", name)
-    try:
-        found, outcome = watch(stack, started.execution_arn, out, timeout)
-    except KeyboardInterrupt:
-        print_error(f"The load goes on.\n{follow}")
-        raise
+    found, outcome = watch(stack, started.execution_arn, out, timeout)
     dismissed = _dismiss(stack, started, outcome)
     if as_json:
-        print_json(
-            {**asdict(outcome), "resubmits": asdict(started.original), "dismissed": dismissed}
-        )
+        own = {"resubmits": asdict(started.original), "dismissed": dismissed}
+        print_json({**outcome_json(found, outcome), "file": str(file), **own})
     else:
         print_outcome(out, found, outcome)
         for one in dismissed:
             out.print(Text(f"The dead letter of {one} is dismissed."), soft_wrap=True)
-        if outcome.status == "RUNNING":
-            out.print(Text(follow), soft_wrap=True)
-        elif outcome.rows_refused:
+        if outcome.rows_refused:
             again = next_step(stack, "refused", name, "--fixable", "again.csv")
             out.print(Text(again), soft_wrap=True)
-    if outcome.status == "RUNNING":
-        raise typer.Exit(TIMED_OUT)
     exit_if_failed(outcome)
 
 

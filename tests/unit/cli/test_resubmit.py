@@ -196,7 +196,10 @@ def test_if_the_time_runs_out_the_load_goes_on(
     result = tickets("resubmit", "a", "corrected.csv", "--timeout", "0")
     assert result.exit_code == 3
     name = step_functions.started[0]["name"]
-    assert result.stdout.splitlines()[-2:] == ["Still running.", f"next: tickets show {name}"]
+    assert result.stdout.splitlines()[-2:] == [
+        "Still running.",
+        f"next: tickets show {name} --follow",
+    ]
 
 
 def test_they_are_refused_if_a_later_version_has_been_loaded(
