@@ -29,7 +29,7 @@ ALLOWED = {
     "ingestion.ledger ingestion.sources ingestion.contracts",
     "tickets.cli": "tickets.runs tickets.check tickets.draft tickets.doctor tickets.verify "
     "tickets.local tickets.sample tickets.errors "
-    "ingestion.csv_files ingestion.sources ingestion.contracts",
+    "ingestion.csv_files ingestion.sources ingestion.ledger ingestion.contracts",
     "tickets.definition": "tickets.errors",
     "tickets.doctor": "tickets.runs tickets.local tickets.definition tickets.errors "
     "ingestion.dynamodb ingestion.tasks",
@@ -37,7 +37,7 @@ ALLOWED = {
     "tickets.local": "tickets.runs tickets.errors",
     "tickets.runs": "tickets.errors ingestion.csv_files ingestion.sources ingestion.dynamodb "
     "ingestion.ledger ingestion.s3 ingestion.tasks ingestion.contracts ingestion.names "
-    "ingestion.errors",
+    "ingestion.executions ingestion.errors",
     "tickets.verify": "tickets.runs tickets.errors ingestion.csv_files ingestion.sources "
     "ingestion.dynamodb "
     "ingestion.contracts",
