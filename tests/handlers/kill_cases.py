@@ -12,7 +12,7 @@ import pytest
 from ingestion.ledger.slots import TAKEN, Slots, Waiter
 from ingestion.sources.catalogue import Sources
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
-from tests.support.cloud import EVENTS, NOT_WAITED, Cloud, forget_clients
+from tests.support.cloud import EVENTS, NOT_WAITED, OF_THE_EXECUTION, Cloud, forget_clients
 from tests.support.one_key import HEADER, KEY
 from tests.support.sources import tickets_with
 from tests.support.state_machine import EXECUTIONS, payload_of
@@ -70,7 +70,8 @@ def upload(cloud: Cloud, body: Any, version: str = "v1") -> Any:
 
 
 def to_validate(request: Any) -> dict[str, Any]:
-    return {"execution_arn": EXECUTIONS + "first", "input": request}
+    started_at = OF_THE_EXECUTION["started_at"]
+    return {"execution_arn": EXECUTIONS + "first", "started_at": started_at, "input": request}
 
 
 def good_file(cloud: Cloud) -> Any:
