@@ -71,7 +71,7 @@ def test_a_line_that_is_not_as_described_is_found(line: str, problem: str) -> No
     [
         ["ingest", "rows.csv"],
         ["ingest", "rows.csv", "--wait"],
-        ["ingest", "s3://b/a.csv"],
+        ["ingest", "s3://work/a.csv"],
         ["show", "loaded"],
         ["show", "refused", "--follow"],
         ["executions", "--since", "2026-01-01"],
