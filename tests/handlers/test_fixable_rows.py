@@ -16,6 +16,7 @@ from ingestion.sources.declaration import read_source
 from tests.support.cloud import Cloud
 from tests.support.one_key import HEADER
 from tests.support.sources import BUILT_IN
+from tickets.cli.output_file import output_file
 from tickets.errors import CommandError
 from tickets.runs import fixable_rows
 from tickets.runs.fixable_rows import FixableRows, save_fixable_rows, values_of
@@ -71,7 +72,7 @@ def loaded(cloud: Cloud, body: bytes) -> Any:
 
 
 def saved(cloud: Cloud, load: Any, path: Path) -> tuple[bytes, FixableRows]:
-    with path.open("wb") as file:
+    with output_file(path, force=False) as file:
         counts = save_fixable_rows(stack_of(cloud), load, load["refused_rows"], file)
     return path.read_bytes(), counts
 
