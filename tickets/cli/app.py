@@ -23,6 +23,7 @@ from tickets.cli.resubmit import resubmit
 from tickets.cli.sample import sample
 from tickets.cli.show import show
 from tickets.cli.sources import sources_app
+from tickets.cli.status import status
 from tickets.cli.trace import trace
 from tickets.cli.undo import undo
 from tickets.cli.verify import verify
@@ -62,6 +63,7 @@ for _command in (
     demo,
     check,
     ingest,
+    status,
     executions,
     loads,
     show,

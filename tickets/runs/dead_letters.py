@@ -10,27 +10,28 @@ other one gets them afterwards.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import botocore.exceptions
-
 from ingestion.contracts import ErrorGroup
 from ingestion.s3.notifications import read_notification
 from ingestion.tasks.start_execution import MAX_RECEIVES, REASON, SENT_AT
+from tickets.errors import CommandError
 from tickets.runs.history import error_in_words
 from tickets.runs.stack import Stack
 from tickets.runs.waiting import polls
 
 _HIDDEN_SECONDS = 60
 _WAIT_SECONDS = 1  # with long polling SQS asks all of its servers
-_MAX_MESSAGES = 10  # per ReceiveMessage
+_MAX_MESSAGES = 10  # per ReceiveMessage and ChangeMessageVisibilityBatch
 _BUSY_SECONDS = 30.0
 """How long a reader tries to get the messages that another reader holds."""
 _BUSY_PAUSE_SECONDS = 1.0
+_GLANCE_PAUSE_SECONDS = 0.1
 # SQS's errors for a message that has been deleted, or has become visible again by itself.
 _NOT_HELD = ("InvalidParameterValue", "MessageNotInflight", "ReceiptHandleIsInvalid")
 CRASHED = (
@@ -144,15 +145,26 @@ def held_dead_letters(
     held: dict[str, Message] = {}
     try:
         unseen = _receive_consistently(stack, held, on_busy)
-        failed = _newest_first(held, stack.failed_executions_queue_url)
-        uploads = _newest_first(held, stack.upload_dead_letter_queue_url)
-        read = [(message, _read(message)) for message in failed]
-        yield DeadLetters(
-            _by_execution([failure for _, failure in read if failure is not None]),
-            [_unstarted(message) for message in uploads],
-            [message for message, failure in read if failure is None],
-            unseen,
-        )
+        yield _dead_letters(stack, held, unseen)
+    finally:
+        _make_visible(stack, held.values())
+
+
+def glance(stack: Stack, seconds: float, max_messages: int) -> DeadLetters:
+    """Returns the dead letters that can be received at once, without waiting for other readers.
+
+    Receives messages until it has all or `max_messages` of a queue, or until `seconds` have passed.
+    `unseen` counts the others.
+    """
+    held: dict[str, Message] = {}
+    try:
+        for elapsed in polls(_GLANCE_PAUSE_SECONDS):
+            for queue_url in _queues(stack):
+                _receive_all(stack, queue_url, held, wait_seconds=0, max_messages=max_messages)
+            missing = sum(_missing(stack, queue_url, held) for queue_url in _queues(stack))
+            if not missing or elapsed >= seconds or len(held) >= max_messages:
+                break
+        return _dead_letters(stack, held, missing)
     finally:
         _make_visible(stack, held.values())
 
@@ -188,6 +200,18 @@ def _receive_consistently(
     raise AssertionError("unreachable")
 
 
+def _dead_letters(stack: Stack, held: dict[str, Message], unseen: int) -> DeadLetters:
+    failed = _newest_first(held, stack.failed_executions_queue_url)
+    uploads = _newest_first(held, stack.upload_dead_letter_queue_url)
+    read = [(message, _read(message)) for message in failed]
+    return DeadLetters(
+        _by_execution([failure for _, failure in read if failure is not None]),
+        [_unstarted(message) for message in uploads],
+        [message for message, failure in read if failure is None],
+        unseen,
+    )
+
+
 def _queues(stack: Stack) -> tuple[str, str]:
     return stack.failed_executions_queue_url, stack.upload_dead_letter_queue_url
 
@@ -200,14 +224,22 @@ def _missing(stack: Stack, queue_url: str, held: dict[str, Message]) -> int:
     return max(0, counted - len(_newest_first(held, queue_url)))
 
 
-def _receive_all(stack: Stack, queue_url: str, held: dict[str, Message]) -> None:
-    """Adds a queue's messages to `held` one by one, so that an interruption loses none."""
-    while True:
+def _receive_all(
+    stack: Stack,
+    queue_url: str,
+    held: dict[str, Message],
+    *,
+    wait_seconds: int | None = None,
+    max_messages: int | None = None,
+) -> None:
+    """Adds a queue's messages to `held` one by one, so that an interruption loses none. Stops when
+    `held` has about `max_messages`."""
+    while max_messages is None or len(held) < max_messages:
         answer = stack.client("sqs").receive_message(
             QueueUrl=queue_url,
             MaxNumberOfMessages=_MAX_MESSAGES,
             VisibilityTimeout=_HIDDEN_SECONDS,
-            WaitTimeSeconds=_WAIT_SECONDS,
+            WaitTimeSeconds=_WAIT_SECONDS if wait_seconds is None else wait_seconds,
             MessageSystemAttributeNames=["SentTimestamp"],
             MessageAttributeNames=[REASON, SENT_AT],
         )
@@ -233,16 +265,25 @@ def _receive_all(stack: Stack, queue_url: str, held: dict[str, Message]) -> None
 
 
 def _make_visible(stack: Stack, messages: Iterable[Message]) -> None:
+    handles = defaultdict(list)
     for message in messages:
-        try:
-            stack.client("sqs").change_message_visibility(
-                QueueUrl=message.queue_url,
-                ReceiptHandle=message.receipt_handle,
-                VisibilityTimeout=0,
+        handles[message.queue_url].append(message.receipt_handle)
+    for queue_url, own in handles.items():
+        for at in range(0, len(own), _MAX_MESSAGES):
+            batch = own[at : at + _MAX_MESSAGES]
+            answer = stack.client("sqs").change_message_visibility_batch(
+                QueueUrl=queue_url,
+                Entries=[
+                    {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
+                    for number, handle in enumerate(batch)
+                ],
             )
-        except botocore.exceptions.ClientError as error:
-            if error.response["Error"]["Code"].rsplit(".", 1)[-1] not in _NOT_HELD:
-                raise
+            for failed in answer.get("Failed", []):
+                if failed["Code"].rsplit(".", 1)[-1] not in _NOT_HELD:
+                    raise CommandError(
+                        "A dead letter can't be made visible again, and becomes so within a "
+                        f"minute ({failed['Code']}: {failed.get('Message', '')})."
+                    )
 
 
 def _newest_first(held: dict[str, Message], queue_url: str) -> list[Message]:
