@@ -35,9 +35,9 @@ ALLOWED = {
     "ingestion.dynamodb ingestion.tasks",
     "tickets.draft": "tickets.errors ingestion.csv_files",
     "tickets.local": "tickets.runs tickets.errors",
-    "tickets.runs": "tickets.errors ingestion.csv_files ingestion.sources ingestion.dynamodb "
-    "ingestion.ledger ingestion.s3 ingestion.tasks ingestion.contracts ingestion.names "
-    "ingestion.executions ingestion.errors",
+    "tickets.runs": "tickets.check tickets.errors ingestion.csv_files ingestion.sources "
+    "ingestion.dynamodb ingestion.ledger ingestion.s3 ingestion.tasks ingestion.contracts "
+    "ingestion.names ingestion.executions ingestion.errors",
     "tickets.verify": "tickets.runs tickets.errors ingestion.csv_files ingestion.sources "
     "ingestion.dynamodb "
     "ingestion.contracts",

@@ -37,6 +37,12 @@ def resubmit(
             metavar="FILE", help="The corrected rows, from `tickets refused EXECUTION --fixable`."
         ),
     ],
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace", help="Let them replace rows of the same file that have the same keys."
+        ),
+    ] = False,
     timeout: Annotated[
         float | None,
         typer.Option(
@@ -58,17 +64,23 @@ def resubmit(
     corrected ones are loaded.
     """
     stack = connect.find_stack(stack_name, endpoint_url, region, profile)
-    started = start(stack, find_execution(stack, execution), file, reason)
+    found = find_execution(stack, execution)
+    started = start(stack, found, file, reason, replace_rows=replace)
+    if not started.keys_checked:
+        print_error(
+            "Not checked, because the load is too old: whether the rows replace others of the same "
+            "file."
+        )
     out = console(quiet=as_json)
     name = started.execution
     out.print(Text(f"Uploaded {file} as {started.uri}\n  execution {name}"), soft_wrap=True)
-    found, outcome = watch(stack, started.execution_arn, out, timeout)
+    ended, outcome = watch(stack, started.execution_arn, out, timeout)
     dismissed = _dismiss(stack, started, outcome)
     if as_json:
         own = {"resubmits": asdict(started.original), "dismissed": dismissed}
         print_json({**outcome_json(found, outcome), "file": str(file), **own})
     else:
-        print_outcome(out, found, outcome)
+        print_outcome(out, ended, outcome)
         for one in dismissed:
             out.print(Text(f"The dead letter of {one} is dismissed."), soft_wrap=True)
         if outcome.rows_refused:

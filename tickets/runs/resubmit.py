@@ -25,7 +25,9 @@ from tickets.runs.history import OVERTAKEN
 from tickets.runs.identity import caller
 from tickets.runs.loaded_file import recorded_source_of
 from tickets.runs.stack import Stack
+from tickets.runs.written_keys import lines_with_written_keys
 
+_MAX_LINES = 10
 _KEY = "resubmitted/{execution}/{name}.corrected"
 
 
@@ -39,24 +41,35 @@ class Resubmission:
     corrected: frozenset[str]
     """The ids of the loads whose refused rows they were: the original load, and a load of corrected
     rows of which some were refused again."""
+    keys_checked: bool
+    """Whether it is known that they don't replace rows of the same file by accident."""
 
     @property
     def execution(self) -> str:
         return self.execution_arn.rpartition(":")[2]
 
 
-def resubmit(stack: Stack, execution: Execution, path: Path, reason: str | None) -> Resubmission:
+def resubmit(
+    stack: Stack,
+    execution: Execution,
+    path: Path,
+    reason: str | None = None,
+    *,
+    replace_rows: bool = False,
+) -> Resubmission:
     """Uploads a file with corrected rows of a load, starts its load, and records that in the ledger
     entries of the original load.
 
     execution: an execution of the load whose rows were refused.
     reason: why the rows are loaded, in the words of the caller.
+    replace_rows: whether they may replace rows of the same file that have been written.
     Raises CommandError if they can't be loaded.
     """
     if not path.is_file():
         raise CommandError(f"The file {path} does not exist: name the file of corrected rows.")
     original = _original(execution)
     _check_versions(stack, original)
+    are_checked = replace_rows or _check_keys(stack, execution.load, path)
     key = _KEY.format(
         execution=execution.name, name=original.key.rpartition("/")[2].removesuffix(".gz")
     )
@@ -84,7 +97,7 @@ def resubmit(stack: Stack, execution: Execution, path: Path, reason: str | None)
     _record(stack, original.load_id, "resubmit", reason, name)
     corrected = frozenset([original.load_id, execution.load["load_id"]])
     uri = f"s3://{stack.upload_bucket}/{key}"
-    return Resubmission(uri, answer["executionArn"], original, corrected)
+    return Resubmission(uri, answer["executionArn"], original, corrected, are_checked)
 
 
 def dismiss(stack: Stack, resubmission: Resubmission, letters: DeadLetters) -> list[str]:
@@ -156,3 +169,19 @@ def _check_versions(stack: Stack, original: Original) -> None:
             f"{newest.load_id if newest else 'another load'}: its rows must stay. Correct that "
             "version, if its rows are wrong too."
         )
+
+
+def _check_keys(stack: Stack, load: Mapping[str, Any], path: Path) -> bool:
+    """Raises CommandError if rows have the key of a row that the load has written: the later one of
+    them should win, and where in the file the corrected one belongs isn't known any more. Returns
+    whether that could be checked."""
+    lines = lines_with_written_keys(stack, load, path)
+    if not lines:
+        return lines is not None
+    named = ", ".join(f"{line:,}" for line in lines[:_MAX_LINES])
+    if len(lines) > _MAX_LINES:
+        named += f" and {len(lines) - _MAX_LINES:,} more"
+    raise CommandError(
+        f"Lines of {path} have the key of a row that the load has written: {named}. They would "
+        "replace that row: take them out, or pass --replace."
+    )
