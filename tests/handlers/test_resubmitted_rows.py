@@ -33,7 +33,7 @@ def loaded(cloud: Cloud, body: bytes = A + REFUSED, name: str = "first", **where
 
 def corrected(cloud: Cloud, original: Mapping[str, Any], body: bytes = CORRECTED) -> dict[str, Any]:
     """Puts corrected rows. Returns the input of the execution that loads them."""
-    given = cloud.put(body, f"resubmitted/{original['execution']}/a.csv.corrected")
+    given = cloud.put(body, f"resubmitted/{original['execution']}/rows")
     return {**given, "why": "resubmit", "resubmits": original}
 
 

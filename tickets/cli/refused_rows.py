@@ -28,6 +28,7 @@ from tickets.runs.stack import Stack
 
 _SHOWN_ROWS = 50
 _SHOWN_CHARACTERS = 500
+_VALUE_WIDTH = 30
 _SUPERSEDED = "superseded"
 
 
@@ -101,6 +102,8 @@ def refused_rows_table(rows: Iterable[RefusedRow], values: Sequence[str | None] 
     for column in table.columns:
         column.no_wrap = True
         column.overflow = "ellipsis"
+    if values:
+        table.columns[3].max_width = _VALUE_WIDTH
     table.expand = True  # the last column gets the width that the others leave
     table.columns[-1].ratio = 1
     for at, row in enumerate(rows):

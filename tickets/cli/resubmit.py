@@ -78,7 +78,7 @@ def resubmit(
     dismissed = _dismiss(stack, started, outcome)
     if as_json:
         own = {"resubmits": asdict(started.original), "dismissed": dismissed}
-        print_json({**outcome_json(found, outcome), "file": str(file), **own})
+        print_json({**outcome_json(ended, outcome), "file": str(file), **own})
     else:
         print_outcome(out, ended, outcome)
         for one in dismissed:

@@ -1,7 +1,7 @@
 """Loads corrected rows of a load, under a name that says what they belong to.
 
-They are stored in the upload bucket as `resubmitted/EXECUTION/NAME.corrected`. That ending sends no
-event, which would start a load that doesn't know what its rows belong to.
+They are stored in the upload bucket as `resubmitted/EXECUTION/rows`. A key that doesn't end in
+`.csv` sends no event, which would start a load that doesn't know what its rows belong to.
 """
 
 import json
@@ -28,7 +28,7 @@ from tickets.runs.stack import Stack
 from tickets.runs.written_keys import lines_with_written_keys
 
 _MAX_LINES = 10
-_KEY = "resubmitted/{execution}/{name}.corrected"
+_KEY = "resubmitted/{execution}/rows"
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,6 @@ class Resubmission:
     uri: str
     execution_arn: str
     original: Original
-    corrected: frozenset[str]
-    """The ids of the loads whose refused rows they were: the original load, and a load of corrected
-    rows of which some were refused again."""
     keys_checked: bool
     """Whether it is known that they don't replace rows of the same file by accident."""
 
@@ -70,9 +67,7 @@ def resubmit(
     original = _original(execution)
     _check_versions(stack, original)
     are_checked = replace_rows or _check_keys(stack, execution.load, path)
-    key = _KEY.format(
-        execution=execution.name, name=original.key.rpartition("/")[2].removesuffix(".gz")
-    )
+    key = _KEY.format(execution=execution.name)
     with path.open("rb") as body:
         answer = stack.client("s3").put_object(Bucket=stack.upload_bucket, Key=key, Body=body)
     version_id, etag = answer.get("VersionId"), answer["ETag"].strip('"')
@@ -95,29 +90,36 @@ def resubmit(
         input=json.dumps(given, ensure_ascii=False),
     )
     _record(stack, original.load_id, "resubmit", reason, name)
-    corrected = frozenset([original.load_id, execution.load["load_id"]])
     uri = f"s3://{stack.upload_bucket}/{key}"
-    return Resubmission(uri, answer["executionArn"], original, corrected, are_checked)
+    return Resubmission(uri, answer["executionArn"], original, are_checked)
 
 
 def dismiss(stack: Stack, resubmission: Resubmission, letters: DeadLetters) -> list[str]:
-    """Deletes the dead letters of loads whose corrected rows are loaded, and records that in the
-    ledger. Returns the names of the executions that failed.
+    """Deletes the dead letters of a load whose corrected rows are loaded, and those of earlier
+    attempts to load corrected rows of it. Records that in the ledger. Returns the names of the
+    executions that failed.
 
-    A load that has failed for something else than its refused rows keeps its dead letters.
+    The letter of a load stays if the load has failed for something else than its data.
     """
+    original = resubmission.original.load_id
+    loads = Loads(stack.client("dynamodb"), stack.ledger_table)
+    arns = (loads.load(original) or {}).get("executions", ())
     dismissed = []
-    for load_id in sorted(resubmission.corrected):
-        load = Loads(stack.client("dynamodb"), stack.ledger_table).load(load_id) or {}
-        if not is_about_refused_rows(str(load.get("summary"))):
-            continue
-        for letter in letters.executions:
-            if letter.load_id == load_id or letter.execution_arn in load["executions"]:
-                reason = f"The corrected rows are loaded by {resubmission.execution}."
-                _record(stack, load_id, "dismiss", reason, letter.name)
-                delete(stack, letter.messages)
-                dismissed.append(letter.name)
+    for letter in letters.executions:
+        load_id = original if letter.execution_arn in arns else letter.load_id
+        load = (load_id and loads.load(load_id)) or {}
+        belongs_to = load.get("resubmits") or {"load_id": load_id}
+        if belongs_to["load_id"] == original and _is_about_data(load):
+            reason = f"The corrected rows are loaded by {resubmission.execution}."
+            _record(stack, load["load_id"], "dismiss", reason, letter.name)
+            delete(stack, letter.messages)
+            dismissed.append(letter.name)
     return dismissed
+
+
+def _is_about_data(load: Mapping[str, Any]) -> bool:
+    """Whether a load has failed because of its rows, or its file was refused."""
+    return bool(load.get("reasons")) or is_about_refused_rows(str(load.get("summary")))
 
 
 def _record(stack: Stack, load_id: str, action: str, reason: str | None, execution: str) -> None:
