@@ -26,7 +26,7 @@ from tickets.runs.history import count
 from tickets.runs.refused_rows import download, read_refused_rows, refused_rows_uri, why_none
 from tickets.runs.stack import Stack
 
-_SHOWN_ROWS = 50
+_SHOWN_ROWS = 10
 _SHOWN_CHARACTERS = 500
 _VALUE_WIDTH = 30
 _SUPERSEDED = "superseded"

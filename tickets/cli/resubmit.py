@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tickets.cli.console import console, print_json
+from tickets.cli.console import console, print_error, print_json
 from tickets.cli.next_step import next_step
 from tickets.cli.options import (
     AsJson,

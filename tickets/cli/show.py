@@ -169,7 +169,9 @@ def _print_history(history: LoadHistory, out: Console) -> None:
     for action in history.actions:
         at = local_time(datetime.fromisoformat(action["at"]))
         reason = f": {action['reason']}" if action["reason"] else ""
-        text = f"{action['action']} at {at} by {action['by']}{reason}"
+        execution = action.get("execution")
+        which = f" of {execution}" if execution else ""
+        text = f"{action['action']}{which} at {at} by {action['by']}{reason}"
         out.print(Text(text), soft_wrap=True)
 
 

@@ -27,7 +27,7 @@ MAX_LAST = 5
 MAX_LETTERS = 200
 """Dead letters that are read for their causes."""
 MAX_QUEUED_SECONDS = 600
-"""How long an upload may wait for the start of its load, as for the alarm UploadsWait."""
+"""How long an upload may wait for the start of its load, as for the alarm UploadsWaiting."""
 
 _MAX_CHUNKS = 1_000  # whose entries one call of Query returns
 _MAX_LISTED = 1_000  # that one call of ListExecutions returns
