@@ -95,6 +95,13 @@ def test_a_later_version_replaces_the_original_load_and_not_its_corrected_rows(
     assert report(cloud, later.data["result"])["replaces"] == original["load_id"]
 
 
+def test_what_the_original_load_replaced_stays_known(cloud: Cloud) -> None:
+    before = loaded(cloud, B, "earliest")
+    execution = cloud.run(corrected(cloud, loaded(cloud)), "second")
+    assert claims(cloud).newest(url(cloud)).replaces == before["load_id"]
+    assert report(cloud, execution.data["result"])["replaces"] is None
+
+
 def test_the_original_load_can_be_replayed_afterwards(cloud: Cloud) -> None:
     before = loaded(cloud, B, "earliest")
     original = loaded(cloud)
