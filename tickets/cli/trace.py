@@ -1,5 +1,6 @@
 """`tickets trace`: says where items come from."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ from rich.text import Text
 from tickets.cli.console import console, print_error, print_json
 from tickets.cli.next_step import next_step
 from tickets.cli.options import AsJson, EndpointUrl, Profile, Region, StackName
+from tickets.cli.text import local_time
 from tickets.errors import FAILED
 from tickets.runs import connect
 from tickets.runs.trace import Origin
@@ -67,5 +69,9 @@ def _line(origin: Origin) -> str:
     uploader = f", uploaded by {origin.uploader}" if origin.uploader else ""
     return (
         f"{item}: line {origin.line} of s3://{origin.bucket}/{origin.key}{version}{uploader}; "
-        f"load {origin.load_id}, {origin.status}, started {origin.started_at}"
+        f"load {origin.load_id}, {origin.status}, started {_local(origin.started_at)}"
     )
+
+
+def _local(timestamp: str | None) -> str:
+    return local_time(datetime.fromisoformat(timestamp)) if timestamp else "at an unknown time"

@@ -1,5 +1,6 @@
 """`tickets undo`: deletes the items that a load wrote."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -17,9 +18,10 @@ from tickets.cli.options import (
     Region,
     StackName,
 )
+from tickets.cli.text import local_time
 from tickets.runs import connect
 from tickets.runs.stack import Stack
-from tickets.runs.undo import ROWS_PER_SECOND, Undone
+from tickets.runs.undo import ROWS_PER_SECOND, EarlierLoad, Undone
 from tickets.runs.undo import undo as undo_load
 
 _MAX_EARLIER_LOADS = 5
@@ -71,6 +73,10 @@ def undo(
         _print_undone(undone, stack, execution, reason, out)
 
 
+def _local(load: EarlierLoad) -> str:
+    return local_time(datetime.fromisoformat(load.started_at))
+
+
 def _print_undone(
     undone: Undone, stack: Stack, execution: str, reason: str | None, out: Console
 ) -> None:
@@ -92,7 +98,7 @@ def _print_undone(
     if undone.overtaken:
         say("A later version of the object was loaded, so earlier ones can't be loaded again.")
     for one in undone.earlier_loads[:_MAX_EARLIER_LOADS]:
-        say(f"Earlier load: {one.load_id}, started {one.started_at}, {one.rows_written:,} rows")
+        say(f"Earlier load: {one.load_id}, started {_local(one)}, {one.rows_written:,} rows")
     if undone.undone_at is None:
         because = ["--reason", reason] if reason else []
         say(next_step(stack, "undo", execution, "--yes", *because))

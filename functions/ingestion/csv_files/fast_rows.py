@@ -111,6 +111,14 @@ class _Part:
         line_ends = len(self.text) - len(self.text.replace(b"\n", b""))
         return line_ends + (not self.text.endswith(b"\n"))
 
+    @property
+    def record_lines(self) -> Sequence[int]:
+        """The line in the section of each record."""
+        if self._has_long_records:
+            return [line for line, _ in self.records]
+        first = self._lines_before + 1
+        return range(first, first + self.lines)
+
     @cached_property
     def records(self) -> Sequence[tuple[int, bytes]]:
         """The line in the section and the text of each record."""
@@ -245,10 +253,10 @@ class PageReader:
             if self.layout.is_header(without_marks(raw))
         }
 
-    def _lines(self, page: Page, part: _Part) -> list[int]:
+    def _lines(self, page: Page, part: _Part) -> Sequence[int]:
         """The line in the file of each record of a part."""
         before = self._rows.lines_before + page.lines_before
-        return [before + line for line, _ in part.records]
+        return [before + line for line in part.record_lines]
 
     def _warn(self, page: Page, part: _Part, fields: list[bytes], made: PageItems) -> None:
         """Warn about the rows of a part that need it, except for odd ones."""

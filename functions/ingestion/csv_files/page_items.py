@@ -177,7 +177,8 @@ class ItemMaker:
         )
         """Whether a repeated header may look like a row."""
         has_list = any(read.conversion.field.type == "list" for read in self._reads)
-        self._factor = (_MAX_LONGER if has_list else 1) + len(in_templates)
+        from_text = [name for name in in_templates if name != LINE]
+        self._factor = (_MAX_LONGER if has_list else 1) + len(from_text)
         self._overhead = len(self._begin) + sum(
             _MAX_LONGER + len(one.before) + len(one.missing) for one in self._attributes
         )
