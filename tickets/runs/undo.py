@@ -17,7 +17,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ingestion.csv_files.rows import Item, Key, Row
 from ingestion.dynamodb.table_schema import TableSchema, read_table_schema, table_missing
-from ingestion.executions import is_running
 from ingestion.ledger.actions import Actions
 from ingestion.ledger.loads import Loads
 from ingestion.ledger.store import Entry
@@ -25,6 +24,7 @@ from ingestion.ledger.undo import UNDONE, Undo, UndoProgress, loads_of_object, u
 from ingestion.ledger.versions import LOOK_SECONDS, ClaimHeld, WriterLease
 from ingestion.sources.lineage import Lineage, read_lineage
 from tickets.errors import CommandError
+from tickets.runs.executions import known_execution
 from tickets.runs.identity import caller
 from tickets.runs.loaded_file import missing_objects_explained
 from tickets.runs.loaded_rows import LoadedRows, load_that_read
@@ -111,8 +111,12 @@ def undo(
             "LineageAttribute when it began. It can't be undone."
         )
     for arn in load["executions"]:
-        if is_running(stack.client("stepfunctions"), arn):
-            raise _is_running(arn)
+        if _is_running(stack, arn):
+            name = arn.rpartition(":")[2]
+            raise CommandError(
+                f"Execution {name} is running: wait until it has ended, or stop it with `tickets "
+                f"stop {name}`."
+            )
     schema = read_table_schema(stack.client("dynamodb"), stack.table)
     if schema is None:
         raise CommandError(table_missing(stack.table).detail)
@@ -225,8 +229,7 @@ class _Undoing:
     def run(self, file: LoadedRows, reason: str | None) -> Undone:
         undone, by = self._undone, caller(self._stack)
         try:
-            running = partial(is_running, self._stack.client("stepfunctions"))
-            undone.overtaken = not self._undo.claim(running)
+            undone.overtaken = not self._undo.claim(partial(_is_running, self._stack))
         except ClaimHeld as error:
             raise CommandError(
                 "An execution of the same version of the object is running: wait until it has "
@@ -310,12 +313,9 @@ class _Undoing:
             )
 
 
-def _is_running(arn: str) -> CommandError:
-    name = arn.rpartition(":")[2]
-    return CommandError(
-        f"Execution {name} is running: wait until it has ended, or stop it with `tickets stop "
-        f"{name}`."
-    )
+def _is_running(stack: Stack, arn: str) -> bool:
+    execution = known_execution(stack, arn)
+    return execution is not None and execution.status == "RUNNING"
 
 
 def _earlier_loads(stack: Stack, load: Mapping[str, Any]) -> list[EarlierLoad]:
