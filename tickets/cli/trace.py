@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tickets.cli.console import console, print_error, print_json
+from tickets.cli.console import console, print_error, print_json, print_record
 from tickets.cli.next_step import next_step
 from tickets.cli.options import AsJson, EndpointUrl, Profile, Region, StackName
 from tickets.cli.text import local_time
@@ -46,7 +46,7 @@ def trace(
         if as_json:
             print_json(origin)
         else:
-            out.print(Text(_line(origin)), soft_wrap=True)
+            print_record(out, [Text(_line(origin))], [])
     if executions:
         if not as_json and len(set(executions)) == 1:
             out.print(next_step(stack, "show", executions[0]), soft_wrap=True, markup=False)

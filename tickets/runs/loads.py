@@ -244,7 +244,7 @@ def _load(entry: Entry, attempts: list[Attempt]) -> Load:
     """The load with FIELDS first (None if the entry lacks one), then the entry's other attributes
     except the key `entry`."""
     main = main_attempt(attempts)
-    failed = entry["status"] not in ("RUNNING", "SUCCEEDED")
+    failed = entry["status"] not in ("RUNNING", "SUCCEEDED", "UNDONE")
     values = {
         **entry,
         "recorded_status": entry["status"],
