@@ -274,9 +274,9 @@ def test_a_new_statement_is_a_new_case(monkeypatch: pytest.MonkeyPatch) -> None:
     grown = deployed.transformed()
     [policy] = grown["Resources"]["TakeTurnRole"]["Properties"]["Policies"]
     policy["PolicyDocument"]["Statement"].append(
-        {"Sid": "New", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "arn:aws:sqs:q"}
+        {"Sid": "New", "Effect": "Allow", "Action": "sqs:PurgeQueue", "Resource": "arn:aws:sqs:q"}
     )
     monkeypatch.setattr(deployed, "_transformed", lambda: grown)
     [new] = set(cases()) - set(CASES)
-    assert new == Case("TakeTurn", "New", "sqs:SendMessage", 0)
+    assert new == Case("TakeTurn", "New", "sqs:PurgeQueue", 0)
     assert new.action not in CALLS

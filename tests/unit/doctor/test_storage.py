@@ -22,7 +22,7 @@ LEDGER: dict[str, Any] = {
     "TableStatus": "ACTIVE",
     "AttributeDefinitions": [
         {"AttributeName": name, "AttributeType": "S"}
-        for name in ("load_id", "entry", "object_url", "started_at")
+        for name in ("load_id", "entry", "object_url", "day", "started_at")
     ],
     "KeySchema": [
         {"AttributeName": "load_id", "KeyType": "HASH"},
@@ -30,12 +30,13 @@ LEDGER: dict[str, Any] = {
     ],
     "GlobalSecondaryIndexes": [
         {
-            "IndexName": "loads",
+            "IndexName": index,
             "KeySchema": [
-                {"AttributeName": "object_url", "KeyType": "HASH"},
+                {"AttributeName": attribute, "KeyType": "HASH"},
                 {"AttributeName": "started_at", "KeyType": "RANGE"},
             ],
         }
+        for index, attribute in (("loads", "object_url"), ("days", "day"))
     ],
 }
 
@@ -152,6 +153,11 @@ def test_the_indexes_of_the_template(
         ({}, None, "items don't expire by expires_at"),
         ({}, "started_at", "items don't expire by expires_at"),
         ({"GlobalSecondaryIndexes": []}, "expires_at", "it lacks the index loads"),
+        (
+            {"GlobalSecondaryIndexes": LEDGER["GlobalSecondaryIndexes"][:1]},
+            "expires_at",
+            "it lacks the index days",
+        ),
         ({"KeySchema": LEDGER["KeySchema"][:1]}, "expires_at", "its key is load_id"),
         ({"TableStatus": "ARCHIVED"}, "expires_at", "its status is ARCHIVED"),
     ],
