@@ -158,7 +158,8 @@ def test_ten_percent_of_the_rows_were_bad(stack: RunningStack, night: Night) -> 
 
 
 def test_a_load_was_stopped(stack: RunningStack, night: Night) -> None:
-    file = TicketFile("friday").rows(6000)
+    file = TicketFile("friday").rows(3000)
+    # Slow enough to be stopped in the middle. Running chunks go on after the stop, as on AWS.
     variables = {"MAX_ROWS_PER_SECOND": "1000"}
     with stack.function_changed("WriteChunk", Environment={"Variables": variables}):
         upload = stack.upload("friday.csv", file.body)
@@ -166,16 +167,15 @@ def test_a_load_was_stopped(stack: RunningStack, night: Night) -> None:
         name = arn.rpartition(":")[2]
         until(lambda: stack.items_of("friday"), "the first rows")
         night.cure("stop", name, "--reason", "wrong table")
-    assert stack.ended(arn)["status"] == "ABORTED"
+        assert stack.ended(arn)["status"] == "ABORTED"
 
-    def reported() -> list[str] | None:
-        found = tickets("dead-letters").stdout.splitlines()
-        return found if name in "".join(found) else None
+        def reported() -> bool:
+            return name in tickets("dead-letters").stdout
 
-    until(reported, "EventBridge's message about it")
-    found = night.look("dead-letters")
-    night.cure(*proposed(found), "--wait")
-    assert_loaded(stack, f"{arn}-r1", file)
+        until(reported, "EventBridge's message about it")
+        found = night.look("dead-letters")
+        night.cure(*proposed(found), "--wait")
+        assert_loaded(stack, f"{arn}-r1", file)
 
 
 def test_an_upload_could_not_be_started(stack: RunningStack, night: Night) -> None:
