@@ -80,7 +80,7 @@ def dead_letters(deployment: Deployment) -> Verdict:
         return failed(
             f"failed loads that wait: about {loads:,}; uploads that started none: about "
             f"{uploads:,}",
-            "tickets dead-letters; see docs/operations.md#what-waits-and-what-to-do",
+            "tickets dead-letters",
         )
     return ok("both queues are empty")
 
