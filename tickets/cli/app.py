@@ -1,45 +1,92 @@
-"""The command `tickets`: its subcommands, in the order in which --help lists them."""
+"""The command `tickets`: its subcommands, in the order in which --help lists them.
 
+Importing all of them takes longer than most of them run, so a subcommand that is named on the
+command line is the only one that is imported.
+"""
+
+import os
+from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from tickets.cli.audit import audit
-from tickets.cli.check import check
 from tickets.cli.command import Command, Group, with_config_env
-from tickets.cli.dead_letters import dead_letters, dismiss
-from tickets.cli.demo import demo
-from tickets.cli.doctor import doctor
-from tickets.cli.draft import draft
-from tickets.cli.executions import executions
-from tickets.cli.failures import replay, stop
-from tickets.cli.ingest import ingest
-from tickets.cli.loads import loads
-from tickets.cli.local import local_app
-from tickets.cli.query import query
-from tickets.cli.refused_rows import refused
-from tickets.cli.resubmit import resubmit
-from tickets.cli.sample import sample
-from tickets.cli.show import show
-from tickets.cli.sources import sources_app
-from tickets.cli.status import status
-from tickets.cli.trace import trace
-from tickets.cli.undo import undo
-from tickets.cli.verify import verify
 
-app = typer.Typer(
-    rich_markup_mode="markdown",  # so that lines of a docstring are joined to paragraphs
-    name="tickets",
-    cls=Group,
-    help="Loads CSV files of purchase tickets from S3 into DynamoDB and accounts for every row.",
-    epilog="Exit codes: 0 success; 1 a load failed, an audit found missing rows, a check of doctor "
-    "or verify failed, or another process was reading the dead-letter queues; 2 the command was "
-    "used wrongly or could not do its work; 3 --timeout ran out, and the load goes on.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+_MODULES = {
+    "demo": "demo",
+    "check": "check",
+    "ingest": "ingest",
+    "status": "status",
+    "executions": "executions",
+    "loads": "loads",
+    "show": "show",
+    "refused": "refused_rows",
+    "resubmit": "resubmit",
+    "audit": "audit",
+    "query": "query",
+    "trace": "trace",
+    "undo": "undo",
+    "dead-letters": "dead_letters",
+    "replay": "failures",
+    "dismiss": "dead_letters",
+    "stop": "failures",
+    "doctor": "doctor",
+    "verify": "verify",
+    "sample": "sample",
+}
+"""The module of each subcommand, which is a function of that name in it."""
+_GROUPS = ("sources", "local")
+"""Subcommands with subcommands of their own; each is the Typer app of its module."""
+
+_HELP = "Loads CSV files of purchase tickets from S3 into DynamoDB and accounts for every row."
+_EXIT_CODES = (
+    "Exit codes: 0 success; 1 a load failed, an audit found missing rows, a check of doctor or "
+    "verify failed, or another process was reading the dead-letter queues; 2 the command was used "
+    "wrongly or could not do its work; 3 --timeout ran out, and the load goes on."
 )
+
+app: typer.Typer
+"""The command with all subcommands."""
+
+
+def app_for(arguments: Sequence[str]) -> typer.Typer:
+    """Returns the command, with the subcommand that the arguments begin with, or with all."""
+    known = bool(arguments) and arguments[0] in (*_MODULES, *_GROUPS)
+    completes = "_TICKETS_COMPLETE" in os.environ
+    return _make(arguments[0] if known and not completes else None)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "app":
+        return _make(None)
+    raise AttributeError(name)
+
+
+@cache
+def _make(only: str | None) -> typer.Typer:
+    made = typer.Typer(
+        rich_markup_mode="markdown",  # so that lines of a docstring are joined to paragraphs
+        name="tickets",
+        cls=Group,
+        help=_HELP,
+        epilog=_EXIT_CODES,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback()(_main)
+    for name, module in _MODULES.items():
+        if only in (None, name):
+            command = getattr(import_module(f"tickets.cli.{module}"), name.replace("-", "_"))
+            made.command(name, cls=Command)(with_config_env(command))
+    for name in _GROUPS:
+        if only in (None, name):
+            group = getattr(import_module(f"tickets.cli.{name}"), f"{name}_app")
+            made.add_typer(group, name=name, cls=Group)
+    return made
 
 
 def _print_version(wanted: bool) -> None:
@@ -48,7 +95,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _main(
     _version: Annotated[
         bool,
@@ -57,31 +103,3 @@ def _main(
         ),
     ] = False,
 ) -> None: ...
-
-
-for _command in (
-    demo,
-    check,
-    ingest,
-    status,
-    executions,
-    loads,
-    show,
-    refused,
-    resubmit,
-    audit,
-    query,
-    trace,
-    undo,
-    dead_letters,
-    replay,
-    dismiss,
-    stop,
-    doctor,
-    verify,
-    sample,
-):
-    app.command(_command.__name__.replace("_", "-"), cls=Command)(with_config_env(_command))
-sources_app.command("draft", cls=Command)(draft)
-app.add_typer(sources_app, name="sources", cls=Group)
-app.add_typer(local_app, name="local", cls=Group)

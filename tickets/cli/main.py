@@ -12,14 +12,14 @@ def main() -> None:
     # Importing the command takes a moment, during which Ctrl-C must be handled, too.
     signal.signal(signal.SIGINT, _exit)
     signal.signal(signal.SIGTERM, _exit)
-    from tickets.cli.app import app
+    from tickets.cli.app import app_for
     from tickets.cli.errors import stop_on_signals
     from tickets.errors import WRONG_USE
 
     stop_on_signals()
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without UTF-8
     try:
-        app()
+        app_for(sys.argv[1:])()
     except Exception as error:
         if os.environ.get("TICKETS_TRACEBACK"):
             traceback.print_exc()

@@ -9,7 +9,9 @@ from rich.text import Text
 from ingestion.csv_files.transcoding import ENCODING_NAMES
 from ingestion.sources.catalogue import Sources
 from ingestion.sources.model import Source
+from tickets.cli.command import Command
 from tickets.cli.console import console, new_table, print_json
+from tickets.cli.draft import draft
 from tickets.cli.options import AsJson
 from tickets.runs.sources import find_sources
 
@@ -23,6 +25,7 @@ SourcesFolder = Annotated[
 ]
 
 sources_app = typer.Typer(help="List and draft sources, the declarations of file formats.")
+sources_app.command("draft", cls=Command)(draft)
 
 
 @sources_app.callback(invoke_without_command=True)
