@@ -148,4 +148,4 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
             graph[".".join([package, *place.parts])] = names | {n.rpartition(".")[0] for n in names}
     modules = {name: targets & graph.keys() for name, targets in graph.items()}
     TopologicalSorter(modules).prepare()  # raises CycleError
-    assert len(modules["tickets.cli.app"]) > 5  # the names are spelled alike
+    assert len(modules["tickets.cli.show"]) > 5  # the names are spelled alike
