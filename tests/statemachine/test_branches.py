@@ -318,7 +318,7 @@ def test_the_engine_agrees_with_the_interpreter(
             arguments["stateConfiguration"] = {"retrierRetryCount": 100}
         elif visit.kind == "Task":
             arguments["mock"] = {"result": json.dumps(visit.result)}
-        execution = {"Id": EXECUTIONS + "by-hand", "Name": "by-hand", "Input": INPUT}
+        execution = {"Id": EXECUTIONS + "by-hand", "Name": "by-hand", "Input": {}}
         tested = step_functions.test_state(
             definition=json.dumps(STATES[visit.state]),
             stateName=visit.state,
