@@ -11,7 +11,7 @@ from tests.support.running_stack import RunningStack
 from tests.support.ticket_files import TicketFile
 from tickets.local.deployment import local_stack
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(300)]
 
 
 def test_tables_buckets_and_history_are_there_after_the_next_start(tmp_path: Path) -> None:

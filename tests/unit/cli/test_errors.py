@@ -116,7 +116,7 @@ def test_an_early_interrupt_is_quiet() -> None:
 def run_main(preparation: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The entry point in a process of its own."""
     code = (
-        "import builtins, os, signal, tickets.cli.main, tickets.cli.app\n"
+        "import builtins, os, signal, tickets.cli.main, tickets.cli.sample\n"
         f"{preparation}\ntickets.cli.main.main()"
     )
     command = [sys.executable, "-c", code, *arguments]
