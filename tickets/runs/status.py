@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ import botocore.exceptions
 from ingestion.ledger.chunks import ChunkProgress
 from ingestion.ledger.loads import Loads
 from ingestion.tasks.reconcile import rows_per_second
+from tickets.runs.causes import group_by_cause
 from tickets.runs.dead_letters import glance
 from tickets.runs.executions import Execution, recorded_chunks
 from tickets.runs.history import ending_of_output
@@ -79,8 +79,8 @@ class Cause:
 
 @dataclass(frozen=True)
 class Waiting:
-    """What waits in the dead-letter queues. `causes` leaves out failures that could not be read in
-    time; `messages` counts all messages."""
+    """What waits in the dead-letter queues. `messages` counts all messages; the others leave out
+    failures that could not be read in time."""
 
     messages: int = 0
     failed_loads: tuple[Cause, ...] = ()
@@ -199,11 +199,12 @@ def _waiting(stack: Stack) -> Waiting:
 
 
 def _causes(failures: Iterable[tuple[str, list[str]]]) -> tuple[Cause, ...]:
-    """Groups failures by their reasons, the most frequent first."""
-    names: defaultdict[str, list[str]] = defaultdict(list)
-    for reason, named in failures:
-        names[reason] += named
-    causes = [Cause(reason, tuple(named)) for reason, named in names.items()]
+    """Groups failures, given as reason and names, by their reasons, the most frequent first."""
+    groups = group_by_cause(failures, lambda one: one[0], lambda one: one[1])
+    causes = [
+        Cause(group.text, tuple(name for _, names in group.failed for name in names))
+        for group in groups
+    ]
     return tuple(sorted(causes, key=lambda cause: -len(cause.names)))
 
 

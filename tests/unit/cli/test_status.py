@@ -147,6 +147,13 @@ def test_failures_are_grouped_by_cause_and_the_next_command_is_named(stack: Stac
     assert waiting(stack)[:2] == [14, 1], "the messages are visible again"
 
 
+def test_causes_that_differ_only_in_the_names_of_their_executions_are_one(stack: Stack) -> None:
+    for name in ("till-1", "till-2"):
+        send(stack, graph_letter(name, cause=f"No permission to write the rows of {name}."))
+    [cause] = found(1)["waiting"]["failed_loads"]
+    assert cause["names"] == ["till-2", "till-1"]
+
+
 def test_dead_letters_that_another_reader_holds_need_a_person_too(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
