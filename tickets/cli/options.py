@@ -81,7 +81,9 @@ KeyPattern = Annotated[
         " any characters within a folder, ** for any, ? for one.",
     ),
 ]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="List this many, the newest ones.")]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, help="List this many, the newest ones.")
+]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, with a line of column names.")]
 ExecutionName = Annotated[
     str, typer.Argument(metavar="EXECUTION", help="Name or ARN of the execution.")
