@@ -21,6 +21,8 @@ from tickets.doctor.findings import FAILED, OK, WARNING
 from tickets.local.deployment import local_stack
 from tickets.runs import connect
 
+pytestmark = pytest.mark.exhaustive  # the template's tests are the quick ones
+
 EXISTING = "till-files"
 WITHOUT_VERSIONS, WITH_VERSIONS, OTHER = "archive.2025", "archive-2026", "archive-2026-other"
 PARAMETERS = {

@@ -76,6 +76,7 @@ def assert_only_unfinished_written(
     assert [one for one in entries if one != missing] == finished
 
 
+@pytest.mark.exhaustive
 def test_a_failed_load_is_seen_and_replayed_without_writing_twice(
     stack: RunningStack, wire: Wire
 ) -> None:

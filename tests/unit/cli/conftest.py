@@ -17,8 +17,16 @@ from ingestion.ledger.chunks import Chunks
 from tests.support.command_line import REFUSED_ROWS
 from tests.support.moto_server import LEDGER_INDEXES, create_table
 from tests.support.step_functions import MACHINE, StepFunctions
+from tickets.cli import next_step
 from tickets.runs import connect, dead_letters
 from tickets.runs.stack import Stack
+
+
+@pytest.fixture(autouse=True)
+def _no_options_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process runs one command only; the tests run many, which must not see each other's
+    options."""
+    monkeypatch.setattr(next_step, "_passed", {})
 
 
 @pytest.fixture

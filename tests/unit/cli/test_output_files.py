@@ -72,6 +72,7 @@ def test_devices_may_always_be_written_to() -> None:
     assert tickets("sample", os.devnull, *SAMPLE).exit_code == 0
 
 
+@pytest.mark.exhaustive
 def test_a_name_that_is_not_utf8_is_written_and_read(tmp_path: Path) -> None:
     """In a process of its own: the test's own arguments are text."""
     name = b"caf\xe9.csv"
