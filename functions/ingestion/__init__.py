@@ -5,7 +5,8 @@
 - ``dynamodb``: the target table: its schema, requests, responses and flow control
 - ``ledger``: what is recorded of loads, chunks, claims, leases and slots
 - ``s3``: objects, notifications, and the work bucket
-- ``executions``: whether an execution is running
+- ``executions``: whether an execution is running, and what its history tells
+- ``report_page``: the HTML page of an execution
 - ``contracts``: what the tasks pass to each other; ``errors``: what makes a task fail
 
 Nothing here knows a Lambda event. Imports go from ``tasks`` to the other packages, and from those

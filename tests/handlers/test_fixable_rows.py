@@ -12,6 +12,7 @@ import pytest
 from ingestion.ledger.loads import Loads
 from ingestion.sources.catalogue import BUILT_IN_FILE, BUNDLED, Sources
 from ingestion.sources.declaration import read_source
+from ingestion.tasks.listed_rows import listed_rows
 from tests.support.cloud import Cloud
 from tests.support.one_key import HEADER
 from tests.support.sources import BUILT_IN
@@ -21,7 +22,6 @@ from tickets.errors import CommandError
 from tickets.runs import fixable_rows
 from tickets.runs.fixable_rows import FixableRows, save_fixable_rows, values_of
 from tickets.runs.loaded_file import LoadedFile
-from tickets.runs.refused_rows import listed_rows
 from tickets.runs.resubmit import resubmit
 
 

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ingestion.executions.history import count
 from tickets.cli.console import console, print_error, print_json
 from tickets.cli.next_step import command_line, next_step
 from tickets.cli.options import (
@@ -31,7 +32,6 @@ from tickets.runs.failures import (
     UploadFailure,
     list_failures,
 )
-from tickets.runs.history import count
 from tickets.runs.stack import Stack
 
 _MAX_LISTED = 20

@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ingestion.executions.history import count
 from tickets.cli.console import console, print_error, print_json
 from tickets.cli.next_step import next_step
 from tickets.cli.options import (
@@ -22,7 +23,6 @@ from tickets.cli.outcome import check_timeout
 from tickets.cli.progress import loads_go_on, new_bar
 from tickets.cli.waiting import MAX_SHOWN, Awaited, wait_for
 from tickets.runs import connect
-from tickets.runs.history import count
 from tickets.runs.ingest import (
     LocalFile,
     Source,

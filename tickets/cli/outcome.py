@@ -9,12 +9,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ingestion.executions.history import ALREADY_LOADED, OVERTAKEN, last_value
 from tickets.cli.next_step import next_step
 from tickets.cli.text import duration, local_time, rate, row_counts
 from tickets.errors import FAILED, TIMED_OUT, CommandError
 from tickets.runs.causes import chunks_in_words, untold_errors
 from tickets.runs.executions import Execution, Outcome
-from tickets.runs.history import ALREADY_LOADED, OVERTAKEN, last_value
 
 GOES_ON = ("RUNNING", None)
 """The statuses of loads that have not ended. None: the execution has not appeared yet."""

@@ -7,13 +7,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
+from ingestion.executions.history import SMALL_FILE
 from tickets.cli.console import print_error
 from tickets.cli.errors import Terminated
 from tickets.cli.next_step import next_step
 from tickets.cli.text import duration, rate
 from tickets.runs.executions import Execution, Outcome, known_execution
 from tickets.runs.follow import Several, follow, follow_several
-from tickets.runs.history import SMALL_FILE
 from tickets.runs.stack import Stack
 from tickets.runs.waiting import DeadlinePassed
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from ingestion.contracts import RefusedRow
 from ingestion.csv_files.rows import REASONS
+from ingestion.executions.history import count
 from tickets.cli.console import console, new_table, print_error, print_json
 from tickets.cli.next_step import next_step
 from tickets.cli.options import AsJson, EndpointUrl, ExecutionName, Profile, Region, StackName
@@ -22,7 +23,6 @@ from tickets.errors import CommandError, TicketsError
 from tickets.runs import connect
 from tickets.runs.executions import Execution, find_execution
 from tickets.runs.fixable_rows import save_fixable_rows, values_of
-from tickets.runs.history import count
 from tickets.runs.refused_rows import download, read_refused_rows, refused_rows_uri, why_none
 from tickets.runs.stack import Stack
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from ingestion.executions.history import OVERTAKEN
 from tickets.cli.console import console, print_error, print_json
 from tickets.cli.next_step import next_step
 from tickets.cli.options import (
@@ -23,7 +24,6 @@ from tickets.cli.progress import watch
 from tickets.runs import connect
 from tickets.runs.dead_letters import held_dead_letters
 from tickets.runs.executions import Outcome, find_execution
-from tickets.runs.history import OVERTAKEN
 from tickets.runs.resubmit import Resubmission, dismiss
 from tickets.runs.resubmit import resubmit as start
 from tickets.runs.stack import Stack

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ingestion.executions.history import StateRun, count, group_visits
 from ingestion.ledger.attempts import Attempt
 from tickets.cli.console import console, new_table, print_json
 from tickets.cli.loads import attempt_line
@@ -27,7 +28,6 @@ from tickets.runs import connect
 from tickets.runs.attempts import LoadHistory, find, history_of_load
 from tickets.runs.causes import chunk_errors
 from tickets.runs.executions import Execution
-from tickets.runs.history import StateRun, count, group_visits
 
 
 def show(

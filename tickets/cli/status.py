@@ -11,13 +11,13 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from ingestion.executions.history import count
 from tickets.cli.console import console, print_json
 from tickets.cli.next_step import next_step
 from tickets.cli.options import AsJson, EndpointUrl, Profile, Region, StackName
 from tickets.cli.text import duration, local_time, status_text
 from tickets.errors import FAILED
 from tickets.runs import connect
-from tickets.runs.history import count
 from tickets.runs.stack import Stack
 from tickets.runs.status import (
     Cause,

@@ -9,12 +9,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ingestion.executions.history import count
 from tickets.cli.console import console, print_json
 from tickets.cli.options import AsJson, EndpointUrl, Profile, Region, StackName
 from tickets.cli.text import duration, size
 from tickets.errors import FAILED as EXIT_FAILED
 from tickets.runs import connect
-from tickets.runs.history import count
 from tickets.runs.stack import Stack
 from tickets.verify.checks import FAILED, PASSED, SKIPPED, Check
 from tickets.verify.cleanup import Removed

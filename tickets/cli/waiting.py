@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from ingestion.executions.history import ALREADY_LOADED, LOADED, OVERTAKEN
 from tickets.cli.console import console, print_error, print_json
 from tickets.cli.next_step import next_step
 from tickets.cli.outcome import GOES_ON, exit_code, outcome_json, print_outcome
@@ -15,7 +16,6 @@ from tickets.cli.progress import NOT_STARTED, go_on, loads_go_on, watch, watch_s
 from tickets.cli.text import duration, row_counts
 from tickets.runs.executions import Execution, Outcome
 from tickets.runs.follow import START_TIMEOUT_SECONDS
-from tickets.runs.history import ALREADY_LOADED, LOADED, OVERTAKEN
 from tickets.runs.stack import Stack
 
 MAX_SHOWN = 5

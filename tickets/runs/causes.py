@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ingestion.contracts import ErrorGroup
+from ingestion.executions.history import last_value
 from ingestion.tasks.chunk_errors import ChunkError, group_errors, without_variables
 from tickets.runs.executions import Execution
-from tickets.runs.history import last_value
 
 T = TypeVar("T")
 

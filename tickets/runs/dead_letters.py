@@ -18,10 +18,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ingestion.contracts import ErrorGroup
+from ingestion.executions.history import error_in_words
 from ingestion.s3.notifications import read_notification
 from ingestion.tasks.start_execution import MAX_RECEIVES, REASON, SENT_AT
 from tickets.errors import CommandError
-from tickets.runs.history import error_in_words
 from tickets.runs.stack import Stack
 from tickets.runs.waiting import polls
 

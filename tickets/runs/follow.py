@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import botocore.exceptions
 
+from ingestion.executions.history import last_value
 from tickets.errors import FAILED, TIMED_OUT, CommandError
 from tickets.runs.executions import Execution, known_execution, recorded_chunks
-from tickets.runs.history import last_value
 from tickets.runs.stack import Stack
 from tickets.runs.waiting import polls
 

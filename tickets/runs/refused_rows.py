@@ -1,24 +1,20 @@
 """Reads the file of a load's refused and superseded rows, which are not in the table."""
 
-import io
 import shlex
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import BinaryIO
 
 import botocore.exceptions
 
 from ingestion.contracts import RefusedRow
-from ingestion.csv_files.refused_rows import csv_lines, parse_csv
-from ingestion.s3.refused_rows import MANIFEST_NAME, read_chunks, read_manifest
-from ingestion.s3.streams import file_object
+from ingestion.csv_files.refused_rows import csv_lines
+from ingestion.executions.history import OVERTAKEN
+from ingestion.s3.refused_rows import MANIFEST_NAME
+from ingestion.tasks.listed_rows import listed_rows
 from tickets.errors import CommandError
 from tickets.runs.executions import Execution
-from tickets.runs.history import OVERTAKEN
 from tickets.runs.stack import Stack
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 _BLOCK_SIZE = 1024 * 1024
 
@@ -51,22 +47,6 @@ def read_refused_rows(stack: Stack, uri: str) -> Iterator[RefusedRow]:
     """Streams the rows listed at `s3://bucket/key`: in one file, or in the files of a manifest."""
     with _expiry_explained(uri):
         yield from listed_rows(stack.client("s3"), uri)
-
-
-def listed_rows(client: "S3Client", uri: str) -> Iterator[RefusedRow]:
-    """Like `read_refused_rows`, for an S3 client instead of a stack.
-
-    In a file, a text that a spreadsheet would take for a formula has an apostrophe before it; a
-    manifest's files have the original texts.
-    """
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    if key.endswith(MANIFEST_NAME):
-        yield from read_chunks(client, bucket, read_manifest(client, bucket, key))
-        return
-    body: Any = client.get_object(Bucket=bucket, Key=key)["Body"]
-    with closing(body):
-        blocks = file_object(body.iter_chunks(_BLOCK_SIZE))
-        yield from parse_csv(io.TextIOWrapper(blocks, encoding="utf-8", newline=""))
 
 
 def download(stack: Stack, uri: str, file: BinaryIO) -> int:

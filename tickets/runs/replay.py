@@ -11,6 +11,7 @@ from typing import Any
 
 import botocore.exceptions
 
+from ingestion.executions.history import OVERTAKEN, ending_of_output
 from ingestion.ledger.actions import Actions
 from ingestion.ledger.loads import Loads
 from ingestion.ledger.undo import UNDONE
@@ -26,7 +27,6 @@ from tickets.runs.dead_letters import (
 )
 from tickets.runs.dismiss import dismiss_executions
 from tickets.runs.executions import Execution, find_execution
-from tickets.runs.history import OVERTAKEN, ending_of_output
 from tickets.runs.identity import caller
 from tickets.runs.later_versions import file_of, loaded_since
 from tickets.runs.loads import load_of_execution

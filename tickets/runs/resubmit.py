@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ingestion.contracts import LoadRequest, Original
+from ingestion.executions.history import OVERTAKEN
 from ingestion.ledger.actions import Actions
 from ingestion.ledger.claims import Claim, Claims
 from ingestion.ledger.loads import Loads
@@ -21,7 +22,6 @@ from ingestion.tasks.quality_limits import is_about_refused_rows
 from tickets.errors import CommandError
 from tickets.runs.dead_letters import DeadLetters, delete
 from tickets.runs.executions import Execution
-from tickets.runs.history import OVERTAKEN
 from tickets.runs.identity import caller
 from tickets.runs.loaded_file import recorded_source_of
 from tickets.runs.stack import Stack

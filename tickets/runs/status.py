@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 import botocore.exceptions
 
+from ingestion.executions.history import ending_of_output
 from ingestion.ledger.chunks import ChunkProgress
 from ingestion.ledger.loads import Loads
 from ingestion.tasks.reconcile import rows_per_second
 from tickets.runs.causes import group_by_cause
 from tickets.runs.dead_letters import glance
 from tickets.runs.executions import Execution, recorded_chunks
-from tickets.runs.history import ending_of_output
 from tickets.runs.replay_names import stem_of
 from tickets.runs.stack import Stack
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tickets.runs.history import ALREADY_LOADED, count
+from ingestion.executions.history import ALREADY_LOADED, count
 from tickets.runs.replay import IS_LOADED, STARTED
 from tickets.verify.comparison import (
     EXECUTION,

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import botocore.exceptions
 
 from ingestion.dynamodb.table_schema import TableSchema
+from ingestion.executions.history import LOADED
 from tickets.errors import CommandError
 from tickets.runs.executions import Execution, recorded_chunks
-from tickets.runs.history import LOADED
 from tickets.runs.refused_rows import read_refused_rows
 from tickets.runs.stack import Stack
 from tickets.runs.table_reader import TableReader

@@ -5,6 +5,17 @@ from typing import Any, cast
 
 import pytest
 
+from ingestion.executions.history import (
+    SMALL_FILE,
+    ending,
+    ending_of_output,
+    error_in_words,
+    failure_in_words,
+    group_visits,
+    last_value,
+    read_states,
+    results,
+)
 from tests.support.step_functions import (
     COUNTS,
     StepFunctions,
@@ -22,17 +33,6 @@ from tests.support.step_functions import (
     turn_visits,
 )
 from tickets.runs.executions import Execution, FailedChunk
-from tickets.runs.history import (
-    SMALL_FILE,
-    ending,
-    ending_of_output,
-    error_in_words,
-    failure_in_words,
-    group_visits,
-    last_value,
-    read_states,
-    results,
-)
 
 TASK_FAILED = {
     "type": "TaskFailed",

@@ -11,8 +11,8 @@ from ingestion.contracts import RefusedRow
 from ingestion.errors import AccountingError
 from ingestion.s3.refused_rows import ChunkRows, PartWriter, Series
 from ingestion.tasks.join_refused_rows import join_refused_rows
+from ingestion.tasks.listed_rows import listed_rows
 from tests.support.stack_in_memory import WORK, BucketsInMemory
-from tickets.runs.refused_rows import listed_rows
 
 REFUSED = [RefusedRow(line, "quantity", "bad_quantity", f"T{line},é\n😀") for line in (2, 5, 9)]
 SUPERSEDED = [RefusedRow(line, "", "superseded", "=1+1") for line in (1, 7)]
