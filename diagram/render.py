@@ -1,7 +1,7 @@
 """Draws both pictures from their sources (`make diagram`).
 
     architecture.png    from architecture.py
-    statemachine.svg    from statemachine/ingest.asl.json
+    statemachine.svg    from statemachine/ingest.asl.json; a copy is part of the report page
 
 The committed pictures were drawn by Graphviz 2.42.2 (Debian 12) with Liberation Sans. Other
 versions or fonts give slightly different pictures.
@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
+REPORT_PAGE = HERE.parent / "functions" / "ingestion" / "report_page"
 
 
 def main() -> int:
@@ -39,6 +40,7 @@ def main() -> int:
 
     architecture.draw(HERE / "architecture.png")
     statemachine.draw(load(), HERE / "statemachine.svg")
+    shutil.copyfile(HERE / "statemachine.svg", REPORT_PAGE / "statemachine.svg")
     print("Drawn: diagram/architecture.png and diagram/statemachine.svg")
     return 0
 

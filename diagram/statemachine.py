@@ -1,13 +1,15 @@
 """Draws statemachine.svg from the definition.
 
 Graphviz places the states: the path to `Loaded` runs straight down, failures are to the right of
-it. Every state and every arrow of the definition is one SVG group with a `<title>`, so that a test
-can compare the picture with the definition without drawing it:
+it. Every state and every arrow of the definition is one SVG group with a `<title>`. So a test can
+compare the picture with the definition without drawing it, and the report page can colour it:
 
     <g class="node task"><title>Validate File</title>             a state; class: its type
     <g class="cluster map"><title>Write Chunks</title>            a Map, the box around its states
     <g class="edge next"><title>Validate File->File Accepted?</title>
                                                     class: start, next, choice, default or catch
+
+States that take time are higher than their names need: the report page adds their durations.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ NODE_STYLES = {
     "Succeed": {"shape": "box", "style": "rounded,filled", "fillcolor": "#dafbe1", "color": GREEN},
     "Fail": {"shape": "octagon", "style": "filled", "fillcolor": "#ffebe9", "color": RED},
 }
+TIMED = ("Task", "Wait")
 MARGINS = {"Choice": "0,0.02", "Fail": "0.05,0.05"}  # these shapes are roomy by themselves
 START_STYLE = {
     "shape": "circle",
@@ -132,6 +135,9 @@ def add_states(graph: Graph, machine: dict[str, Any], owner: str) -> None:
         }
         if state["Type"] in MARGINS:
             attributes["margin"] = MARGINS[state["Type"]]
+        if state["Type"] in TIMED:
+            attributes["height"] = "0.8" if "\n" in attributes["label"] else "0.62"
+            attributes["width"] = "1.3"
         if name in happy:
             attributes["group"] = "happy"
         graph.statement(quote(name), attributes)
@@ -304,12 +310,13 @@ def add_legend(graph: Graph) -> None:
 
 
 def readable_titles(svg: str, titles: dict[str, str]) -> str:
-    """Sets the titles of Maps and arrows, and removes the comments.
+    """Sets the titles of Maps and arrows, and removes comments and the numbers of nodes.
 
     Graphviz names an arrow after the nodes that it connects, which may be inside a Map's box. Its
-    comments contain its version.
+    comments contain its version. A state that is added would change the numbers of others.
     """
     svg = re.sub(r"<!--.*?-->\n?", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<g id="node\d+"', "<g", svg)
     for identifier, title in titles.items():
         svg, count = re.subn(
             rf'(<g id="{identifier}" [^>]*>\s*<title>)[^<]*',

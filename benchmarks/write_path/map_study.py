@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.write_path.samples import COLUMNS
+from ingestion.executions.history import read_states
 from tickets.cli.progress import watch
 from tickets.local.deployment import local_stack
-from tickets.runs.history import read_states
 from tickets.runs.ingest import local_file, start_load
 from tickets.runs.stack import Stack
 

@@ -44,7 +44,8 @@ def test_with_the_defaults_four_loads_fit_into_a_quota_of_10(stack: Stack) -> No
 def test_every_queue_that_is_polled_takes_up_two_calls_at_most(stack: Stack) -> None:
     mappings = stack.of_type("AWS::Lambda::EventSourceMapping")
     assert {name: one["ScalingConfig"] for name, one in mappings.items()} == {
-        "StartExecutionUploads": {"MaximumConcurrency": 2}
+        "StartExecutionUploads": {"MaximumConcurrency": 2},
+        "WriteReportPageEndings": {"MaximumConcurrency": 2},
     }
 
 

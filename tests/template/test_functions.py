@@ -4,11 +4,13 @@ The embedded engine drops log retention and reserved concurrency, so this is whe
 """
 
 import ast
+import json
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.support.deployed import ROOT, Stack, deploy, source
+from tests.support.deployed import REGION, ROOT, Stack, deploy, source
 
 CODE = ROOT / "functions"
 HANDLERS = sorted(path.stem for path in (CODE / "handlers").glob("*.py") if path.stem != "__init__")
@@ -114,6 +116,19 @@ def test_the_variables_name_what_the_stack_deploys() -> None:
         "MAX_REFUSED_PERCENT": 2.5,
         "MAX_SUPERSEDED_PERCENT": 75,
         "STACK_NAME": "Tickets-Prod",
+        "STACK": json.dumps(
+            {
+                "Stack": "Tickets-Prod",
+                "Region": REGION,
+                "Table": "Purchases",
+                "MaxRefusedPercent": "2.5",
+                "MaxSupersededPercent": "75",
+                "ChunkSizeBytes": "65536",
+                "MapConcurrency": "7",
+                "BatchesInFlight": "3",
+                "LoadsAtATime": "5",
+            }
+        ),
     }
     for name, one in stack.of_type("AWS::Lambda::Function").items():
         variables = one["Environment"]["Variables"]
@@ -129,9 +144,11 @@ def test_no_secret_is_in_an_environment_variable() -> None:
         for variable, value in variables.items():
             assert isinstance(value, dict), f"{name}: {variable} is a literal"
             [(function, target)] = value.items()
-            assert function in {"Ref", "Fn::GetAtt"}, f"{name}: {variable}"
-            parameter = template["Parameters"].get(target if function == "Ref" else None, {})
-            assert not parameter.get("NoEcho"), f"{name}: {variable} is a secret parameter"
+            assert function in {"Ref", "Fn::GetAtt", "Fn::Sub"}, f"{name}: {variable}"
+            names = re.findall(r"\$\{(\w+)\}", target) if function == "Fn::Sub" else [target]
+            for parameter in names if function != "Fn::GetAtt" else []:
+                declared = template["Parameters"].get(parameter, {})
+                assert not declared.get("NoEcho"), f"{name}: {variable} is a secret parameter"
     assert "{{resolve:" not in (ROOT / "template.yaml").read_text(encoding="utf-8")
 
 

@@ -100,6 +100,9 @@ OUTPUTS = {
     "WriteChunkFunctionName": "WriteChunk",
     "SettleEqualKeysFunctionName": "SettleEqualKeys",
     "ReconcileFunctionName": "Reconcile",
+    "WriteReportPageFunctionName": "WriteReportPage",
+    "ReportPagesQueueUrl": "ReportPagesQueue",
+    "ReportPagesDeadLetterQueueUrl": "ReportPagesDeadLetterQueue",
 }
 
 

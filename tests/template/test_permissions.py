@@ -20,6 +20,7 @@ LEDGER = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/LedgerTable"
 STATE_MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:Ingest"
 EXECUTIONS = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:Ingest"
 UPLOAD_QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:ticket-uploads-0a1b2c3d"
+REPORT_PAGES_QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:ticket-report-pages-0a1b2c3d"
 NOT_STARTED = f"arn:aws:sqs:{REGION}:{ACCOUNT}:UploadDeadLetterQueue"
 BUSES = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus"
 
@@ -32,6 +33,18 @@ READ_UPLOADS: Grants = {
 }
 ORDER_VERSIONS: Grants = {("s3:ListBucketVersions", UPLOADS)}
 FUNCTIONS: dict[str, Grants] = {
+    "WriteReportPage": {
+        ("sqs:ReceiveMessage", REPORT_PAGES_QUEUE),
+        ("sqs:DeleteMessage", REPORT_PAGES_QUEUE),
+        ("sqs:GetQueueAttributes", REPORT_PAGES_QUEUE),
+        ("states:DescribeExecution", f"{EXECUTIONS}:*"),
+        ("states:GetExecutionHistory", f"{EXECUTIONS}:*"),
+        ("dynamodb:GetItem", LEDGER),
+        ("dynamodb:Query", LEDGER),
+        ("s3:GetObject", f"{WORK}/refused-rows/*"),
+        ("s3:GetObject", f"{WORK}/reports/*"),
+        ("s3:PutObject", f"{WORK}/reports/*"),
+    },
     "StartExecution": {
         ("states:StartExecution", STATE_MACHINE),
         # What Lambda needs to poll the queue (Developer Guide, Using Lambda with Amazon SQS).
@@ -125,6 +138,7 @@ MANAGED_POLICIES = {
     "WriteChunkRole": {BASIC, TRACING},
     "SettleEqualKeysRole": {BASIC, TRACING},
     "ReconcileRole": {BASIC, TRACING},
+    "WriteReportPageRole": {BASIC, TRACING},
     "IngestRole": {TRACING},
 }
 

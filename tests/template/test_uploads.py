@@ -14,7 +14,13 @@ from tests.support.deployed import ACCOUNT, Stack, as_list, deploy, statements
 
 FOURTEEN_DAYS = 14 * 24 * 60 * 60
 BUCKETS = ["UploadBucket", "WorkBucket"]
-QUEUES = ["UploadQueue", "UploadDeadLetterQueue", "FailedExecutionsQueue"]
+QUEUES = [
+    "UploadQueue",
+    "UploadDeadLetterQueue",
+    "FailedExecutionsQueue",
+    "ReportPagesQueue",
+    "ReportPagesDeadLetterQueue",
+]
 S3_READS = {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:ListBucketVersions"}
 
 
@@ -175,7 +181,7 @@ def test_uploads_that_cannot_be_started_end_in_the_dead_letter_queue(stack: Stac
 
 
 def test_the_other_queues_are_ends_and_pass_nothing_on(stack: Stack) -> None:
-    for queue in ("UploadDeadLetterQueue", "FailedExecutionsQueue"):
+    for queue in ("UploadDeadLetterQueue", "FailedExecutionsQueue", "ReportPagesDeadLetterQueue"):
         assert "RedrivePolicy" not in stack.properties(queue)
 
 
@@ -191,6 +197,11 @@ def test_only_the_upload_queue_may_use_the_dead_letter_queue_of_uploads_and_no_o
         },
         # The state machine and EventBridge send to it; no queue moves messages there.
         "FailedExecutionsQueue": {"redrivePermission": "denyAll"},
+        "ReportPagesQueue": {"redrivePermission": "denyAll"},
+        "ReportPagesDeadLetterQueue": {
+            "redrivePermission": "byQueue",
+            "sourceQueueArns": [stack.arn("ReportPagesQueue")],
+        },
     }
 
 
@@ -201,15 +212,26 @@ def test_the_upload_queues_name_is_valid_and_differs_between_stacks(stack: Stack
     assert deploy({"AWS::StackId": other}).properties("UploadQueue")["QueueName"] != name
 
 
-def test_start_execution_polls_the_upload_queue_and_nothing_else_is_polled(stack: Stack) -> None:
-    [mapping] = stack.of_type("AWS::Lambda::EventSourceMapping").values()
+def test_start_execution_polls_the_upload_queue(stack: Stack) -> None:
+    mapping = stack.properties("StartExecutionUploads")
     assert mapping["EventSourceArn"] == stack.arn("UploadQueue")
     assert mapping["FunctionName"] == "StartExecution"
     assert mapping.get("Enabled", True) is True
 
 
+def test_no_other_function_polls_it(stack: Stack) -> None:
+    polled = {
+        name: one["EventSourceArn"]
+        for name, one in stack.of_type("AWS::Lambda::EventSourceMapping").items()
+    }
+    assert polled == {
+        "StartExecutionUploads": stack.arn("UploadQueue"),
+        "WriteReportPageEndings": stack.arn("ReportPagesQueue"),
+    }
+
+
 def test_partial_batch_response_is_on(stack: Stack) -> None:
-    [mapping] = stack.of_type("AWS::Lambda::EventSourceMapping").values()
+    mapping = stack.properties("StartExecutionUploads")
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
@@ -238,7 +260,12 @@ def test_the_embedded_engine_gets_the_same_stack_without_the_refusals_of_plain_h
     stack: Stack,
 ) -> None:
     local = deploy(EmbeddedEngine="true")
-    only_tls = {"UploadBucketPolicy", "WorkBucketPolicy", "UploadDeadLetterQueuePolicy"}
+    only_tls = {
+        "UploadBucketPolicy",
+        "WorkBucketPolicy",
+        "UploadDeadLetterQueuePolicy",
+        "ReportPagesDeadLetterQueuePolicy",
+    }
     unknown_there = {"LoadLogQuery"}  # a saved query, see test_dashboard.py
     assert stack.resources.keys() - local.resources.keys() == only_tls | unknown_there
     for name in only_tls:

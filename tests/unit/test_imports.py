@@ -18,18 +18,20 @@ ALLOWED = {
     "ingestion.errors",
     "ingestion.tasks": "ingestion.sources ingestion.csv_files ingestion.sources ingestion.dynamodb "
     "ingestion.ledger ingestion.s3 ingestion.telemetry ingestion.contracts ingestion.executions "
-    "ingestion.generation ingestion.names ingestion.errors",
+    "ingestion.generation ingestion.names ingestion.errors ingestion.report_page",
     "ingestion.csv_files": "ingestion.sources ingestion.contracts ingestion.errors",
     "ingestion.dynamodb": "ingestion.contracts ingestion.errors",
     "ingestion.ledger": "ingestion.contracts ingestion.errors ingestion.executions",
     "ingestion.s3": "ingestion.contracts ingestion.names ingestion.errors",
     "ingestion.telemetry": "ingestion.contracts",
     "ingestion.metrics": "ingestion.telemetry",
+    "ingestion.report_page": "ingestion.executions ingestion.ledger",
     "tickets.check": "tickets.errors ingestion.tasks ingestion.csv_files ingestion.dynamodb "
     "ingestion.ledger ingestion.sources ingestion.contracts",
     "tickets.cli": "tickets.runs tickets.check tickets.draft tickets.doctor tickets.verify "
-    "tickets.local tickets.sample tickets.errors "
+    "tickets.local tickets.sample tickets.errors tickets.console ingestion.executions "
     "ingestion.csv_files ingestion.sources ingestion.ledger ingestion.contracts",
+    "tickets.console": "tickets.runs ingestion.report_page ingestion.tasks ingestion.ledger",
     "tickets.definition": "tickets.errors",
     "tickets.doctor": "tickets.runs tickets.local tickets.definition tickets.errors "
     "ingestion.dynamodb ingestion.tasks",
@@ -39,14 +41,14 @@ ALLOWED = {
     "ingestion.dynamodb ingestion.ledger ingestion.s3 ingestion.tasks ingestion.contracts "
     "ingestion.names ingestion.executions ingestion.errors",
     "tickets.verify": "tickets.runs tickets.errors ingestion.csv_files ingestion.sources "
-    "ingestion.dynamodb "
-    "ingestion.contracts",
+    "ingestion.dynamodb ingestion.contracts ingestion.executions",
 }
 
 ALLOWED_FROM_OUTSIDE = {
     "handlers": "boto3 botocore",
     "ingestion.executions": "boto3 botocore",
     "ingestion.metrics": "aws_lambda_powertools",
+    "ingestion.report_page": "jinja2 markupsafe",
     "ingestion.tasks": "boto3 botocore",
     "ingestion.csv_files": "xxhash",
     "ingestion.dynamodb": "boto3 botocore pycurl",
@@ -54,6 +56,7 @@ ALLOWED_FROM_OUTSIDE = {
     "ingestion.s3": "boto3 botocore",
     "tickets.check": "botocore",
     "tickets.cli": "botocore rich typer",
+    "tickets.console": "hypercorn jinja2 markupsafe starlette",
     "tickets.doctor": "botocore",
     "tickets.local": "boto3 botocore samtranslator",
     "tickets.runs": "boto3 botocore",
@@ -123,7 +126,7 @@ def test_no_room_imports_another_one_that_it_may_not() -> None:
 def test_the_allowed_imports_have_no_cycle_and_are_few() -> None:
     graph = {room: set(targets.split()) for room, targets in ALLOWED.items()}
     TopologicalSorter(graph).prepare()  # raises CycleError
-    assert sum(len(targets) for room, targets in graph.items() if room != "handlers") < 80
+    assert sum(len(targets) for room, targets in graph.items() if room != "handlers") < 90
 
 
 def test_only_some_rooms_import_from_outside() -> None:

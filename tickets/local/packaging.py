@@ -15,7 +15,7 @@ from typing import Any
 from tickets.errors import TicketsError
 
 # The files that are deployed to Lambda; other files in the folder are not.
-SHIPPED = ("*.py", "*.json", "requirements.txt")
+SHIPPED = ("*.py", "*.json", "*.j2", "*.css", "*.svg", "requirements.txt")
 # The earliest time that a zip can hold. Files' own times would make each checkout's zip different.
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 PROPERTIES = {

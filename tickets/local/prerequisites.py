@@ -5,7 +5,15 @@ from importlib.util import find_spec
 from tickets import TEMPLATE
 from tickets.errors import CommandError
 
-_MODULES = ("ministack", "samtranslator", "aws_lambda_powertools", "pycurl", "tzdata", "xxhash")
+_MODULES = (
+    "ministack",
+    "samtranslator",
+    "aws_lambda_powertools",
+    "jinja2",
+    "pycurl",
+    "tzdata",
+    "xxhash",
+)
 
 
 def check_prerequisites() -> None:

@@ -1,0 +1,34 @@
+"""Lambda handler that makes the report pages of executions, whose ends SQS messages announce."""
+
+import json
+import os
+from functools import cache
+from typing import Any
+
+import boto3
+
+from ingestion.ledger.actions import Actions
+from ingestion.ledger.attempts import Attempts
+from ingestion.ledger.chunks import Chunks
+from ingestion.ledger.loads import Loads
+from ingestion.tasks.write_report_page import Pages
+
+
+@cache
+def _pages() -> Pages:
+    dynamodb, ledger = boto3.client("dynamodb"), os.environ["LEDGER_TABLE"]
+    return Pages(
+        boto3.client("stepfunctions"),
+        boto3.client("s3"),
+        Loads(dynamodb, ledger),
+        Chunks(dynamodb, ledger),
+        Attempts(dynamodb, ledger),
+        Actions(dynamodb, ledger),
+        work_bucket=os.environ["WORK_BUCKET"],
+        stack=json.loads(os.environ["STACK"]),
+    )
+
+
+def handler(event: dict[str, Any], context: object) -> None:
+    for record in event["Records"]:  # one per batch, see template.yaml
+        _pages().write(json.loads(record["body"])["detail"]["executionArn"])

@@ -1,0 +1,161 @@
+"""Colours the picture of the state machine by what an execution did.
+
+``statemachine.svg`` is drawn from the definition by ``make diagram``. Each state and each arrow is
+a group whose title is its name. The groups get classes, which the page's style sheet colours:
+
+    succeeded, failed, running, stopped     states that the execution entered, by outcome
+    taken                                   arrows that it followed
+    idle                                    all other states and arrows
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree
+
+from ingestion.executions.history import StateRun
+from ingestion.report_page.amounts import duration
+
+PICTURE = Path(__file__).with_name("statemachine.svg")
+SUCCEEDED, FAILED, RUNNING, STOPPED = "succeeded", "failed", "running", "stopped"
+SIGNS = {SUCCEEDED: "✓", FAILED: "✗", RUNNING: "…", STOPPED: "■"}
+"""What tells outcomes apart without colours."""
+
+_SVG = "http://www.w3.org/2000/svg"
+_LEGEND_HEIGHT = 70.0
+"""Of the picture's legend, at its bottom. The page has its own."""
+_NOTE_SIZE = 12.0
+_NOTE_RISE = 8.0
+"""How far a state's name moves up to make room for its duration, in the picture's units."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What an execution did in a state. ``seconds`` are None if it has not left the state or if
+    they are not known, ``tries`` count the calls of its task, and ``visits`` how often it was
+    entered."""
+
+    outcome: str
+    seconds: float | None = None
+    tries: int = 1
+    visits: int = 1
+
+    @property
+    def note(self) -> str:
+        words = [f"{SIGNS[self.outcome]} {duration(self.seconds)}".strip()]
+        if self.visits > 1:
+            words.append(f"{self.visits:,} times")
+        elif self.tries > 1:
+            words.append(f"{self.tries} tries")
+        return ", ".join(words)
+
+
+Way = tuple[str, str, bool]
+"""An arrow that an execution followed: from which state ("Start" at the beginning), to which, and
+whether because of an error that the definition catches."""
+
+
+def marks(states: Sequence[StateRun], status: str) -> dict[str, Mark]:
+    """The mark of each state that an execution entered. ``status`` is the execution's own."""
+    found: dict[str, Mark] = {}
+    for number, run in enumerate(states):
+        earlier = found.get(run.state)
+        seconds = run.seconds
+        if earlier and seconds is not None:
+            seconds += earlier.seconds or 0.0
+        found[run.state] = Mark(
+            _outcome(run, status, is_last=number == len(states) - 1),
+            seconds,
+            max(run.attempts, earlier.tries if earlier else 1),
+            earlier.visits + 1 if earlier else 1,
+        )
+    return found
+
+
+def ways(states: Sequence[StateRun]) -> set[Way]:
+    """The arrows that an execution followed."""
+    if not states:
+        return set()
+    found: set[Way] = {("Start", states[0].state, False)}
+    for run, following in pairwise(states):
+        found.add((run.state, following.state, run.error is not None))
+    return found
+
+
+def coloured(marks: Mapping[str, Mark], ways: set[Way]) -> str:
+    """Returns the picture as an ``<svg>`` element to be placed in HTML.
+
+    States that it lacks are left out: an execution may have begun under an earlier definition.
+    """
+    root = ElementTree.fromstring(_picture())  # noqa: S314 - our own file
+    nodes = {}
+    for group in root.iter(f"{{{_SVG}}}g"):
+        shape, *kinds = group.get("class", "").split()
+        title = group.find(f"{{{_SVG}}}title")
+        if title is None or title.text is None or shape == "graph":
+            continue
+        if shape == "edge":
+            source, _, target = title.text.partition("->")
+            taken = (source, target, kinds == ["catch"]) in ways
+            group.set("class", f"{shape} {kinds[0]} {'taken' if taken else 'idle'}")
+        elif kinds != ["start"]:
+            nodes[title.text] = group
+            group.set("class", f"{shape} {kinds[0]} idle")
+    for name in nodes.keys() & marks.keys():
+        _mark(nodes[name], name, marks[name])
+    root.set("class", "graph-picture")
+    root.set("role", "img")
+    root.set("aria-label", "The states of the execution. The table of states says the same.")
+    del root.attrib["width"], root.attrib["height"]
+    left, top, width, height = map(float, root.get("viewBox", "").split())
+    root.set("viewBox", f"{left} {top} {width} {height - _LEGEND_HEIGHT}")
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+@cache
+def _picture() -> str:
+    ElementTree.register_namespace("", _SVG)
+    return PICTURE.read_text(encoding="utf-8")
+
+
+def _outcome(run: StateRun, status: str, *, is_last: bool) -> str:
+    if run.error or run.type == "Fail":
+        return FAILED if status != "ABORTED" or not is_last else STOPPED
+    if run.stopped_at is None and run.type not in ("Succeed", "Fail"):
+        return {"RUNNING": RUNNING, "FAILED": FAILED}.get(status, STOPPED)
+    return SUCCEEDED
+
+
+def _mark(group: ElementTree.Element, name: str, mark: Mark) -> None:
+    shape, kind, _ = group.get("class", "").split()
+    group.set("class", f"{shape} {kind} {mark.outcome}")
+    title = group.find(f"{{{_SVG}}}title")
+    if title is not None:
+        title.text = f"{name}: {mark.outcome}, {mark.note[2:]}".rstrip(", ")
+    texts = group.findall(f"{{{_SVG}}}text")
+    if kind == "map":
+        note = f"{mark.note}"
+        heading = texts[0]
+        sub = ElementTree.SubElement(heading, f"{{{_SVG}}}tspan", {"class": "note", "dx": "10"})
+        sub.text = note
+        return
+    if kind not in ("task", "wait"):
+        return
+    for text in texts:
+        text.set("y", f"{float(text.get('y', '0')) - _NOTE_RISE:.2f}")
+    last = texts[-1]
+    below = ElementTree.SubElement(
+        group,
+        f"{{{_SVG}}}text",
+        {
+            "class": "note",
+            "text-anchor": "middle",
+            "x": last.get("x", "0"),
+            "y": f"{float(last.get('y', '0')) + 16:.2f}",
+            "font-family": last.get("font-family", ""),
+            "font-size": f"{_NOTE_SIZE:.2f}",
+        },
+    )
+    below.text = mark.note

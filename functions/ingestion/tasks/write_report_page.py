@@ -1,0 +1,184 @@
+"""The task Write Report Page: makes the page of an execution, and keeps its history.
+
+It is not a state of the state machine: an event announces that an execution has ended. EventBridge
+delivers such events at least once and without an order ("Amazon EventBridge User Guide"), and may
+lose one. So the event only names the execution, and what the page says is read anew.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from ingestion.executions.history import last_value, read_states
+from ingestion.ledger.actions import Actions
+from ingestion.ledger.attempts import Attempts
+from ingestion.ledger.chunks import Chunks
+from ingestion.ledger.loads import Loads
+from ingestion.report_page.building import page_of
+from ingestion.report_page.recorded import Recorded, UnlistedReason
+from ingestion.report_page.rendering import render
+from ingestion.tasks.listed_rows import listed_rows
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_stepfunctions import SFNClient
+
+MAX_EARLIER = 10
+MAX_REFUSED_READ = 200_000
+"""Refused and superseded rows that are counted by reason; further ones are not read."""
+
+Event = dict[str, Any]
+
+
+def page_key(execution: str) -> str:
+    """The key of an execution's page in the work bucket."""
+    return f"reports/{execution}.html"
+
+
+class Pages:
+    """Makes the pages of executions.
+
+    ``stack`` holds names and values that the page shows, such as parameters.
+    """
+
+    def __init__(
+        self,
+        states: "SFNClient",
+        s3: "S3Client",
+        loads: Loads,
+        chunks: Chunks,
+        attempts: Attempts,
+        actions: Actions,
+        *,
+        work_bucket: str,
+        stack: Mapping[str, str],
+    ) -> None:
+        self._states = states
+        self._s3 = s3
+        self._loads = loads
+        self._chunks = chunks
+        self._attempts = attempts
+        self._actions = actions
+        self._work_bucket = work_bucket
+        self._stack = stack
+
+    def write(self, execution_arn: str) -> str:
+        """Write the page of an execution and its history to the work bucket. Returns the page's S3
+        address.
+
+        If the execution ends again in the meantime, which a redrive makes it do, they are written
+        again: another call may have written its later ending before.
+        """
+        while True:
+            known, events = self.recorded(execution_arn)
+            history = f"reports/{known.execution}.history.jsonl"
+            self._put(history, _lines(events), "application/jsonl")
+            page = render(page_of(known, datetime.now(UTC)))
+            self._put(page_key(known.execution), page.encode(), "text/html; charset=utf-8")
+            if (
+                self._states.describe_execution(executionArn=execution_arn).get("stopDate")
+                == known.stopped_at
+            ):
+                return f"s3://{self._work_bucket}/{page_key(known.execution)}"
+
+    def recorded(self, execution_arn: str) -> tuple[Recorded, list[Event]]:
+        """Return what is known of an execution, and the events of its history.
+
+        Raises ExecutionDoesNotExist if Step Functions doesn't have it.
+        """
+        described = self._states.describe_execution(executionArn=execution_arn)
+        pages = self._states.get_paginator("get_execution_history").paginate(
+            executionArn=execution_arn
+        )
+        events: list[Event] = [dict(event) for page in pages for event in page["events"]]
+        states = list(read_states(events))
+        load_id = last_value(states, "load_id")
+        load = (self._loads.load(str(load_id)) if load_id else None) or {}
+        plan = last_value(states, "plan") or {}
+        generation = plan.get("generation") or load.get("generation") or ""
+        result = last_value(states, "result") or {}
+        reasons, read = self._reasons(result.get("refused_rows"))
+        return Recorded(
+            described["name"],
+            execution_arn,
+            described["status"],
+            described["startDate"],
+            described.get("stopDate"),
+            json.loads(described.get("input") or "{}"),
+            described.get("error"),
+            described.get("cause"),
+            states,
+            load,
+            list(self._chunks.all(str(load_id), generation)) if load else [],
+            self._attempts.get_all(map(_name, load.get("executions", [execution_arn]))),
+            list(self._actions.all(str(load_id))) if load else [],
+            list(self._earlier(load)),
+            self._report(result.get("report")),
+            reasons,
+            read,
+            self._stack,
+        ), events
+
+    def _earlier(self, load: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        for _ in range(MAX_EARLIER):
+            earlier = self._loads.load(load["replaces"]) if load.get("replaces") else None
+            if earlier is None:
+                return
+            yield earlier
+            load = earlier
+
+    def _reasons(self, listed: str | None) -> tuple[list[UnlistedReason], int | None]:
+        """The reasons of the listed rows, the most frequent first, and how many rows were read.
+        The number is None if it was all of them."""
+        if not listed:
+            return [], None
+        counts: dict[tuple[str, str], int] = {}
+        lines: dict[tuple[str, str], list[int]] = {}
+        read = 0
+        cut = False
+        for row in listed_rows(self._s3, listed):
+            if read == MAX_REFUSED_READ:
+                cut = True
+                break
+            read += 1
+            kind = row.column, row.reason
+            counts[kind] = counts.get(kind, 0) + 1
+            first = lines.setdefault(kind, [])
+            if len(first) < 20:
+                first.append(row.line)
+        found = [UnlistedReason(*kind, rows, lines[kind]) for kind, rows in counts.items()]
+        return sorted(found, key=lambda one: -one.rows), read if cut else None
+
+    def _report(self, address: str | None) -> bytes:
+        if not address:
+            return b""
+        bucket, _, key = address.removeprefix("s3://").partition("/")
+        try:
+            return self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchKey":  # it has expired
+                raise
+            return b""
+
+    def _put(self, key: str, body: bytes, content_type: str) -> None:
+        self._s3.put_object(Bucket=self._work_bucket, Key=key, Body=body, ContentType=content_type)
+
+
+def _name(execution_arn: str) -> str:
+    return execution_arn.rpartition(":")[2]
+
+
+def _lines(events: list[Event]) -> bytes:
+    return b"".join(
+        json.dumps(event, default=_json_time, ensure_ascii=False).encode() + b"\n"
+        for event in events
+    )
+
+
+def _json_time(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    raise TypeError(f"{type(value).__name__} can't be written as JSON")
