@@ -150,8 +150,8 @@ diagram: $(VENV)/.diagram ## Draw the pictures in diagram/ from their sources (n
 .PHONY: lock
 lock: $(VENV)/.created ## Write the lock files from pyproject.toml [ARGS=--upgrade]
 	$(BIN)/python $(INSTALL) $(UV)
-	$(COMPILE) pyproject.toml --extra local --group build -o requirements/runtime.lock $(ARGS)
-	$(COMPILE) pyproject.toml --extra local --group build --group dev -c requirements/runtime.lock -o requirements/dev.lock $(ARGS)
+	$(COMPILE) pyproject.toml --extra local --extra console --group build -o requirements/runtime.lock $(ARGS)
+	$(COMPILE) pyproject.toml --extra local --extra console --group build --group dev -c requirements/runtime.lock -o requirements/dev.lock $(ARGS)
 	$(COMPILE) --group gates -o requirements/gates.lock $(ARGS)
 	$(COMPILE) --group diagram -c requirements/dev.lock -o requirements/diagram.lock $(ARGS)
 	$(COMPILE) --group sam -o requirements/sam.lock $(ARGS)

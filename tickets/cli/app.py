@@ -23,6 +23,8 @@ _MODULES = {
     "executions": "executions",
     "loads": "loads",
     "show": "show",
+    "report": "report",
+    "console": "console_server",
     "refused": "refused_rows",
     "resubmit": "resubmit",
     "audit": "audit",

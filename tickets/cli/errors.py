@@ -29,10 +29,10 @@ def one_sentence() -> Iterator[None]:
     except (KeyboardInterrupt, Terminated) as stop:
         raise typer.Exit(130 if isinstance(stop, KeyboardInterrupt) else 143) from stop
     except Exception as error:
-        sentence = _sentence(error)
-        if sentence is None:
+        words = sentence(error)
+        if words is None:
             raise
-        print_error(sentence)
+        print_error(words)
         code = error.exit_code if isinstance(error, CommandError) else WRONG_USE
         raise typer.Exit(code) from error
 
@@ -53,7 +53,7 @@ def stop_on_signals() -> None:
     signal.signal(signal.SIGTERM, stop)
 
 
-def _sentence(error: Exception) -> str | None:
+def sentence(error: Exception) -> str | None:
     """Describes an error in a sentence. None for an unexpected error, and for a pipe whose reader
     has ended (`| head`)."""
     if (sentence := cure(error, passed("profile"))) is not None:

@@ -11,12 +11,7 @@ from typing import Any
 
 import botocore.exceptions
 
-from ingestion.ledger.attempts import Attempt, Attempts
-from ingestion.ledger.chunks import ChunkProgress, Chunks
-from ingestion.ledger.loads import Loads
-from tickets.errors import CommandError
-from tickets.runs.filters import Wanted
-from tickets.runs.history import (
+from ingestion.executions.history import (
     ALREADY_LOADED,
     SMALL_FILE,
     StateRun,
@@ -28,6 +23,11 @@ from tickets.runs.history import (
     read_states,
     results,
 )
+from ingestion.ledger.attempts import Attempt, Attempts
+from ingestion.ledger.chunks import ChunkProgress, Chunks
+from ingestion.ledger.loads import Loads
+from tickets.errors import CommandError
+from tickets.runs.filters import Wanted
 from tickets.runs.stack import Stack
 
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")

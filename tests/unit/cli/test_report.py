@@ -1,0 +1,134 @@
+"""`tickets report`: the page of an execution, found or made."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingestion.ledger.loads import Loads
+from tests.support.command_line import assert_sentence, lines, tickets
+from tests.support.step_functions import ACCEPTED, EXECUTION, RESULT, StepFunctions
+from tickets.runs.stack import Stack
+
+REFUSED = {"refused_rows": "s3://work/refused-rows/a/refused-rows.csv"}
+
+
+@pytest.fixture
+def loaded(stack: Stack, step_functions: StepFunctions) -> None:
+    """The execution `a`, which has loaded a file and has no page yet."""
+    for name in ("a", "b", "r"):
+        stack.client("s3").delete_object(Bucket="work", Key=f"reports/{name}.html")
+    step_functions.add(
+        "a",
+        "SUCCEEDED",
+        [
+            ("Task", "Validate File", {**ACCEPTED, "load_id": "a"}),
+            ("Task", "Reconcile", {"result": {**RESULT, **REFUSED}}),
+            ("Succeed", "Loaded", None),
+        ],
+        ago=timedelta(hours=1),
+    )
+    loads = Loads(stack.client("dynamodb"), "ledger")
+    loads.open_load("a", {"bucket": "uploads", "key": "a.csv", "size": 5}, f"{EXECUTION}:a")
+
+
+def stored(stack: Stack, key: str) -> str:
+    body = stack.client("s3").get_object(Bucket="work", Key=key)["Body"].read()
+    return str(body.decode())
+
+
+@pytest.mark.usefixtures("loaded")
+def test_the_page_is_made_kept_and_named(stack: Stack) -> None:
+    result = tickets("report", "a")
+    assert result.stdout == "s3://work/reports/a.html\n"
+    page = stored(stack, "reports/a.html")
+    assert "<b>97</b> written" in page
+    # The list has one refused and one superseded row, on lines 7 and 9.
+    assert "bad_quantity" in page
+    assert "two" not in page.replace("two commands", ""), "no value of a row"
+
+
+@pytest.mark.usefixtures("loaded")
+def test_the_history_is_kept_beside_it(stack: Stack) -> None:
+    tickets("report", "a")
+    events = [json.loads(line) for line in stored(stack, "reports/a.history.jsonl").splitlines()]
+    assert [event["id"] for event in events] == list(range(1, len(events) + 1))
+    assert events[0]["type"] == "ExecutionStarted"
+    assert events[0]["timestamp"] == "2026-03-01T09:00:00.000Z"
+
+
+@pytest.mark.usefixtures("loaded")
+def test_the_page_in_the_bucket_is_shown_again_even_if_the_execution_is_gone(
+    stack: Stack, step_functions: StepFunctions
+) -> None:
+    stack.client("s3").put_object(Bucket="work", Key="reports/a.html", Body=b"<p>kept</p>")
+    assert tickets("report", "a", "--output", "-").stdout == "<p>kept</p>"
+    step_functions.forget()
+    assert tickets("report", "a", "--output", "-").stdout == "<p>kept</p>"
+
+
+def test_what_is_neither_kept_nor_known_is_an_error(stack: Stack) -> None:
+    assert_sentence(tickets("report", "b"), "no execution b, and no page of it")
+
+
+@pytest.mark.usefixtures("loaded")
+def test_a_running_load_has_a_new_page_each_time(
+    stack: Stack, step_functions: StepFunctions
+) -> None:
+    step_functions.add("r", "RUNNING", [("Task", "Validate File", {**ACCEPTED, "load_id": "a"})])
+    stack.client("s3").put_object(Bucket="work", Key="reports/r.html", Body=b"old")
+    assert "Running" in tickets("report", "r", "-o", "-").stdout
+
+
+@pytest.mark.usefixtures("loaded")
+def test_missing_pages_are_made_and_others_left_alone(
+    stack: Stack, step_functions: StepFunctions
+) -> None:
+    step_functions.add("b", "ABORTED", ago=timedelta(hours=2))
+    step_functions.add("c", "RUNNING", ago=timedelta(minutes=1))
+    stack.client("s3").put_object(Bucket="work", Key="reports/a.html", Body=b"kept")
+    assert lines(tickets("report", "--missing", "--json")) == [{"page": "s3://work/reports/b.html"}]
+    assert "Stopped" in stored(stack, "reports/b.html")
+    assert stored(stack, "reports/a.html") == "kept"
+
+
+@pytest.mark.usefixtures("loaded")
+def test_the_page_is_saved_and_never_over_another_file(stack: Stack) -> None:
+    [saved] = lines(tickets("report", "a", "--output", "page.html", "--json"))
+    assert (saved["execution"], saved["file"]) == ("a", "page.html")
+    assert Path("page.html").read_text(encoding="utf-8") == stored(stack, "reports/a.html")
+    assert_sentence(tickets("report", "a", "--output", "page.html"), "page.html exists")
+
+
+def test_an_execution_or_missing_is_needed(stack: Stack) -> None:
+    assert_sentence(tickets("report"), "Name an execution, or pass --missing.")
+    assert_sentence(tickets("report", "a", "--missing"), "Name an execution, or pass --missing.")
+
+
+@pytest.mark.usefixtures("loaded")
+def test_an_execution_that_ends_again_meanwhile_has_the_page_of_its_later_ending(
+    stack: Stack, step_functions: StepFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A redrive ends the same execution twice, and each ending has its event."""
+    step_functions.described["a"]["status"] = "FAILED"
+    put = stack.client("s3").put_object
+    written: list[str] = []
+
+    def put_late(**arguments: Any) -> Any:
+        written.append(arguments["Key"])
+        if written == [
+            "reports/a.history.jsonl",
+            "reports/a.html",
+        ]:  # ends again just before the first is written
+            redriven = step_functions.described["a"]
+            redriven["status"] = "SUCCEEDED"
+            redriven["stopDate"] += timedelta(minutes=5)
+        return put(**arguments)
+
+    monkeypatch.setattr(stack.client("s3"), "put_object", put_late)
+    assert tickets("report", "a").exit_code == 0
+    assert written.count("reports/a.html") == 2
+    monkeypatch.undo()
+    assert "Loaded" in stored(stack, "reports/a.html")
