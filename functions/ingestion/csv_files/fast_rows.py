@@ -31,7 +31,7 @@ from ingestion.csv_files.values.columns import decoded
 from ingestion.csv_files.values.outcomes import ABSENT
 from ingestion.sources.model import Source
 
-PAGE_SIZE = 64 * 1024
+PAGE_SIZE = 128 * 1024
 """Bytes to read at a time: few enough to fit into the processor's cache."""
 
 _MIN_ROWS_TO_HALVE = 8
