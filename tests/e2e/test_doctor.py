@@ -19,6 +19,7 @@ from tickets.doctor.findings import FAILED, OK, UNDO, UNKNOWN, WARNING, Verdict
 from tickets.local.deployment import local_stack
 from tickets.runs.stack import Stack
 
+UNCAUGHT = "UncaughtEndingsRule"
 # What the engine doesn't implement; docs/emulator.md.
 CANT_TELL = {"concurrency", "throughput", "encryption", "backups", "ringing alarms"}
 
@@ -129,14 +130,39 @@ def test_a_healthy_stack_has_no_fault_and_the_engines_gaps_are_named(
             UNDO,
         ),
         ("event source", faults.event_source(ScalingConfig={}), "no MaximumConcurrency", UNDO),
-        ("uncaught endings", faults.rule_disabled, "the rule is DISABLED", UNDO),
-        ("uncaught endings", faults.rule_changed, "another pattern", UNDO),
-        ("uncaught endings", faults.target_removed, "is not the rule's target", UNDO),
+        ("uncaught endings", faults.rule_disabled(UNCAUGHT), "the rule is DISABLED", UNDO),
+        ("uncaught endings", faults.rule_changed(UNCAUGHT), "another pattern", UNDO),
+        ("uncaught endings", faults.target_removed(UNCAUGHT), "is not the rule's target", UNDO),
         (
             "uncaught endings",
             faults.attribute("FailedExecutionsQueueUrl", Policy=""),
             "policy doesn't let the rule send",
             UNDO,
+        ),
+        ("report pages", faults.rule_disabled("EndingsRule"), "the rule is DISABLED", UNDO),
+        (
+            "report pages",
+            faults.attribute("ReportPagesQueueUrl", Policy=""),
+            "policy doesn't let the rule send",
+            UNDO,
+        ),
+        (
+            "report pages",
+            faults.attribute("ReportPagesQueueUrl", RedrivePolicy=""),
+            "the queue has no dead-letter queue",
+            UNDO,
+        ),
+        (
+            "report pages",
+            faults.event_source("WriteReportPage", Enabled=False),
+            "its event source is Disabled",
+            "aws lambda update-event-source-mapping",
+        ),
+        (
+            "report pages",
+            faults.message("ReportPagesDeadLetterQueueUrl"),
+            "could not be made: about 1",
+            "docs/operations.md#report-pages-missing",
         ),
         (
             "backups",
@@ -250,6 +276,7 @@ def test_a_missing_permission_is_named_and_fails_nothing(
         "upload queue": "allow sqs:GetQueueAttributes",
         "event source": "allow lambda:ListEventSourceMappings",
         "uncaught endings": "allow events:DescribeRule",
+        "report pages": "allow sqs:GetQueueAttributes",
         "table": "allow dynamodb:DescribeTable",
         "ledger": "allow dynamodb:DescribeTable",
         "backups": "allow s3:GetBucketVersioning",

@@ -120,6 +120,12 @@ def _describe_execution(caller: Caller, arn: str) -> None:
         client.describe_execution(executionArn=arn.removesuffix("*") + "permissions")
 
 
+def _get_execution_history(caller: Caller, arn: str) -> None:
+    client = caller.role("stepfunctions")
+    with contextlib.suppress(client.exceptions.ExecutionDoesNotExist):
+        client.get_execution_history(executionArn=arn.removesuffix("*") + "permissions")
+
+
 OF_LEDGER = {"load_id": {"S": OWNER}, "entry": {"S": "x"}}
 ONE = {":one": {"N": "1"}}
 OF_OWNER = {":owner": {"S": OWNER}}
@@ -166,6 +172,7 @@ CALLS: dict[str, Call] = {
         stateMachineArn=arn, input=NO_OBJECT
     ),
     "states:DescribeExecution": _describe_execution,
+    "states:GetExecutionHistory": _get_execution_history,
     "sqs:ReceiveMessage": lambda by, arn: by.role("sqs").receive_message(
         QueueUrl=_queue_url(by, arn), VisibilityTimeout=0
     ),

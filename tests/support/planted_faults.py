@@ -159,10 +159,12 @@ def attribute(queue: str, **attributes: str) -> Plant:
     return plant
 
 
-def event_source(**changes: Any) -> Plant:
+def event_source(function: str = "StartExecution", **changes: Any) -> Plant:
     @contextlib.contextmanager
     def plant(stack: RunningStack) -> Iterator[None]:
-        [found] = stack.functions.list_event_source_mappings()["EventSourceMappings"]
+        name = stack.names.outputs[f"{function}FunctionName"]
+        answer = stack.functions.list_event_source_mappings(FunctionName=name)
+        [found] = answer["EventSourceMappings"]
         good = {
             "Enabled": True,
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
@@ -178,36 +180,45 @@ def event_source(**changes: Any) -> Plant:
     return plant
 
 
-@contextlib.contextmanager
-def rule_disabled(stack: RunningStack) -> Iterator[None]:
-    events, rule = stack.names.client("events"), physical(stack, "UncaughtEndingsRule")
-    events.disable_rule(Name=rule)
-    try:
-        yield
-    finally:
-        events.enable_rule(Name=rule)
+def rule_disabled(name: str) -> Plant:
+    @contextlib.contextmanager
+    def plant(stack: RunningStack) -> Iterator[None]:
+        events, rule = stack.names.client("events"), physical(stack, name)
+        events.disable_rule(Name=rule)
+        try:
+            yield
+        finally:
+            events.enable_rule(Name=rule)
+
+    return plant
 
 
-@contextlib.contextmanager
-def rule_changed(stack: RunningStack) -> Iterator[None]:
-    events, rule = stack.names.client("events"), physical(stack, "UncaughtEndingsRule")
-    before = events.describe_rule(Name=rule)["EventPattern"]
-    events.put_rule(Name=rule, EventPattern='{"source": ["aws.states"]}')
-    try:
-        yield
-    finally:
-        events.put_rule(Name=rule, EventPattern=before)
+def rule_changed(name: str) -> Plant:
+    @contextlib.contextmanager
+    def plant(stack: RunningStack) -> Iterator[None]:
+        events, rule = stack.names.client("events"), physical(stack, name)
+        before = events.describe_rule(Name=rule)["EventPattern"]
+        events.put_rule(Name=rule, EventPattern='{"source": ["aws.states"]}')
+        try:
+            yield
+        finally:
+            events.put_rule(Name=rule, EventPattern=before)
+
+    return plant
 
 
-@contextlib.contextmanager
-def target_removed(stack: RunningStack) -> Iterator[None]:
-    events, rule = stack.names.client("events"), physical(stack, "UncaughtEndingsRule")
-    targets = events.list_targets_by_rule(Rule=rule)["Targets"]
-    events.remove_targets(Rule=rule, Ids=[one["Id"] for one in targets])
-    try:
-        yield
-    finally:
-        events.put_targets(Rule=rule, Targets=targets)
+def target_removed(name: str) -> Plant:
+    @contextlib.contextmanager
+    def plant(stack: RunningStack) -> Iterator[None]:
+        events, rule = stack.names.client("events"), physical(stack, name)
+        targets = events.list_targets_by_rule(Rule=rule)["Targets"]
+        events.remove_targets(Rule=rule, Ids=[one["Id"] for one in targets])
+        try:
+            yield
+        finally:
+            events.put_targets(Rule=rule, Targets=targets)
+
+    return plant
 
 
 @contextlib.contextmanager

@@ -195,7 +195,9 @@ class RunningStack(LoadRecords):
     def uploads_held(self) -> Iterator[None]:
         """Within the block, messages stay in the upload queue, because its event source mapping is
         disabled."""
-        mapping = self.functions.list_event_source_mappings()["EventSourceMappings"][0]["UUID"]
+        name = self.names.outputs["StartExecutionFunctionName"]
+        found = self.functions.list_event_source_mappings(FunctionName=name)
+        [mapping] = [one["UUID"] for one in found["EventSourceMappings"]]
         self.functions.update_event_source_mapping(UUID=mapping, Enabled=False)
         try:
             yield

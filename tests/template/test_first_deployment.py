@@ -34,11 +34,13 @@ def test_with_the_defaults_no_concurrency_is_reserved(stack: Stack) -> None:
         assert "ReservedConcurrentExecutions" not in one, name
 
 
-def test_with_the_defaults_four_loads_fit_into_a_quota_of_10(stack: Stack) -> None:
-    """Four loads with two chunks each, and two calls of start_execution."""
+def test_with_the_defaults_three_loads_fit_into_a_quota_of_10(stack: Stack) -> None:
+    """Three loads with two chunks each, and two calls each of start_execution and
+    write_report_page."""
     machine = stack.properties("Ingest")["DefinitionSubstitutions"]
     assert machine["MapConcurrency"] == 2
     assert stack.properties("WriteChunk")["Environment"]["Variables"]["MAP_CONCURRENCY"] == 2
+    assert stack.properties("TakeTurn")["Environment"]["Variables"]["LOADS_AT_A_TIME"] == 3
 
 
 def test_every_queue_that_is_polled_takes_up_two_calls_at_most(stack: Stack) -> None:

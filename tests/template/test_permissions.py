@@ -44,6 +44,7 @@ FUNCTIONS: dict[str, Grants] = {
         ("s3:GetObject", f"{WORK}/refused-rows/*"),
         ("s3:GetObject", f"{WORK}/reports/*"),
         ("s3:PutObject", f"{WORK}/reports/*"),
+        ("s3:ListBucket", WORK),  # or S3 says 403 for a report that has expired
     },
     "StartExecution": {
         ("states:StartExecution", STATE_MACHINE),

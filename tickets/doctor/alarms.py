@@ -74,8 +74,8 @@ def ringing(deployment: Deployment) -> Verdict:
 def dead_letters(deployment: Deployment) -> Verdict:
     """Whether failed loads or uploads wait in a dead-letter queue."""
     stack = deployment.stack
-    loads = _waiting(deployment, stack.failed_executions_queue_url)
-    uploads = _waiting(deployment, stack.upload_dead_letter_queue_url)
+    loads = waiting(deployment, stack.failed_executions_queue_url)
+    uploads = waiting(deployment, stack.upload_dead_letter_queue_url)
     if loads or uploads:
         return failed(
             f"failed loads that wait: about {loads:,}; uploads that started none: about "
@@ -98,7 +98,7 @@ def _described(deployment: Deployment) -> dict[str, dict[str, Any]]:
     return {alarm["AlarmName"]: alarm for page in pages for alarm in page["MetricAlarms"]}
 
 
-def _waiting(deployment: Deployment, url: str) -> int:
+def waiting(deployment: Deployment, url: str) -> int:
     """The number of messages in a queue, including those that are hidden for a while."""
     names = [
         "ApproximateNumberOfMessages",

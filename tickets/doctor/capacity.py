@@ -12,7 +12,7 @@ def concurrency(deployment: Deployment) -> Verdict:
     """Whether the calls that the stack makes at the same time fit what the account has left.
 
     Chunks of all loads are LoadsAtATime x MapConcurrency, and come out of a reservation if
-    WriteChunkConcurrency isn't 0. Uploads being started come on top.
+    WriteChunkConcurrency isn't 0. Uploads being started and report pages being made come on top.
     """
     if deployment.is_local:
         return unknown("the engine has no quota")
@@ -21,14 +21,16 @@ def concurrency(deployment: Deployment) -> Verdict:
         int(template.parameter(name))
         for name in ("LoadsAtATime", "MapConcurrency", "WriteChunkConcurrency")
     )
-    starting = int(
-        template.properties("StartExecutionUploads")["ScalingConfig"]["MaximumConcurrency"]
+    starting, pages = (
+        int(template.properties(name)["ScalingConfig"]["MaximumConcurrency"])
+        for name in ("StartExecutionUploads", "WriteReportPageEndings")
     )
     limit = deployment.client("lambda").get_account_settings()["AccountLimit"]
     free, quota = limit["UnreservedConcurrentExecutions"], limit["ConcurrentExecutions"]
     chunks = loads * parallel
-    needed = starting + (0 if reserved else chunks)
-    how = "" if reserved else f" ({loads} loads x {parallel} chunks + {starting})"
+    needed = starting + pages + (0 if reserved else chunks)
+    parts = f"{starting} uploads + {pages} report pages"
+    how = f" ({parts})" if reserved else f" ({loads} loads x {parallel} chunks + {parts})"
     if needed > free:
         return failed(
             f"the stack needs {needed}{how}, and the account has {free} of {quota} unreserved",

@@ -95,6 +95,7 @@ CHECKS: dict[str, Check] = {
     "upload queue": events.upload_queue,
     "event source": events.event_source,
     "uncaught endings": events.uncaught_endings,
+    "report pages": events.report_pages,
     "concurrency": capacity.concurrency,
     "table": storage.table,
     "throughput": capacity.throughput,

@@ -1,10 +1,11 @@
-"""Checks how an upload reaches start_execution, and an uncaught ending its queue."""
+"""Checks how an upload reaches start_execution, and an ending the queues that it has to reach."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+from tickets.doctor.alarms import waiting
 from tickets.doctor.deployment import Deployment
 from tickets.doctor.findings import UNDO, CantTell, Verdict, failed, ok, verdict
 from tickets.doctor.template import as_list
@@ -12,11 +13,15 @@ from tickets.runs.ingest import NOTIFIED_ENDINGS
 
 _CREATED = "s3:ObjectCreated:*"
 _PARTIAL = "ReportBatchItemFailures"
+_POLLS = ("Creating", "Enabled", "Enabling", "Updating")
+_ENABLE = "aws lambda update-event-source-mapping --uuid {} --enabled"
 _QUEUES = {
     "FailedExecutionsQueue": "the failed-executions queue",
+    "ReportPagesQueue": "the report-pages queue",
     "UploadQueue": "the upload queue",
 }
 _EVENTS = "docs/operations.md#where-events-come-from"
+_PAGES_MISSING = "docs/operations.md#report-pages-missing"
 _SWITCH_ON = "docs/operations.md#load-from-a-bucket-that-exists"
 
 
@@ -86,9 +91,7 @@ def upload_queue(deployment: Deployment) -> Verdict:
         for name, service, source in senders
         if not admits(attributes.get("Policy"), service, queue, source, template.account)
     ]
-    wanted = template.arn("UploadDeadLetterQueue")
-    redrive = json.loads(attributes.get("RedrivePolicy", "{}"))
-    if redrive.get("deadLetterTargetArn") != wanted:
+    if not _passes_on_to(attributes, template.arn("UploadDeadLetterQueue")):
         problems.append("it has no dead-letter queue, or another one")
     admitted = " and ".join(name for name, _, _ in senders)
     return verdict(problems, f"admits {admitted}, and has its dead-letter queue", UNDO)
@@ -108,26 +111,15 @@ def _senders(deployment: Deployment) -> Iterator[tuple[str, str, str]]:
 
 def event_source(deployment: Deployment) -> Verdict:
     """Whether Lambda polls the upload queue, reports single failed messages, and has a limit."""
-    queue = deployment.template.arn("UploadQueue")
-    pages = (
-        deployment.client("lambda")
-        .get_paginator("list_event_source_mappings")
-        .paginate(FunctionName=deployment.template.physical("StartExecution"))
-    )
-    found = [
-        one
-        for page in pages
-        for one in page["EventSourceMappings"]
-        if one["EventSourceArn"] == queue
-    ]
+    found = _mappings(deployment, "StartExecution", "UploadQueue")
     if not found:
         return failed("start_execution doesn't receive the messages of the upload queue", UNDO)
     problems = []
     next_step = UNDO
     for one in found:
-        if one["State"] not in ("Creating", "Enabled", "Enabling", "Updating"):
+        if one["State"] not in _POLLS:
             problems.append(f"it is {one['State']}, so uploads wait in their queue")
-            next_step = f"aws lambda update-event-source-mapping --uuid {one['UUID']} --enabled"
+            next_step = _ENABLE.format(one["UUID"])
         if _PARTIAL not in one.get("FunctionResponseTypes", []):
             problems.append(f"it has no {_PARTIAL}: one bad message makes its whole batch fail")
         if not one.get("ScalingConfig", {}).get("MaximumConcurrency"):
@@ -152,6 +144,54 @@ def uncaught_endings(deployment: Deployment) -> Verdict:
     if not admits(policy, "events.amazonaws.com", queue, source, template.account):
         problems.append("the queue's policy doesn't let the rule send")
     return verdict(problems, "the rule sends them to the failed-executions queue", UNDO)
+
+
+def report_pages(deployment: Deployment) -> Verdict:
+    """Whether each execution that ends is announced to write_report_page, and whether there are
+    endings whose pages could not be made."""
+    template = deployment.template
+    queue = template.arn("ReportPagesQueue")
+    attributes = _attributes(deployment, template.physical("ReportPagesQueue"))
+    problems = [*_rule_problems(deployment, "EndingsRule", "ReportPagesQueue")]
+    next_step = UNDO
+    source = template.arn("EndingsRule")
+    if not admits(
+        attributes.get("Policy"), "events.amazonaws.com", queue, source, template.account
+    ):
+        problems.append("the queue's policy doesn't let the rule send")
+    if not _passes_on_to(attributes, template.arn("ReportPagesDeadLetterQueue")):
+        problems.append("the queue has no dead-letter queue, or another one")
+    mappings = _mappings(deployment, "WriteReportPage", "ReportPagesQueue")
+    if not mappings:
+        problems.append("write_report_page doesn't receive the messages of the queue")
+    for one in mappings:
+        if one["State"] not in _POLLS:
+            problems.append(f"its event source is {one['State']}, so no page is made")
+            next_step = _ENABLE.format(one["UUID"])
+    if problems:
+        return failed("; ".join(problems), next_step)
+    lost = waiting(deployment, template.physical("ReportPagesDeadLetterQueue"))
+    if lost:
+        return failed(f"pages that could not be made: about {lost:,}", _PAGES_MISSING)
+    return ok("the rule announces each ending to write_report_page, which could make each page")
+
+
+def _mappings(deployment: Deployment, function: str, queue: str) -> list[dict[str, Any]]:
+    """The event source mappings by which a function of the stack polls a queue of the stack."""
+    pages = (
+        deployment.client("lambda")
+        .get_paginator("list_event_source_mappings")
+        .paginate(FunctionName=deployment.template.physical(function))
+    )
+    arn = deployment.template.arn(queue)
+    return [
+        one for page in pages for one in page["EventSourceMappings"] if one["EventSourceArn"] == arn
+    ]
+
+
+def _passes_on_to(attributes: Mapping[str, str], dead_letter_queue: str) -> bool:
+    redrive = json.loads(attributes.get("RedrivePolicy", "{}"))
+    return bool(redrive.get("deadLetterTargetArn") == dead_letter_queue)
 
 
 def _rule_problems(deployment: Deployment, name: str, queue: str) -> Iterator[str]:

@@ -18,25 +18,31 @@ def test_the_defaults_fit_a_new_account() -> None:
     found = with_quota(10, 10)
     assert (found.status, found.detail) == (
         OK,
-        "the stack needs 8 (3 loads x 2 chunks + 2) of 10 unreserved",
+        "the stack needs 10 (3 loads x 2 chunks + 2 uploads + 2 report pages) of 10 unreserved",
     )
 
 
 def test_more_parallel_chunks_than_the_quota_are_found() -> None:
     found = with_quota(10, 10, MapConcurrency="3")
     assert found.status == FAILED
-    assert "needs 11 (3 loads x 3 chunks + 2), and the account has 10 of 10" in found.detail
+    assert (
+        "needs 13 (3 loads x 3 chunks + 2 uploads + 2 report pages), and the account has 10 "
+        in found.detail
+    )
     assert "--quota-code L-B99A9384 --desired-value 1000" in (found.next or "")
 
 
 def test_what_other_functions_reserve_is_not_there() -> None:
-    assert with_quota(1000, 7).status == FAILED
-    assert with_quota(1000, 8).status == OK
+    assert with_quota(1000, 9).status == FAILED
+    assert with_quota(1000, 10).status == OK
 
 
 def test_reserved_chunks_need_nothing_of_the_rest() -> None:
     found = with_quota(1000, 100, WriteChunkConcurrency="50", LoadsAtATime="12", MapConcurrency="4")
-    assert (found.status, found.detail) == (OK, "the stack needs 2 of 100 unreserved")
+    assert (found.status, found.detail) == (
+        OK,
+        "the stack needs 4 (2 uploads + 2 report pages) of 100 unreserved",
+    )
 
 
 def test_a_reservation_that_is_too_small_for_all_loads_is_a_warning() -> None:

@@ -18,6 +18,7 @@ from tickets.doctor.findings import FAILED, OK, UNKNOWN, WARNING, Verdict
 
 PINNED = {
     "aws_lambda_powertools": "3.37.0",
+    "jinja2": "3.1.6",
     "pycurl": "7.49.0",
     "tzdata": "2026.6",
     "xxhash": "4.1.0",
@@ -36,7 +37,7 @@ def built(packages: Mapping[str, str] = PINNED, **changed: bytes) -> bytes:
     files = {
         path.relative_to(ROOT / "functions").as_posix(): path.read_bytes()
         for path in (ROOT / "functions").rglob("*")
-        if path.suffix in (".py", ".json", ".txt") and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts
     }
     for name, version in packages.items():
         files[f"{name}-{version}.dist-info/METADATA"] = b""
@@ -132,7 +133,7 @@ def test_the_state_of_a_function(state: dict[str, str], words: str | None) -> No
         }
         stubbed.answer("lambda", "get_function", {"Configuration": configuration})
     found = functions(stubbed.deployment)
-    assert found.detail == (words or "7 functions are active and configured as deployed")
+    assert found.detail == (words or "8 functions are active and configured as deployed")
     assert found.status == (
         OK if words is None else WARNING if words.endswith("updated") else FAILED
     )

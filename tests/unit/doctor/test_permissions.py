@@ -68,4 +68,4 @@ def test_a_key_is_used_through_a_service() -> None:
     needed = list(needed_permissions(StubbedDeployment(CustomerKey="true").deployment))
     uses = {one.role: one.services for one in needed if "kms:Decrypt" in one.actions}
     assert uses["StartExecutionRole"] == ("sqs.eu-central-1.amazonaws.com",)
-    assert len(uses) == 8
+    assert len(uses) == 9

@@ -209,7 +209,7 @@ def encrypted(
     key: str = "Enabled",
     **parameters: str,
 ) -> StubbedDeployment:
-    """A deployment of which the last table, bucket and queue differ as given."""
+    """A deployment of which the last table and bucket and the third queue differ as given."""
     stubbed = StubbedDeployment(**parameters)
     own = parameters.get("CustomerKey") == "true"
     good_table = {"Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": KEY}
@@ -227,7 +227,8 @@ def encrypted(
         rule = {"ApplyServerSideEncryptionByDefault": found}
         configuration = {"ServerSideEncryptionConfiguration": {"Rules": [rule]}}
         stubbed.answer("s3", "get_bucket_encryption", configuration)
-    for found in (good_queue, good_queue, good_queue if queue is None else queue):
+    third = good_queue if queue is None else queue
+    for found in (good_queue, good_queue, third, good_queue, good_queue):
         stubbed.answer("sqs", "get_queue_attributes", {"Attributes": found})
     return stubbed
 

@@ -73,7 +73,7 @@ def test_every_role_has_the_statements_that_are_deployed(both: tuple[Template, S
     for role, statement in template.statements():
         found.setdefault(role, []).append(statement["Sid"])
         assert statement in list(statements(stack, role))
-    assert len(found) == 8
+    assert len(found) == 9
     for role, sids in found.items():
         assert sids == [one["Sid"] for one in statements(stack, role)]
 
