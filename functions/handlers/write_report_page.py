@@ -12,6 +12,7 @@ from ingestion.ledger.attempts import Attempts
 from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.loads import Loads
 from ingestion.tasks.write_report_page import Pages
+from ingestion.telemetry import log_step
 
 
 @cache
@@ -31,4 +32,6 @@ def _pages() -> Pages:
 
 def handler(event: dict[str, Any], context: object) -> None:
     for record in event["Records"]:  # one per batch, see template.yaml
-        _pages().write(json.loads(record["body"])["detail"]["executionArn"])
+        detail = json.loads(record["body"])["detail"]
+        page = _pages().write_ended(detail["executionArn"], detail["redriveCount"])
+        log_step("Write Report Page", detail["name"], None, page=page)

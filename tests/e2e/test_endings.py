@@ -1,4 +1,6 @@
-"""One run for each way in which a load can end, on the whole stack."""
+"""One run for each way in which a load can end, on the whole stack, and the report page of each.
+
+The engine ends no execution as TIMED_OUT; tests/unit/report_page has that page."""
 
 import json
 from typing import Any
@@ -6,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.load_assertions import assert_loaded, assert_same_items
+from tests.support.report_pages import equation
 from tests.support.running_stack import RunningStack
 from tests.support.ticket_files import COLUMNS, TicketFile
 
@@ -65,6 +68,8 @@ def test_bad_rows_are_refused_and_everything_else_is_loaded(stack: RunningStack)
         "Whose Turn?", "Write Chunks", "Reconcile", "Everything Written?", "Settle Equal Keys",
         "Equal Keys Settled?", "Reconcile", "Everything Written?", "Announce Success", "Loaded",
     ]  # fmt: skip
+    page = stack.assert_page(execution, "Loaded", equation(file.expected().totals))
+    assert all(note.reason in page.text for note in file.notes)
 
 
 def test_a_refused_file_is_reported_once_with_its_reasons(stack: RunningStack) -> None:
@@ -88,6 +93,7 @@ def test_a_refused_file_is_reported_once_with_its_reasons(stack: RunningStack) -
     assert letter["input"] == json.loads(execution["input"])
     assert stack.items_of("refused") == {}
     assert stack.ledger(letter["load_id"])["load"]["status"] == "FAILED"
+    assert cause in stack.assert_page(execution, "Refused", None).text
 
 
 @pytest.mark.exhaustive
@@ -119,6 +125,8 @@ def test_a_failed_chunk_leaves_the_others_written_and_is_replayed(stack: Running
     assert "s3:PutObject" in failed["cause"]
     written = sum(entry["rows_written"] for entry in finished)
     assert written == letter["result"]["rows_written"] > 1000
+    page = stack.assert_page(execution, "Failed", equation(letter["result"]))
+    assert f"tickets replay {execution['name']}" in page.text
     expected = file.expected()
     found = stack.items_of(file.name)
     assert len(found) >= written
@@ -136,6 +144,8 @@ def test_a_failed_chunk_leaves_the_others_written_and_is_replayed(stack: Running
 
     report = assert_loaded(stack, replayed, file, at_least_chunks=4)
     assert set(report["executions"]) == {arn, replayed["executionArn"]}
+    stack.assert_page(replayed, "Loaded", equation(expected.totals))
+    assert stack.page(arn) == page, "each execution keeps its own"
     now = {entry["index"]: entry for entry in stack.chunk_entries(letter["load_id"])}
     assert [now[entry["index"]] for entry in finished] == finished
     assert stack.all_dead_letters(replayed["executionArn"]) == []
@@ -149,6 +159,7 @@ def test_a_file_with_a_header_only_is_loaded_without_the_map(stack: RunningStack
     assert (report["chunks"], report["rows_read"], report["refused_rows"]) == (0, 0, None)
     assert "Write Chunks" not in stack.states_entered(execution["executionArn"])
     assert stack.children(execution["executionArn"]) == []
+    stack.assert_page(execution, "Loaded", "0 rows read = 0 written + 0 superseded + 0 refused")
 
 
 def test_a_loaded_version_is_not_loaded_again(stack: RunningStack) -> None:
@@ -168,6 +179,7 @@ def test_a_loaded_version_is_not_loaded_again(stack: RunningStack) -> None:
     assert entered == ["Validate File", "File Accepted?", "Already Loaded"]
     assert stack.ledger(load_id) == before
     assert_same_items(stack, file)
+    stack.assert_page(by_hand, "Already Loaded", equation(file.expected().totals))
 
 
 def test_an_ending_that_nothing_catches_is_reported_by_the_rule(stack: RunningStack) -> None:
@@ -186,6 +198,8 @@ def test_an_ending_that_nothing_catches_is_reported_by_the_rule(stack: RunningSt
     [letter] = stack.all_dead_letters(arn)
     assert letter["source"] == "aws.states"
     assert (letter["detail"]["status"], letter["detail"]["error"]) == ("FAILED", "States.Runtime")
+    page = stack.assert_page(execution, "Failed", None)
+    assert "States.Runtime" in page.text
     report = assert_loaded(stack, stack.replay(arn), file)
     assert len(report["executions"]) == 2
 
@@ -217,3 +231,4 @@ def test_rows_that_a_spreadsheet_gave_one_id_fail_a_load_with_a_sentence_about_k
     assert "99 of 100 rows are superseded by a later row with an equal key" in letter["cause"]
     assert stack.refused_rows(letter["result"]["refused_rows"]) == file.notes
     assert_same_items(stack, file)
+    stack.assert_page(execution, "Failed", "100 rows read = 1 written + 99 superseded + 0 refused")

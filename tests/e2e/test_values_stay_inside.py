@@ -59,6 +59,7 @@ def test_a_failed_load_tells_no_value_of_its_rows(stack: RunningStack, consumer:
 
         told[f"the log of {handler}"] = str(until(logged, f"the log of {handler}"))
     assert "RowsRefused" in told["the log of reconcile"]
+    stack.page(arn)
     bucket = stack.names.work_bucket
     pages = stack.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
     inside = ""
@@ -73,6 +74,8 @@ def test_a_failed_load_tells_no_value_of_its_rows(stack: RunningStack, consumer:
             told[key] = text
     assert json.loads(told[f"reports/{load_id}.json"])["rows_refused"] == 11
     assert any(key.startswith("plans/") for key in told)
+    assert "Failed" in told[f"reports/{load_id}.html"]
+    assert "ExecutionFailed" in told[f"reports/{load_id}.history.jsonl"]
 
     # The rows did arrive where they belong.
     assert inside.count(MARK) > 10

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.load_assertions import assert_loaded
+from tests.support.report_pages import equation
 from tests.support.running_stack import RunningStack, Upload, until
 from tests.support.ticket_files import Items, TicketFile
 
@@ -79,6 +80,7 @@ def test_a_newer_version_uploaded_meanwhile_overtakes_and_wins(stack: RunningSta
     told = json.loads(stack.read_url(result(overtaken)["report"]))
     assert (told["status"], told["complete"], told["overtaken"]) == ("OVERTAKEN", False, True)
     assert stack.ledger(load_of(stack, first))["load"]["status"] == "OVERTAKEN"
+    stack.assert_page(overtaken, "Overtaken", equation(told))
     assert stack.all_dead_letters(first) == []
     for child in stack.children(first):
         assert child["status"] == "SUCCEEDED"

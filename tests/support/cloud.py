@@ -82,6 +82,7 @@ ENVIRONMENT = {
     "MAX_REFUSED_PERCENT": str(MAX_REFUSED_PERCENT),
     "MAX_SUPERSEDED_PERCENT": "50",
     "STACK_NAME": "tickets",
+    "STACK": '{"Stack": "tickets", "Table": "Tickets"}',
     "DYNAMODB_TABLE": "Tickets",
     "UPLOAD_DEAD_LETTER_QUEUE_URL": f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/not-started",
 }

@@ -16,6 +16,7 @@ import pytest
 from tests.support.deployed import as_list
 from tests.support.load_records import LoadRecords
 from tests.support.reference_loads import check_success
+from tests.support.report_pages import KeptPage, kept_page
 from tickets import ROOT
 from tickets.local.deployment import LocalStack
 from tickets.local.packaging import zip_code
@@ -150,6 +151,39 @@ class RunningStack(LoadRecords):
             for child in self.states.list_executions(mapRunArn=run["mapRunArn"])["executions"]
         ]
 
+    # --- report pages
+
+    def page(self, arn: str) -> KeptPage:
+        """Waits for the page of an execution that has ended."""
+        name = arn.rpartition(":")[2]
+        return until(
+            lambda: kept_page(self, self.names.work_bucket, name), f"the report page of {name}"
+        )
+
+    def assert_page(
+        self, execution: Mapping[str, Any], heading: str, equation: str | None
+    ) -> KeptPage:
+        """Asserts that an execution has its page, and its whole history beside it. `execution` is
+        its description."""
+        page = self.page(execution["executionArn"])
+        assert (page.heading, page.equation) == (heading, equation)
+        assert execution["name"] in page.text
+        assert json.loads(execution["input"])["key"] in page.text
+        history = self.history(execution["executionArn"])
+        assert [(one["id"], one["type"]) for one in page.events] == [
+            (one["id"], one["type"]) for one in history
+        ]
+        return page
+
+    def forget_executions(self) -> None:
+        """Makes the engine delete all executions, as Step Functions does 90 days after their end.
+        None may be running."""
+        arn = self.names.state_machine_arn
+        found = self.states.describe_state_machine(stateMachineArn=arn)
+        self.states.delete_state_machine(stateMachineArn=arn)
+        kept = {name: found[name] for name in ("name", "definition", "roleArn", "type")}
+        assert self.states.create_state_machine(**kept)["stateMachineArn"] == arn
+
     # --- queues
 
     def dead_letters(self, arn: str) -> list[dict[str, Any]]:
@@ -160,7 +194,7 @@ class RunningStack(LoadRecords):
     def all_dead_letters(self, arn: str) -> list[dict[str, Any]]:
         """Like `dead_letters`, but waits until the queue has the messages about all earlier events.
         For that it aborts an execution now and waits for its message, which is the last one."""
-        sentinel = self._aborted_execution()
+        sentinel = self.aborted_execution()
         until(lambda: self.dead_letters(sentinel), "the sentinel in the queue")
         return self.dead_letters(arn)
 
@@ -221,7 +255,8 @@ class RunningStack(LoadRecords):
         finally:
             self.sqs.set_queue_attributes(QueueUrl=url, Attributes=before)
 
-    def _aborted_execution(self) -> str:
+    def aborted_execution(self) -> str:
+        """Starts an execution and stops it; returns its ARN."""
         while True:
             name = f"sentinel-{uuid.uuid4()}"
             arn = self.start(name, {"bucket": self.names.upload_bucket, "key": name})

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.support.cloud import EVENTS, Cloud
+from tests.support.cloud import EVENTS, WORK, Cloud
+from tests.support.ended_executions import add_ended, add_run
+from tests.support.report_pages import kept_page
 
 EXPECTED = ".expected.json"
 # What the stack sends is compared with the definition, tests/statemachine/test_notifications.py.
@@ -36,6 +38,10 @@ def send(cloud: Cloud, event: str) -> tuple[Any, Any]:
     """Sends one event to where its folder says, after the events that it needs. Returns what came
     of it and what was expected."""
     expected = read(event.removesuffix(".json") + EXPECTED)
+    if "run" in expected:
+        add_run(cloud, cloud.run(read(expected.pop("run")), "by-hand"))
+    if "ended" in expected:
+        add_ended(cloud, **expected.pop("ended"))
     for earlier in expected.pop("given", []):
         _send(cloud, earlier)
     got = _send(cloud, event)
@@ -44,6 +50,8 @@ def send(cloud: Cloud, event: str) -> tuple[Any, Any]:
     if "items" in expected:
         got["items"] = sorted(cloud.items(), key=_by_values)
         expected["items"].sort(key=_by_values)
+    if "page" in expected:
+        got["page"] = _page(cloud, event)
     if "refused_rows" in expected:
         got["refused_rows"] = _refused_rows(cloud, got["answer"])
     return got, expected
@@ -66,6 +74,13 @@ def _run_execution(cloud: Cloud, request: Any) -> Any:
         return {"ends_in": execution.ended_in, "result": execution.data["result"]}
     summary = {"summary": execution.data["summary"]}
     return {"ends_in": execution.ended_in} | (summary if execution.ended_in != "Overtaken" else {})
+
+
+def _page(cloud: Cloud, event: str) -> Any:
+    """The verdict and the totals of the page of the execution that the event announces."""
+    [record] = read(event)["Records"]
+    page = kept_page(cloud, WORK, json.loads(record["body"])["detail"]["name"])
+    return page and {"heading": page.heading, "equation": page.equation}
 
 
 def _refused_rows(cloud: Cloud, answer: Any) -> list[Any]:

@@ -88,20 +88,11 @@ class StepFunctions:
             **({} if status == "RUNNING" else {"stopDate": start + timedelta(minutes=1)}),
             **described,
         }
-        events = [{"type": "ExecutionStarted", "executionStartedEventDetails": {}}]
-        for kind, state, output in visits:
-            events.append(entered(kind, state))
-            if kind != "Fail":
-                events.append(exited(kind, state, output))
-        events.append({"type": f"Execution{status.title()}"})
-        self.set_events(name, events)
+        self.set_events(name, untimed_history(visits, status))
 
     def set_events(self, name: str, events: Sequence[dict[str, Any]]) -> None:
         """Sets the history of an execution, with one event per second."""
-        self.events[name] = [
-            {"timestamp": STARTED + timedelta(seconds=at), "id": at + 1, **event}
-            for at, event in enumerate(events)
-        ]
+        self.events[name] = timed(events)
 
     def _answer(self, model: Any, params: dict[str, Any], **_: Any) -> Any:
         asked = json.loads(params["body"])
@@ -141,6 +132,24 @@ class StepFunctions:
                 return _ok(mapRuns=[{"mapRunArn": run, "startDate": STARTED} for run in runs])
             case other:
                 raise AssertionError(f"no answer is prepared for {other}")
+
+
+def untimed_history(visits: Sequence[tuple[str, str, Any]], status: str) -> list[dict[str, Any]]:
+    """The events of an execution that visited these states and has this status."""
+    events = [{"type": "ExecutionStarted", "executionStartedEventDetails": {}}]
+    for kind, state, output in visits:
+        events.append(entered(kind, state))
+        if kind != "Fail":
+            events.append(exited(kind, state, output))
+    return [*events, {"type": f"Execution{status.title().replace('_', '')}"}]
+
+
+def timed(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Events with their ids, one per second."""
+    return [
+        {"timestamp": STARTED + timedelta(seconds=at), "id": at + 1, **event}
+        for at, event in enumerate(events)
+    ]
 
 
 def entered(kind: str, state: str) -> dict[str, Any]:

@@ -38,6 +38,11 @@ def page_key(execution: str) -> str:
     return f"reports/{execution}.html"
 
 
+class EndNotVisible(Exception):
+    """DescribeExecution doesn't show yet that an execution has ended. It is eventually consistent
+    (Step Functions API Reference), and an event may come sooner."""
+
+
 class Pages:
     """Makes the pages of executions.
 
@@ -64,6 +69,23 @@ class Pages:
         self._actions = actions
         self._work_bucket = work_bucket
         self._stack = stack
+
+    def write_ended(self, execution_arn: str, redrives: int) -> str | None:
+        """Write the page of an execution that has ended, as an event announces, after so many
+        redrives. Returns the page's S3 address.
+
+        Returns None if there is no page to write: Step Functions has deleted the execution, which
+        it does 90 days after the end, or the execution has been redriven since, so that its next
+        end will be announced. Raises EndNotVisible.
+        """
+        try:
+            found = self._states.describe_execution(executionArn=execution_arn)
+        except self._states.exceptions.ExecutionDoesNotExist:
+            return None
+        redriven, is_running = found.get("redriveCount", 0), found["status"] == "RUNNING"
+        if redriven < redrives or (redriven == redrives and is_running):
+            raise EndNotVisible(execution_arn)
+        return None if is_running else self.write(execution_arn)
 
     def write(self, execution_arn: str) -> str:
         """Write the page of an execution and its history to the work bucket. Returns the page's S3
