@@ -145,6 +145,9 @@ CALLS: dict[str, Call] = {
     "dynamodb:GetItem": lambda by, arn: by.role("dynamodb").get_item(
         TableName=_table(arn), Key=OF_LEDGER
     ),
+    "dynamodb:BatchGetItem": lambda by, arn: by.role("dynamodb").batch_get_item(
+        RequestItems={_table(arn): {"Keys": [OF_LEDGER]}}
+    ),
     "dynamodb:PutItem": lambda by, arn: by.role("dynamodb").put_item(
         TableName=_table(arn), Item=OF_LEDGER
     ),

@@ -39,9 +39,11 @@ FUNCTIONS: dict[str, Grants] = {
         ("sqs:GetQueueAttributes", REPORT_PAGES_QUEUE),
         ("states:DescribeExecution", f"{EXECUTIONS}:*"),
         ("states:GetExecutionHistory", f"{EXECUTIONS}:*"),
+        ("dynamodb:BatchGetItem", LEDGER),  # all executions of the load
         ("dynamodb:GetItem", LEDGER),
         ("dynamodb:Query", LEDGER),
         ("s3:GetObject", f"{WORK}/refused-rows/*"),
+        ("s3:GetObject", f"{WORK}/equal-keys/*"),
         ("s3:GetObject", f"{WORK}/reports/*"),
         ("s3:PutObject", f"{WORK}/reports/*"),
         ("s3:ListBucket", WORK),  # or S3 says 403 for a report that has expired

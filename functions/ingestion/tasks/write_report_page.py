@@ -161,16 +161,20 @@ class Pages:
         lines: dict[tuple[str, str], list[int]] = {}
         read = 0
         cut = False
-        for row in listed_rows(self._s3, listed):
-            if read == MAX_REFUSED_READ:
-                cut = True
-                break
-            read += 1
-            kind = row.column, row.reason
-            counts[kind] = counts.get(kind, 0) + 1
-            first = lines.setdefault(kind, [])
-            if len(first) < 20:
-                first.append(row.line)
+        try:
+            for row in listed_rows(self._s3, listed):
+                if read == MAX_REFUSED_READ:
+                    cut = True
+                    break
+                read += 1
+                kind = row.column, row.reason
+                counts[kind] = counts.get(kind, 0) + 1
+                first = lines.setdefault(kind, [])
+                if len(first) < 20:
+                    first.append(row.line)
+        except ClientError as error:
+            if not _has_expired(error):
+                raise
         found = [UnlistedReason(*kind, rows, lines[kind]) for kind, rows in counts.items()]
         return sorted(found, key=lambda one: -one.rows), read if cut else None
 
@@ -181,12 +185,17 @@ class Pages:
         try:
             return self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         except ClientError as error:
-            if error.response["Error"]["Code"] != "NoSuchKey":  # it has expired
+            if not _has_expired(error):
                 raise
             return b""
 
     def _put(self, key: str, body: bytes, content_type: str) -> None:
         self._s3.put_object(Bucket=self._work_bucket, Key=key, Body=body, ContentType=content_type)
+
+
+def _has_expired(error: ClientError) -> bool:
+    """Whether a lifecycle rule has removed the object, as it does after ReportDays."""
+    return error.response["Error"]["Code"] == "NoSuchKey"
 
 
 def _name(execution_arn: str) -> str:
