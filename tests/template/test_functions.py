@@ -119,6 +119,7 @@ def test_the_variables_name_what_the_stack_deploys() -> None:
         "STACK": json.dumps(
             {
                 "Stack": "Tickets-Prod",
+                "Code version": "0.2.0",
                 "Region": REGION,
                 "Table": "Purchases",
                 "MaxRefusedPercent": "2.5",

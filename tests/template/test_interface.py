@@ -1,13 +1,18 @@
 """What users of the template rely on: its parameters and outputs, and that it can be deployed."""
 
+import json
 import re
+import tomllib
 from graphlib import TopologicalSorter
 from typing import Any
 
 import pytest
 
-from tests.support.deployed import Stack, dependencies, deploy, source, transformed
+from tests.support.deployed import REGION, Stack, dependencies, deploy, source, transformed
+from tickets import ROOT
+from tickets.runs.report_pages import SHOWN_PARAMETERS, stack_facts
 from tickets.runs.stack import REQUIRED_OUTPUTS
+from tickets.runs.stack import Stack as StackNames
 
 PARAMETERS: dict[str, dict[str, Any]] = source()["Parameters"]
 # Set by `tickets` alone, and of no use to anybody who deploys: the console shows it last.
@@ -108,7 +113,26 @@ OUTPUTS = {
 
 def test_outputs_name_what_an_operator_asks_for(stack: Stack) -> None:
     values = {name: one["Value"] for name, one in stack.outputs.items()}
+    assert values.pop("Version") == version()
     assert values == {name: stack.ref(resource) for name, resource in OUTPUTS.items()}
+
+
+def version() -> str:
+    """The version of this project."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return str(project["version"])
+
+
+def test_the_page_of_the_function_shows_the_same_of_the_stack_as_that_of_the_command(
+    stack: Stack,
+) -> None:
+    parameters = {name: str(PARAMETERS[name]["Default"]) for name in SHOWN_PARAMETERS}
+    outputs = {name: str(one["Value"]) for name, one in stack.outputs.items()}
+    session: Any = None
+    found = stack_facts(StackNames("Tickets-Prod", REGION, outputs, session, None, parameters))
+    shown = stack.properties("WriteReportPage")["Environment"]["Variables"]["STACK"]
+    assert list(json.loads(shown).items()) == list(found.items())
+    assert found["Code version"] == version()
 
 
 def test_the_command_line_finds_every_output_that_it_needs(stack: Stack) -> None:

@@ -40,7 +40,8 @@ class StackNotUsable(StackError):
 
 @dataclass(frozen=True)
 class Stack:
-    """One deployed stack. `outputs` maps the names of the stack's outputs to their values.
+    """One deployed stack. `outputs` maps the names of the stack's outputs to their values, and
+    `parameters` those of its parameters.
 
     `endpoint_url` is None on AWS. Threads may share a Stack.
     """
@@ -50,6 +51,7 @@ class Stack:
     outputs: Mapping[str, str]
     session: boto3.Session = field(repr=False, compare=False)
     endpoint_url: str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
     _clients: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
@@ -151,7 +153,8 @@ class Stack:
                 f"{missing[0]}: wait until it is deployed, or name the tickets stack with "
                 "--stack-name."
             )
-        return cls(stack_name, region, outputs, session, endpoint_url)
+        parameters = {p["ParameterKey"]: p["ParameterValue"] for p in found.get("Parameters", [])}
+        return cls(stack_name, region, outputs, session, endpoint_url, parameters)
 
 
 def _profile(session: boto3.Session | None) -> str | None:

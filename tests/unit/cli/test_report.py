@@ -1,7 +1,7 @@
 """`tickets report`: the page of an execution, found or made."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,47 @@ def test_a_running_load_has_a_new_page_each_time(
     step_functions.add("r", "RUNNING", [("Task", "Validate File", {**ACCEPTED, "load_id": "a"})])
     stack.client("s3").put_object(Bucket="work", Key="reports/r.html", Body=b"old")
     assert "Running" in tickets("report", "r", "-o", "-").stdout
+
+
+@pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize("arguments", [("a",), ("--missing",)])
+def test_a_page_from_before_the_end_is_made_again(
+    stack: Stack, step_functions: StepFunctions, arguments: tuple[str, ...]
+) -> None:
+    """It showed the execution running, or its end before a redrive."""
+    stack.client("s3").put_object(Bucket="work", Key="reports/a.html", Body=b"old")
+    step_functions.described["a"]["stopDate"] = datetime.now(UTC) + timedelta(minutes=1)
+    assert tickets("report", *arguments).stdout == "s3://work/reports/a.html\n"
+    assert "Loaded" in stored(stack, "reports/a.html")
+
+
+@pytest.mark.usefixtures("loaded")
+def test_what_has_expired_is_left_out(stack: Stack) -> None:
+    for key in ("refused-rows/a/refused-rows.csv", "reports/a.json"):
+        stack.client("s3").delete_object(Bucket="work", Key=key)
+    page = tickets("report", "a", "-o", "-").stdout
+    assert "<b>97</b> written" in page
+    assert "bad_quantity" not in page
+
+
+@pytest.mark.usefixtures("loaded")
+def test_the_browser_opens_an_address_that_s3_accepts(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def browse(url: str) -> bool:
+        opened.append(url)
+        return True
+
+    monkeypatch.setattr("webbrowser.open", browse)
+    tickets("report", "a", "--open")
+    [url] = opened
+    assert url.startswith("https://work.s3.eu-west-1.amazonaws.com/reports/a.html?")
+    assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in url, "for a KMS key"
+    assert "X-Amz-Expires=3600" in url
+    tickets("report", "a", "--output", "page.html", "--open")
+    assert opened[1] == Path("page.html").resolve().as_uri()
 
 
 @pytest.mark.usefixtures("loaded")
