@@ -30,8 +30,9 @@ def _pages() -> Pages:
     )
 
 
-def handler(event: dict[str, Any], context: object) -> None:
-    for record in event["Records"]:  # one per batch, see template.yaml
-        detail = json.loads(record["body"])["detail"]
-        page = _pages().write_ended(detail["executionArn"], detail["redriveCount"])
-        log_step("Write Report Page", detail["name"], None, page=page)
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    [record] = event["Records"]  # one per batch, see template.yaml
+    detail = json.loads(record["body"])["detail"]
+    page = _pages().write_ended(detail["executionArn"], detail["redriveCount"])
+    log_step("Write Report Page", detail["name"], None, page=page)
+    return {"page": page}

@@ -12,7 +12,8 @@ import pytest
 from ingestion.ledger.slots import TAKEN, Slots, Waiter
 from ingestion.sources.catalogue import Sources
 from ingestion.tasks.write_chunk import CHECKPOINT_SECONDS
-from tests.support.cloud import EVENTS, NOT_WAITED, OF_THE_EXECUTION, Cloud, forget_clients
+from tests.support.cloud import EVENTS, NOT_WAITED, OF_THE_EXECUTION, WORK, Cloud, forget_clients
+from tests.support.ended_executions import add_run
 from tests.support.one_key import HEADER, KEY
 from tests.support.sources import tickets_with
 from tests.support.state_machine import EXECUTIONS, payload_of
@@ -184,6 +185,12 @@ def to_add_up(cloud: Cloud) -> Any:
         event = written(cloud, TWICE)
     forget_clients()
     return event
+
+
+def ended(cloud: Cloud) -> Any:
+    """The event that announces the end of an execution."""
+    add_run(cloud, cloud.run(upload(cloud, FILE), "by-hand"))
+    return json.loads((EVENTS / "write_report_page" / "succeeded.json").read_text())
 
 
 # ---------------------------------------------------------------- What each handler calls
@@ -391,6 +398,18 @@ CASES = {
             *["Query", "DeleteItem"],  # the slot
         ],
         TOTALS | {"complete": True},
+        THREE_CHUNKS,
+    ),
+    "a report page is written": Case(
+        "write_report_page",
+        ended,
+        [
+            *["DescribeExecution", "DescribeExecution", "GetExecutionHistory"],
+            *["GetItem", "Query", "BatchGetItem", "Query"],  # load, chunks, executions, actions
+            *["GetObject", "GetObject"],  # the report, and the rows that are not written
+            *["PutObject", "PutObject", "DescribeExecution"],  # history and page; the same end?
+        ],
+        {"page": f"s3://{WORK}/reports/by-hand.html"},
         THREE_CHUNKS,
     ),
     "a load that is short of a chunk fails": Case(

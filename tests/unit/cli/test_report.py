@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from ingestion.ledger.loads import Loads
+from ingestion.tasks.write_report_page import EndNotVisible
 from tests.support.command_line import assert_sentence, lines, tickets
 from tests.support.step_functions import ACCEPTED, EXECUTION, RESULT, StepFunctions
+from tickets.runs.report_pages import pages_of
 from tickets.runs.stack import Stack
 
 REFUSED = {"refused_rows": "s3://work/refused-rows/a/refused-rows.csv"}
@@ -19,7 +21,8 @@ REFUSED = {"refused_rows": "s3://work/refused-rows/a/refused-rows.csv"}
 def loaded(stack: Stack, step_functions: StepFunctions) -> None:
     """The execution `a`, which has loaded a file and has no page yet."""
     for name in ("a", "b", "r"):
-        stack.client("s3").delete_object(Bucket="work", Key=f"reports/{name}.html")
+        for kind in ("html", "history.jsonl"):
+            stack.client("s3").delete_object(Bucket="work", Key=f"reports/{name}.{kind}")
     step_functions.add(
         "a",
         "SUCCEEDED",
@@ -173,3 +176,48 @@ def test_an_execution_that_ends_again_meanwhile_has_the_page_of_its_later_ending
     assert written.count("reports/a.html") == 2
     monkeypatch.undo()
     assert "Loaded" in stored(stack, "reports/a.html")
+
+
+# --- announced endings
+
+
+@pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize(
+    ("status", "redriven", "announced"),
+    [
+        ("SUCCEEDED", 0, 0),
+        ("FAILED", 1, 1),
+        ("SUCCEEDED", 1, 0),  # the first ending is announced after the second
+    ],
+)
+def test_an_announced_ending_has_its_page(
+    stack: Stack, step_functions: StepFunctions, status: str, redriven: int, announced: int
+) -> None:
+    step_functions.described["a"] |= {"status": status, "redriveCount": redriven}
+    page = pages_of(stack).write_ended(f"{EXECUTION}:a", announced)
+    assert page == "s3://work/reports/a.html"
+    assert ("Loaded" if status == "SUCCEEDED" else "Failed") in stored(stack, "reports/a.html")
+
+
+@pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize(
+    ("status", "redriven", "announced"), [("RUNNING", 0, 0), ("RUNNING", 1, 1), ("FAILED", 0, 1)]
+)
+def test_an_ending_that_is_not_visible_yet_is_announced_again(
+    stack: Stack, step_functions: StepFunctions, status: str, redriven: int, announced: int
+) -> None:
+    step_functions.described["a"] |= {"status": status, "redriveCount": redriven}
+    with pytest.raises(EndNotVisible):
+        pages_of(stack).write_ended(f"{EXECUTION}:a", announced)
+
+
+@pytest.mark.usefixtures("loaded")
+def test_an_execution_that_is_gone_or_was_redriven_needs_no_page_now(
+    stack: Stack, step_functions: StepFunctions
+) -> None:
+    step_functions.described["a"] |= {"status": "RUNNING", "redriveCount": 1}
+    pages = pages_of(stack)
+    assert pages.write_ended(f"{EXECUTION}:a", 0) is None
+    assert pages.write_ended(f"{EXECUTION}:gone", 0) is None
+    kept = stack.client("s3").list_objects_v2(Bucket="work", Prefix="reports/")["Contents"]
+    assert [one["Key"] for one in kept] == ["reports/a.json"]
