@@ -1,9 +1,13 @@
-"""Executions as the report page knows them."""
+"""Executions as the report page knows them, one for each way to end."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from ingestion.csv_files.rows import REASONS
+from ingestion.executions.history import read_states
 from ingestion.ledger.chunks import ChunkProgress
 from ingestion.report_page.recorded import Recorded, UnlistedReason
 from tests.support.visited_states import BEGAN, visited
@@ -18,6 +22,7 @@ RESULT = {
     "refused_rows": "s3://work/refused-rows/week-csv/refused-rows.csv",
     "report": "s3://work/reports/week-csv.json",
 }
+STACK = {"Stack": "tickets", "Region": "eu-central-1"}
 REPORT = b'{"rows_read": 1200}'
 
 
@@ -36,6 +41,34 @@ def chunk(index: int, **values: Any) -> ChunkProgress:
             "rounds": rounds,
             **values,
         }
+    )
+
+
+HISTORIES = Path(__file__).with_name("histories")
+"""Executions that end as none on the embedded engine does: answers of DescribeExecution, and events
+of GetExecutionHistory. They are written by hand in the shapes of "HistoryEvent" in the API
+reference. As measured on AWS (floci-io/floci, issues 2733 and 2734), DescribeExecution has neither
+error nor cause of a timeout, and ExecutionTimedOut has the error States.Timeout."""
+
+
+def recorded(name: str, **more: Any) -> Recorded:
+    """An execution of HISTORIES, with what the ledger has of it."""
+    read = json.loads((HISTORIES / f"{name}.json").read_text(encoding="utf-8"))
+    execution, events = read["execution"], read["events"]
+    for event in events:
+        event["timestamp"] = datetime.fromisoformat(event["timestamp"])
+    given = json.loads(execution["input"])
+    return Recorded(
+        execution["name"],
+        execution["executionArn"],
+        execution["status"],
+        datetime.fromisoformat(execution["startDate"]),
+        datetime.fromisoformat(execution["stopDate"]),
+        given,
+        execution.get("error"),
+        execution.get("cause"),
+        list(read_states(events)),
+        **{"load": {**given, "status": "RUNNING"}, "stack": STACK, **more},
     )
 
 
@@ -63,10 +96,10 @@ LOADED = Recorded(
     chunks=[chunk(0), chunk(1, throttles=3)],
     report=REPORT,
     reasons=[
-        UnlistedReason("", "superseded", 60, list(range(2, 22))),
-        UnlistedReason("quantity", "bad_quantity", 40, [7, 8]),
+        UnlistedReason("", "superseded", 60, list(range(2, 22)), REASONS["superseded"]),
+        UnlistedReason("quantity", "bad_quantity", 40, [7, 8], REASONS["bad_quantity"]),
     ],
-    stack={"Stack": "tickets"},
+    stack=STACK,
 )
 FAILED = replace(
     LOADED,
@@ -94,3 +127,172 @@ FAILED = replace(
     reasons=[],
     report=b"",
 )
+
+
+def _ended(status: str, *steps: Any, **more: Any) -> Recorded:
+    states = visited(*steps)
+    stopped_at = BEGAN + timedelta(seconds=len(states))
+    return replace(FAILED, status=status, states=states, stopped_at=stopped_at, **more)
+
+
+def letter(error: str, **values: Any) -> dict[str, Any]:
+    """The output of a state that writes a dead letter."""
+    return {"output": {"dead_letter": {"error": error, "failed": {}, **values}}}
+
+
+def _failed(state: str, error: str, cause: str) -> dict[str, Any]:
+    return letter("StateFailed", failed={state: {"Error": error, "Cause": cause}})
+
+
+def _result(**values: Any) -> dict[str, Any]:
+    return {"output": {"result": {**RESULT, **values}}}
+
+
+_VALIDATED = ("Validate File", "File Accepted?")
+_PLANNED = (*_VALIDATED, "Split File", "Anything To Write?", "Take Turn", "Whose Turn?")
+_SMALL = (*_VALIDATED, "Write Small File", "Small File Finished?")
+_SUCCESS = ("Announce Success", "Loaded")
+_FAILURE = ("Announce Failure", "Send To Dead Letter Queue", "Load Failed")
+_UNSETTLED = {"complete": False, "equal_keys": "unsettled"}
+_DENIED = {"error": "AccessDenied", "cause": "no", "attempts": 3}
+_REASON = {"line": 1, "column": "store", "reason": "missing_column", "detail": "No column store."}
+_INCOMPLETE = {"complete": False, "chunks": 2, "chunks_finished": 1, "rows_refused": 0}
+
+ENDINGS = {
+    "loaded": LOADED,
+    "small": _ended(
+        "SUCCEEDED",
+        *_SMALL,
+        ("Reconcile", _result()),
+        "Everything Written?",
+        *_SUCCESS,
+        chunks=[chunk(0)],
+    ),
+    "settled": _ended(
+        "SUCCEEDED",
+        *_PLANNED,
+        "Write Chunks",
+        ("Reconcile", _result(**_UNSETTLED)),
+        "Everything Written?",
+        "Settle Equal Keys",
+        "Equal Keys Settled?",
+        "Wait For Last Writers",
+        "Settle Equal Keys",
+        "Equal Keys Settled?",
+        ("Reconcile", _result()),
+        "Everything Written?",
+        *_SUCCESS,
+        chunks=[chunk(0), chunk(1)],
+    ),
+    "already": _ended(
+        "SUCCEEDED",
+        *_VALIDATED,
+        "Already Loaded",
+        load={**LOADED.load, **RESULT},
+        chunks=[chunk(0)],
+    ),
+    "waited": _ended(
+        "SUCCEEDED", *_PLANNED, "Wait For Turn", "Take Turn", "Whose Turn?", "Overtaken"
+    ),
+    "overtaken": _ended(
+        "SUCCEEDED",
+        *_PLANNED,
+        "Write Chunks",
+        ("Reconcile", _result(complete=False, overtaken=True, refused_rows=None)),
+        "Everything Written?",
+        "Overtaken",
+        chunks=[chunk(0), chunk(1, finished=False)],
+    ),
+    "refused": _ended(
+        "FAILED",
+        *_VALIDATED,
+        ("Describe Refusal", letter("FileRefused", reasons=[_REASON], cause="No column store.")),
+        *_FAILURE,
+    ),
+    "unpacked": _ended(
+        "FAILED",
+        *_VALIDATED,
+        "Split File",
+        "Anything To Write?",
+        (
+            "Describe Split Refusal",
+            letter("FileRefused", reasons=[{**_REASON, "reason": "gzip_too_large"}], cause="Big."),
+        ),
+        *_FAILURE,
+    ),
+    "split": _ended(
+        "FAILED",
+        *_VALIDATED,
+        ("Split File", _DENIED),
+        "Split File Failed",
+        ("Describe Failure", _failed("split_file", "AccessDenied", "s3:GetObject")),
+        *_FAILURE,
+    ),
+    "chunk": _ended(
+        "FAILED",
+        *_PLANNED,
+        "Write Chunks",
+        ("Reconcile", _result(**_INCOMPLETE)),
+        "Everything Written?",
+        (
+            "Describe Shortfall",
+            letter("LoadIncomplete", result={**RESULT, **_INCOMPLETE}, cause="1 of 2 chunks."),
+        ),
+        *_FAILURE,
+        chunks=[chunk(0), chunk(1, finished=False)],
+    ),
+    "limit": _ended(
+        "FAILED",
+        *_SMALL,
+        ("Reconcile", _result(complete=False)),
+        "Everything Written?",
+        (
+            "Describe Shortfall",
+            letter("LoadIncomplete", result=RESULT, cause="40 of 1,200 rows are refused."),
+        ),
+        *_FAILURE,
+        chunks=[chunk(0)],
+        reasons=LOADED.reasons,
+    ),
+    "map": _ended(
+        "FAILED",
+        *_PLANNED,
+        ("Write Chunks", _DENIED),
+        "Write Chunks Failed",
+        ("Describe Failure", _failed("write_chunks", "AccessDenied", "s3:GetObject")),
+        *_FAILURE,
+    ),
+    "reconcile": _ended(
+        "FAILED",
+        *_PLANNED,
+        "Write Chunks",
+        ("Reconcile", _DENIED),
+        "Reconcile Failed",
+        ("Describe Failure", _failed("reconcile", "AccessDenied", "s3:PutObject")),
+        *_FAILURE,
+        chunks=[chunk(0), chunk(1)],
+    ),
+    "unreported": _ended(
+        "FAILED",
+        *_VALIDATED,
+        ("Describe Refusal", letter("FileRefused", reasons=[_REASON], cause="No column store.")),
+        "Announce Failure",
+        ("Send To Dead Letter Queue", _DENIED),
+        "Load Failure Not Reported",
+    ),
+    "running": _ended(
+        "RUNNING",
+        *_PLANNED,
+        ("Write Chunks", {"stopped_at": None}),
+        chunks=[chunk(0), chunk(1, finished=False)],
+        load={"plan": {"chunks": 3}},
+    ),
+    "timed out": recorded("timed_out", chunks=[chunk(0), chunk(1, finished=False)]),
+    "stopped, waiting": recorded("aborted_waiting"),
+    "stopped in a task": recorded("aborted_in_task"),
+    "no path": recorded("states_runtime"),
+    "history full": recorded("history_full"),
+    "too much data": recorded("data_limit_exceeded"),
+    "redriven": recorded("redriven", chunks=[chunk(0), chunk(1), chunk(2)]),
+}
+"""By a short name."""

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ingestion.executions.history import count
+from ingestion.executions.remedies import DISMISS, LIST_REFUSED, remedy
 from tickets.cli.console import console, print_error, print_json
 from tickets.cli.next_step import command_line, next_step
 from tickets.cli.options import (
@@ -228,18 +229,28 @@ def _next_words(failed: Sequence[Failure], all_failures: Sequence[Failure]) -> l
     loads = [one for one in failed if isinstance(one, LoadFailure)]
     others = [one for one in all_failures if isinstance(one, LoadFailure) and one not in loads]
     names = [one.execution for one in reversed(loads)]
-    if _needs_dismissal(first):
+    verb = _remedy(first)
+    if verb == DISMISS:
         are_all = not any(map(_needs_dismissal, others)) and len(names) > 1
         every = ["--all", "--refused"]
-        return ["dismiss", *(every if are_all or len(names) > _MAX_NAMED else names)]
-    if first.rows_refused and first.chunks_done == first.chunks and not first.is_settled:
-        return ["refused", first.execution]
+        return [verb, *(every if are_all or len(names) > _MAX_NAMED else names)]
+    if verb == LIST_REFUSED:
+        return [verb, first.execution]
     are_all = all(map(_needs_dismissal, others)) and len(names) > 1
-    return ["replay", *(["--all"] if are_all or len(names) > _MAX_NAMED else names)]
+    return [verb, *(["--all"] if are_all or len(names) > _MAX_NAMED else names)]
+
+
+def _remedy(failure: LoadFailure) -> str:
+    return remedy(
+        refused=failure.is_refused,
+        rows_refused=failure.rows_refused,
+        all_chunks_done=failure.chunks_done == failure.chunks,
+        settled=failure.is_settled,
+    )
 
 
 def _needs_dismissal(failure: LoadFailure) -> bool:
-    return failure.is_refused and not failure.is_settled
+    return _remedy(failure) == DISMISS
 
 
 def _print_dismissed(one: Dismissible, dry_run: bool, as_json: bool) -> None:

@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ingestion.contracts import ErrorGroup
-from ingestion.executions.history import error_in_words
+from ingestion.executions.history import ending_in_words, error_in_words
+from ingestion.executions.remedies import is_refused
 from ingestion.s3.notifications import read_notification
 from ingestion.tasks.start_execution import MAX_RECEIVES, REASON, SENT_AT
 from tickets.errors import CommandError
@@ -38,12 +39,6 @@ CRASHED = (
     f"start_execution received it {MAX_RECEIVES} times and gave no reason: it crashed, ran out of "
     "time or was throttled."
 )
-_NOT_IN_THE_FILE = {
-    *("access_denied", "archived", "kms_key_unusable", "out_of_time"),
-    *("table_missing", "table_not_active", "other_primary_key"),
-    *("key_not_provided", "key_type", "index_key_type"),
-}
-"""Reasons to refuse a file that may have gone when it is replayed, without a change of the file."""
 UNREPORTED = "LoadFailureNotReported"
 """The error of an execution that could not send its own dead letter."""
 
@@ -90,9 +85,7 @@ class FailedExecution:
     def is_refused(self) -> bool:
         """Whether the file was refused for what it contains, so that a replay would refuse the same
         bytes again."""
-        return self.error == "FileRefused" and not (
-            self.reason_codes and self.reason_codes <= _NOT_IN_THE_FILE
-        )
+        return is_refused(self.error, self.reason_codes)
 
     @property
     def redrivable(self) -> bool:
@@ -350,15 +343,9 @@ def _from_eventbridge(detail: dict[str, Any], message: Message) -> FailedExecuti
     letter from the state machine."""
     stopped, status = detail.get("stopDate"), detail["status"]
     error, cause = detail.get("error"), detail.get("cause")
-    match status:
-        case "ABORTED":
-            reason = "The execution was stopped" + (f": {cause}" if cause else ".")
-        case "TIMED_OUT":
-            reason = "The execution timed out."
-        case _ if error == UNREPORTED:
-            reason = f"{cause} (The state machine could not send this dead letter itself.)"
-        case _:
-            reason = error_in_words(error or status, cause)
+    reason = ending_in_words(status, error, cause)
+    if error == UNREPORTED:
+        reason = f"{cause} (The state machine could not send this dead letter itself.)"
     return FailedExecution(
         execution_arn=detail["executionArn"],
         name=detail["name"],

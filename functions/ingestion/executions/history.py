@@ -28,7 +28,7 @@ class StateRun:
 
     output: the state's output; None while it runs and if it failed without a Catch.
     error, cause: the last failure, even if a Catch handled it; None if a retry succeeded.
-    attempts: how often the state's task was scheduled.
+    attempts: how often the state's task was scheduled, or its Map Run started or redriven.
     """
 
     state: str
@@ -66,10 +66,12 @@ def read_states(events: Iterable[dict[str, Any]]) -> Iterator[StateRun]:
         elif kind.endswith("StateExited"):
             output = json.loads(details.get("output") or "null")
             run = replace(run, stopped_at=event["timestamp"], output=output)
-        elif kind == "TaskScheduled":
+        elif kind in ("TaskScheduled", "MapRunStarted", "MapRunRedriven"):
             run = replace(run, attempts=run.attempts + 1)
-        elif kind == "TaskSucceeded":
+        elif kind in ("TaskSucceeded", "MapRunSucceeded"):
             run = replace(run, error=None, cause=None)
+        elif kind == "ExecutionRedriven":  # it goes on in the state that did not succeed
+            run = replace(run, error=None, cause=None, stopped_at=None)
         elif kind == "ExecutionSucceeded":
             pass
         elif kind.endswith(("Failed", "TimedOut", "Aborted")):
@@ -207,6 +209,16 @@ def error_in_words(error: str | None, cause: str | None) -> str:
         known = isinstance(parsed, dict) and "errorMessage" in parsed
         message = str(parsed["errorMessage"] if known else cause)
     return f"{error}: {message}" if error else message
+
+
+def ending_in_words(status: str, error: str | None, cause: str | None) -> str:
+    """Why an execution ended that could not report it itself: it was stopped, timed out, or was
+    ended by Step Functions. The arguments are those of DescribeExecution."""
+    if status == "ABORTED":
+        return "The execution was stopped" + (f": {cause}" if cause else ".")
+    if status == "TIMED_OUT":
+        return "The execution timed out."
+    return error_in_words(error or status, cause)
 
 
 def count(number: int, thing: str) -> str:

@@ -1,4 +1,6 @@
-"""Amounts as text for people: durations, sizes and dollars."""
+"""Amounts and moments as text for people."""
+
+from datetime import UTC, datetime
 
 
 def duration(seconds: float | None) -> str:
@@ -20,3 +22,12 @@ def size(number: int) -> str:
     if number < 1_000_000:
         return f"{number / 1000:.1f} kB"
     return f"{number / 1_000_000:,.1f} MB"
+
+
+def moment(at: datetime | str | None) -> str:
+    """``2026-11-24 03:00:09 UTC``, of a time or of its text in ISO 8601; empty for None. A page is
+    read where and when nobody knows, so it has one time zone."""
+    if not at:
+        return ""
+    known = at if isinstance(at, datetime) else datetime.fromisoformat(at)
+    return f"{known.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

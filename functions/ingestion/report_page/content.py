@@ -1,7 +1,7 @@
 """What the page of an execution says. All text is for people, and no value of a row is in it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 GOOD, BAD, NEUTRAL, BUSY = "good", "bad", "neutral", "busy"
 """Tones of a verdict: loaded; failed or refused; nothing was written and nothing has to be done;
@@ -37,40 +37,54 @@ class NextStep:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Why a whole file was refused. ``where`` names a line and a column, and may be empty."""
+
+    where: str
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of a timeline. ``left`` and ``width`` are shares of its whole time."""
+
+    outcome: str
+    left: float
+    width: float
+
+
+@dataclass(frozen=True)
 class StateLine:
     """The visits to one state with the same result."""
 
     name: str
+    meaning: str
+    """What the state does; empty for one that an earlier definition had."""
     outcome: str
     result: str
     times: int
     tries: int
+    began: str
     took: str
+    """Empty for states that take no time, such as a Choice."""
+    spans: Sequence[Span]
 
 
 @dataclass(frozen=True)
-class Bar:
-    """A bar of a timeline: ``left`` and ``width`` are shares of its whole time. ``began`` and
-    ``took`` say the same as durations; they are empty if the times are not known."""
-
-    label: str
-    outcome: str
-    left: float = 0.0
-    width: float = 0.0
-    began: str = ""
-    took: str = ""
-
-
-@dataclass(frozen=True)
-class ChunkGroup:
-    """A chunk, or consecutive ones of a load with many chunks."""
+class ChunkLine:
+    """A chunk, or consecutive ones of a load with many chunks. ``began``, ``took`` and
+    ``rows_per_second`` are of this execution, and empty if it wrote nothing of them."""
 
     chunks: str
+    outcome: str
     finished: str
     rows: int
     rows_per_second: int | None
     throttles: int
-    bar: Bar
+    began: str
+    took: str
+    spans: Sequence[Span]
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,7 @@ class ReasonLine:
     outcome: str
     column: str
     reason: str
+    meaning: str
     rows: int
     lines: Sequence[int]
     more_lines: bool
@@ -98,6 +113,16 @@ class AttemptLine:
     counts: str
 
 
+@dataclass(frozen=True)
+class ActionLine:
+    """What somebody did to the load."""
+
+    at: str
+    what: str
+    who: str
+    why: str
+
+
 Fact = tuple[str, str]
 """A name and a value."""
 
@@ -113,22 +138,29 @@ class Page:
     counts: Counts | None
     graph: str
     """An ``<svg>`` element."""
+    refusals: Sequence[Refusal]
     next_steps: Sequence[NextStep]
     states: Sequence[StateLine]
-    timeline: Sequence[Bar]
-    timeline_ends: str
+    from_until: str
     """What the whole width of the timelines stands for."""
-    chunks: Sequence[ChunkGroup]
+    half: str
+    """How long half of it is, and all of it."""
+    whole: str
+    chunks: Sequence[ChunkLine]
     reasons: Sequence[ReasonLine]
     reasons_note: str
+    listed_rows: str
+    """The S3 address of the list of these rows; empty if there is none."""
+    listed_rows_command: str
     file: Sequence[Fact]
     attempts: Sequence[AttemptLine]
+    actions: Sequence[ActionLine]
     earlier: Sequence[Fact]
     stack: Sequence[Fact]
     cost: Sequence[Fact]
     cost_note: str
     report: str
-    """The report of the load, as JSON; empty if there is none."""
+    """The report of the load, as JSON; empty if there is none, or if it is too large."""
+    report_address: str
+    report_size: str
     report_sha256: str
-    commands: Sequence[Fact] = field(default=())
-    """Commands that fetch what the page does not hold."""

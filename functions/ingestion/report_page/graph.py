@@ -8,20 +8,14 @@ a group whose title is its name. The groups get classes, which the page's style 
     idle                                    all other states and arrows
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
-from ingestion.executions.history import StateRun
-from ingestion.report_page.amounts import duration
+from ingestion.report_page.marks import Mark, Way
 
 PICTURE = Path(__file__).with_name("statemachine.svg")
-SUCCEEDED, FAILED, RUNNING, STOPPED = "succeeded", "failed", "running", "stopped"
-SIGNS = {SUCCEEDED: "✓", FAILED: "✗", RUNNING: "…", STOPPED: "■"}
-"""What tells outcomes apart without colours."""
 
 _SVG = "http://www.w3.org/2000/svg"
 _LEGEND_HEIGHT = 70.0
@@ -29,59 +23,6 @@ _LEGEND_HEIGHT = 70.0
 _NOTE_SIZE = 12.0
 _NOTE_RISE = 8.0
 """How far a state's name moves up to make room for its duration, in the picture's units."""
-
-
-@dataclass(frozen=True)
-class Mark:
-    """What an execution did in a state. ``seconds`` are None if it has not left the state or if
-    they are not known, ``tries`` count the calls of its task, and ``visits`` how often it was
-    entered."""
-
-    outcome: str
-    seconds: float | None = None
-    tries: int = 1
-    visits: int = 1
-
-    @property
-    def note(self) -> str:
-        words = [f"{SIGNS[self.outcome]} {duration(self.seconds)}".strip()]
-        if self.visits > 1:
-            words.append(f"{self.visits:,} times")
-        elif self.tries > 1:
-            words.append(f"{self.tries} tries")
-        return ", ".join(words)
-
-
-Way = tuple[str, str, bool]
-"""An arrow that an execution followed: from which state ("Start" at the beginning), to which, and
-whether because of an error that the definition catches."""
-
-
-def marks(states: Sequence[StateRun], status: str) -> dict[str, Mark]:
-    """The mark of each state that an execution entered. ``status`` is the execution's own."""
-    found: dict[str, Mark] = {}
-    for number, run in enumerate(states):
-        earlier = found.get(run.state)
-        seconds = run.seconds
-        if earlier and seconds is not None:
-            seconds += earlier.seconds or 0.0
-        found[run.state] = Mark(
-            _outcome(run, status, is_last=number == len(states) - 1),
-            seconds,
-            max(run.attempts, earlier.tries if earlier else 1),
-            earlier.visits + 1 if earlier else 1,
-        )
-    return found
-
-
-def ways(states: Sequence[StateRun]) -> set[Way]:
-    """The arrows that an execution followed."""
-    if not states:
-        return set()
-    found: set[Way] = {("Start", states[0].state, False)}
-    for run, following in pairwise(states):
-        found.add((run.state, following.state, run.error is not None))
-    return found
 
 
 def coloured(marks: Mapping[str, Mark], ways: set[Way]) -> str:
@@ -118,14 +59,6 @@ def coloured(marks: Mapping[str, Mark], ways: set[Way]) -> str:
 def _picture() -> str:
     ElementTree.register_namespace("", _SVG)
     return PICTURE.read_text(encoding="utf-8")
-
-
-def _outcome(run: StateRun, status: str, *, is_last: bool) -> str:
-    if run.error or run.type == "Fail":
-        return FAILED if status != "ABORTED" or not is_last else STOPPED
-    if run.stopped_at is None and run.type not in ("Succeed", "Fail"):
-        return {"RUNNING": RUNNING, "FAILED": FAILED}.get(status, STOPPED)
-    return SUCCEEDED
 
 
 def _mark(group: ElementTree.Element, name: str, mark: Mark) -> None:

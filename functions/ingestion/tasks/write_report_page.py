@@ -7,14 +7,16 @@ lose one. So the event only names the execution, and what the page says is read 
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from ingestion.csv_files.rows import REASONS
 from ingestion.executions.history import last_value, read_states
 from ingestion.ledger.actions import Actions
-from ingestion.ledger.attempts import Attempts
+from ingestion.ledger.attempts import Attempt, Attempts
 from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.loads import Loads
 from ingestion.report_page.building import page_of
@@ -117,32 +119,46 @@ class Pages:
         )
         events: list[Event] = [dict(event) for page in pages for event in page["events"]]
         states = list(read_states(events))
+        name = described["name"]
         load_id = last_value(states, "load_id")
         load = (self._loads.load(str(load_id)) if load_id else None) or {}
         plan = last_value(states, "plan") or {}
         generation = plan.get("generation") or load.get("generation") or ""
-        result = last_value(states, "result") or {}
-        reasons, read = self._reasons(result.get("refused_rows"))
-        return Recorded(
-            described["name"],
+        known = Recorded(
+            name,
             execution_arn,
             described["status"],
             described["startDate"],
             described.get("stopDate"),
-            json.loads(described.get("input") or "{}"),
+            _input(described.get("input")),
             described.get("error"),
             described.get("cause"),
             states,
             load,
             list(self._chunks.all(str(load_id), generation)) if load else [],
-            self._attempts.get_all(map(_name, load.get("executions", [execution_arn]))),
-            list(self._actions.all(str(load_id))) if load else [],
+            self._all_attempts(name, load),
+            list(self._actions.all(str(load_id or name))),
             list(self._earlier(load)),
-            self._report(result.get("report")),
-            reasons,
-            read,
-            self._stack,
-        ), events
+            stack=self._stack,
+        )
+        reasons, read = self._reasons(known.listed_rows)
+        report = self._report(known.result.get("report"))
+        return replace(known, reasons=reasons, reasons_read=read, report=report), events
+
+    def _all_attempts(self, execution: str, load: Mapping[str, Any]) -> list[Attempt]:
+        """The attempts of a load. Those that could not record their end have the status that Step
+        Functions knows. One that found the file loaded is not in the load's entry."""
+        names = {execution, *map(_name, load.get("executions", ()))}
+        return [self._ended(one) for one in self._attempts.get_all(names)]
+
+    def _ended(self, attempt: Attempt) -> Attempt:
+        if attempt.ending is not None:
+            return attempt
+        try:
+            found = self._states.describe_execution(executionArn=attempt.execution_arn)
+        except self._states.exceptions.ExecutionDoesNotExist:
+            return replace(attempt, status="UNKNOWN")
+        return replace(attempt, status=found["status"])
 
     def _earlier(self, load: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         for _ in range(MAX_EARLIER):
@@ -152,7 +168,7 @@ class Pages:
             yield earlier
             load = earlier
 
-    def _reasons(self, listed: str | None) -> tuple[list[UnlistedReason], int | None]:
+    def _reasons(self, listed: str) -> tuple[list[UnlistedReason], int | None]:
         """The reasons of the listed rows, the most frequent first, and how many rows were read.
         The number is None if it was all of them."""
         if not listed:
@@ -175,7 +191,10 @@ class Pages:
         except ClientError as error:
             if not _has_expired(error):
                 raise
-        found = [UnlistedReason(*kind, rows, lines[kind]) for kind, rows in counts.items()]
+        found = [
+            UnlistedReason(*kind, rows, lines[kind], REASONS.get(kind[1], ""))
+            for kind, rows in counts.items()
+        ]
         return sorted(found, key=lambda one: -one.rows), read if cut else None
 
     def _report(self, address: str | None) -> bytes:
@@ -196,6 +215,12 @@ class Pages:
 def _has_expired(error: ClientError) -> bool:
     """Whether a lifecycle rule has removed the object, as it does after ReportDays."""
     return error.response["Error"]["Code"] == "NoSuchKey"
+
+
+def _input(text: str | None) -> dict[str, Any]:
+    """An execution's input; empty if it is not an object."""
+    given = json.loads(text or "{}")
+    return given if isinstance(given, dict) else {}
 
 
 def _name(execution_arn: str) -> str:

@@ -4,73 +4,85 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ingestion.executions.history import StateRun
-from ingestion.report_page.graph import Mark, coloured, marks, ways
+from ingestion.report_page.graph import coloured
+from ingestion.report_page.marks import Mark, marks, state_marks, state_ways, ways
+from ingestion.report_page.state_words import MEANINGS
+from tests.support.known_executions import ENDINGS
 from tests.support.visited_states import visited
 from tools.definition import load
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 VALIDATED = ("Validate File", "File Accepted?")
-SMALL = (*VALIDATED, "Write Small File", "Small File Finished?")
-PLANNED = (*VALIDATED, "Split File", "Anything To Write?", "Take Turn", "Whose Turn?")
-WRITTEN = (*PLANNED, "Write Chunks", "Reconcile", "Everything Written?")
-REPORTED = ("Announce Failure", "Send To Dead Letter Queue", "Load Failed")
 DENIED = {"error": "AccessDenied", "cause": "no", "attempts": 3}
-NOT_SENT = ("Send To Dead Letter Queue", DENIED)
 
-# The execution's status, its history, and the states that are coloured in another way than as
-# succeeded.
-ENDINGS = {
-    "Loaded": ("SUCCEEDED", (*WRITTEN, "Announce Success", "Loaded"), {}),
-    "Loaded, a small file": (
-        "SUCCEEDED",
-        (*SMALL, "Reconcile", "Everything Written?", "Announce Success", "Loaded"),
-        {},
-    ),
-    "Already Loaded": ("SUCCEEDED", (*VALIDATED, "Already Loaded"), {}),
-    "Overtaken": ("SUCCEEDED", (*PLANNED, "Overtaken"), {}),
-    "refused": (
-        "FAILED",
-        (*VALIDATED, "Describe Refusal", *REPORTED),
-        {"Load Failed": "failed"},
-    ),
-    "failed in Write Chunks": (
-        "FAILED",
-        (*PLANNED, ("Write Chunks", DENIED), "Write Chunks Failed", "Describe Failure", *REPORTED),
-        {"Write Chunks": "failed", "Load Failed": "failed"},
-    ),
-    "incomplete": (
-        "FAILED",
-        (*WRITTEN, "Describe Shortfall", *REPORTED),
-        {"Load Failed": "failed"},
-    ),
-    "not reported": (
-        "FAILED",
-        (*VALIDATED, "Describe Refusal", "Announce Failure", NOT_SENT, "Load Failure Not Reported"),
-        {"Send To Dead Letter Queue": "failed", "Load Failure Not Reported": "failed"},
-    ),
-    "TIMED_OUT": (
-        "TIMED_OUT",
-        (*PLANNED, ("Write Chunks", {"stopped_at": None})),
-        {"Write Chunks": "stopped"},
-    ),
-    "ABORTED": (
-        "ABORTED",
-        (*PLANNED, ("Write Chunks", {"stopped_at": None, "error": "Stopped"})),
-        {"Write Chunks": "stopped"},
-    ),
-    "States.Runtime": (
-        "FAILED",
-        (*VALIDATED, ("Split File", {"stopped_at": None, "error": "States.Runtime"})),
-        {"Split File": "failed"},
-    ),
-    "still running": (
-        "RUNNING",
-        (*PLANNED, ("Write Chunks", {"stopped_at": None})),
-        {"Write Chunks": "running"},
-    ),
-}
+# The endings of tests.support.known_executions, one column each: which states are drawn as
+# succeeded (s), failed (f), running (r), stopped (x) and not entered (.).
+COLUMNS = (
+    "loaded",
+    "small",
+    "settled",
+    "already",
+    "waited",
+    "overtaken",
+    "refused",
+    "unpacked",
+    "split",
+    "chunk",
+    "limit",
+    "map",
+    "reconcile",
+    "unreported",
+    "running",
+    "timed out",
+    "stopped, waiting",
+    "stopped in a task",
+    "no path",
+    "history full",
+    "too much data",
+    "redriven",
+)
+TABLE = """
+Validate File             ssssssssssssssssssssss
+File Accepted?            ssssssssssssssssssssss
+Already Loaded            ...s..................
+Write Small File          .s........s...........
+Small File Finished?      .s........s...........
+Split File                s.s.ss.sfs.ss.sssxssfs
+Anything To Write?        s.s.ss.s.s.ss.sss.ss.s
+Take Turn                 s.s.ss...s.ss.sss.ff.s
+Whose Turn?               s.s.ss...s.ss.sss..s.s
+Wait For Turn             ....s...........x..s..
+Overtaken                 ....ss................
+Write Chunks              s.s..s...s.fs.rx.....s
+Write Chunk               s.s..s...f..s.rx.....s
+Chunk Finished?           s.s..s...s..s.ss.....s
+Chunk Written             s.s..s...s..s.ss.....s
+Chunk Overtaken           .....s................
+Table Replaced            ......................
+Reconcile                 sss..s...ss.f........s
+Everything Written?       sss..s...ss..........s
+Settle Equal Keys         ..s...................
+Equal Keys Settled?       ..s...................
+Wait For Last Writers     ..s...................
+Announce Success          sss..................s
+Loaded                    sss..................s
+Describe Refusal          ......s......s........
+Describe Split Refusal    .......s..............
+Describe Shortfall        .........ss...........
+Validate File Failed      ......................
+Split File Failed         ........s.............
+Take Turn Failed          ......................
+Write Chunks Failed       ...........s..........
+Reconcile Failed          ............s.........
+Settle Equal Keys Failed  ......................
+Describe Failure          ........s..ss.........
+Announce Failure          ......ssssssss........
+Send To Dead Letter Queue ......sssssssf........
+Load Failed               ......fffffff.........
+Load Failure Not Reported .............f........
+"""
+LETTERS = {"s": "succeeded", "f": "failed", "r": "running", "x": "stopped", ".": "idle"}
 
 
 def classes(svg: str) -> dict[str, str]:
@@ -86,17 +98,15 @@ def classes(svg: str) -> dict[str, str]:
     return found
 
 
-def entered(history: list[StateRun], status: str) -> dict[str, str]:
-    found = classes(coloured(marks(history, status), ways(history)))
-    return {name: kind for name, kind in found.items() if kind != "idle" and "->" not in name}
-
-
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_states_are_coloured_by_outcome(ending: str) -> None:
-    status, steps, otherwise = ENDINGS[ending]
-    names = [step if isinstance(step, str) else step[0] for step in steps]
-    expected = dict.fromkeys(names, "succeeded") | otherwise
-    assert entered(visited(*steps), status) == expected
+    expected = {}
+    for line in TABLE.strip().splitlines():
+        name, letters = line[:26].rstrip(), line[26:]
+        expected[name] = LETTERS[letters[COLUMNS.index(ending)]]
+    known = ENDINGS[ending]
+    found = classes(coloured(marks(known), ways(known)))
+    assert {name: kind for name, kind in found.items() if "->" not in name} == expected
 
 
 def test_every_state_of_the_definition_has_a_place() -> None:
@@ -104,11 +114,12 @@ def test_every_state_of_the_definition_has_a_place() -> None:
     inner = states["Write Chunks"]["ItemProcessor"]["States"]
     drawn = classes(coloured({}, set()))
     assert {name for name in drawn if "->" not in name} == {*states, *inner}
+    assert MEANINGS.keys() == {*states, *inner}
 
 
 def test_the_arrows_that_were_followed_are_marked() -> None:
     history = visited(*VALIDATED, ("Split File", DENIED), "Split File Failed", "Describe Failure")
-    found = classes(coloured(marks(history, "FAILED"), ways(history)))
+    found = classes(coloured(state_marks(history, "FAILED"), state_ways(history)))
     assert {name for name, kind in found.items() if kind == "taken"} == {
         "Start->Validate File",
         "Validate File->File Accepted?",
@@ -124,7 +135,7 @@ def test_an_error_is_told_apart_from_success_where_both_lead_to_the_same_state()
         (DENIED, "Announce Success->Loaded (error)", "Announce Success->Loaded"),
     ):
         history = visited(("Announce Success", special), "Loaded")
-        found = classes(coloured(marks(history, "SUCCEEDED"), ways(history)))
+        found = classes(coloured(state_marks(history, "SUCCEEDED"), state_ways(history)))
         assert (found[taken], found[idle]) == ("taken", "idle")
 
 
@@ -132,7 +143,7 @@ def test_durations_tries_and_visits_stand_at_the_states() -> None:
     history = visited(
         ("Take Turn", {"attempts": 4}), "Whose Turn?", "Wait For Turn", "Take Turn", "Whose Turn?"
     )
-    found = marks(history, "RUNNING")
+    found = state_marks(history, "RUNNING")
     assert found["Take Turn"] == Mark("succeeded", 2.0, 4, 2)
     assert found["Take Turn"].note == "✓ 2.0 s, 2 times"
     assert Mark("failed", 1.0, tries=3).note == "✗ 1.0 s, 3 tries"

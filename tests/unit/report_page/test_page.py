@@ -6,6 +6,7 @@ import html
 import json
 import re
 from dataclasses import replace
+from datetime import timedelta
 from html.parser import HTMLParser
 
 import pytest
@@ -14,8 +15,16 @@ from ingestion.ledger.attempts import Attempt
 from ingestion.report_page.building import page_of
 from ingestion.report_page.recorded import Recorded, UnlistedReason
 from ingestion.report_page.rendering import render, style_sheet
-from tests.support.known_executions import FAILED, LOADED, NOW, REPORT, chunk
-from tests.support.visited_states import visited
+from tests.support.known_executions import (
+    ENDINGS,
+    FAILED,
+    LOADED,
+    NOW,
+    REPORT,
+    chunk,
+    letter,
+)
+from tests.support.visited_states import BEGAN, visited
 
 
 def text_of(page: str) -> str:
@@ -32,59 +41,211 @@ def test_the_verdict_and_the_equation_come_first() -> None:
     said = text_of(page())
     assert "Loaded The file was loaded in 9.0 s." in said
     assert "1,200 rows read = 1,100 written + 60 superseded + 40 refused" in said
-    assert said.index("rows read") < said.index("What happened")
+    assert "Superseded: a later row of the file has the same key" in said
+
+
+HEADINGS = [
+    *("What happened", "What needs to be done", "Timeline", "Chunks"),
+    *("Rows that are not in the table", "File", "Executions of this load", "What people did"),
+    *("Earlier versions that this file replaced", "Stack", "Cost", "Report as JSON"),
+]
+
+
+def test_the_page_has_its_parts_in_order() -> None:
+    attempt = Attempt(
+        "week-csv", "arn", None, "uploads", "shops/week.csv", None, "FAILED", None, ""
+    )
+    known = replace(
+        ENDINGS["limit"],
+        attempts=[attempt],
+        actions=[{"at": NOW.isoformat(), "action": "stop", "by": "ana", "reason": "wrong file"}],
+        earlier=[{"version_id": "v1", "status": "SUCCEEDED", "started_at": NOW.isoformat()}],
+        report=REPORT,
+    )
+    headings = re.findall(r"<h[23][^>]*>(.*?)</h[23]>", page(known))
+    assert headings == HEADINGS
+    assert "2026-11-24 03:01:00 UTC stop ana wrong file" in text_of(page(known))
+
+
+def test_what_a_load_does_not_have_is_left_out() -> None:
+    headings = re.findall(r"<h[23][^>]*>(.*?)</h[23]>", page(ENDINGS["refused"]))
+    assert headings == [
+        *("What happened", "What needs to be done", "Timeline", "File", "Stack", "Cost"),
+    ]
 
 
 def test_rows_are_counted_by_reason_with_lines_and_columns() -> None:
     said = text_of(page())
-    assert "60 superseded superseded 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13 …" in said
-    assert "40 refused quantity bad_quantity 7, 8" in said
-    assert "s3://work/refused-rows/week-csv/refused-rows.csv tickets refused week-csv" in said
-
-
-def test_a_failure_says_why_and_what_to_do() -> None:
-    said = text_of(page(FAILED))
-    assert "Failed Split File failed with AccessDenied: s3:GetObject." in said
-    assert "tickets replay week-csv" in said
-    assert said.index("What to do") < said.index("What happened")
-
-
-@pytest.mark.parametrize(
-    ("status", "heading"), [("TIMED_OUT", "Timed out"), ("ABORTED", "Stopped")]
-)
-def test_an_execution_that_step_functions_ended(status: str, heading: str) -> None:
-    ended = replace(
-        LOADED,
-        status=status,
-        states=visited("Validate File", ("Split File", {"stopped_at": None})),
-        error="Stopped",
-        cause="`tickets stop`.",
+    assert (
+        "60 superseded a later row of the file has the same key superseded "
+        "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13 …" in said
     )
-    said = text_of(page(ended))
-    assert f"{heading} Stopped: `tickets stop`. 1,100 rows are in the table." in said
+    assert "40 refused quantity the quantity is not a whole number" in said
+    assert "bad_quantity 7, 8 …" in said
+    assert "are listed in s3://work/refused-rows/week-csv/refused-rows.csv ." in said
+    assert f"tickets refused week-csv {WHERE}" in said
+
+
+WHERE = "--stack-name tickets --region eu-central-1"
+REPLAY = f"tickets replay week-csv {WHERE}"
+LONG = "week-48-csv-addbf4a4a253fa45"
+
+# The verdict, and all commands under "What needs to be done". The first one does what
+# `tickets dead-letters` names as the next step (tests/unit/cli/test_dead_letters.py).
+SAID = {
+    "loaded": ("Loaded", "The file was loaded in 9.0 s. The rows that are not", []),
+    "already": ("Already Loaded", "The same bytes had been loaded before, so nothing was", []),
+    "overtaken": ("Overtaken", "A later version of the file is loaded instead", []),
+    "running": ("Running", "The load has been running since 2026-11-24 03:00:00 UTC.", []),
+    "refused": (
+        "Refused",
+        "The file was refused, and nothing was written. No column store.",
+        [f"tickets dismiss week-csv {WHERE}"],
+    ),
+    "split": ("Failed", "Split File failed with AccessDenied: s3:GetObject.", [REPLAY]),
+    "chunk": ("Failed", "1 of 2 chunks. 1,100 rows are in the table.", [REPLAY]),
+    "limit": (
+        "Failed",
+        "40 of 1,200 rows are refused. 1,100 rows are in the table.",
+        [f"tickets refused week-csv {WHERE}", REPLAY],
+    ),
+    "unreported": ("Refused", "The file was refused", [f"tickets dismiss week-csv {WHERE}"]),
+    "timed out": (
+        "Timed out",
+        "The execution timed out. 1,100 rows are in the table.",
+        [f"tickets replay {LONG} {WHERE}"],
+    ),
+    "stopped, waiting": (
+        "Stopped",
+        "The execution was stopped: `tickets stop` by arn:aws:iam::123456789012:user/ana: wrong",
+        [f"tickets replay {LONG} {WHERE}"],
+    ),
+    "history full": (
+        "Failed",
+        "States.Runtime: The execution reached the maximum number of history events (25000).",
+        [f"tickets replay {LONG} {WHERE}"],
+    ),
+    "too much data": (
+        "Failed",
+        "States.DataLimitExceeded: The state/task",
+        [f"tickets replay {LONG} {WHERE}"],
+    ),
+    "redriven": ("Loaded", "The file was loaded in 96 h 08 min. Every row of it is in the", []),
+}
+
+
+@pytest.mark.parametrize("ending", SAID)
+def test_the_verdict_and_what_needs_to_be_done(ending: str) -> None:
+    heading, verdict, commands = SAID[ending]
+    known = page_of(ENDINGS[ending], NOW)
+    assert known.verdict.heading == heading
+    assert known.verdict.text.startswith(verdict)
+    assert [step.command for step in known.next_steps if step.command] == commands
+    said = text_of(page(ENDINGS[ending]))
+    assert all(command in said for command in commands)
+
+
+def test_a_file_that_can_be_read_later_is_replayed() -> None:
+    reason = {"reason": "access_denied", "detail": "S3 denies access.", "line": None}
+    refused = ("Describe Refusal", letter("FileRefused", reasons=[reason], cause="-"))
+    known = replace(FAILED, states=visited("Validate File", refused, "Load Failed"))
+    assert [step.command for step in page_of(known, NOW).next_steps][-1] == REPLAY
+
+
+def test_a_load_that_is_loaded_meanwhile_needs_a_replay_only_to_delete_its_message() -> None:
+    known = replace(ENDINGS["refused"], load={"status": "SUCCEEDED"})
+    [step] = page_of(known, NOW).next_steps
+    assert (step.command, "a replay starts nothing" in step.text) == (REPLAY, True)
+
+
+def test_a_cause_that_quotes_the_input_of_a_state_is_cut() -> None:
+    verdict = page_of(ENDINGS["no path"], NOW).verdict.text
+    assert verdict.startswith("States.Runtime: An error occurred while executing the state")
+    assert len(verdict) < 700
+
+
+def test_visits_to_a_state_are_one_line_with_their_pieces_of_the_timeline() -> None:
+    [waits] = [
+        one for one in page_of(ENDINGS["history full"], NOW).states if one.result == "waited"
+    ]
+    assert (waits.name, waits.times, waits.took) == ("Wait For Turn", 3, "29 min 57 s")
+    assert waits.meaning == "Waits for other loads."
+    # They began 4, 604 and 1,204 seconds after the start of 1,803 seconds, and took 599 each.
+    # Pieces with hardly anything between them are one piece.
+    [piece] = waits.spans
+    assert [piece.left, piece.width] == pytest.approx([4 / 1803, 1799 / 1803])
+    # The tenth and the thirteenth of 18 seconds.
+    settling = [one for one in page_of(ENDINGS["settled"], NOW).states if "Settle" in one.name][0]
+    assert [piece.left for piece in settling.spans] == pytest.approx([9 / 18, 12 / 18])
+
+
+def test_a_redriven_execution_goes_on_in_the_state_that_timed_out() -> None:
+    [line] = [one for one in page_of(ENDINGS["redriven"], NOW).states if one.name == "Write Chunks"]
+    assert (line.outcome, line.result, line.tries) == ("succeeded", "3 of 3 chunks written", 2)
 
 
 def test_the_time_of_a_chunk_is_a_share_of_the_whole_time() -> None:
     [first, second] = page_of(LOADED, NOW).chunks
-    assert [first.bar.left, first.bar.width] == pytest.approx([0, 2 / 9])
-    assert [second.bar.left, second.bar.width] == pytest.approx([2 / 9, 2 / 9])
-    assert (second.bar.began, second.bar.took) == ("2.0 s", "2.0 s")
-    assert (second.rows, second.rows_per_second, second.throttles) == (600, 300, 3)
+    [one], [other] = first.spans, second.spans
+    assert [one.left, one.width] == pytest.approx([0, 2 / 9])
+    assert [other.left, other.width] == pytest.approx([2 / 9, 2 / 9])
+    assert (second.began, second.took) == ("2.0 s", "2.0 s")
+    assert (second.rows, second.rows_per_second, second.throttles) == (600, 275, 3)
+
+
+def test_what_an_earlier_execution_wrote_is_not_on_the_timeline_of_this_one() -> None:
+    later = replace(LOADED, started_at=BEGAN + timedelta(seconds=1))
+    [before, now] = page_of(later, NOW).chunks
+    assert (before.finished, before.spans, before.took) == ("before", [], "")
+    assert (now.finished, now.took) == ("yes", "2.0 s")
+    assert dict(page_of(later, NOW).cost)["Writes to the table"].startswith("550 (")
+
+
+# --- size
 
 
 def test_ten_thousand_chunks_fit_into_200_kb() -> None:
     chunks = [chunk(index, finished=index != 5000) for index in range(10_000)]
-    made = page(replace(LOADED, chunks=chunks))
+    known = replace(LOADED, chunks=chunks, stopped_at=BEGAN + timedelta(seconds=20_000))
+    made = page(known)
     assert len(made.encode()) < 200_000
-    groups = page_of(replace(LOADED, chunks=chunks), NOW).chunks
+    groups = page_of(known, NOW).chunks
     assert len(groups) == 250
     assert [one.chunks for one in groups if one.finished != "40 of 40"] == ["5,000 to 5,039"]
 
 
-def test_a_load_that_waited_a_thousand_times_has_a_short_page() -> None:
-    waits = ["Take Turn", "Whose Turn?", "Wait For Turn"] * 1000
-    waited = replace(LOADED, states=visited("Validate File", "File Accepted?", *waits))
-    assert len(page(waited).encode()) < 100_000
+def test_a_history_of_25000_events_has_a_short_page() -> None:
+    waits = ["Take Turn", "Whose Turn?", "Wait For Turn"] * 2500
+    known = replace(
+        LOADED,
+        states=visited("Validate File", "File Accepted?", *waits),
+        stopped_at=BEGAN + timedelta(seconds=7502),
+    )
+    assert len(page(known).encode()) < 130_000
+
+
+def test_results_that_are_never_the_same_are_grouped_by_state() -> None:
+    settling = [
+        (
+            "Settle Equal Keys",
+            {"output": {"equal_keys": {"state": "unfinished", "rows_superseded": number}}},
+        )
+        for number in range(300)
+    ]
+    [first, second] = page_of(replace(LOADED, states=visited("Reconcile", *settling)), NOW).states
+    assert (first.name, first.times) == ("Reconcile", 1)
+    assert (second.name, second.times) == ("Settle Equal Keys", 300)
+    assert second.result == "299 rows superseded by later chunks so far"
+
+
+def test_a_large_report_is_named_and_not_shown() -> None:
+    report = json.dumps({"warnings": {f"kind {n}": {"rows": n} for n in range(5000)}}).encode()
+    known = replace(LOADED, report=report)
+    assert len(page(known).encode()) < 100_000
+    said = text_of(page(known))
+    assert f"SHA-256 {hashlib.sha256(report).hexdigest()}" in said
+    assert "s3://work/reports/week-csv.json" in said
+    assert "too much for this page" in said
 
 
 def test_the_report_is_shown_with_its_digest() -> None:
@@ -134,9 +295,10 @@ def test_names_are_text_wherever_they_stand() -> None:
 
 
 def test_nothing_is_requested_and_nothing_runs() -> None:
-    for tag, attributes in elements(page()):
-        assert tag not in ("script", "link", "img", "iframe", "object", "form", "a")
-        assert not {"src", "href", "style"} & attributes.keys()
+    for tag, attributes in elements(page()) + elements(page(FAILED)):
+        assert tag not in ("script", "link", "img", "iframe", "object", "form")
+        assert not {"src", "style"} & attributes.keys()
+        assert str(attributes.get("href", "#")).startswith("#")
         assert not [name for name in attributes if name.startswith("on")]
 
 
