@@ -152,11 +152,22 @@ _VALIDATED = ("Validate File", "File Accepted?")
 _PLANNED = (*_VALIDATED, "Split File", "Anything To Write?", "Take Turn", "Whose Turn?")
 _SMALL = (*_VALIDATED, "Write Small File", "Small File Finished?")
 _SUCCESS = ("Announce Success", "Loaded")
-_FAILURE = ("Announce Failure", "Send To Dead Letter Queue", "Load Failed")
+_FAILURE = (
+    "Announce Failure",
+    "Send To Dead Letter Queue",
+    ("Load Failed", {"error": "LoadFailed", "stopped_at": None}),
+)
 _UNSETTLED = {"complete": False, "equal_keys": "unsettled"}
 _DENIED = {"error": "AccessDenied", "cause": "no", "attempts": 3}
 _REASON = {"line": 1, "column": "store", "reason": "missing_column", "detail": "No column store."}
-_INCOMPLETE = {"complete": False, "chunks": 2, "chunks_finished": 1, "rows_refused": 0}
+_ERROR = {"error": "AccessDenied", "message": "Role w may not write.", "chunks": 1, "indexes": "1"}
+_INCOMPLETE = {
+    "complete": False,
+    "chunks": 2,
+    "chunks_finished": 1,
+    "rows_refused": 0,
+    "errors": [_ERROR],
+}
 
 ENDINGS = {
     "loaded": LOADED,

@@ -28,7 +28,7 @@ def page_of(known: Recorded, made_at: datetime) -> Page:
         verdict=endings.verdict(known, rows),
         counts=rows,
         graph=graph.coloured(marks.marks(known), marks.ways(known)),
-        refusals=endings.refusals(known),
+        causes=endings.causes(known),
         next_steps=endings.next_steps(known),
         states=state_lines(known, seconds),
         from_until=f"From {moment(known.started_at)} to {moment(end)}: {duration(seconds)}.",

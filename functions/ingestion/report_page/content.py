@@ -37,12 +37,13 @@ class NextStep:
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """Why a whole file was refused. ``where`` names a line and a column, and may be empty."""
+class Cause:
+    """Why a file was refused, or why chunks failed. ``where`` names a line and a column, or chunks,
+    and may be empty."""
 
     where: str
-    reason: str
     text: str
+    code: str
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class Page:
     counts: Counts | None
     graph: str
     """An ``<svg>`` element."""
-    refusals: Sequence[Refusal]
+    causes: Sequence[Cause]
     next_steps: Sequence[NextStep]
     states: Sequence[StateLine]
     from_until: str

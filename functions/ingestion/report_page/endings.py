@@ -18,16 +18,16 @@ from ingestion.report_page.content import (
     BUSY,
     GOOD,
     NEUTRAL,
+    Cause,
     Counts,
     NextStep,
-    Refusal,
     Verdict,
 )
 from ingestion.report_page.recorded import Recorded
 
 MAX_CAUSE = 600
 """Characters of a cause. One of Step Functions may quote the whole input of a state."""
-MAX_REFUSALS = 20
+MAX_CAUSES = 20
 
 _SETTLED = ("SUCCEEDED", "OVERTAKEN")
 _HEADINGS = {"ABORTED": "Stopped", "TIMED_OUT": "Timed out"}
@@ -58,7 +58,7 @@ def verdict(known: Recorded, rows: Counts | None) -> Verdict:
         return Verdict(BUSY, "Running", text)
     if known.status == "SUCCEEDED":
         return _success(known, rows)
-    if refusals(known):
+    if known.dead_letter.get("reasons"):
         return Verdict(
             BAD, "Refused", f"The file was refused, and nothing was written. {_why(known)}"
         )
@@ -67,12 +67,25 @@ def verdict(known: Recorded, rows: Counts | None) -> Verdict:
     return Verdict(BAD, heading, f"{_why(known)}{in_table}")
 
 
-def refusals(known: Recorded) -> list[Refusal]:
-    """Why the whole file was refused; empty if it was not."""
-    return [
-        Refusal(_where(reason), str(reason["reason"]), str(reason["detail"]))
-        for reason in list(known.dead_letter.get("reasons") or ())[:MAX_REFUSALS]
+def causes(known: Recorded) -> list[Cause]:
+    """Why a file that was refused was refused, or the errors of chunks that failed, the most
+    frequent first."""
+    if known.status == "SUCCEEDED":
+        return []
+    letter = known.dead_letter
+    reasons = [
+        Cause(_where(one), _cut(str(one["detail"])), str(one["reason"]))
+        for one in letter.get("reasons") or ()
     ]
+    errors = [
+        Cause(
+            f"chunk{'' if one['chunks'] == 1 else 's'} {one['indexes']}",
+            _cut(str(one["message"])),
+            str(one["error"]),
+        )
+        for one in (letter.get("result") or {}).get("errors") or ()
+    ]
+    return [*reasons, *errors][:MAX_CAUSES]
 
 
 def next_steps(known: Recorded) -> list[NextStep]:
@@ -130,9 +143,12 @@ def _success(known: Recorded, rows: Counts | None) -> Verdict:
 
 def _why(known: Recorded) -> str:
     why = failure_in_words(known.states) or ending_in_words(known.status, known.error, known.cause)
-    if len(why) > MAX_CAUSE:
-        why = f"{why[:MAX_CAUSE]} …"
-    return why if why.endswith((".", "!", "?")) else f"{why}."
+    why = _cut(why)
+    return why if why.endswith((".", "!", "?", "…")) else f"{why}."
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_CAUSE else f"{text[:MAX_CAUSE]} …"
 
 
 def _remedy(known: Recorded) -> str:

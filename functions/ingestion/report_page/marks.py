@@ -22,16 +22,17 @@ _STOPS = ("ABORTED", "TIMED_OUT")
 class Mark:
     """What an execution did in a state. ``seconds`` are None if it has not left the state or if
     they are not known, ``tries`` count the calls of its task, and ``visits`` how often it was
-    entered."""
+    entered. ``count`` says of how many chunks it is true."""
 
     outcome: str
     seconds: float | None = None
     tries: int = 1
     visits: int = 1
+    count: str = ""
 
     @property
     def note(self) -> str:
-        words = [f"{SIGNS[self.outcome]} {duration(self.seconds)}".strip()]
+        words = [f"{SIGNS[self.outcome]} {self.count or duration(self.seconds)}".strip()]
         if self.visits > 1:
             words.append(f"{self.visits:,} times")
         elif self.tries > 1:
@@ -99,7 +100,8 @@ def _chunk_marks(known: Recorded) -> Mapping[str, Mark]:
         return {}
     finished = sum(chunk.finished for chunk in known.chunks)
     are_all = finished == known.planned_chunks
-    found = {"Write Chunk": Mark(_written(known, are_all=are_all))}
+    count = f"{finished:,} of {known.planned_chunks:,}"
+    found = {"Write Chunk": Mark(_written(known, are_all=are_all), count=count)}
     if finished:
         found["Chunk Finished?"] = found["Chunk Written"] = Mark(SUCCEEDED)
     if not are_all and ending(known.states) == OVERTAKEN:

@@ -145,6 +145,11 @@ def test_the_verdict_and_what_needs_to_be_done(ending: str) -> None:
     assert all(command in said for command in commands)
 
 
+def test_the_reasons_of_a_file_and_the_errors_of_chunks_are_listed() -> None:
+    assert "line 1, store: No column store. missing_column" in text_of(page(ENDINGS["refused"]))
+    assert "chunk 1: Role w may not write. AccessDenied" in text_of(page(ENDINGS["chunk"]))
+
+
 def test_a_file_that_can_be_read_later_is_replayed() -> None:
     reason = {"reason": "access_denied", "detail": "S3 denies access.", "line": None}
     refused = ("Describe Refusal", letter("FileRefused", reasons=[reason], cause="-"))
@@ -175,7 +180,8 @@ def test_visits_to_a_state_are_one_line_with_their_pieces_of_the_timeline() -> N
     [piece] = waits.spans
     assert [piece.left, piece.width] == pytest.approx([4 / 1803, 1799 / 1803])
     # The tenth and the thirteenth of 18 seconds.
-    settling = [one for one in page_of(ENDINGS["settled"], NOW).states if "Settle" in one.name][0]
+    lines = page_of(ENDINGS["settled"], NOW).states
+    settling = next(one for one in lines if one.name == "Settle Equal Keys")
     assert [piece.left for piece in settling.spans] == pytest.approx([9 / 18, 12 / 18])
 
 
