@@ -3,7 +3,8 @@ unpacked): none is in what handlers log, print, raise or answer, in what executi
 and send, in the ledger, in the plan or in the report.
 
 Every value of the files here has a mark. Each file goes through the whole state machine, and all
-that is told outside those places is searched for the mark.
+that is told outside those places is searched for the mark. So are the report page and the history
+beside it.
 """
 
 import gzip
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.support.cloud import Cloud, on_a_wire
+from tests.support.page_writer import write_page
 from tests.support.queue_events import queue_record
 from tests.support.state_machine import Failure, run
 from tests.support.wire import Wire, lose_reply, refuse, reply_with
@@ -123,6 +125,7 @@ class Story:
         for message in execution.sent:
             self.tell("what the execution sends", message)
         assert execution.events, "each load that ends tells it"
+        assert write_page(self.cloud, execution).startswith("s3://")
 
     def _step(self, task: Any) -> Any:
         answer = self.call(task.handler, task.event)

@@ -200,7 +200,6 @@ ENDINGS = {
         *_VALIDATED,
         "Already Loaded",
         load={**LOADED.load, **RESULT},
-        chunks=[chunk(0)],
     ),
     "waited": _ended(
         "SUCCEEDED", *_PLANNED, "Wait For Turn", "Take Turn", "Whose Turn?", "Overtaken"

@@ -30,7 +30,8 @@ ALLOWED = {
     "ingestion.ledger ingestion.sources ingestion.contracts",
     "tickets.cli": "tickets.runs tickets.check tickets.draft tickets.doctor tickets.verify "
     "tickets.local tickets.sample tickets.errors tickets.console ingestion.executions "
-    "ingestion.csv_files ingestion.sources ingestion.ledger ingestion.contracts",
+    "ingestion.csv_files ingestion.sources ingestion.ledger ingestion.contracts "
+    "ingestion.report_page",
     "tickets.console": "tickets.runs ingestion.report_page ingestion.tasks ingestion.ledger",
     "tickets.definition": "tickets.errors",
     "tickets.doctor": "tickets.runs tickets.local tickets.definition tickets.errors "

@@ -3,7 +3,6 @@
 import hashlib
 from datetime import datetime
 
-from ingestion.executions.history import ALREADY_LOADED, ending
 from ingestion.report_page import endings, facts, graph, marks
 from ingestion.report_page.amounts import duration, moment, size
 from ingestion.report_page.chunks import chunk_lines
@@ -19,8 +18,6 @@ def page_of(known: Recorded, made_at: datetime) -> Page:
     amounts, note = cost(known)
     end = known.stopped_at or made_at
     seconds = max((end - known.started_at).total_seconds(), 0.001)
-    # The chunks that the ledger has of a load that was found loaded are not of this execution.
-    is_other = ending(known.states) == ALREADY_LOADED
     return Page(
         key=facts.address_of(known),
         execution=known.execution,
@@ -34,7 +31,7 @@ def page_of(known: Recorded, made_at: datetime) -> Page:
         from_until=f"From {moment(known.started_at)} to {moment(end)}: {duration(seconds)}.",
         half=duration(seconds / 2),
         whole=duration(seconds),
-        chunks=[] if is_other else chunk_lines(known, seconds),
+        chunks=chunk_lines(known, seconds),
         reasons=facts.reason_lines(known),
         reasons_note=facts.reasons_note(known),
         listed_rows=known.listed_rows,

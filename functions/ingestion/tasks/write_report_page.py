@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from ingestion.csv_files.rows import REASONS
-from ingestion.executions.history import last_value, read_states
+from ingestion.executions.history import ALREADY_LOADED, ending, last_value, read_states
 from ingestion.ledger.actions import Actions
 from ingestion.ledger.attempts import Attempt, Attempts
 from ingestion.ledger.chunks import Chunks
@@ -124,6 +124,8 @@ class Pages:
         load = (self._loads.load(str(load_id)) if load_id else None) or {}
         plan = last_value(states, "plan") or {}
         generation = plan.get("generation") or load.get("generation") or ""
+        # A load that was found loaded is that of other executions, and so are its chunks.
+        is_other = ending(states) == ALREADY_LOADED
         known = Recorded(
             name,
             execution_arn,
@@ -135,7 +137,7 @@ class Pages:
             described.get("cause"),
             states,
             load,
-            list(self._chunks.all(str(load_id), generation)) if load else [],
+            list(self._chunks.all(str(load_id), generation)) if load and not is_other else [],
             self._all_attempts(name, load),
             list(self._actions.all(str(load_id or name))),
             list(self._earlier(load)),

@@ -13,6 +13,7 @@ import pytest
 
 from ingestion.ledger.attempts import Attempt
 from ingestion.report_page.building import page_of
+from ingestion.report_page.cost import transitions
 from ingestion.report_page.recorded import Recorded, UnlistedReason
 from ingestion.report_page.rendering import render, style_sheet
 from tests.support.known_executions import (
@@ -205,6 +206,31 @@ def test_what_an_earlier_execution_wrote_is_not_on_the_timeline_of_this_one() ->
     assert (before.finished, before.spans, before.took) == ("before", [], "")
     assert (now.finished, now.took) == ("yes", "2.0 s")
     assert dict(page_of(later, NOW).cost)["Writes to the table"].startswith("550 (")
+
+
+# "What a load costs" in docs/operations.md: 8 transitions for a small file, 11 for another one
+# without equal keys, 4 for each chunk. Retries count, and so does what a redrive schedules again.
+@pytest.mark.parametrize(
+    ("ending", "number"),
+    [("small", 8), ("loaded", 11 + 2 * 4), ("split", 8 + 2), ("redriven", 11 + 1 + 3 * 4)],
+)
+def test_state_transitions_are_those_that_are_charged(ending: str, number: int) -> None:
+    assert transitions(ENDINGS[ending]) == number
+
+
+def test_a_chunk_that_took_several_calls_has_more_transitions() -> None:
+    [first] = chunk(0).rounds
+    known = replace(LOADED, chunks=[chunk(0, rounds=[first, first, first]), chunk(1)])
+    assert transitions(known) == 11 + (4 + 2 * 2) + 4
+
+
+def test_the_cost_is_at_list_prices() -> None:
+    amounts = dict(page_of(LOADED, NOW).cost)
+    assert amounts["Writes to the table"] == "1,100 ($0.000688)"  # $0.625 per million
+    assert amounts["State transitions"] == "19 ($0.000475)"  # $25 per million
+    # 5 s of its own calls and 4 s of its chunks, of 1.7275 GB at $0.0000133334 per GB-second
+    assert amounts["Time of functions"] == "9.0 s ($0.000207)"
+    assert amounts["In all"] == "$0.001370"
 
 
 # --- size
