@@ -73,7 +73,7 @@ def test_a_stack_that_does_not_answer_is_shown_as_stale_within_five_seconds(
     def fail(*_: Any) -> None:
         raise ConnectionError
 
-    monkeypatch.setattr("tickets.console.application.list_loads", fail)
+    monkeypatch.setattr("tickets.console.loads_page.read_loads", fail)
 
     def said() -> str:
         return str(browser.find_element(By.ID, "stale").text)

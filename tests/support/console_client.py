@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from tickets.console.connection import Connection
 from tickets.console.server import run
 from tickets.runs.stack import Stack
 
@@ -72,7 +73,7 @@ def running_console(stack: Stack, *, allow_changes: bool = False) -> Iterator[Co
 
     thread = threading.Thread(
         target=run,
-        args=(stack, 0),
+        args=(Connection(stack), 0),
         kwargs={
             "allow_changes": allow_changes,
             "explain": lambda error: f"{type(error).__name__}.",

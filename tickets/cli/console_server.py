@@ -1,15 +1,26 @@
 """`tickets console`: the pages of a stack, in a browser on this machine."""
 
+import threading
 import webbrowser
+from contextvars import Context, copy_context
+from functools import partial
 from typing import Annotated
 
 import typer
+from botocore.exceptions import ClientError
 
-from tickets.cli.console import print_json
+from tickets.cli.console import print_error, print_json
 from tickets.cli.errors import sentence
 from tickets.cli.options import AsJson, EndpointUrl, Profile, Region, StackName
 from tickets.errors import CommandError
 from tickets.runs import connect
+from tickets.runs.stack import Stack
+
+_TIMEOUT_SECONDS = 5.0
+_THROTTLED = {
+    *("Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled"),
+    *("TooManyRequestsException", "ProvisionedThroughputExceededException", "SlowDown"),
+}
 
 
 def console(
@@ -33,12 +44,17 @@ def console(
     The pages are served on this machine only, and use your own credentials. They change nothing
     unless --allow-changes is given.
     """
-    stack = connect.find_stack(stack_name, endpoint_url, region, profile)
+    find = partial(_find, copy_context(), stack_name, endpoint_url, region, profile)
+    stack = find()
     try:
+        from tickets.console.connection import Connection
         from tickets.console.server import run
     except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("hypercorn", "starlette"):
+            raise
         raise CommandError(
-            "The console needs packages that are not installed: install tickets[console]."
+            "The console needs packages that are not installed: run `pip install '.[console]'` in "
+            "the project's folder."
         ) from error
 
     def ready(address: str) -> None:
@@ -47,12 +63,27 @@ def console(
         else:
             print(f"{address}  (Ctrl-C ends the console)", flush=True)
         if browser:
-            webbrowser.open(address)
+            # In a thread, because a browser in the terminal returns when it is closed.
+            threading.Thread(target=_open, args=(address,), daemon=True).start()
 
-    run(
-        stack,
-        port,
-        allow_changes=allow_changes,
-        explain=lambda error: sentence(error) or f"{type(error).__name__}: {error}",
-        ready=ready,
-    )
+    run(Connection(stack, find), port, allow_changes=allow_changes, explain=_explain, ready=ready)
+
+
+def _find(context: Context, *given: str | None) -> Stack:
+    """Finds the stack as the command's options say it, in any thread."""
+    return context.copy().run(connect.find_stack, *given).with_timeout(_TIMEOUT_SECONDS)
+
+
+def _open(address: str) -> None:
+    try:
+        opened = webbrowser.open(address)
+    except webbrowser.Error:
+        opened = False
+    if not opened:
+        print_error(f"No browser could be opened: open {address} in yours.")
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, ClientError) and error.response["Error"].get("Code", "") in _THROTTLED:
+        return f"AWS throttles {error.operation_name}. The console tries again by itself."
+    return sentence(error) or f"{type(error).__name__}: {error}"

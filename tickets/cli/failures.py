@@ -25,34 +25,19 @@ from tickets.errors import CommandError
 from tickets.runs import connect
 from tickets.runs.dead_letters import DeadLetters, held_dead_letters
 from tickets.runs.replay import (
-    IS_LOADED,
-    IS_LOADED_SINCE,
-    IS_OVERTAKEN,
     IS_REFUSED,
     IS_RUNNING,
     REDRIVEN,
     STARTED,
-    WOULD_REDRIVE,
     WOULD_START,
     Replay,
+    in_words,
     send_uploads_again,
 )
 from tickets.runs.replay import replay as replay_execution
 from tickets.runs.replay import stop as stop_execution
 from tickets.runs.replay_names import stem_of
 from tickets.runs.stack import Stack
-
-_OUTCOMES = {
-    STARTED: "Started {execution}.",
-    IS_RUNNING: "{execution} is running: nothing to start.",
-    IS_LOADED: "Already loaded by {execution}: nothing to start.",
-    IS_OVERTAKEN: "{execution} was overtaken by a later version of the file: nothing to start.",
-    IS_LOADED_SINCE: "A later version of the file is loaded, as {execution}: nothing to start.",
-    IS_REFUSED: "Left alone: the file is refused, and a replay would read the same bytes.",
-    REDRIVEN: "Redriven: {execution} continues.",
-    WOULD_START: "Would start {execution}.",
-    WOULD_REDRIVE: "Would redrive {execution}.",
-}
 
 
 def replay(
@@ -173,8 +158,7 @@ def _print_replay(stack: Stack, done: Replay, as_json: bool, redrive: bool) -> N
     if as_json:
         print_json({"kind": "execution", **vars(done)})
         return
-    outcome = _OUTCOMES[done.outcome].format(execution=done.execution)
-    console().print(Text(f"{done.replayed}: {outcome}"))
+    console().print(Text(f"{done.replayed}: {in_words(done)}"))
     if done.outcome == WOULD_START and done.redrivable and not redrive:
         command = command_line(stack, "replay", done.replayed, "--redrive")
         console().print(

@@ -1,7 +1,9 @@
-"""The console: a web page over a stack, served on this machine's loopback interface.
+"""The console: web pages over a stack, served on this machine's loopback interface.
 
-- ``watching`` reads what the pages show, in the background
-- ``application`` serves the pages; ``live`` sends them anew when they change
-- ``guard`` admits requests; ``changes`` does what a page asks for
-- ``progress`` draws a load that is running
+- ``server`` serves the ``application``; ``guard`` decides which requests it answers
+- ``loads_page``, ``load_page``, ``refused_page`` and ``failures_page`` answer them
+- ``watching`` reads what open pages show, ``load_list`` and ``load_reading`` in few calls
+- ``live`` sends a page anew when what it shows has changed
+- ``pages`` renders the templates, ``progress`` draws a load that is running
+- ``connection`` has the stack, ``background`` the threads that wait for its answers
 """

@@ -9,8 +9,9 @@ import hmac
 import secrets
 from urllib.parse import parse_qs
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 POLICY = (
@@ -28,9 +29,21 @@ HEADERS = {
 }
 
 
-async def fields(request: Request) -> dict[str, list[str]]:
-    """The fields of a form that was posted, by name."""
-    return parse_qs((await request.body()).decode("utf-8", "replace"))
+MAX_FORM_BYTES = 1_000_000
+Form = dict[str, list[str]]
+
+
+async def read_form(request: Request) -> Form:
+    """The fields of a form that was posted, by name.
+
+    Raises HTTPException with status 413 if it has more than MAX_FORM_BYTES.
+    """
+    body = b""
+    async for block in request.stream():
+        body += block
+        if len(body) > MAX_FORM_BYTES:
+            raise HTTPException(413, "The form is too large: choose fewer loads.")
+    return parse_qs(body.decode("utf-8", "replace"))
 
 
 class Guard:
@@ -38,7 +51,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, port: int) -> None:
         self._app = app
-        self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
+        self._hosts = set(_hosts(port))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -66,26 +79,37 @@ class Guard:
         await self._app(scope, receive, send_guarded)  # type: ignore[arg-type]
 
 
-class Changes:
-    """Decides whether a request may change something."""
+class Permission:
+    """Decides whether a request may change something. ``token`` is in the console's own forms, and
+    another one after each start."""
 
-    def __init__(self, allowed: bool, port: int) -> None:
-        self.allowed = allowed
+    def __init__(self, is_given: bool, port: int) -> None:
+        self.is_given = is_given
         self.token = secrets.token_urlsafe(32)
-        self._origins = {f"http://127.0.0.1:{port}", f"http://localhost:{port}"}
+        self._origins = {f"http://{host}" for host in _hosts(port)}
 
-    async def refusal(self, request: Request) -> Response | None:
-        """Returns why a POST request is refused; None if it may go on."""
-        if not self.allowed:
-            return PlainTextResponse(
-                "This console is read-only. Start it with --allow-changes to replay or dismiss.",
+    async def form(self, request: Request) -> Form:
+        """Returns the form of a POST request.
+
+        Raises HTTPException with status 403 if the request may not change anything.
+        """
+        if not self.is_given:
+            raise HTTPException(
                 403,
+                "This console is read-only. Start it with --allow-changes to replay or dismiss.",
             )
         if request.headers.get("origin") not in self._origins:
-            return PlainTextResponse("This request does not come from the console's pages.", 403)
-        token = "".join((await fields(request)).get("token", []))
+            raise HTTPException(403, "This request does not come from the console's pages.")
+        form = await read_form(request)
+        token = "".join(form.get("token", []))
         if not hmac.compare_digest(token.encode(), self.token.encode()):
-            return PlainTextResponse(
-                "The page is of an earlier start of the console: load it again.", 403
+            raise HTTPException(
+                403, "The page is of an earlier start of the console: load it again."
             )
-        return None
+        return form
+
+
+def _hosts(port: int) -> list[str]:
+    """The Host headers of a browser that has the console's address."""
+    hosts = [f"127.0.0.1:{port}", f"localhost:{port}"]
+    return [*hosts, "127.0.0.1", "localhost"] if port == 80 else hosts  # HTTP's own

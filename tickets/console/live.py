@@ -4,63 +4,73 @@ Living Standard, 9.2)."""
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from tickets.console.watching import Reading
 
-STALE_SECONDS = 4.0
-"""Age from which a page says that it is stale: one reading failed, or takes long."""
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Part:
+    """The title of a page, and the HTML of the part of it that changes."""
+
+    title: str
+    html: str
 
 
 def events(
-    request: Request,
-    reading: Callable[[], Reading],
-    render: Callable[[Reading], str],
-    is_over: Callable[[Reading], bool] = lambda _: False,
-) -> StreamingResponse:
-    """A response that sends the rendered part whenever there is a new version of what it shows."""
-    stream = _events(request, reading, render, is_over)
-    return StreamingResponse(stream, media_type="text/event-stream")
+    request: Request, reading: Callable[[], Reading], part: Callable[[Reading], Part]
+) -> Response:
+    """A response that sends the part whenever there is a new version of what it shows, and what is
+    to be said about its age. It ends when the reading is final."""
+    if request.method == "HEAD":
+        return Response(media_type="text/event-stream")
+    return StreamingResponse(_events(request, reading, part), media_type="text/event-stream")
 
 
 async def _events(
-    request: Request,
-    reading: Callable[[], Reading],
-    render: Callable[[Reading], str],
-    is_over: Callable[[Reading], bool],
+    request: Request, reading: Callable[[], Reading], part: Callable[[Reading], Part]
 ) -> AsyncIterator[str]:
-    sent_version, sent, said = 0, "", ""
+    sent_version, sent, said = 0, Part("", ""), ""
     while not await request.is_disconnected():
-        one = await asyncio.to_thread(reading)
-        if one.version != sent_version and one.value is not None:
-            part = await asyncio.to_thread(render, one)
-            if part != sent:
-                yield _event("page", part)
-            sent_version, sent = one.version, part
-        now = stale(one)
-        if now != said or now:
-            yield _event("stale", now)
-            said = now
-        else:
-            yield ": still here\n\n"
-        if one.value is not None and is_over(one):
+        one = reading()
+        if one.version != sent_version:
+            sent_version, before, sent = one.version, sent, part(one)
+            if sent != before:
+                yield _event("page", {"title": sent.title, "html": sent.html})
+        if one.stale != said:
+            said = one.stale
+            yield _event("stale", said)
+        if one.is_final:
             yield _event("end", "")
             return
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-def stale(one: Reading) -> str:
-    """Says how old what is shown is, and why; empty if it is fresh."""
-    if one.error is None and one.age < STALE_SECONDS:
-        return ""
-    if one.error is None and one.value is None:
-        return ""
-    why = f" {one.error}" if one.error else ""
-    return f"Stale: what you see is {one.age:.0f} seconds old.{why}"
+def notes(request: Request, reading: Callable[[], Reading], note: Callable[[Any], str]) -> Response:
+    """A response that only sends what is to be said about a page that stays as it is."""
+    if request.method == "HEAD":
+        return Response(media_type="text/event-stream")
+    return StreamingResponse(_notes(request, reading, note), media_type="text/event-stream")
 
 
-def _event(name: str, data: str) -> str:
+async def _notes(
+    request: Request, reading: Callable[[], Reading], note: Callable[[Any], str]
+) -> AsyncIterator[str]:
+    said = ""
+    while not await request.is_disconnected():
+        one = reading()
+        now = one.stale or (note(one.value) if one.version else "")
+        if now != said:
+            said = now
+            yield _event("stale", said)
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _event(name: str, data: Any) -> str:
     return f"event: {name}\ndata: {json.dumps(data)}\n\n"

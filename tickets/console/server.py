@@ -1,6 +1,8 @@
 """Serves the console on the loopback interface until it is told to stop."""
 
 import asyncio
+import errno
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -10,14 +12,18 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from tickets.console.application import Console
+from tickets.console.background import Background
+from tickets.console.connection import Connection
 from tickets.console.watching import Watcher
-from tickets.runs.stack import Stack
+from tickets.errors import CommandError
 
 HOST = "127.0.0.1"
+_LAST_SECONDS = 3.0
+"""How long a change that has begun may take after the end."""
 
 
 def run(
-    stack: Stack,
+    connection: Connection,
     port: int,
     *,
     allow_changes: bool,
@@ -28,12 +34,18 @@ def run(
     """Serves the pages of a stack, and calls ``ready`` with their address. Port 0: a free one.
 
     Returns after SIGINT or SIGTERM; in a thread other than the main one, after ``stop`` is set.
-    Raises OSError if the port is taken.
+    Raises CommandError if the port can't be used.
     """
-    listener = socket.create_server((HOST, port))
+    listener = _listen(port)
     port = listener.getsockname()[1]
-    with Watcher(explain) as watcher:
-        console = Console(stack, watcher, port, allow_changes)
+    background = Background()
+
+    def explain_and_renew(error: Exception) -> str:
+        connection.failed(error)
+        return explain(error)
+
+    with Watcher(explain_and_renew) as watcher:
+        console = Console(connection, watcher, background, port, allow_changes)
         config = Config()
         config.bind = [f"fd://{listener.detach()}"]  # Hypercorn closes it
         config.accesslog = config.errorlog = None
@@ -41,6 +53,18 @@ def run(
         ready(f"http://{HOST}:{port}/")
         with suppress(KeyboardInterrupt):
             asyncio.run(_serve(console, config, stop))
+        background.finish(_LAST_SECONDS)
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            why = f"Port {port} is in use"
+        else:
+            why = f"Port {port} can't be used ({os.strerror(error.errno or 0)})"
+        raise CommandError(f"{why}: pass another one with --port, or leave it out.") from error
 
 
 async def _serve(console: Console, config: Config, stop: threading.Event | None) -> None:

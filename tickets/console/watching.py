@@ -1,106 +1,144 @@
 """Reads what open pages show, every two seconds, however many pages show it."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 SECONDS = 2.0
-"""Seconds between two readings of the same thing."""
+"""Seconds from the end of a reading to the next one of the same thing."""
+MAX_PAUSE = 8.0
+"""The same after several failed readings: an AWS service that is throttling gets fewer calls."""
 FORGOTTEN_SECONDS = 10.0
 """Seconds after which a thing that no page asks for is no longer read."""
 MAX_WATCHED = 20
-"""Things that are kept; the one that was asked for the longest ago is dropped for another."""
+"""Things that are read; the one that was asked for the longest ago is dropped for another."""
+STALE_SECONDS = 4.0
+"""Age from which a page says that it is stale, even if no reading has failed yet."""
+_LOOK_SECONDS = 0.02
 
-Reader = Callable[[], Any]
+Read = Callable[[Any], Any]
 
 
-@dataclass
+def _never(_: Any) -> bool:
+    return False
+
+
 class Reading:
-    """A thing that pages show. ``version`` counts the readings that succeeded, ``read_at`` is when
-    the last one did, on the monotonic clock, and ``error`` says why the newest one failed."""
+    """A thing that pages show. ``version`` counts the values that were read, and ``failure`` is why
+    the newest reading failed."""
 
-    read: Reader
-    value: Any = None
-    version: int = 0
-    read_at: float = 0.0
-    tried_at: float = 0.0
-    asked_at: float = 0.0
-    error: str | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    def __init__(self, name: str, read: Read, is_final: Callable[[Any], bool]) -> None:
+        self.name = name
+        self.value: Any = None
+        self.version = 0
+        self.error: str | None = None
+        self.failure: Exception | None = None
+        self.was_tried = threading.Event()
+        self.asked_at = self.read_at = time.monotonic()
+        self._read = read
+        self._is_final = is_final
+        self._took = 0.0
+        self._failures = 0
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it will not change any more, and is not read again."""
+        return self.version > 0 and self._is_final(self.value)
 
     @property
     def age(self) -> float:
-        """Seconds since the last reading that succeeded."""
+        """Seconds since the last reading that succeeded, or since the first one began."""
         return time.monotonic() - self.read_at
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next reading."""
+        return min(SECONDS * 2.0 ** max(self._failures - 1, 0), MAX_PAUSE)
+
+    @property
+    def stale(self) -> str:
+        """Says how old the value is, and why; empty if it is fresh."""
+        slow = self.age > max(STALE_SECONDS, SECONDS + 2 * self._took)
+        if self.is_final or not (self.error or slow):
+            return ""
+        why = f" {self.error}" if self.error else " The stack does not answer."
+        if self.version == 0:
+            return f"Nothing could be read for {self.age:.0f} seconds.{why}"
+        return f"Stale: what you see is {self.age:.0f} seconds old.{why}"
+
+    def refresh(self, explain: Callable[[Exception], str]) -> None:
+        """Read it now. If that fails, the last value remains."""
+        began = time.monotonic()
+        try:
+            value = self._read(self.value)
+        except Exception as error:  # the page says so, and the next reading may succeed
+            self.error, self.failure = explain(error), error
+            self._failures += 1
+        else:
+            if value is not self.value or self.version == 0:
+                self.value = value
+                self.version += 1
+            self.error = self.failure = None
+            self._failures = 0
+            self.read_at = time.monotonic()
+            self._took = self.read_at - began
+        self.was_tried.set()
+
+    async def first(self, seconds: float) -> None:
+        """Return when it has been read once, or after some seconds."""
+        until = time.monotonic() + seconds
+        while not self.was_tried.is_set() and time.monotonic() < until:
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 class Watcher:
-    """Keeps readings fresh in a thread of its own, from ``with`` to its end."""
+    """Keeps readings fresh, each in a thread of its own, from ``with`` to its end."""
 
     def __init__(self, explain: Callable[[Exception], str]) -> None:
         self.explain = explain
         self._readings: dict[str, Reading] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
 
     def __enter__(self) -> "Watcher":
-        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._closed.set()
-        self._thread.join(timeout=5)
 
-    def reading(self, name: str, read: Reader) -> Reading:
-        """Return what was last read of a thing. The first time, read it now.
+    def reading(self, name: str, read: Read, is_final: Callable[[Any], bool] = _never) -> Reading:
+        """Return the reading of a thing without waiting. Pages that stay open ask again and again.
 
         name: what tells it apart from other things.
-        read: reads it. If it raises an exception, the last value remains.
+        read: gets the last value, or None, and returns the new one.
+        is_final: whether a value will not change any more.
         """
-        now = time.monotonic()
         with self._lock:
             one = self._readings.get(name)
-            if one is None:
+            if one is None or (one.is_final and one.age > FORGOTTEN_SECONDS):
                 if len(self._readings) >= MAX_WATCHED:
-                    oldest = min(self._readings, key=lambda key: self._readings[key].asked_at)
-                    del self._readings[oldest]
-                one = self._readings[name] = Reading(read, read_at=now)
-            one.asked_at = now
-        if one.tried_at == 0.0:
-            self._refresh(one, unless_tried_since=0.0)
-        return one
+                    del self._readings[
+                        min(self._readings.values(), key=lambda it: it.asked_at).name
+                    ]
+                one = self._readings[name] = Reading(name, read, is_final)
+                # A daemon, so that the console can end while a reading waits for AWS.
+                threading.Thread(target=self._watch, args=(one,), name=name, daemon=True).start()
+            one.asked_at = time.monotonic()
+            return one
 
-    def refresh(self, name: str) -> None:
-        """Read a thing again now, because it has just been changed."""
+    def _watch(self, one: Reading) -> None:
+        while self._is_wanted(one):
+            if not one.is_final:
+                one.refresh(self.explain)
+            self._closed.wait(one.pause)
+
+    def _is_wanted(self, one: Reading) -> bool:
         with self._lock:
-            one = self._readings.get(name)
-        if one is not None:
-            self._refresh(one)
-
-    def _run(self) -> None:
-        while not self._closed.wait(0.2):
-            now = time.monotonic()
-            with self._lock:
-                for name, one in list(self._readings.items()):
-                    if now - one.asked_at > FORGOTTEN_SECONDS:
-                        del self._readings[name]
-                due = [one for one in self._readings.values() if now - one.tried_at >= SECONDS]
-            for one in due:
-                self._refresh(one)
-
-    def _refresh(self, one: Reading, unless_tried_since: float | None = None) -> None:
-        with one.lock:
-            if unless_tried_since is not None and one.tried_at > unless_tried_since:
-                return  # another page has just read it
-            try:
-                value = one.read()
-            except Exception as error:  # the page says so, and the next reading may succeed
-                one.error = self.explain(error)
-            else:
-                one.value, one.error = value, None
-                one.version += 1
-                one.read_at = time.monotonic()
-            one.tried_at = time.monotonic()
+            if self._closed.is_set() or self._readings.get(one.name) is not one:
+                return False
+            if time.monotonic() - one.asked_at <= FORGOTTEN_SECONDS:
+                return True
+            del self._readings[one.name]
+            return False

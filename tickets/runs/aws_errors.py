@@ -52,6 +52,23 @@ def cure(error: Exception, profile: str | None = None) -> str | None:
             return None
 
 
+def is_about_credentials(error: Exception) -> bool:
+    """Whether the call may succeed with credentials that are read again."""
+    match error:
+        case ClientError():
+            return error.response.get("Error", {}).get("Code", "") in (*_EXPIRED, *_UNKNOWN_KEY)
+        case _:
+            return isinstance(
+                error,
+                aws.NoCredentialsError
+                | aws.PartialCredentialsError
+                | aws.CredentialRetrievalError
+                | aws.SSOError
+                | aws.TokenRetrievalError
+                | aws.LoginError,
+            )
+
+
 def _refused_call(error: ClientError, option: str) -> str | None:
     code = error.response.get("Error", {}).get("Code", "")
     message = error.response.get("Error", {}).get("Message", "")

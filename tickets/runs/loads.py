@@ -80,6 +80,11 @@ def list_loads(stack: Stack, wanted: Wanted) -> Iterator[Load]:
     return islice(_wanted_loads(stack, wanted), wanted.limit)
 
 
+def loads_of(stack: Stack, given: Iterable[Attempt | Entry]) -> list[Load]:
+    """The loads of attempts, and those of entries, of which only `load_id` is used."""
+    return list(_loads(stack, list(given), set()))
+
+
 def list_attempts(stack: Stack, wanted: Wanted) -> Iterator[Attempt]:
     """Yields the attempts that the ledger has recorded, the newest first."""
     found = (

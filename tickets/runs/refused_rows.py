@@ -1,7 +1,7 @@
 """Reads the file of a load's refused and superseded rows, which are not in the table."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import BinaryIO
 
@@ -43,7 +43,7 @@ def why_none(execution: Execution) -> str:
     )
 
 
-def read_refused_rows(stack: Stack, uri: str) -> Iterator[RefusedRow]:
+def read_refused_rows(stack: Stack, uri: str) -> Generator[RefusedRow]:
     """Streams the rows listed at `s3://bucket/key`: in one file, or in the files of a manifest."""
     with _expiry_explained(uri):
         yield from listed_rows(stack.client("s3"), uri)

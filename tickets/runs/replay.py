@@ -36,9 +36,20 @@ from tickets.runs.stack import Stack
 STARTED, REDRIVEN = "started", "redriven"
 WOULD_START, WOULD_REDRIVE = "would_start", "would_redrive"
 IS_RUNNING, IS_LOADED, IS_OVERTAKEN = "running", "loaded", "overtaken"
+IS_LOADED_SINCE, IS_REFUSED = "later_version_loaded", "refused"
+_IN_WORDS = {
+    STARTED: "Started {execution}.",
+    IS_RUNNING: "{execution} is running: nothing to start.",
+    IS_LOADED: "Already loaded by {execution}: nothing to start.",
+    IS_OVERTAKEN: "{execution} was overtaken by a later version of the file: nothing to start.",
+    IS_LOADED_SINCE: "A later version of the file is loaded, as {execution}: nothing to start.",
+    IS_REFUSED: "Left alone: the file is refused, and a replay would read the same bytes.",
+    REDRIVEN: "Redriven: {execution} continues.",
+    WOULD_START: "Would start {execution}.",
+    WOULD_REDRIVE: "Would redrive {execution}.",
+}
 MAX_CAUSE_CHARACTERS = 32_768
 """The longest cause that StopExecution takes."""
-IS_LOADED_SINCE, IS_REFUSED = "later_version_loaded", "refused"
 
 Described = dict[str, Any]
 """A response of DescribeExecution."""
@@ -124,6 +135,11 @@ def replay(
     started = _start(stack, next_name, _replay_input(stack, execution_input, reason))
     _delete(stack, own_letters)
     return Replay(name, next_name, STARTED if started else IS_RUNNING, redrivable)
+
+
+def in_words(done: Replay) -> str:
+    """The outcome of a replay as a sentence."""
+    return _IN_WORDS[done.outcome].format(execution=done.execution)
 
 
 def send_uploads_again(

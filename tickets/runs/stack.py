@@ -3,7 +3,7 @@
 import threading
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import boto3
@@ -43,7 +43,8 @@ class Stack:
     """One deployed stack. `outputs` maps the names of the stack's outputs to their values, and
     `parameters` those of its parameters.
 
-    `endpoint_url` is None on AWS. Threads may share a Stack.
+    `endpoint_url` is None on AWS. `timeout` is the number of seconds that clients wait for an
+    answer; None for botocore's. Threads may share a Stack.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Stack:
     session: boto3.Session = field(repr=False, compare=False)
     endpoint_url: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
+    timeout: float | None = None
     _clients: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
@@ -96,9 +98,13 @@ class Stack:
         with self._lock:
             if service not in self._clients:
                 self._clients[service] = make_client(
-                    self.session, service, self.endpoint_url, self.region
+                    self.session, service, self.endpoint_url, self.region, self.timeout
                 )
             return self._clients[service]
+
+    def with_timeout(self, seconds: float) -> "Stack":
+        """The same stack, with clients of its own that try each call twice and give up soon."""
+        return replace(self, timeout=seconds, _clients={}, _lock=threading.Lock())
 
     @classmethod
     def find(
@@ -164,7 +170,11 @@ def _profile(session: boto3.Session | None) -> str | None:
 
 
 def make_client(
-    session: boto3.Session, service: str, endpoint_url: str | None, region: str | None = None
+    session: boto3.Session,
+    service: str,
+    endpoint_url: str | None,
+    region: str | None = None,
+    timeout: float | None = None,
 ) -> Any:
     """A boto3 client; `endpoint_url` is None for AWS, `region` for the session's region.
 
@@ -172,9 +182,15 @@ def make_client(
     same session and not from a copy of its credentials.
     """
     create: Any = session.client  # typed for literal service names only
-    return create(
-        service, region_name=region, endpoint_url=endpoint_url, config=_config(endpoint_url)
-    )
+    config = _config(endpoint_url)
+    if timeout is not None:
+        patience = Config(
+            connect_timeout=timeout,
+            read_timeout=timeout,
+            retries={"mode": "standard", "total_max_attempts": 2},
+        )
+        config = config.merge(patience)
+    return create(service, region_name=region, endpoint_url=endpoint_url, config=config)
 
 
 def _config(endpoint_url: str | None) -> Config:

@@ -134,10 +134,10 @@ def test_a_dismissal_is_confirmed_and_recorded(
 ) -> None:
     failed_load(stack, step_functions)
     asked = replay_fields(client, "a", step="show-dismiss")
-    assert "Dismiss 1 load?" in client.post("/failures/change", asked).text
+    assert "1 dead letter would be deleted." in client.post("/failures/change", asked).text
     assert waiting(stack)[0] == 1
     fields = [*replay_fields(client, "a", step="dismiss"), ("reason", "wrong file")]
-    assert "1 dead letter was deleted" in client.post("/failures/change", fields).text
+    assert "Dismissed." in client.post("/failures/change", fields).text
     assert waiting(stack)[0] == 0
     [action] = Actions(stack.client("dynamodb"), "ledger").all("a")
     assert (action["action"], action["reason"]) == ("dismiss", "wrong file")
@@ -228,9 +228,9 @@ def test_a_page_says_that_it_is_stale(
     def fail(*_: Any) -> None:
         raise ConnectionError
 
-    monkeypatch.setattr("tickets.console.application.list_loads", fail)
+    monkeypatch.setattr("tickets.console.loads_page.read_loads", fail)
     events = client.events("/events/loads")
-    assert "a.csv" in next(data for name, data in events if name == "page")
+    assert "a.csv" in next(data for name, data in events if name == "page")["html"]
     said = next(data for name, data in events if name == "stale")
     assert re.fullmatch(r"Stale: what you see is \d seconds old\. ConnectionError\.", said)
     assert "a.csv" in client.get("/").text
@@ -242,7 +242,7 @@ def test_a_page_that_can_not_be_made_says_why(
     def fail(*_: Any) -> None:
         raise ConnectionError
 
-    monkeypatch.setattr("tickets.console.application.held_dead_letters", fail)
+    monkeypatch.setattr("tickets.console.failures_page.held_dead_letters", fail)
     answer = client.get("/failures")
     assert answer.status == 502
     assert "ConnectionError." in answer.text
