@@ -7,6 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from tickets.errors import CommandError
+
 T = TypeVar("T")
 
 
@@ -16,9 +18,13 @@ class Background:
 
     def __init__(self) -> None:
         self._threads: set[threading.Thread] = set()
+        self._futures: set[asyncio.Future[Any]] = set()
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Call a function in a thread, and return what it returns."""
+        """Call a function in a thread, and return what it returns.
+
+        Raises CommandError if the console ends before.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -38,8 +44,18 @@ class Background:
 
         thread = threading.Thread(target=call, daemon=True)
         self._threads.add(thread)
+        self._futures.add(future)
         thread.start()
-        return await future
+        try:
+            return await future
+        finally:
+            self._futures.discard(future)
+
+    def abandon(self) -> None:
+        """Answer the requests that wait, because the console ends. Their threads continue."""
+        for future in list(self._futures):
+            if not future.done():
+                future.set_exception(CommandError("The console has been ended."))
 
     def finish(self, seconds: float) -> None:
         """Wait for the threads, but not longer than this, so that a change that has begun is

@@ -39,6 +39,8 @@ async def _events(
     sent_version, sent, said = 0, Part("", ""), ""
     while not await request.is_disconnected():
         one = reading()
+        if one.closed.is_set():
+            return
         if one.version != sent_version:
             sent_version, before, sent = one.version, sent, part(one)
             if sent != before:
@@ -65,6 +67,8 @@ async def _notes(
     said = ""
     while not await request.is_disconnected():
         one = reading()
+        if one.closed.is_set():
+            return
         now = one.stale or (note(one.value) if one.version else "")
         if now != said:
             said = now

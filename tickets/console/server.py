@@ -3,9 +3,10 @@
 import asyncio
 import errno
 import os
+import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from hypercorn.asyncio import serve
@@ -14,6 +15,7 @@ from hypercorn.config import Config
 from tickets.console.application import Console
 from tickets.console.background import Background
 from tickets.console.connection import Connection
+from tickets.console.guard import Guard
 from tickets.console.watching import Watcher
 from tickets.errors import CommandError
 
@@ -51,8 +53,9 @@ def run(
         config.accesslog = config.errorlog = None
         config.graceful_timeout = 0.5
         ready(f"http://{HOST}:{port}/")
-        with suppress(KeyboardInterrupt):
-            asyncio.run(_serve(console, config, stop))
+        asyncio.run(
+            _serve(console.application(), config, stop, [watcher.close, background.abandon])
+        )
         background.finish(_LAST_SECONDS)
 
 
@@ -67,10 +70,23 @@ def _listen(port: int) -> socket.socket:
         raise CommandError(f"{why}: pass another one with --port, or leave it out.") from error
 
 
-async def _serve(console: Console, config: Config, stop: threading.Event | None) -> None:
-    async def stopped() -> None:
-        while stop is not None and not stop.is_set():
-            await asyncio.sleep(0.05)
+async def _serve(
+    application: Guard,
+    config: Config,
+    stop: threading.Event | None,
+    close: Iterable[Callable[[], None]],
+) -> None:
+    stopped = asyncio.Event()
+    if stop is None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
 
-    trigger = stopped if stop is not None else None
-    await serve(console.application(), config, shutdown_trigger=trigger)  # type: ignore[arg-type]
+    async def shutdown() -> None:
+        """Waits for the end. Then no request waits any more, or the server would wait for it."""
+        while not stopped.is_set() and not (stop and stop.is_set()):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), 0.05 if stop else None)
+        for one in close:
+            one()
+
+    await serve(application, config, shutdown_trigger=shutdown)  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ MAX_WATCHED = 20
 STALE_SECONDS = 4.0
 """Age from which a page says that it is stale, even if no reading has failed yet."""
 _LOOK_SECONDS = 0.02
+_STEP = 10
 
 Read = Callable[[Any], Any]
 
@@ -27,10 +28,17 @@ def _never(_: Any) -> bool:
 
 class Reading:
     """A thing that pages show. ``version`` counts the values that were read, and ``failure`` is why
-    the newest reading failed."""
+    the newest reading failed. ``closed`` is set when the console ends."""
 
-    def __init__(self, name: str, read: Read, is_final: Callable[[Any], bool]) -> None:
+    def __init__(
+        self,
+        name: str,
+        read: Read,
+        is_final: Callable[[Any], bool],
+        closed: threading.Event,
+    ) -> None:
         self.name = name
+        self.closed = closed
         self.value: Any = None
         self.version = 0
         self.error: str | None = None
@@ -64,9 +72,11 @@ class Reading:
         if self.is_final or not (self.error or slow):
             return ""
         why = f" {self.error}" if self.error else " The stack does not answer."
+        # In steps, because a screen reader reads each new text aloud.
+        seconds = int(self.age) if self.age < _STEP else int(self.age // _STEP * _STEP)
         if self.version == 0:
-            return f"Nothing could be read for {self.age:.0f} seconds.{why}"
-        return f"Stale: what you see is {self.age:.0f} seconds old.{why}"
+            return f"Nothing could be read for {seconds} seconds.{why}"
+        return f"Stale: what you see is {seconds} seconds old.{why}"
 
     def refresh(self, explain: Callable[[Exception], str]) -> None:
         """Read it now. If that fails, the last value remains."""
@@ -89,7 +99,7 @@ class Reading:
     async def first(self, seconds: float) -> None:
         """Return when it has been read once, or after some seconds."""
         until = time.monotonic() + seconds
-        while not self.was_tried.is_set() and time.monotonic() < until:
+        while not (self.was_tried.is_set() or self.closed.is_set() or time.monotonic() > until):
             await asyncio.sleep(_LOOK_SECONDS)
 
 
@@ -106,6 +116,10 @@ class Watcher:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all readings, and the pages' events with them."""
         self._closed.set()
 
     def reading(self, name: str, read: Read, is_final: Callable[[Any], bool] = _never) -> Reading:
@@ -122,7 +136,7 @@ class Watcher:
                     del self._readings[
                         min(self._readings.values(), key=lambda it: it.asked_at).name
                     ]
-                one = self._readings[name] = Reading(name, read, is_final)
+                one = self._readings[name] = Reading(name, read, is_final, self._closed)
                 # A daemon, so that the console can end while a reading waits for AWS.
                 threading.Thread(target=self._watch, args=(one,), name=name, daemon=True).start()
             one.asked_at = time.monotonic()

@@ -29,7 +29,7 @@ def test_many_pages_share_one_reading(watcher: Watcher, monkeypatch: pytest.Monk
 
 def test_it_is_read_again_while_pages_ask_and_no_longer(watcher: Watcher) -> None:
     one = watcher.reading("loads", lambda _: object())
-    until(lambda: watcher.reading("loads", object) is one and one.version >= 3, "two more")
+    until(lambda: watcher.reading("loads", lambda _: None) is one and one.version >= 3, "two more")
     until(lambda: "loads" not in watcher._readings, "forgotten")
     until(lambda: "loads" not in {thread.name for thread in threading.enumerate()}, "its end")
 
@@ -76,7 +76,7 @@ def test_readings_that_fail_become_rarer(watcher: Watcher, monkeypatch: pytest.M
 
     monkeypatch.setattr(watching, "MAX_PAUSE", 0.4)
     one = watcher.reading("loads", fail)
-    until(lambda: one.was_tried.is_set(), "the first reading")
+    until(one.was_tried.is_set, "the first reading")
     assert one.pause in (0.1, 0.2, 0.4)
     until(lambda: watcher.reading("loads", fail).pause == 0.4, "the longest pause")
 
