@@ -50,8 +50,8 @@ help: ## List the targets
 		/^[a-z0-9-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: demo
-demo: $(VENV)/.runtime ## Load a file on this machine, start to end [FILE=tickets.csv] [ROWS=20000]
-	@exec $(BIN)/tickets demo $(if $(FILE),"$(FILE)") $(if $(ROWS),--rows "$(ROWS)")
+demo: $(VENV)/.runtime ## Load a file on this machine, start to end [FILE=tickets.csv] [ROWS=20000] [CONSOLE=1]
+	@exec $(BIN)/tickets demo $(if $(FILE),"$(FILE)") $(if $(ROWS),--rows "$(ROWS)") $(if $(CONSOLE),--console)
 
 .PHONY: install
 install: $(VENV)/.runtime ## Install the command, .venv/bin/tickets

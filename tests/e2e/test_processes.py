@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.console_client import ConsoleClient
 from tests.support.processes import listening_addresses
 from tickets import ROOT
 from tickets.local import engine
@@ -123,11 +125,12 @@ class Driver:
     def pid_of(self, words: str) -> int | None:
         return next((pid for pid, command in self.pids().items() if words in command), None)
 
-    def wait_for_line(self, wanted: str) -> None:
+    def wait_for_line(self, wanted: str) -> str:
+        """Reads up to the line that starts so, and returns its rest."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             if line.startswith(wanted):
-                return
+                return line.removeprefix(wanted).rstrip("\n")
         pytest.fail(f"the driver ended before it said {wanted!r}")
 
     def end(self, number: signal.Signals) -> None:
@@ -290,6 +293,31 @@ def test_nothing_outlives_tickets_demo_at_any_moment(
             driver.process.wait(milliseconds / 1000)
         driver.end(number)
         assert_nothing_is_left(driver)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+)
+def test_the_console_of_the_demo_shows_the_load_and_ends_with_it(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    command = [TICKETS, "demo", "--rows", "4000", "--console", "--no-browser"]
+    with driving(command, tmp_path) as driver:
+        url = urllib.parse.urlsplit(driver.wait_for_line("Watch the load: "))
+        console = ConsoleClient(int(url.port or 0))
+        shown = [page for name, page in console.events(f"/events{url.path}") if name == "page"]
+        assert "data-rows" in shown[0]  # the load was running
+        assert "The file was loaded" in shown[-1]
+        driver.wait_for_line("The console stays at ")
+        assert console.get(url.path).status == 200
+        driver.end(number)
+        assert_nothing_is_left(driver)
+        assert driver.process.returncode == code
+        with pytest.raises(ConnectionRefusedError):
+            console.get("/")
+        if code == 0:
+            assert (ROOT / driver.wait_for_line("The page of the load: ")).is_file()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda n: n.name)

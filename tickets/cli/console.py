@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -109,7 +109,7 @@ class _Records(Table):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if not console.is_terminal:
             self.expand = False
-            yield from super().__rich_console__(console, options)
+            yield from _without_trailing_blanks(super().__rich_console__(console, options))
         elif self._least_width(console, options) <= options.max_width:
             yield from super().__rich_console__(console, options)
         else:
@@ -129,6 +129,18 @@ class _Records(Table):
             for part in line.wrap(console, width):
                 part.rstrip()
                 yield Text(_INDENT) + part
+
+
+def _without_trailing_blanks(result: RenderResult) -> Iterator[Segment]:
+    """A table pads its last column to the width of the longest row, which may be 500 characters."""
+    segments = (segment for segment in result if isinstance(segment, Segment))
+    for line in Segment.split_lines(segments):
+        while line and not (text := line[-1].text.rstrip(" ")):
+            line.pop()
+        yield from line[:-1]
+        if line:
+            yield line[-1]._replace(text=text)
+        yield Segment.line()
 
 
 def _least_width(console: Console, options: ConsoleOptions, column: Column) -> int:

@@ -36,7 +36,15 @@ def watch(
     says that the load goes on, and how to follow it again.
     Raises CommandError if the execution does not appear.
     """
-    with loads_go_on(stack, [arn]), new_bar(out) as bar:
+    with loads_go_on(stack, [arn]):
+        return watch_here(stack, arn, out, timeout)
+
+
+def watch_here(
+    stack: Stack, arn: str, out: Console | None = None, timeout: float | None = None
+) -> tuple[Execution, Outcome]:
+    """Does the same for a stack that ends with the command."""
+    with new_bar(out) as bar:
         task = bar.add_task("Loading", total=None, numbers="waiting for the execution")
         meter = _Meter()
         try:

@@ -1,13 +1,10 @@
 """The `tickets` command: exit codes, clean JSON, and errors that are one sentence."""
 
-import contextlib
 import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -28,7 +25,6 @@ from tests.support.step_functions import (
     loaded_visits,
     refused_visits,
 )
-from tickets.cli import demo as demo_module
 from tickets.runs import connect, follow
 from tickets.runs.stack import Stack
 
@@ -334,32 +330,6 @@ def test_ingest_wait_ends_at_its_timeout(step_functions: StepFunctions) -> None:
     result = tickets("ingest", "s3://work/a.csv", "--wait", "--timeout", "0.01", "--json")
     assert result.exit_code == 3
     assert [entry["status"] for entry in lines(result)] == ["RUNNING"]
-
-
-@pytest.mark.parametrize(("visits", "exit_code"), [(loaded_visits(), 0), (refused_visits(), 1)])
-def test_demo_ends_with_one_object_and_keeps_what_was_refused(
-    stack: Stack,
-    step_functions: StepFunctions,
-    monkeypatch: pytest.MonkeyPatch,
-    visits: list[tuple[str, str, Any]],
-    exit_code: int,
-) -> None:
-    local = contextlib.nullcontext(SimpleNamespace(stack=stack))
-    monkeypatch.setattr(demo_module, "local_stack", lambda **_: local)
-    monkeypatch.setattr("tickets.runs.ingest.execution_name", lambda *_: "a")
-    step_functions.add("a", "FAILED" if exit_code else "SUCCEEDED", visits)
-    for arguments in (["demo", "--rows", "10", "--json"], ["demo", "rows.csv", "--json"]):
-        result = tickets(*arguments)
-        assert result.exit_code == exit_code
-        (outcome,) = lines(result)
-        assert list(outcome) == OUTCOME_KEYS
-        if exit_code == 0:
-            assert Path(outcome["refused_rows"]).read_bytes() == Path("rows.csv").read_bytes()
-            assert Path(outcome["report"]) == Path(".tickets/a/report.json").resolve()
-    assert Path(".tickets/.gitignore").read_text() == "*\n"
-    text = tickets("demo", "--rows", "10").stdout
-    assert ("Not loaded" if exit_code else "Loaded: 100 rows read") in text
-    assert "\x1b" not in text
 
 
 def test_sample_says_what_it_wrote() -> None:

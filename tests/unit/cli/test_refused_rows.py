@@ -43,6 +43,13 @@ def test_only_a_terminal_shows_the_value(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "two" in row.split()
 
 
+def test_lines_of_a_pipe_do_not_end_with_blanks() -> None:
+    # The rows of the table are of different lengths, and so are the texts of its first columns.
+    shown = tickets("refused", "a").stdout.splitlines()
+    assert [line for line in shown if line.endswith(" ")] == []
+    assert shown[3] == "Line   Column     Reason         Row"
+
+
 def test_without_the_object_the_rows_are_listed_all_the_same(
     stack: Stack, load: dict[str, Any]
 ) -> None:
