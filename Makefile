@@ -4,12 +4,13 @@
 
 PYTHON        ?= python3
 ASL_VALIDATOR := asl-validator@4.0.0
+AXE           := axe-core@4.14.1
 UV            := uv==0.13.9
 
 VENV := .venv
 BIN  := $(VENV)/bin
 SAM  := $(VENV)/sam/bin/sam
-NODE := $(VENV)/node/$(ASL_VALIDATOR)
+NODE := $(VENV)/node
 
 # Built for the benchmark: its C programs, and a certificate for one of them.
 BENCH := $(addprefix build/bench/,stub floor cert.pem)
@@ -62,8 +63,9 @@ install: $(VENV)/.runtime ## Install the command, .venv/bin/tickets
 test: $(VENV)/.dev ## Run the quick tests, a few minutes [ARGS="tests/unit -x"]
 	$(PYTEST) -m "not exhaustive" $(ARGS)
 
+# The tests that use axe-core are skipped where there is no npm.
 .PHONY: test-all
-test-all: $(VENV)/.dev $(VENV)/.sam ## Run every test, the exhaustive ones too [ARGS=...]
+test-all: $(VENV)/.dev $(VENV)/.sam $(if $(shell command -v npm),$(NODE)/$(AXE)/.installed) ## Run every test, the exhaustive ones too; some need npm [ARGS=...]
 	$(PYTEST) $(ARGS)
 
 .PHONY: fuzz
@@ -127,14 +129,14 @@ check-security: $(VENV)/.dev $(VENV)/.gates ## Run checkov and parliament on the
 	$(BIN)/python -m tests.gates.linters parliament
 
 .PHONY: check-definition
-check-definition: $(VENV)/.dev $(NODE)/.installed ## Check the state machine (needs npm)
+check-definition: $(VENV)/.dev $(NODE)/$(ASL_VALIDATOR)/.installed ## Check the state machine (needs npm)
 	@mkdir -p build/check
 	$(BIN)/python -m tools.definition >build/check/definition.json
-	$(NODE)/node_modules/.bin/asl-validator --json-path build/check/definition.json
+	$(NODE)/$(ASL_VALIDATOR)/node_modules/.bin/asl-validator --json-path build/check/definition.json
 
 # For the tests that check that a fault in a copy of the project is found.
 .PHONY: check-tools
-check-tools: $(VENV)/.dev $(VENV)/.gates $(NODE)/.installed
+check-tools: $(VENV)/.dev $(VENV)/.gates $(NODE)/$(ASL_VALIDATOR)/.installed
 
 .PHONY: format
 format: $(VENV)/.dev ## Format the code and apply the fixes of ruff
@@ -255,9 +257,10 @@ build/bench/cert.pem:
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj /CN=127.0.0.1 \
 		-addext subjectAltName=IP:127.0.0.1 -keyout $(@D)/key.pem -out $@ 2>/dev/null
 
-$(NODE)/.installed:
-	@command -v npm >/dev/null || { echo "make check: there is no 'npm' here; install Node.js 18 or \
-	newer (apt-get install npm, or brew install node)." >&2; exit 1; }
-	mkdir -p $(NODE)
-	npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix $(NODE) $(ASL_VALIDATOR)
+# Each npm package has a folder of its own, named like it.
+$(NODE)/%/.installed:
+	@command -v npm >/dev/null || { echo "make: there is no 'npm' here; install Node.js 18 or newer \
+	(apt-get install npm, or brew install node)." >&2; exit 1; }
+	mkdir -p $(@D)
+	npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix $(@D) $*
 	@touch $@
