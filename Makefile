@@ -149,6 +149,10 @@ diagram: $(VENV)/.diagram ## Draw the pictures in diagram/ from their sources (n
 	(apt-get install graphviz, or brew install graphviz)." >&2; exit 1; }
 	$(BIN)/python -m diagram.render
 
+.PHONY: screenshots
+screenshots: $(VENV)/.screenshots ## Take the pictures in docs/pictures/ from real runs, 2 minutes (needs chromium)
+	$(BIN)/python -m tools.screenshots
+
 .PHONY: lock
 lock: $(VENV)/.created ## Write the lock files from pyproject.toml [ARGS=--upgrade]
 	$(BIN)/python $(INSTALL) $(UV)
@@ -156,6 +160,7 @@ lock: $(VENV)/.created ## Write the lock files from pyproject.toml [ARGS=--upgra
 	$(COMPILE) pyproject.toml --extra local --extra console --group build --group dev -c requirements/runtime.lock -o requirements/dev.lock $(ARGS)
 	$(COMPILE) --group gates -o requirements/gates.lock $(ARGS)
 	$(COMPILE) --group diagram -c requirements/dev.lock -o requirements/diagram.lock $(ARGS)
+	$(COMPILE) --group screenshots -c requirements/dev.lock -o requirements/screenshots.lock $(ARGS)
 	$(COMPILE) --group sam -o requirements/sam.lock $(ARGS)
 	$(COMPILE) --group arm64 -o requirements/arm64.lock $(ARGS)
 	$(COMPILE) --group real-data -o requirements/real-data.lock $(ARGS)
@@ -217,6 +222,10 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.lock
 
 $(VENV)/.diagram: $(VENV)/.dev requirements/diagram.lock
 	$(BIN)/python $(INSTALL) -r requirements/diagram.lock
+	@touch $@
+
+$(VENV)/.screenshots: $(VENV)/.dev requirements/screenshots.lock
+	$(BIN)/python $(INSTALL) -r requirements/screenshots.lock
 	@touch $@
 
 # SAM has an environment of its own, because it pins other versions of what the tests use.
