@@ -12,11 +12,11 @@ TicketsError                 a message for the operator, which the command print
 """
 
 FAILED = 1
-"""A load failed, an audit found missing rows, a check of doctor or verify failed, or another reader
-holds some of the dead letters."""
+"""A load failed or would fail, a command found what it looks for (missing rows, failed checks,
+failures that wait), or another reader holds some of the dead letters."""
 WRONG_USE = 2
-"""Wrong arguments, a missing stack, missing permissions: anything that kept the command from
-working."""
+"""The command was used wrongly or could not do its work: wrong arguments, no stack, missing
+permissions."""
 TIMED_OUT = 3
 """--timeout ran out while a load was still running. The load goes on."""
 

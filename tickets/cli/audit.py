@@ -28,7 +28,7 @@ def audit(
 ) -> None:
     """Compare the rows of a load's file with the items of the table.
 
-    Reads the object version and the table again. Exits with 1 if an item is missing.
+    Reads the object version and the table again. The exit code is 1 if an item is missing.
     """
     stack = connect.find_stack(stack_name, endpoint_url, region, profile)
     found = run_audit(stack, execution, rows_per_second)

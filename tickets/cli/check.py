@@ -37,7 +37,7 @@ def check(
         str | None,
         typer.Option(
             "--source",
-            help="Name of the source that declares the files. Default: the one whose pattern "
+            help="Name of the source to read the files with. Default: the one whose pattern "
             "matches the path or the name of the file, or else the built-in one.",
         ),
     ] = None,
@@ -57,8 +57,8 @@ def check(
     """Check files as the functions would, without a stack and without uploading anything.
 
     Reads each file with the functions' own code, and says whether its load would succeed, what the
-    columns become, which rows are refused and why, and what writing the rows costs. Exit code 1 if
-    a load would fail.
+    columns become, which rows are refused and why, and what writing the rows costs. The exit code
+    is 1 if a load would fail.
     """
     known = find_sources(folder)
     out = console(quiet=as_json)
@@ -77,10 +77,10 @@ def check(
 
 
 def sources_for(known: Sources, key: str, name: str | None) -> Sources:
-    """The source of a local file, which then applies to any key.
+    """Returns the source of a local file, as one that applies to any key.
 
-    It is the one with this name, or the one whose pattern matches the file's path or else its name,
-    or the built-in one.
+    It is the source with this name, or the one whose pattern matches the file's path or else its
+    name, or the built-in one.
     """
     if name is not None:
         named = known.named(name)
@@ -100,7 +100,7 @@ def _print(out: Console, name: str, checked: Checked) -> None:
     if checked.file is None:
         verdict = "is refused"
     out.print(
-        Text.assemble(f"{name}: ", (verdict, style), f", by source {checked.source.name}"),
+        Text.assemble(f"{name}: ", (verdict, style), f", with source {checked.source.name}"),
         soft_wrap=True,
     )
     if checked.would_succeed is False:
@@ -133,7 +133,7 @@ def _print(out: Console, name: str, checked: Checked) -> None:
 
 
 def _print_form(out: Console, checked: Checked) -> None:
-    """How the file is divided."""
+    """Prints the file's encoding, delimiter and header line."""
     file = checked.file
     assert file
     delimiter = "tab" if file.delimiter == "\t" else f'"{file.delimiter}"'
@@ -159,7 +159,7 @@ def _print_mapping(out: Console, checked: Checked) -> None:
 
 
 def _mapping(checked: Checked) -> list[tuple[str, str, str]]:
-    """Each attribute with what it is made of and its DynamoDB type."""
+    """The attributes as (column, attribute, DynamoDB type)."""
     assert checked.file
     found = []
     for field in checked.source.fields:

@@ -30,8 +30,8 @@ def sanitize(text: str) -> str:
 
 
 class _Console(Console):
-    """A console that sanitizes what it prints, other than its own control sequences, and that
-    leaves it to the terminal to wrap lines, so that a name or a command can be copied whole.
+    """A console that sanitizes what it prints, except its own control sequences, and that lets the
+    terminal wrap lines, so that a name or a command can be copied whole.
 
     Without a terminal, lines have no limit.
     """
@@ -93,7 +93,7 @@ def print_record(out: Console, heading: Sequence[Text], lines: Iterable[str]) ->
 
 
 def new_table(*columns: str, wrapped: Collection[str] = ()) -> Table:
-    """A table without lines, whose first column has the names of what the rows are about.
+    """Makes a table without rules, whose first column names what each row is about.
 
     wrapped: the columns whose texts may be wrapped. If the others don't fit into a terminal, each
     row's first column gets a line of its own, with the rest below it. Without a terminal, each row
@@ -144,7 +144,7 @@ def _without_trailing_blanks(result: RenderResult) -> Iterator[Segment]:
 
 
 def _least_width(console: Console, options: ConsoleOptions, column: Column) -> int:
-    """The width of a column whose texts are wrapped or cut off as far as they may be."""
+    """The width of a column when its texts are wrapped or cut off as far as allowed."""
     texts = [column.header, *column.cells]
     if column.overflow == "ellipsis" and column.ratio:
         texts = [column.header]
@@ -157,8 +157,8 @@ def _text(console: Console, cell: RenderableType) -> Text:
 
 
 def _colors() -> Any:
-    """The colors that Rich may use: those of the terminal, none with NO_COLOR, and with FORCE_COLOR
-    those that every terminal has."""
+    """The colors that Rich may use: what the terminal supports, none with NO_COLOR, and the
+    standard 16 with FORCE_COLOR."""
     if os.environ.get("NO_COLOR"):
         return None
     return "standard" if os.environ.get("FORCE_COLOR") else "auto"

@@ -12,8 +12,8 @@ _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 def print_csv(columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> None:
     """Prints the columns' names and one line per record. Times are in UTC.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe before it ("CSV
-    Injection", OWASP), because keys and reasons come from others.
+    A text that a spreadsheet would take for a formula is prefixed with an apostrophe ("CSV
+    Injection", OWASP), because keys and reasons are written by others.
     """
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(columns)

@@ -39,7 +39,7 @@ _MAX_LISTED = 20
 """Failures that are listed per cause. --json lists all."""
 _MAX_NAMED = 10
 """Executions that a next step names. Beyond that, it replays or dismisses all."""
-_SETTLED = "The file is loaded in the meantime: a replay starts nothing and deletes the message."
+_SETTLED = "The file has been loaded since: a replay starts nothing and deletes the message."
 
 
 def dead_letters(
@@ -53,7 +53,7 @@ def dead_letters(
 
     These are failed loads, with their progress, and uploads whose load could not be started. The
     messages stay in the queues. If another process is reading them, the command waits for up to 30
-    seconds, and exits with 1 if the list is still incomplete.
+    seconds. The exit code is 1 if the list is still incomplete then.
     """
     stack = connect.find_stack(stack_name, endpoint_url, region, profile)
     with held_dead_letters(stack, print_busy) as letters:
@@ -80,10 +80,10 @@ def dismiss(
             "started, or ids of messages.",
         ),
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="With --refused: all of them.")] = False,
-    refused: Annotated[
-        bool, typer.Option("--refused", help="With --all: the failures of refused files.")
+    all_: Annotated[
+        bool, typer.Option("--all", help="With --refused: the failures of all refused files.")
     ] = False,
+    refused: Annotated[bool, typer.Option("--refused", help="Goes with --all.")] = False,
     reason: ReasonText = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be deleted, but delete nothing.")
@@ -96,8 +96,8 @@ def dismiss(
 ) -> None:
     """Delete the messages of failures that need no replay, permanently.
 
-    For example of a refused file, whose replay would read the same bytes. The ledger records who
-    did it, when and why.
+    An example is a refused file: a replay would read the same bytes. The ledger records who did it,
+    when and why.
     """
     if all_ != refused:
         raise CommandError("--all and --refused go together: they mean all refused files.")
@@ -131,9 +131,7 @@ def print_busy() -> None:
 
 def exit_if_incomplete(letters: DeadLetters) -> None:
     if letters.unseen:
-        print_error(
-            f"About {letters.unseen} more are held by another process: try again in a minute."
-        )
+        print_error(f"Another process holds about {letters.unseen} more: try again in a minute.")
         raise typer.Exit(FAILED)
 
 

@@ -1,4 +1,4 @@
-"""`tickets demo`: one load on this machine, from the start of the stack to its end."""
+"""`tickets demo`: starts a stack on this machine, loads one file, and stops the stack."""
 
 import time
 from contextlib import ExitStack, suppress

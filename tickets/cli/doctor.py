@@ -28,9 +28,9 @@ def doctor(
 ) -> None:
     """Check a deployed stack, without changing anything.
 
-    Prints one line per check, and what to do about each problem. Exits with 1 if a check failed. If
-    your credentials or the local stack don't allow a check, its line says "can't tell"; that is no
-    failure.
+    Prints one line per check, and what to do about each problem. The exit code is 1 if a check
+    failed. If your credentials or the local stack don't allow a check, its line says "can't tell";
+    that is not a failure.
     """
     out = console(quiet=as_json)
     counts: Counter[str] = Counter()

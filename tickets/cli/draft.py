@@ -18,14 +18,18 @@ def draft(
         Path, typer.Argument(metavar="FILE", help="The file to look at; - is standard input.")
     ],
     name: Annotated[
-        str | None, typer.Option("--name", help="Name of the source. Default: that of the file.")
+        str | None,
+        typer.Option(
+            "--name",
+            help="Name of the source. Default: the file's name, without digits at its end.",
+        ),
     ] = None,
     output: Annotated[
         Path,
         typer.Option(
             "--output",
             metavar="FILE",
-            help="Write the declaration here. Default: -, which is standard output.",
+            help="Write the declaration here; - is standard output.",
         ),
     ] = STANDARD_OUTPUT,
     force: Force = False,

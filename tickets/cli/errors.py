@@ -23,7 +23,7 @@ class Terminated(BaseException):
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Prints an expected error as a sentence and exits with its code. Other errors pass."""
+    """Prints an expected error as a sentence and exits with its code. Other errors pass through."""
     try:
         yield
     except (KeyboardInterrupt, Terminated) as stop:
@@ -69,7 +69,7 @@ def sentence(error: Exception) -> str | None:
             return f"The call to AWS failed ({error}): check region and credentials."
         case UnicodeEncodeError():
             # An argument with bytes that are not UTF-8, which Python keeps as surrogates.
-            return f"{error.object!a} is not UTF-8, and names in AWS are: write it in UTF-8."
+            return f"{error.object!a} is not UTF-8, as names in AWS must be: write it in UTF-8."
         case OSError() if error.errno != errno.EPIPE:
             reason = error.strerror or str(error)
             return f"{_name(error)}: {reason}. Check the path and your permissions."

@@ -50,11 +50,11 @@ def executions(
     """List the executions of the last seven days, or since a given time, the newest first.
 
     SUCCEEDED covers Loaded, Already Loaded and Overtaken. Step Functions deletes executions after
-    90 days, but `tickets loads --attempts` still lists them. Of executions that the ledger has no
-    entry of, the newest 100 are looked up; the others have no ending and no key.
+    90 days, but `tickets loads --attempts` still lists them. If the ledger has no entry for some of
+    them, the newest 100 of these are looked up; the others are listed without ending and key.
     """
     if as_csv and as_json:
-        raise CommandError("--csv and --json exclude each other: pass one of them.")
+        raise CommandError("--csv and --json can't be used together: pass one of them.")
     if status is not None:
         status = status.upper()
         if status not in STATUSES:

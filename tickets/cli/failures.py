@@ -50,13 +50,13 @@ def replay(
     ] = False,
     uploads: Annotated[
         bool,
-        typer.Option("--uploads", help="Send uploads again whose load could not be started."),
+        typer.Option("--uploads", help="Queue the uploads again whose load could not be started."),
     ] = False,
     redrive: Annotated[
         bool,
         typer.Option(
             "--redrive",
-            help="Redrive the failed execution instead if Step Functions can continue it.",
+            help="Redrive the failed execution instead, if Step Functions can continue it.",
         ),
     ] = False,
     dry_run: Annotated[
@@ -77,8 +77,8 @@ def replay(
     second replay does nothing. A message is deleted as soon as its load's new execution exists.
 
     If a later version of the file is loaded, only the message is deleted. --all leaves refused
-    files alone, because a replay would read the same bytes. Name one to replay it all the same, for
-    example because a source has been declared for it.
+    files alone, because a replay would read the same bytes. To replay one anyway, for example
+    because a source has been declared for it, name its execution.
 
     With --wait the exit code is 1 if a load fails again, and 3 if --timeout ran out.
     """

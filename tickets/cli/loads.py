@@ -52,7 +52,7 @@ def loads(
     limit: Limit = None,
     attempts: Annotated[
         bool,
-        typer.Option("--attempts", help="List each execution of the loads by itself."),
+        typer.Option("--attempts", help="List each execution of a load separately."),
     ] = False,
     as_csv: AsCsv = False,
     as_json: AsJson = False,
@@ -61,14 +61,14 @@ def loads(
     region: Region = None,
     profile: Profile = None,
 ) -> None:
-    """List loads, the newest first: who loaded what, when and why, and with which result.
+    """List loads, the newest first: who loaded what, when and why, and with what result.
 
     The list comes from the ledger, which keeps its entries, while Step Functions deletes executions
-    after 90 days. It includes executions that found no file to load. If an execution has recorded
-    no end, its status is taken from Step Functions.
+    after 90 days. It includes executions that found no file to load. If the ledger has no end of an
+    execution, its status comes from Step Functions.
     """
     if as_csv and as_json:
-        raise CommandError("--csv and --json exclude each other: pass one of them.")
+        raise CommandError("--csv and --json can't be used together: pass one of them.")
     wanted = Wanted(
         key,
         _checked(status),
@@ -141,7 +141,7 @@ def _lines(load: Load) -> Iterator[str]:
     if load.get("rows_per_second"):
         yield f"{rate(load['rows_per_second'])}, throttled {load['throttles']:,} times"
     if load["status"] == UNKNOWN:
-        yield "why: it recorded no end, and Step Functions no longer has its executions"
+        yield "why: no end is recorded, and Step Functions no longer has its executions"
     elif load["status"] not in ("RUNNING", "SUCCEEDED"):
         yield f"why: {load['error']}"
     error = load.get("first_error")

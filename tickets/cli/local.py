@@ -45,14 +45,14 @@ def local_start(
             "--port",
             min=1,
             max=65535,
-            help="Port to listen on. Default: that of the kept data, or else a free one.",
+            help="Port to listen on. Default: the port of the kept data, or else a free one.",
         ),
     ] = None,
     keep: Annotated[
         Path | None,
         typer.Option(
             "--keep",
-            metavar="DIR",
+            metavar="FOLDER",
             help="Keep tables, buckets, queues and history in this folder for the next start.",
         ),
     ] = None,
@@ -82,9 +82,9 @@ def local_env(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the settings with which this shell uses the local stack that is running.
+    """Print settings that make this shell use the local stack that is running.
 
-    Put them in force with `eval "$(tickets local env)"`.
+    Apply them with `eval "$(tickets local env)"`.
     """
     description = running_stack(port)
     if as_json:

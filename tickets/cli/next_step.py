@@ -1,4 +1,4 @@
-"""The commands that the output names as next steps, complete, so that they can be pasted."""
+"""Builds the complete commands that the output names as next steps, ready to be pasted."""
 
 import shlex
 
@@ -7,7 +7,7 @@ import typer
 from tickets.runs.stack import Stack
 
 _passed: dict[str, str] = {}
-"""Those options that were passed to this command and have to be repeated, with their values."""
+"""The options that were passed to this command and have to be repeated, with their values."""
 
 
 def repeated(context: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
@@ -23,7 +23,7 @@ def repeated(context: typer.Context, param: typer.CallbackParam, value: str | No
 
 
 def passed(name: str) -> str | None:
-    """The value that the command was given for an option such as `profile`; None if it comes from
+    """The value of an option such as `profile` on the command line; None if it comes from
     elsewhere, or is not set."""
     return _passed.get(name)
 
@@ -34,8 +34,8 @@ def next_step(stack: Stack, *words: str) -> str:
 
 
 def command_line(stack: Stack, *words: str) -> str:
-    """`tickets WORD ...`, quoted for a shell, with the options that find the same stack if they
-    were passed to this command."""
+    """`tickets WORD ...`, quoted for a shell, with those options of this command that find the same
+    stack."""
     values = {
         "stack_name": stack.name,
         "endpoint_url": stack.endpoint_url,

@@ -52,37 +52,43 @@ Profile = Annotated[
 ]
 Wait = Annotated[
     bool,
-    typer.Option("--wait", "--follow", help="Wait until the load has ended, and show progress."),
+    typer.Option(
+        "--wait", "--follow", help="Wait until the load has ended, and show its progress."
+    ),
 ]
 Timeout = Annotated[
     float | None,
     typer.Option(
         "--timeout",
         min=0,
-        help="With --wait: seconds to wait. If they run out, the load goes on, and the exit code "
-        "is 3.",
+        help="With --wait: the most seconds to wait. After that, the load goes on, and the exit "
+        "code is 3.",
         show_default=False,
     ),
 ]
 SINCE = typer.Option(
-    "--since", help="Only those started since then: 90m, 12h, 7d, or a date like 2026-11-01."
+    "--since", help="Only those started since then: 90m, 12h or 7d ago, or a date like 2026-11-01."
 )
 Since = Annotated[str | None, SINCE]
 Until = Annotated[
     str | None,
-    typer.Option("--until", help="Only those started until then. A date includes its day."),
+    typer.Option(
+        "--until",
+        help="Only those started until then, written like --since. A date includes the whole day.",
+    ),
 ]
 KeyPattern = Annotated[
     str | None,
     typer.Option(
         "--key",
         metavar="GLOB",
-        help="Only those of this key in the upload bucket, or of this s3://bucket/key. * stands for"
-        " any characters within a folder, ** for any, ? for one.",
+        help="Only those of objects with this key in the upload bucket, or with this "
+        "s3://bucket/key. * stands for any characters within a folder, ** for any characters, ? "
+        "for one.",
     ),
 ]
 Limit = Annotated[
-    int | None, typer.Option("--limit", min=1, help="List this many, the newest ones.")
+    int | None, typer.Option("--limit", min=1, help="List at most this many, the newest ones.")
 ]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, with a line of column names.")]
 ExecutionName = Annotated[
@@ -90,5 +96,5 @@ ExecutionName = Annotated[
 ]
 ReasonText = Annotated[
     str | None,
-    typer.Option("--reason", help="Why you do this, for the ledger.", show_default=False),
+    typer.Option("--reason", help="Why you do this. The ledger keeps it.", show_default=False),
 ]

@@ -28,7 +28,7 @@ def print_outcome(out: Console, execution: Execution, outcome: Outcome) -> None:
         out.print(Text.assemble(("Still running", "bold cyan"), "."))
         out.print(Text(next_step(execution.stack, "show", execution.name, "--follow")))
     elif not outcome.loaded:
-        # If the load failed after its chunks were written, rows are in the table all the same.
+        # If the load failed after its chunks were written, rows are in the table nevertheless.
         verdict = "Loaded in part, and failed: " if outcome.rows_written else "Not loaded: "
         out.print(Text.assemble((verdict, "bold red"), execution.failure or ""))
         for group in untold_errors(execution):
@@ -53,7 +53,7 @@ def print_outcome(out: Console, execution: Execution, outcome: Outcome) -> None:
 
 
 def outcome_json(execution: Execution, outcome: Outcome) -> dict[str, Any]:
-    """The outcome as one object, with the names of docs/json.md."""
+    """The outcome as one JSON object, with the field names of docs/json.md."""
     described, request = execution.described, execution_input(execution)
     known: Mapping[str, Any] = request if isinstance(request, dict) else {}
     if execution.attempt is not None:
@@ -88,7 +88,7 @@ def outcome_json(execution: Execution, outcome: Outcome) -> dict[str, Any]:
 
 
 def execution_input(execution: Execution) -> Any:
-    """The execution's input as JSON; as a text if it is none."""
+    """The execution's input as parsed JSON, or as text if it is not valid JSON."""
     text = execution.described.get("input") or "null"
     try:
         return json.loads(text)

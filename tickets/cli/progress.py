@@ -22,7 +22,7 @@ _STEPS = {
     "Wait For Turn": "waiting for other loads",
     SMALL_FILE: "writing the rows",
 }
-"""What a load does in the states in which it has no chunks to count."""
+"""What a load does in the states that have no chunks to count."""
 _MIN_ETA_LOADS = 5
 """How many loads have to end before the time that the others take is estimated."""
 
@@ -33,8 +33,8 @@ def watch(
     """Follows an execution to its end. If `timeout` seconds pass first, its status is RUNNING.
 
     out: where to draw the bar; without a terminal nothing is drawn. If the command is interrupted,
-    says that the load goes on, and how to follow it again.
-    Raises CommandError if the execution does not appear.
+    it prints that the load goes on, and how to follow it again. Raises CommandError if the
+    execution does not appear.
     """
     with loads_go_on(stack, [arn]):
         return watch_here(stack, arn, out, timeout)
@@ -131,7 +131,7 @@ def loads_go_on(stack: Stack, arns: Collection[str]) -> Iterator[None]:
 
 
 def go_on(stack: Stack, arns: Collection[str]) -> Iterator[str]:
-    """That these executions go on, and the command that follows or lists them."""
+    """Prints that these executions go on, and the command that follows or lists them."""
     if len(arns) == 1:
         [name] = (arn.rpartition(":")[2] for arn in arns)
         yield "The load goes on."

@@ -61,8 +61,8 @@ def refused(
 ) -> None:
     """List the rows of a load that are not in the table, each with the reason.
 
-    These are the refused rows, and rows that a later row with the same key superseded. A terminal
-    also shows the value that a row is refused for.
+    These are the refused rows, and the rows that a later row with the same key superseded. On a
+    terminal, the value that a row was refused for is shown, too.
     """
     if output is not None and fixable is not None:
         raise CommandError("--output and --fixable write different files: pass one of them.")
@@ -143,8 +143,8 @@ def _counts(kinds: Counter[tuple[str, str]]) -> Iterator[str]:
 def _values(
     stack: Stack, execution: Execution, rows: Sequence[RefusedRow], out: Console
 ) -> Sequence[str | None]:
-    """The values that rows are refused for, for a terminal only. Empty if the file's columns can't
-    be read any more, or if no row is refused for a value."""
+    """The values that rows are refused for, if standard output is a terminal. Empty if the file's
+    columns can't be read any more, or if no row is refused for a value."""
     if not out.is_terminal:
         return ()
     try:
@@ -155,7 +155,7 @@ def _values(
 
 
 def _visible(text: str) -> Text:
-    """Without newlines and other control characters, which would break the table."""
+    """The text without newlines and other control characters, which would break the table."""
     shown = text[:_SHOWN_CHARACTERS]
     return Text("".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown))
 

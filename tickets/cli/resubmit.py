@@ -40,13 +40,16 @@ def resubmit(
     replace: Annotated[
         bool,
         typer.Option(
-            "--replace", help="Let them replace rows of the same file that have the same keys."
+            "--replace",
+            help="Let the corrected rows replace rows of the same file that have the same keys.",
         ),
     ] = False,
     timeout: Annotated[
         float | None,
         typer.Option(
-            "--timeout", min=0, help="Seconds to wait for the load; exit code 3 if they run out."
+            "--timeout",
+            min=0,
+            help="The most seconds to wait. After that, the load goes on, and the exit code is 3.",
         ),
     ] = None,
     reason: ReasonText = None,
@@ -56,20 +59,19 @@ def resubmit(
     region: Region = None,
     profile: Profile = None,
 ) -> None:
-    """Load corrected rows of a load, and wait until they are loaded.
+    """Load rows of an earlier load that you have corrected, and wait until they are loaded.
 
     They are read like the original file, with the source of its key. If a later version of that
     file has been loaded since, they are refused, because they would replace its rows. If the
     original load failed because of its refused rows, its dead letters are deleted as soon as the
-    corrected ones are loaded.
+    corrected rows are loaded.
     """
     stack = connect.find_stack(stack_name, endpoint_url, region, profile)
     found = find_execution(stack, execution)
     started = start(stack, found, file, reason, replace_rows=replace)
     if not started.keys_checked:
         print_error(
-            "Not checked, because the load is too old: whether the rows replace others of the same "
-            "file."
+            "The load is too old to check whether the corrected rows replace others of its file."
         )
     out = console(quiet=as_json)
     name = started.execution

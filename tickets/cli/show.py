@@ -35,8 +35,8 @@ def show(
         str,
         typer.Argument(
             metavar="EXECUTION",
-            help="Name or ARN of the execution. Or a file, a key in the upload bucket or an "
-            "s3://bucket/key, for its newest execution.",
+            help="Name or ARN of an execution; or a file, a key in the upload bucket or an "
+            "s3://bucket/key, whose newest execution is shown.",
         ),
     ],
     wait: Wait = False,
@@ -50,11 +50,11 @@ def show(
     """Show one execution: its states, its row counts, why it failed, and the other executions of
     its load.
 
-    With --wait (or --follow), shows its progress first, until it has ended. Then the exit code is 1
-    if it failed, and 3 if --timeout ran out.
+    With --wait, its progress is shown until it has ended. The exit code is then 1 if it failed, and
+    3 if --timeout ran out.
 
-    Step Functions deletes executions after 90 days. Then only what the ledger has recorded is
-    shown.
+    Step Functions deletes executions after 90 days. After that, only what the ledger has recorded
+    is shown.
     """
     check_timeout(timeout, wait)
     stack = connect.find_stack(stack_name, endpoint_url, region, profile)

@@ -1,4 +1,4 @@
-"""`tickets status`: what runs, what waits, and whether anybody has to do something."""
+"""`tickets status`: what is running, what is waiting, and whether anybody has to act."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -37,7 +37,8 @@ _PAUSE_SECONDS = 2.0
 
 def status(
     watch: Annotated[
-        bool, typer.Option("--watch", help="Show the status again every two seconds.")
+        bool,
+        typer.Option("--watch", help="Show the status again every two seconds, until Ctrl-C."),
     ] = False,
     as_json: AsJson = False,
     stack_name: StackName = None,
@@ -45,7 +46,7 @@ def status(
     region: Region = None,
     profile: Profile = None,
 ) -> None:
-    """Show what runs and what waits: uploads, running loads, failed loads, alarms, the last loads.
+    """Show what is running and what is waiting: uploads, loads, failures, alarms, the last loads.
 
     The exit code is 1 if anything needs a person: a failed load or an upload in a dead-letter
     queue, an alarm in state ALARM, or an upload that has waited for more than ten minutes.
@@ -103,13 +104,13 @@ def _lines(stack: Stack, found: Status) -> Iterator[Text]:
         yield Text("Last loads:")
         yield from map(_ended, found.last)
     for sentence in found.unknown:
-        yield Text(f"Not known: {sentence}", "yellow")
+        yield Text(f"Unknown: {sentence}", "yellow")
 
 
 def _uploads(uploads: Uploads) -> str:
     oldest = uploads.oldest_seconds
     waited = f", the oldest for {duration(oldest)}" if oldest is not None else ""
-    return f"Uploads that wait for their start: {uploads.queued or 'none'}{waited}"
+    return f"Uploads waiting for their load to start: {uploads.queued or 'none'}{waited}"
 
 
 def _running(running: Running) -> Iterator[Text]:

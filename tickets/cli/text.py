@@ -1,4 +1,4 @@
-"""Values as text for people: durations, sizes, times, statuses and row counts."""
+"""Formats durations, sizes, times, statuses and row counts for people."""
 
 from collections.abc import Mapping
 from datetime import datetime

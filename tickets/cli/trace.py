@@ -31,10 +31,10 @@ def trace(
     region: Region = None,
     profile: Profile = None,
 ) -> None:
-    """Say from which file, version, line, load and uploader items of the table come.
+    """Show where items of the table come from: file, version, line, load and uploader.
 
-    Items have this lineage if the stack had a LineageAttribute when they were written. Exits with 1
-    if no item has the key, or none has lineage.
+    Items have this lineage if the stack had a LineageAttribute when they were written. The exit
+    code is 1 if no item has the key, or none has lineage.
     """
     stack = connect.find_stack(stack_name, endpoint_url, region, profile)
     count, executions = 0, []
@@ -53,7 +53,7 @@ def trace(
         return
     if count:
         print_error(
-            "There is no lineage: the stack had no LineageAttribute when this was written, or "
+            "There is no lineage: the stack had no LineageAttribute when the item was written, or "
             "something else wrote it."
         )
     else:

@@ -35,7 +35,7 @@ def undo(
     reason: ReasonText = None,
     rows_per_second: Annotated[
         float,
-        typer.Option(min=1, help="Look up, and so delete, at most this many items per second."),
+        typer.Option(min=1, help="Look up (and thus delete) at most this many items per second."),
     ] = ROWS_PER_SECOND,
     as_json: AsJson = False,
     stack_name: StackName = None,
@@ -45,10 +45,10 @@ def undo(
 ) -> None:
     """Delete the items that a load wrote and that nothing has replaced since.
 
-    The items must have lineage: the stack needs a LineageAttribute before the load. Reads the
-    object version again for its keys. Items of other loads stay, and so do items that were changed
-    by anything that does not keep their lineage. If the command is ended, run it again: it
-    continues.
+    The items must have lineage: the stack must have had a LineageAttribute when the load began. The
+    command reads the object version again for its keys. Items of other loads stay, and so do items
+    that were changed by anything that does not keep their lineage. If the command is interrupted,
+    run it again, and it continues.
     """
     stack = connect.find_stack(stack_name, endpoint_url, region, profile)
     out = console(quiet=as_json)

@@ -1,4 +1,4 @@
-"""`tickets verify`: proves a deployment with real traffic."""
+"""`tickets verify`: checks a deployment by loading test files."""
 
 import time
 from collections.abc import Iterator
@@ -31,7 +31,9 @@ letters are in the queue for a few seconds only."""
 def verify(
     failures: Annotated[
         bool,
-        typer.Option("--failures", help="Also check a bad file and a stopped load. Alarms go off."),
+        typer.Option(
+            "--failures", help="Also check a bad file and a stopped load. This sets off alarms."
+        ),
     ] = False,
     timeout: Annotated[
         float, typer.Option("--timeout", min=1, help="Seconds that each load may take.")
@@ -42,12 +44,12 @@ def verify(
     region: Region = None,
     profile: Profile = None,
 ) -> None:
-    """Upload files whose result is known, and compare what the deployment makes of them.
+    """Load test files whose results are known, and compare what the deployment makes of them.
 
     The files are uploaded below verify-ID/, and their tickets have ids that begin with verify-ID,
     so that no other row is touched. Every row is read back and compared, and so are the reports,
-    the refused rows and the ledger. At the end, also after Ctrl-C, the rows and files are deleted.
-    Exits with 1 if a check fails or something could not be deleted.
+    the refused rows and the ledger. At the end, and after Ctrl-C, the rows and files are deleted.
+    The exit code is 1 if a check fails or something could not be deleted.
     """
     stack = connect.find_stack(stack_name, endpoint_url, region, profile)
     plan = make_plan(stack, failures)
@@ -104,7 +106,7 @@ class _View:
         self._print(
             f"Uploads {size(cost.bytes_uploaded)}. Costs about ${cost.dollars:.3f} at the list "
             f"prices of us-east-1: {cost.writes:,} writes and {cost.transitions:,} state "
-            "transitions. Lambda and requests come on top."
+            "transitions. Lambda and requests are extra."
         )
         if plan.stopped:
             self._print(

@@ -1,4 +1,4 @@
-"""Waits for one load or for several, and prints how they end."""
+"""Waits for one or several loads, and prints how they end."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

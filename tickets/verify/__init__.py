@@ -1,4 +1,4 @@
-"""Proves a deployment with real traffic: uploads files whose result is known, and compares.
+"""Checks a deployment by loading files whose results are known.
 
 files          the rows of the files, and what must become of each
 plan           which files are uploaded to a stack, and what that costs

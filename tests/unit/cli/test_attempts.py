@@ -158,7 +158,7 @@ def test_lists_are_limited_by_key_status_and_time(loads: Loads) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--csv", "--json"), "--csv and --json exclude each other"),
+        (("--csv", "--json"), "--csv and --json can't be used together"),
         (("--status", "LOADED"), "--status LOADED is not one of RUNNING, SUCCEEDED"),
         (("--until", "soon"), "--until soon is neither a duration nor a date"),
     ],

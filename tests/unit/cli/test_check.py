@@ -37,7 +37,7 @@ def test_a_good_file(tmp_path: Path) -> None:
     path.write_text(HEADER + ROWS)
     result = tickets("check", str(path))
     assert result.exit_code == 0
-    assert "would succeed, by source tickets" in result.output
+    assert "would succeed, with source tickets" in result.output
     assert "2 rows read = 2 written + 0 superseded + 0 refused" in result.output
     assert "2 write units: 0.0 s at 4,000 per second, less than $0.01" in result.output
 
@@ -64,7 +64,7 @@ def test_a_declared_file_is_explained(folder: Path) -> None:
     file = folder.parent / "kassenbon_2010-12.csv"
     result = tickets("check", str(file), "--sources", str(folder), "--writes-per-second", "10")
     assert result.exit_code == 0, result.output
-    assert "would succeed, by source kassenbon" in result.output
+    assert "would succeed, with source kassenbon" in result.output
     assert 'Windows-1252, delimiter ";", header in line 1' in result.output
     assert re.search(r"Menge +quantity +N +2\.23 · 1\.942 · 0\.054", result.output)
     assert "line 17 has the same key as line 19" in result.output

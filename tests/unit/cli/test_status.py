@@ -62,7 +62,7 @@ def test_a_quiet_stack_needs_nobody() -> None:
     result = tickets("status")
     assert result.exit_code == 0
     assert result.stdout.splitlines()[1:] == [
-        "Uploads that wait for their start: none",
+        "Uploads waiting for their load to start: none",
         "Running loads: none",
         "Failures: none",
         "Alarms: none",
@@ -87,7 +87,7 @@ def test_uploads_that_wait_are_counted_and_an_old_one_needs_a_person(stack: Stac
         )
     assert found(1)["uploads"]["oldest_seconds"] == 601
     shown = tickets("status").stdout
-    assert "Uploads that wait for their start: 3, the oldest for 10 min 01 s\n" in shown
+    assert "Uploads waiting for their load to start: 3, the oldest for 10 min 01 s\n" in shown
 
 
 def test_running_loads_show_their_progress_the_oldest_first(
