@@ -47,5 +47,5 @@ def substitute(text: str, values: Mapping[str, object]) -> dict[str, Any]:
             f"The line reads: {replaced.splitlines()[error.lineno - 1].strip()}"
         ) from error
     if not isinstance(definition, dict):
-        raise DefinitionError("The state machine's definition must be a JSON object.")
+        raise DefinitionError("The state machine's definition is not a JSON object.")
     return definition

@@ -347,7 +347,7 @@ def test_an_execution_that_starts_in_the_meantime_waits_and_then_writes_its_rows
             turns.append((state, cloud.take_turn(state)))
 
     monkeypatch.setattr(undo, "LOOK_SECONDS", 0.0)
-    with pytest.raises(CommandError, match="A load has claimed the object in the meantime"):
+    with pytest.raises(CommandError, match="A load has claimed the object since then"):
         undone(stack, rows_per_second=5, on_progress=start)
     state, turn = turns[0]
     assert turn == "wait"

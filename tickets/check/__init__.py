@@ -1,4 +1,4 @@
-"""Checks a file as the functions would, without a stack: their code, with files in place of S3.
+"""Checks a file as the functions would, without a stack: runs their code on local files.
 
 stand_ins   what takes the place of S3, the ledger and the table
 rows        reads the chunks, in several processes

@@ -191,7 +191,7 @@ class _Check:
         )
 
     def _unique_field(self) -> str | None:
-        """The field of which no two rows may have the same value."""
+        """The field in which no two rows may have the same value."""
         fields = (field.name for field in self._source.fields if field.constraints.unique)
         return next(fields, None)
 

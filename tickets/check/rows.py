@@ -50,7 +50,8 @@ class Reading:
 
 @dataclass(frozen=True)
 class Rows:
-    """What the rows of a chunk, or of all chunks up to one, are. Lines count from the start."""
+    """What became of the rows of a chunk, or of all chunks up to one. Lines count from the
+    start."""
 
     accepted: int = 0
     distinct: int = 0

@@ -104,7 +104,7 @@ class _NoAttempts(Attempts):
 
 
 class LocalLoads(Loads):
-    """A ledger of one load. It remembers the facts that Validate File records."""
+    """A ledger of one load, which keeps the facts that Validate File records."""
 
     def __init__(self) -> None:
         self.facts: Mapping[str, Any] = {}
@@ -134,7 +134,7 @@ class LocalLoads(Loads):
 
 
 class LocalTurns(Turns):
-    """Claims of objects, of which there are none."""
+    """The claims on objects: there are none."""
 
     def __init__(self) -> None:
         pass
@@ -143,7 +143,7 @@ class LocalTurns(Turns):
         return None
 
     def claim_alone(self, wanted: Claim) -> bool:
-        """Never, so that Split File makes the plan of a small file too."""
+        """Always false, so that Split File makes the plan of a small file too."""
         return False
 
 

@@ -110,7 +110,7 @@ def dismiss(
         for name in names or []:
             try:
                 found |= {one.name: one for one in dead_letters_of(letters, name)}
-            except CommandError as error:  # dismiss the others all the same
+            except CommandError as error:  # dismiss the others nevertheless
                 print_error(str(error))
                 exit_code = error.exit_code
         if found and not dry_run:

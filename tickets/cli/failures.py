@@ -110,7 +110,7 @@ def replay(
                     leave_refused=all_,
                     reason=reason,
                 )
-            except CommandError as error:  # replay the others all the same
+            except CommandError as error:  # replay the others nevertheless
                 print_error(str(error))
                 exit_code = error.exit_code
                 continue

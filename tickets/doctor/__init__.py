@@ -1,4 +1,4 @@
-"""Checks of a deployed stack, which only read. Each returns a verdict and prints nothing.
+"""Checks a deployed stack without changing anything. Each check returns a verdict.
 
 diagnosis     runs all checks, and turns failed calls into findings
 findings      verdicts, findings and their statuses

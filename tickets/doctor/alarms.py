@@ -1,4 +1,4 @@
-"""Checks that alarms reach somebody, and what needs attention now."""
+"""Checks that alarms notify somebody, and whether anything needs attention now."""
 
 import re
 from typing import Any

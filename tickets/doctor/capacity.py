@@ -12,7 +12,7 @@ def concurrency(deployment: Deployment) -> Verdict:
     """Whether the calls that the stack makes at the same time fit what the account has left.
 
     Chunks of all loads are LoadsAtATime x MapConcurrency, and come out of a reservation if
-    WriteChunkConcurrency isn't 0. Uploads being started and report pages being made come on top.
+    WriteChunkConcurrency isn't 0. The calls that start executions and make report pages are added.
     """
     if deployment.is_local:
         return unknown("the engine has no quota")
@@ -40,7 +40,7 @@ def concurrency(deployment: Deployment) -> Verdict:
         )
     if reserved and reserved < chunks:
         return warning(
-            f"{loads} loads want {chunks} chunks at a time, and WriteChunkConcurrency is "
+            f"{loads} loads may write {chunks} chunks at a time, and WriteChunkConcurrency is "
             f"{reserved}: the others are throttled and retried",
             f"sam deploy --parameter-overrides WriteChunkConcurrency={chunks}; see {QUOTAS}",
         )

@@ -99,7 +99,7 @@ def functions(deployment: Deployment) -> Verdict:
             problems.append(f"{name} is stopped: its reserved concurrency is 0")
         changed = list(_changed_settings(deployment.template.properties(name), found))
         if changed:
-            problems.append(f"{name} has another {_some(changed)} than template.yaml")
+            problems.append(f"{name} differs from template.yaml in {_some(changed)}")
     if updating and not problems:
         return warning(f"{_some(updating)}: being updated", "run it again in a minute")
     return verdict(problems, f"{len(names)} functions are active and configured as deployed", UNDO)

@@ -203,7 +203,7 @@ def _rule_problems(deployment: Deployment, name: str, queue: str) -> Iterator[st
     if found["State"] != "ENABLED":
         yield f"the rule is {found['State']}"
     if json.loads(found.get("EventPattern", "{}")) != template.properties(name)["EventPattern"]:
-        yield "the rule has another pattern than template.yaml"
+        yield "the rule's pattern differs from template.yaml"
     targets = events.list_targets_by_rule(Rule=rule)["Targets"]
     if template.arn(queue) not in [one["Arn"] for one in targets]:
         yield f"{_QUEUES[queue]} is not the rule's target"

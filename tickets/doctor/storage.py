@@ -141,7 +141,7 @@ def _bucket_problems(deployment: Deployment, name: str) -> Iterator[str]:
     rules = answer["ServerSideEncryptionConfiguration"]["Rules"]
     found: Mapping[str, Any] = rules[0].get("ApplyServerSideEncryptionByDefault", {})
     if any(found.get(setting) != value for setting, value in expected.items()):
-        yield f"{physical} is encrypted in another way than template.yaml says"
+        yield f"{physical} isn't encrypted as template.yaml says"
 
 
 def _queue_problems(deployment: Deployment, name: str) -> Iterator[str]:

@@ -7,5 +7,6 @@ columns      the type of each column
 attributes   the attribute of each column, by its title
 draft        the declaration, and the list of guesses it is made of
 
-A guess says how many rows or values fit it. A guess that a person has to decide is a question.
+Each guess counts the rows or values that fit it. A guess that the file doesn't decide is a question
+for a person.
 """

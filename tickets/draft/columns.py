@@ -9,9 +9,9 @@ from tickets.draft.guesses import Guess
 from tickets.draft.numbers import guess_number, has_leading_zeros
 
 _CERTAINLY_MISSING = ("NULL", "\\N", "(null)", "#N/A", "N/A")
-"""Mean in any column that there is no value."""
+"""Texts that mean in any column that there is no value."""
 _PERHAPS_MISSING = ("NA", "n/a", "null", "None", "NaN", "nan", "-", "--", "?")
-"""Mean so in a column of numbers or dates."""
+"""Texts that mean it only in a column of numbers or dates."""
 _BOOLEANS = (
     ({"true"}, {"false"}),
     ({"yes", "y"}, {"no", "n"}),
@@ -46,8 +46,8 @@ def guess_column(
 ) -> ColumnGuess:
     """Guess the type of a column.
 
-    ``is_text`` says that its title is that of a code or a name, so that digits are no numbers;
-    ``is_date`` that its title is that of a date.
+    ``is_text`` says that its title names a code or a name, so that digits aren't numbers;
+    ``is_date`` that it names a date.
     """
     missing = [one for one in ("", *_CERTAINLY_MISSING) if values[one]]
     there = Counter({value: count for value, count in values.items() if value not in missing})
@@ -109,7 +109,7 @@ def guess_column(
 
 
 def _boolean(values: Counter[str]) -> dict[str, Any] | None:
-    """The properties of a boolean field, or None if the values are no booleans."""
+    """The properties of a boolean field, or None if the values aren't booleans."""
     folded = {value.casefold() for value in values}
     for true, false in _BOOLEANS:
         if folded and folded <= true | false and folded & true and folded & false:

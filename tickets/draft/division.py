@@ -16,7 +16,7 @@ _TRIED_CHARACTERS = 200_000
 """Characters of the text with which delimiters are tried."""
 _SEP = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 _PLAIN = re.compile(r"[\d.,:/+\- €$£%]*")
-"""Numbers, dates and times, in which commas and the like are no sign of a wrong delimiter."""
+"""Numbers, dates and times, in which commas and the like don't indicate a wrong delimiter."""
 NULL_SEQUENCE = "\\N"
 
 
@@ -116,7 +116,14 @@ def division_guesses(division: Division, header: Row | None, below: Sequence[Row
         found.append(Guess("header", f"line {header.line}", of, of, f"it names the fields{above}"))
     else:
         found.append(
-            Guess("header", "none", of, of, "Name the fields; they have numbers.", is_question=True)
+            Guess(
+                "header",
+                "none",
+                of,
+                of,
+                "The fields have only numbers: name them.",
+                is_question=True,
+            )
         )
     return found
 

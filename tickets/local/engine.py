@@ -1,4 +1,4 @@
-"""The embedded engine: MiniStack as a child process on a loopback port.
+"""Runs the embedded engine: MiniStack, as a child process on a loopback port.
 
     with Engine.start() as engine:
         engine.client("s3").list_buckets()

@@ -79,7 +79,7 @@ def kept_data(folder: Path, port: int | None) -> Iterator[KeptData]:
     folder.mkdir(parents=True, exist_ok=True)
     strange = [entry.name for entry in folder.iterdir() if not _is_ours(entry.name)]
     if strange:
-        raise CommandError(f"{folder} has other files in it, such as {strange[0]}: name a new one.")
+        raise CommandError(f"{folder} contains other files, such as {strange[0]}: name a new one.")
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:

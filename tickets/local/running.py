@@ -1,4 +1,4 @@
-"""The local stacks that are running on this machine, for `tickets local env`.
+"""Finds the local stacks that are running on this machine, for `tickets local env`.
 
 Each one has a description in its engine's private folder, which is removed however the engine ends.
 """
@@ -43,8 +43,8 @@ def running_stack(port: int | None = None) -> dict[str, str]:
 
 
 def _running() -> list[dict[str, str]]:
-    """Those that this user has started. Their descriptions end up in a shell, so nobody else's file
-    is read: anyone may write to the folder for temporary files."""
+    """The stacks that this user has started. A shell evaluates their descriptions, so other users'
+    files are not read: anyone may write to the folder for temporary files."""
     found = []
     for path in Path(tempfile.gettempdir()).glob(f"tickets-*/{_DESCRIPTION}"):
         with suppress(OSError, ValueError):

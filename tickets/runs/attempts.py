@@ -19,7 +19,7 @@ from tickets.runs.stack import Stack
 
 _CONCURRENT_CALLS = 8
 _NAME = re.compile(r"[^\s/?]{1,80}")
-"""What the name of an execution may look like; that of a file may, too."""
+"""What the name of an execution looks like. The name of a file may look the same."""
 _VERSION = "?versionId="
 
 
@@ -147,7 +147,7 @@ def history_of_load(
     names = {attempt.execution} if attempt is not None else set()
     if load is not None:
         names |= {arn.rpartition(":")[2] for arn in load["executions"]}
-        # Those that found it loaded are only in the index.
+        # The load's executions that ended as Already Loaded are only in the index.
         url = f"s3://{load.get('bucket')}/{load.get('key')}"
         of_object = attempts_of(stack).of_object(url)
         names |= {one.execution for one in of_object if one.load_id == load_id}

@@ -90,7 +90,7 @@ def _refused_call(error: ClientError, option: str) -> str | None:
     if any(code.startswith(refused) for refused in _REFUSED):
         return (
             f"Your credentials don't allow {call}: ask for that permission; `aws sts "
-            f"get-caller-identity{option}` says whose they are. AWS says: {_ended(message)}"
+            f"get-caller-identity{option}` shows whose they are. AWS says: {_ended(message)}"
         )
     return None
 

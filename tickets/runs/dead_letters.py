@@ -6,7 +6,7 @@ the command is killed, they become visible again within a minute.
 Two readers that start together can each receive a part of the messages. A reader therefore compares
 what it holds with the queues' counts. If another reader holds messages, it makes its own visible
 again, pauses for a random time and starts over. So one of the two soon gets all messages, and the
-other one gets them afterwards.
+other one gets them after that.
 """
 
 import json
@@ -54,7 +54,7 @@ class Message:
     body: str
     sent_at: datetime
     reason: str | None = None
-    """Why start_execution could not start the upload; None if it could not say it."""
+    """Why start_execution could not start the upload; None if it gave no reason."""
 
 
 @dataclass
@@ -119,8 +119,9 @@ class DeadLetters:
 
 
 def can_be_redriven(status: str, error: str | None) -> bool:
-    """Whether RedriveExecution can continue an execution that ended like this. If a Catch handled
-    the error, the state that failed has exited, and a redrive would only enter the Fail state."""
+    """Whether RedriveExecution can continue an execution that ended with this status and error. If
+    a Catch handled the error, the state that failed has exited, and a redrive would only enter the
+    Fail state."""
     return status in ("TIMED_OUT", "ABORTED") or (error or "").startswith("States.")
 
 

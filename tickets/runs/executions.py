@@ -32,11 +32,11 @@ from tickets.runs.stack import Stack
 
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 UNKNOWN = "UNKNOWN"
-"""The status of what recorded no end and is no longer known to Step Functions."""
+"""The status of an execution that recorded no end and that Step Functions has deleted."""
 MAX_LOOKED_UP = 100
-"""How many executions of a list are looked up that the ledger has no entry of, because an earlier
-release ran them or Validate File was never called. Each needs a call of DescribeExecution, of which
-AWS allows 300 in a burst and then 15 per second."""
+"""How many listed executions without a ledger entry are looked up. They have none if an earlier
+release ran them, or if Validate File was never called. Each needs a call of DescribeExecution, and
+AWS allows a burst of 300 such calls and then 15 per second."""
 _CONCURRENT_CALLS = 8
 _PAGE_SIZE = 1000  # the largest that ListExecutions allows; its default is 100
 _MAX_FAILED_CHUNKS = 10
@@ -239,8 +239,8 @@ class Execution:
         return sorted(chunks, key=lambda chunk: chunk.index or 0)
 
     def outcome(self) -> Outcome:
-        """The load's totals at the end of the execution: those of Reconcile, or else those that the
-        ledger has."""
+        """The load's totals at the end of the execution: from Reconcile, or else from the
+        ledger."""
         result = last_value(self.states, "result")
         if result is None and self.ending == ALREADY_LOADED:
             result = self.load
@@ -274,7 +274,7 @@ class Execution:
         return self.load.get("rows_per_second") if added_up else None
 
     def _rows_without_result(self) -> dict[str, Any]:
-        """The counts if Reconcile did not run: those that a replay has recorded before it began, or
+        """The counts if Reconcile did not run: the ones that a replay recorded before it began, or
         the present ones if no later execution worked on the load."""
         if self.attempt is not None and self.attempt.rows_read is not None:
             return vars(self.attempt)

@@ -25,7 +25,7 @@ class LoadFailure:
     """A failed execution.
 
     error, cause: Step Functions' error name, and a sentence.
-    errors: those of the unfinished chunks, the most frequent first.
+    errors: the errors of the unfinished chunks, the most frequent first.
     is_refused: whether the file was refused for what it contains; a replay would read the same.
     rows_refused: None if Reconcile did not count them.
     loaded_since: the load of a later version of the object, if it is loaded.
@@ -70,7 +70,7 @@ class LoadFailure:
 
     @property
     def names(self) -> list[str | None]:
-        """What the cause may mention and other loads' causes don't."""
+        """The names that the cause may mention and that differ from load to load."""
         return [self.execution, self.load_id, self.key]
 
 

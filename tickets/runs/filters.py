@@ -1,4 +1,5 @@
-"""Which loads and executions a list has: the options `--key`, `--status`, `--since` and so on."""
+"""Filters of lists of loads and executions: the options `--key`, `--status`, `--since` and so
+on."""
 
 import re
 from dataclasses import dataclass

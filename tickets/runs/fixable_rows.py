@@ -1,8 +1,8 @@
 """Writes the refused rows of a load to a CSV file in which they can be corrected.
 
 The file has the header and the rows as they stand in the object: byte by byte, in its encoding and
-dialect. The list of refused rows has the same text for most rows. Only where it doesn't, rows are
-read from the object.
+dialect. For most rows, the list of refused rows has the same text. Only the others are read from
+the object.
 """
 
 import codecs
@@ -57,7 +57,7 @@ def save_fixable_rows(
 def values_of(
     stack: Stack, load: Mapping[str, Any], rows: Sequence[RefusedRow]
 ) -> list[str | None]:
-    """The values that rows are refused for; None if one isn't known, or no single one is to blame.
+    """The values that rows were refused for; None if it is unknown or no single value is at fault.
 
     Raises CommandError if the object can't be read.
     """
@@ -137,7 +137,7 @@ class _Records:
                     return record
                 break
         raise CommandError(
-            f"Line {line:,} of the file begins no row: this release reads the file in another way."
+            f"No row begins in line {line:,} of the file: this release reads the file differently."
         )
 
 

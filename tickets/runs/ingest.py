@@ -119,8 +119,8 @@ def local_file(
         raise CommandError(f"The file {path} {problem}: name a CSV file, or s3://bucket/key.")
     if key is None and not _is_utf8(str(path)):
         raise CommandError(
-            f"The name {str(path)!a} is not UTF-8, and keys in S3 are: pass --key, or rename the "
-            "file."
+            f"The name {str(path)!a} is not UTF-8, as keys in S3 must be: pass --key, or rename "
+            "the file."
         )
     if key is not None:
         if not key.endswith(NOTIFIED_ENDINGS):
@@ -146,7 +146,7 @@ def local_file(
 
 
 def _is_utf8(name: str) -> bool:
-    """False for a name with other bytes, which Python keeps as surrogates."""
+    """Whether a name is UTF-8. Python keeps other bytes as surrogates."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -116,8 +116,8 @@ def _wanted_loads(stack: Stack, wanted: Wanted) -> Iterator[Load]:
 
 
 def _groups(stack: Stack, wanted: Wanted) -> Iterator[list[Attempt | Entry]]:
-    """Yields the attempts and the entries of loads that are wanted, whatever their status. They
-    come in groups that are read together, the newest first."""
+    """Yields the wanted attempts and entries of loads, regardless of their status, in groups that
+    are read together, the newest first."""
     url = wanted.one_object(stack)
     if url is not None:
         attempts = attempts_of(stack).of_object(url, wanted.since_text, wanted.until_text)

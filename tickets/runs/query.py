@@ -84,7 +84,7 @@ def read_rows(
     """Yields the rows, at most `limit` of them, in the order of the key that finds them.
 
     Reads one page of up to 1 MB at a time. Raises CommandError if the column is a number in the
-    table and the value is none.
+    table and the value isn't one.
     """
     rows = (_as_row(item) for item in _items(stack, path, search, limit))
     return islice((row for row in rows if _is_within(row, search)), limit)
@@ -98,8 +98,8 @@ def parse_moment(option: str, text: str) -> datetime:
     moment = instant(text)
     if moment is None:
         raise CommandError(
-            f"{option} {text} is no date or time: write it like 2026-11-01, 2026-11-01T18:00 (UTC) "
-            "or 2026-11-01T18:00+01:00."
+            f"{option} {text} is not a date or time: write it like 2026-11-01, 2026-11-01T18:00 "
+            "(UTC) or 2026-11-01T18:00+01:00."
         )
     return moment
 

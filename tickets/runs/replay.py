@@ -88,7 +88,7 @@ def replay(
     may_redrive: redrive the execution instead if Step Functions can continue it.
     reason: why, for the ledger.
     leave_refused: leave the execution and its dead letters alone if the file was refused.
-    Raises CommandError if neither the queues, Step Functions nor the ledger have its input.
+    Raises CommandError if its input is in none of the queues, Step Functions and the ledger.
     """
     name = name_or_arn.rpartition(":")[2]
     stem = stem_of(name)
@@ -285,7 +285,7 @@ def _input(
 
 
 def _replay_input(stack: Stack, execution_input: str, reason: str | None) -> str:
-    """The input of a replay: that of the execution, and who replays it and why."""
+    """The input of a replay: the execution's input, with who replays it and why."""
     given = json.loads(execution_input)
     if not isinstance(given, dict):
         return execution_input

@@ -1,4 +1,4 @@
-"""The report pages of executions: those in the work bucket, and those made with the caller's own
+"""Finds the report pages of executions in the work bucket, or makes them with the caller's own
 permissions."""
 
 from collections.abc import Iterator, Mapping

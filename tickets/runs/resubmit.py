@@ -1,7 +1,8 @@
-"""Loads corrected rows of a load, under a name that says what they belong to.
+"""Loads corrected rows of a load, under a key that names the execution they belong to.
 
-They are stored in the upload bucket as `resubmitted/EXECUTION/rows`. A key that doesn't end in
-`.csv` sends no event, which would start a load that doesn't know what its rows belong to.
+They are stored in the upload bucket as `resubmitted/EXECUTION/rows`. This key doesn't end in
+`.csv`, so S3 sends no event for it. A load that an event started would have no record of what its
+rows belong to.
 """
 
 import json
@@ -99,7 +100,7 @@ def dismiss(stack: Stack, resubmission: Resubmission, letters: DeadLetters) -> l
     attempts to load corrected rows of it. Records that in the ledger. Returns the names of the
     executions that failed.
 
-    The letter of a load stays if the load has failed for something else than its data.
+    The dead letter of a load stays if the load failed for another reason than its data.
     """
     original = resubmission.original.load_id
     loads = Loads(stack.client("dynamodb"), stack.ledger_table)
@@ -128,8 +129,8 @@ def _record(stack: Stack, load_id: str, action: str, reason: str | None, executi
 
 
 def _original(execution: Execution) -> Original:
-    """What corrected rows of an execution's load belong to. The rows of a load that resubmits rows
-    itself belong to the same object as those."""
+    """What corrected rows of an execution's load belong to. If that load itself resubmitted rows,
+    they belong to the same object as its rows."""
     load, name = execution.load, execution.name
     if execution.status == "RUNNING":
         raise CommandError(f"{name} is still running: resubmit its refused rows when it has ended.")
@@ -174,9 +175,9 @@ def _check_versions(stack: Stack, original: Original) -> None:
 
 
 def _check_keys(stack: Stack, load: Mapping[str, Any], path: Path) -> bool:
-    """Raises CommandError if rows have the key of a row that the load has written: the later one of
-    them should win, and where in the file the corrected one belongs isn't known any more. Returns
-    whether that could be checked."""
+    """Raises CommandError if rows have the key of a row that the load has written. The later of the
+    two should win, but the place of the corrected row in the original file is no longer known.
+    Returns whether this could be checked."""
     lines = lines_with_written_keys(stack, load, path)
     if not lines:
         return lines is not None

@@ -149,7 +149,7 @@ class Stack:
             # botocore raises ValueError for an endpoint that is not a URL.
             raise StackNotUsable(
                 cure(error, _profile(session))
-                or f"{where} can't be asked for stack {stack_name}: {error}"
+                or f"Stack {stack_name} can't be looked up at {where}: {error}"
             ) from error
         outputs = {o["OutputKey"]: o["OutputValue"] for o in found.get("Outputs", [])}
         missing = [name for name in REQUIRED_OUTPUTS if name not in outputs]

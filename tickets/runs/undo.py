@@ -38,8 +38,9 @@ ROUND_SECONDS = 240.0
 """The longest time between two leases. Loads of the object wait for at most that long, and for a
 minute, if the command is killed."""
 WAIT_SECONDS = 60.0
-"""How long to wait for functions that may still be writing. Those that run see the claim within
-seconds and stop; those that were killed are known to have ended when their lease expires."""
+"""How long to wait for functions that may still be writing. Functions that are running see the
+claim within seconds and stop. Functions that were killed have certainly ended when their lease
+expires."""
 DELETES_AT_A_TIME = 16
 
 
@@ -74,7 +75,7 @@ class Undone:
     """Items that were deleted, including those of an earlier command that did not end. A command
     that was killed may have deleted up to 100 more."""
     rows_replaced: int = 0
-    """Rows whose item has other lineage or none: another load wrote it since, or somebody else."""
+    """Rows whose item has other lineage or none: another load or program has written it since."""
     rows_gone: int = 0
     """Rows whose item is not in the table."""
     overtaken: bool = False
@@ -308,7 +309,7 @@ class _Undoing:
     def _check_claim(self, lease: WriterLease) -> None:
         if not self._undone.overtaken and lease.overtaken():
             raise CommandError(
-                "A load has claimed the object in the meantime, and waits until this command has "
+                "A load has claimed the object since then, and waits until this command has "
                 "ended. What is deleted stays deleted, and that load writes its own rows."
             )
 

@@ -26,7 +26,7 @@ def lines_with_written_keys(stack: Stack, load: Mapping[str, Any], path: Path) -
     """The lines of a local file whose rows have the key of a row that a load has accepted.
 
     The keys are compared by the digests that the load has left in the work bucket, so that its file
-    need not be read again. None if there are none any more: a lifecycle rule deletes them after
+    need not be read again. None if they no longer exist: a lifecycle rule deletes them after
     PlanDays.
 
     load: the load's entry in the ledger.

@@ -372,7 +372,7 @@ def test_how_rows_were_found(indexed: Table, arguments: tuple[str, ...], words: 
         ((), "Name one ticket, product or basket"),
         (("--ticket", "T1", "--product", "Soap"), "Name one ticket, product or basket"),
         (("--product", ""), "Name one ticket, product or basket"),
-        (("--ticket", "T1", "--until", "tomorrow"), "--until tomorrow is no date or time"),
+        (("--ticket", "T1", "--until", "tomorrow"), "--until tomorrow is not a date or time"),
     ],
 )
 def test_wrong_use(arguments: tuple[str, ...], words: str) -> None:

@@ -261,13 +261,13 @@ def test_everything_is_encrypted_as_the_template_says() -> None:
         ),
         (
             encrypted(bucket={"SSEAlgorithm": "AES256"}, CustomerKey="true"),
-            "is encrypted in another way than template.yaml says",
+            "isn't encrypted as template.yaml says",
         ),
         (
             encrypted(
                 bucket={"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": OTHER_KEY}, CustomerKey="true"
             ),
-            "is encrypted in another way than template.yaml says",
+            "isn't encrypted as template.yaml says",
         ),
         (encrypted(key="PendingDeletion", CustomerKey="true"), "key is PendingDeletion"),
         (encrypted(EmbeddedEngine="true"), "without TLS"),
