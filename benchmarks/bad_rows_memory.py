@@ -3,9 +3,9 @@
     python -m benchmarks.bad_rows_memory [MIB [KIND...]]
 
 The chunk has MIB mebibytes, by default 512, the largest ``ChunkSizeBytes`` of the template. It is
-generated while it is read. Each task runs in a process of its own, so that its peak memory is its
-own. That process also contains a stand-in for the table, which accepts every batch at once. Write
-Chunk is called until the chunk is finished, as the state machine does.
+generated while it is read. Each task runs in a separate process, so that its peak memory can be
+measured. That process also contains a stand-in for the table, which accepts every batch at once.
+Write Chunk is called until the chunk is finished, as the state machine does.
 """
 
 import json

@@ -17,7 +17,7 @@ Its columns become these:
 - quantity: ``quantity`` unchanged (0 to 89,638: fuel is counted in small units).
 - store: ``store_id``.
 
-``department`` and ``sales_value`` stay in the file, as columns that the loader does not know.
+``department`` and ``sales_value`` stay in the file, as columns that the loader does not store.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
 The digests are generated into a folder. A stand-in for S3 reads them, answers each request after
 ``--latency`` seconds, and counts the requests. With ``--https``, boto3's client requests them from
-a server in another process. The product's own search runs in a process of its own, so that its
-peak memory is its own. The charges of S3 and Lambda are calculated.
+a server in another process. The product's search runs in a separate process, so that its peak
+memory can be measured. The charges of S3 and Lambda are calculated.
 
 The search compares the digests slab by slab. With ``--slabs``, only the first slabs are generated
 and measured, for loads of more digests than a disk has room for.
@@ -106,7 +106,7 @@ class _Body(NamedTuple):
 
 
 class HttpsS3(FolderS3):
-    """The same, but boto3's client gets the objects from the server at ``url``."""
+    """Like FolderS3, but boto3's client gets the objects from the server at ``url``."""
 
     def __init__(self, folder: Path, url: str) -> None:
         super().__init__(folder, 0.0)

@@ -1,4 +1,4 @@
-"""An HTTPS server that stands in for S3 in a process of its own, so that its CPU time is its own.
+"""An HTTPS server that stands in for S3, in a separate process, so that its CPU time doesn't count.
 
 It returns the objects that it is given, whole or in ranges. It accepts uploads, in one part or in
 several, and discards them.

@@ -3,7 +3,7 @@ different sizes.
 
     python -m benchmarks.plans
 
-The files are on no disk: each byte range is generated when it is read. S3 is a stub that answers
+The files are never on disk: each byte range is generated when it is read. S3 is a stub that answers
 each request after LATENCY seconds, because S3 takes some tens of milliseconds.
 """
 

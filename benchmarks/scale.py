@@ -1,6 +1,6 @@
 """`make scale`: runs the tasks of a load on a large file, with stubs in place of S3 and DynamoDB.
 
-Each task runs in a process of its own, so that its peak memory is its own. Python's csv module
+Each task runs in a separate process, so that its peak memory can be measured. Python's csv module
 reads the same file, to check that every row arrived at the table exactly once.
 """
 

@@ -1,4 +1,4 @@
-"""Runs one task of a load in a process of its own, so that its peak memory is its own.
+"""Runs one task of a load in a separate process, so that its peak memory can be measured.
 
 ``scale.py`` starts it. The last line of the output is a JSON object: ``wall`` and ``cpu`` (seconds
 of the task, all threads), ``stubs`` (the part of ``cpu`` that the stand-ins for S3 and DynamoDB

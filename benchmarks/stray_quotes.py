@@ -1,8 +1,8 @@
-"""How fast the records of a file are found if every row has a stray quote, in MB per CPU second.
+"""Measures how fast records are found if every row has a stray quote, in MB per CPU second.
 
 python -m benchmarks.stray_quotes [MB ...]
 
-The time must be linear in the file's size. Every row must be found, and be a record of its own.
+The time must be linear in the file's size. Every row must be found, as a separate record.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""A ticket file of any size that is on no disk: each byte range is generated when it is read.
+"""A ticket file of any size that is never on disk: each byte range is generated when it is read.
 
 It repeats one tile of 1,000 rows. Every ticket id contains the number of its tile, so no two rows
 of the file have equal keys. A ``Mixture`` sets what the rows contain.

@@ -1,4 +1,4 @@
-"""The stack on moto, for every test that wants one."""
+"""The stack on moto, for every test that needs one."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING

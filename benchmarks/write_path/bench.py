@@ -1,4 +1,5 @@
-"""`make bench` and `make bench-quick`: what it costs to write rows from a CSV file to DynamoDB.
+"""`make bench` and `make bench-quick`: measure the CPU time of writing rows of a CSV file to
+DynamoDB.
 
 In each round, all ways to write run one after another, against one stub of BatchWriteItem on
 another CPU. The medians of the rounds are printed. After every run, the stub must have received

@@ -2,8 +2,8 @@
 
     python -m benchmarks.write_path.memory ENDPOINT IN_FLIGHT CHUNK_SIZE SIZE...
 
-The file is on no disk and never whole in memory. For each SIZE in bytes, the module prints the peak
-memory in MiB that the process had reached when SIZE bytes were written, as a JSON list.
+The file is never on disk, nor as a whole in memory. For each SIZE in bytes, the module prints the
+peak memory in MiB that the process had reached when SIZE bytes were written, as a JSON list.
 """
 
 import json

@@ -1,5 +1,5 @@
-"""Write Chunk as it is deployed, with the classes of functions/ingestion. Only S3 and the ledger
-are replaced.
+"""Runs Write Chunk as it is deployed, with the classes of functions/ingestion. Only S3 and the
+ledger are replaced.
 
 The table is the stub in C. The writer finds its endpoint in AWS_ENDPOINT_URL_DYNAMODB. S3 and the
 ledger are stubs in this process.
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 LAMBDA_SECONDS = 900.0  # write_chunk's timeout in template.yaml
 SOURCES = Path(__file__).parent / "sources"
-"""Declarations of the files that are none of tickets."""
+"""Declarations of the files that are not ticket files."""
 WORK_BUCKET, COPY = "work", "copy.csv"
 DIGEST_KEY = "0123456789abcdef" * 2
 

@@ -5,10 +5,11 @@
 - ``dynamodb``: the target table: its schema, requests, responses and flow control
 - ``ledger``: what is recorded of loads, chunks, claims, leases and slots
 - ``s3``: objects, notifications, and the work bucket
-- ``executions``: whether an execution is running, and what its history tells
+- ``sources``: declarations of file formats
+- ``executions``: whether an execution is running, and what its history says
 - ``report_page``: the HTML page of an execution
 - ``contracts``: what the tasks pass to each other; ``errors``: what makes a task fail
 
-Nothing here knows a Lambda event. Imports go from ``tasks`` to the other packages, and from those
+Nothing here reads a Lambda event. Imports go from ``tasks`` to the other packages, and from those
 to ``contracts`` and ``errors``.
 """

@@ -69,12 +69,12 @@ class LoadRequest(_Contract):
     """Whether to load the object again if it has been loaded already."""
     why: str | None = None
     """``ingest``, ``force``, ``replay`` or ``resubmit`` for an execution that a person started;
-    None for that of an upload."""
+    None if an upload started it."""
     started_by: str | None = None
-    """The ARN of the person or role that started the execution. None for that of an upload, and if
+    """The ARN of the person or role that started the execution. None if an upload started it, or if
     it is not known."""
     reason: str | None = None
-    """Why it was started, in the words of who started it."""
+    """Why it was started, in the words of the person who started it."""
     resubmits: Original | None = None
     """What the object's rows belong to, if they are corrected rows of another load. Otherwise
     None."""
@@ -270,7 +270,7 @@ class TurnRequest:
     """When the execution started."""
     waits_for: str | None = None
     waited_since: str | None = None
-    """``waits_for`` and ``waited_since`` are those of the last Turn. None if there was none."""
+    """``waits_for`` and ``waited_since`` are copied from the last Turn. None if there was none."""
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -301,7 +301,7 @@ class Turn(_Contract):
     - ``execution``: a running execution has claimed the same version of the object.
     - ``writers``: those of an earlier version or an earlier execution may still be writing.
     - ``slot``: as many loads as allowed are writing.
-    - ``line``: the same, and too many of the loads that wait were started earlier.
+    - ``line``: the same, and too many of the waiting loads were started earlier.
     """
     seconds: int | None = None
     waited_since: str | None = None

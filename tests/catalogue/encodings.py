@@ -1,4 +1,4 @@
-"""Files in another encoding, and files that are no CSV at all."""
+"""Files in another encoding, and files that aren't CSV at all."""
 
 import io
 import json

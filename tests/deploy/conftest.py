@@ -1,4 +1,5 @@
-"""One engine, and one copy of the project beside it, for the story that the tests here tell."""
+"""One engine, and one copy of the project beside it, for the deployment that the tests here
+follow."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -48,7 +48,7 @@ def assert_ended(execution: Execution, kind: Kind) -> None:
 
 
 def assert_no_second_try(cloud: Cloud) -> None:
-    """Each task has healed within its own call."""
+    """Each task has recovered within its own call."""
     assert cloud.failed_calls == []
 
 

@@ -7,7 +7,7 @@ Every test
 2. asserts the ending that is written here, and the words `why` for a failed one,
 3. asserts that every row is accounted for: no item in the table that the file has not, none that
    the ledger calls written missing, and rows read = written + superseded + refused in each entry,
-4. mends the cause and applies the `cure`, where the load has not healed by itself,
+4. removes the cause and applies the `cure`, if the load has not recovered by itself,
 5. asserts that the table equals what Python's own `csv` module reads in the file, value and type of
    each attribute, and that report, ledger and refused rows say so.
 

@@ -14,9 +14,9 @@ from ingestion.sources.catalogue import BUILT_IN_FILE, BUNDLED, Sources
 from ingestion.sources.declaration import read_source
 from ingestion.tasks.listed_rows import listed_rows
 from tests.support.cloud import Cloud
+from tests.support.cloud_stack import stack_of
 from tests.support.one_key import HEADER
 from tests.support.sources import BUILT_IN
-from tests.support.stack_on_moto import stack_on
 from tickets.cli.output_file import output_file
 from tickets.errors import CommandError
 from tickets.runs import fixable_rows
@@ -58,7 +58,7 @@ def loaded(cloud: Cloud, body: bytes) -> Any:
 
 def saved(cloud: Cloud, load: Any, path: Path) -> tuple[bytes, FixableRows]:
     with output_file(path, force=False) as file:
-        counts = save_fixable_rows(stack_on(cloud), load, load["refused_rows"], file)
+        counts = save_fixable_rows(stack_of(cloud), load, load["refused_rows"], file)
     return path.read_bytes(), counts
 
 
@@ -126,7 +126,7 @@ def test_corrected_they_are_loaded(
     text = content.decode("utf-16").replace("zwei", "2")
     (tmp_path / "rows.csv").write_bytes(text.encode("utf-16"))
     execution: Any = SimpleNamespace(name="first", status="FAILED", ending="Load Failed", load=load)
-    started = resubmit(stack_on(cloud), execution, tmp_path / "rows.csv", None)
+    started = resubmit(stack_of(cloud), execution, tmp_path / "rows.csv", None)
     [begun] = [one for one in cloud.executions() if one["name"] == started.execution]
     assert cloud.run(begun["input"], started.execution).ended_in == "Loaded"
     found = {item["ticket_id"]: (item["product"], item["quantity"]) for item in cloud.items()}
@@ -200,7 +200,7 @@ def test_an_interrupted_file_is_deleted(
 def test_the_value_that_a_row_is_refused_for_is_known(cloud: Cloud) -> None:
     load = loaded(cloud, FILE)
     rows = [one for one in listed_rows(cloud.s3, load["refused_rows"]) if one.line > 31]
-    found = values_of(stack_on(cloud), load, rows)
+    found = values_of(stack_of(cloud), load, rows)
     assert {one.line: value for one, value in zip(rows, found, strict=True)} == {
         32: "two",
         33: "two",

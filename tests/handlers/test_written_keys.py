@@ -9,8 +9,8 @@ import pytest
 
 from ingestion.ledger.loads import Loads
 from tests.support.cloud import Cloud
+from tests.support.cloud_stack import stack_of
 from tests.support.one_key import HEADER
-from tests.support.stack_on_moto import stack_on
 from tickets.errors import CommandError
 from tickets.runs.resubmit import resubmit
 from tickets.runs.written_keys import lines_with_written_keys
@@ -42,9 +42,9 @@ def corrected(tmp_path: Path) -> Path:
 def test_rows_with_the_key_of_a_written_row_are_found(
     cloud: Cloud, load: Any, corrected: Path
 ) -> None:
-    assert lines_with_written_keys(stack_on(cloud), load, corrected) == [2]
+    assert lines_with_written_keys(stack_of(cloud), load, corrected) == [2]
     corrected.write_bytes(gzip.compress(HEADER + row(30) + row(29) + row("x") + row(7, "three")))
-    assert lines_with_written_keys(stack_on(cloud), load, corrected) == [3]
+    assert lines_with_written_keys(stack_of(cloud), load, corrected) == [3]
 
 
 def test_they_are_refused_unless_they_are_meant_to_replace_it(
@@ -52,16 +52,16 @@ def test_they_are_refused_unless_they_are_meant_to_replace_it(
 ) -> None:
     execution: Any = SimpleNamespace(name="first", status="FAILED", ending="Load Failed", load=load)
     with pytest.raises(CommandError, match=r"written: 2\. They would replace that row"):
-        resubmit(stack_on(cloud), execution, corrected)
+        resubmit(stack_of(cloud), execution, corrected)
     assert cloud.executions() == []
-    resubmit(stack_on(cloud), execution, corrected, replace_rows=True)
+    resubmit(stack_of(cloud), execution, corrected, replace_rows=True)
     assert len(cloud.executions()) == 1
 
 
 def test_without_digests_it_is_not_known(cloud: Cloud, load: Any, corrected: Path) -> None:
     found = cloud.s3.list_objects_v2(Bucket=cloud.work, Prefix="digests/")["Contents"]
     cloud.s3.delete_object(Bucket=cloud.work, Key=found[0]["Key"])
-    assert lines_with_written_keys(stack_on(cloud), load, corrected) is None
+    assert lines_with_written_keys(stack_of(cloud), load, corrected) is None
 
 
 def test_a_header_that_would_be_refused_is_refused_before_the_upload(
@@ -69,4 +69,4 @@ def test_a_header_that_would_be_refused_is_refused_before_the_upload(
 ) -> None:
     corrected.write_bytes(b"a,b\n1,2\n")
     with pytest.raises(CommandError, match="names one of the columns"):
-        lines_with_written_keys(stack_on(cloud), load, corrected)
+        lines_with_written_keys(stack_of(cloud), load, corrected)

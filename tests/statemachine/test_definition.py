@@ -1,4 +1,4 @@
-"""Rules that the state machine's definition keeps, told from the file alone.
+"""Rules that the state machine's definition follows, checked on the file alone.
 
 What its paths rely on is in test_data_flow.py, and its branches as the engine takes them are in
 test_branches.py.

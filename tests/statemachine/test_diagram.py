@@ -1,7 +1,7 @@
 """The committed picture of the state machine shows the definition as it is, no more and no less.
 
 Needs no Graphviz: the SVG names every state and arrow in the `<title>` of its group, and their
-kinds in its class. When a test here fails, draw the picture anew with `make diagram`.
+kinds in its class. When a test here fails, draw the picture again with `make diagram`.
 """
 
 from collections import Counter

@@ -7,8 +7,8 @@ from tests.support.step_functions import StepFunctions
 from tickets.runs.stack import Stack
 
 
-def stack_of(cloud: Cloud, step_functions: StepFunctions) -> Stack:
-    """The cloud's stack. Its executions are those that were added to `step_functions`."""
+def stack_of(cloud: Cloud, step_functions: StepFunctions | None = None) -> Stack:
+    """The cloud's stack. Its executions are the cloud's, or those added to `step_functions`."""
     outputs = {
         "UploadBucketName": cloud.uploads,
         "WorkBucketName": cloud.work,
@@ -19,7 +19,6 @@ def stack_of(cloud: Cloud, step_functions: StepFunctions) -> Stack:
     session = boto3.DEFAULT_SESSION  # the cloud's
     assert session is not None
     stack = Stack("tickets", "us-east-1", outputs, session)
-    stack._clients.update(
-        {"s3": cloud.s3, "dynamodb": cloud.dynamodb, "stepfunctions": step_functions.client}
-    )
+    executions = step_functions.client if step_functions else cloud.step_functions
+    stack._clients.update({"s3": cloud.s3, "dynamodb": cloud.dynamodb, "stepfunctions": executions})
     return stack

@@ -1,4 +1,4 @@
-"""Calls handlers in processes of their own, so that a test can kill one at any moment.
+"""Calls handlers in separate processes, so that a test can kill one at any moment.
 
 One process imports everything and forks for each call, because importing boto3 and reading its
 models would take a second each time. Forking is safe, because the process has no threads. For each

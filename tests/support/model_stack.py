@@ -26,7 +26,7 @@ class Stack:
         """How often each kind of event has happened in all examples, so that a test can assert that
         each did."""
         self.is_running: Callable[[str], bool] = lambda execution_arn: False
-        """Whether an execution runs. moto doesn't know, because executions are interpreted."""
+        """Whether an execution is running. moto can't say, because executions are interpreted."""
         self._under_way: list[str] = []
 
     def empty(self) -> None:

@@ -253,7 +253,7 @@ class _Maker:
         return f" {title} " if self.chance(2) else title
 
     def write_between(self) -> None:
-        """What may be between rows, and is none."""
+        """Write what may be between rows and isn't one."""
         self.write_comment()
         if self.chance(10):
             self.text += self.line_end

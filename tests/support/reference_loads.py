@@ -133,7 +133,7 @@ def check_success(records: LoadRecords, output: Mapping[str, Any], *, may_differ
     assert result["rows_superseded"] == sum(reason == "superseded" for _, reason in listed)
     source = file.get("source")
     if source and source["name"] != "tickets":
-        return  # the reference reader knows the built-in columns only
+        return  # the reference reader supports the built-in columns only
     if b'"' in data and len(data) > _MAX_REFERENCE_BYTES:
         return
     names = _key_of(records)

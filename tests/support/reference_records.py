@@ -327,7 +327,7 @@ def strip_blanks(value: bytes) -> bytes:
 
 def whole_number(value: bytes) -> str | None:
     """The whole number that a value is, without blanks, a plus sign, and a fraction of zeros. None
-    if it is none, or if three zeros may be those of a thousand."""
+    if it isn't one, or if its three zeros may belong to a thousand."""
     number = strip_blanks(value)
     sign = number[:1] if number[:1] in (b"+", b"-") else b""
     digits, point, zeros = number[len(sign) :].partition(b".")

@@ -1,7 +1,7 @@
 """What the text of a field becomes, according to decimal, datetime.strptime, zoneinfo and re.
 
-Slow, and written without a look at how the code does it. Formats must not have "%f" for more than
-six digits, nor "any", which strptime doesn't know.
+Slow, and written independently of the product's code. Formats must not have "%f" for more than
+six digits, nor "any", which strptime doesn't support.
 """
 
 import re
@@ -29,7 +29,7 @@ class Whole(Decimal):
 
 
 class NoValueError(Exception):
-    """The text is no value of the type."""
+    """The text isn't a value of the type."""
 
 
 def reference_outcome(field: Field, text: str | None) -> Outcome:

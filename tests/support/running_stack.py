@@ -360,37 +360,27 @@ class RunningStack(LoadRecords):
 
         path: the changed file, relative to `functions/`. It must contain `old` once.
         """
-        name = self.names.outputs[f"{function}FunctionName"]
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(shutil.copytree(ROOT / "functions", Path(folder) / "functions"))
-            text = (copy / path).read_text(encoding="utf-8")
+
+        def replace(code: Path) -> None:
+            text = (code / path).read_text(encoding="utf-8")
             assert text.count(old) == 1, f"{path} has {old!r} {text.count(old)} times"
-            (copy / path).write_text(text.replace(old, new), encoding="utf-8")
-            self.functions.update_function_code(FunctionName=name, ZipFile=zip_code(copy))
-        try:
+            (code / path).write_text(text.replace(old, new), encoding="utf-8")
+
+        with self._runs_a_copy(function, replace):
             yield
-        finally:
-            self.functions.update_function_code(
-                FunctionName=name, ZipFile=zip_code(ROOT / "functions")
-            )
 
     @contextlib.contextmanager
     def sources_added(self, declarations: Sequence[Mapping[str, Any]]) -> Iterator[None]:
-        """Within the block, Validate File knows these sources too. The other functions get them
-        with each file."""
-        name = self.names.outputs["ValidateFileFunctionName"]
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(shutil.copytree(ROOT / "functions", Path(folder) / "functions"))
+        """Within the block, Validate File has these sources too. The other functions get them with
+        each file."""
+
+        def add(code: Path) -> None:
             for declaration in declarations:
-                path = copy / "sources" / f"{declaration['name']}.json"
+                path = code / "sources" / f"{declaration['name']}.json"
                 path.write_text(json.dumps(declaration), encoding="utf-8")
-            self.functions.update_function_code(FunctionName=name, ZipFile=zip_code(copy))
-        try:
+
+        with self._runs_a_copy("ValidateFile", add):
             yield
-        finally:
-            self.functions.update_function_code(
-                FunctionName=name, ZipFile=zip_code(ROOT / "functions")
-            )
 
     @contextlib.contextmanager
     def definition_changed(self, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
@@ -404,6 +394,21 @@ class RunningStack(LoadRecords):
             yield
         finally:
             self.states.update_state_machine(stateMachineArn=arn, definition=before)
+
+    @contextlib.contextmanager
+    def _runs_a_copy(self, function: str, change: Callable[[Path], None]) -> Iterator[None]:
+        """Within the block, the function runs a changed copy of functions/."""
+        name = self.names.outputs[f"{function}FunctionName"]
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(shutil.copytree(ROOT / "functions", Path(folder) / "functions"))
+            change(copy)
+            self.functions.update_function_code(FunctionName=name, ZipFile=zip_code(copy))
+        try:
+            yield
+        finally:
+            self.functions.update_function_code(
+                FunctionName=name, ZipFile=zip_code(ROOT / "functions")
+            )
 
     def _put_policy(self, role: str, policy: str, document: dict[str, Any]) -> None:
         self.iam.put_role_policy(

@@ -1,4 +1,4 @@
-"""Makes sources for tests, and knows the built-in one."""
+"""Makes sources for tests, and reads the built-in one."""
 
 import json
 from collections.abc import Sequence

@@ -207,12 +207,12 @@ class Expected:
 def check(
     simulation: Simulation, file: str, content: dict[tuple[str, str], str] | None = None
 ) -> None:
-    """``content`` is the table's, if it is more than the simulation's own table knows."""
+    """``content`` is the table's content, if the simulation's own table doesn't have all of it."""
     expected = Expected(file)
     assert (content or simulation.table.content()) == expected.content
     result = simulation.stack.result
     assert result
-    # A load of which no row was accepted has failed, and has nothing to settle.
+    # A load without an accepted row has failed, and has nothing to settle.
     assert (result["complete"], result["equal_keys"]) == (bool(expected.content), "settled")
     assert result["rows_written"] == len(expected.content)
     assert result["rows_superseded"] == len(expected.superseded)
@@ -232,7 +232,7 @@ def good(key: int, quantity: int) -> str:
 
 
 def numbered(keys: Sequence[int | None]) -> str:
-    """Rows with these keys, each with a quantity of its own; None is a row that is refused."""
+    """Rows with these keys, each with a different quantity; None is a row that is refused."""
     rows = (good(key, at) if key is not None else "x,y\n" for at, key in enumerate(keys))
     return HEADER + "".join(rows)
 

@@ -9,10 +9,10 @@ from ingestion.sources.model import Field
 
 _LEFT_OUT = frozenset({"Cc", "Cf", "Pc", "Pd", "Zl", "Zp", "Zs"})
 """Unicode categories of the characters that don't count in a name: control and invisible
-characters, ``_`` and its relatives, hyphens and dashes, and blanks."""
+characters, ``_`` and similar ones, hyphens and dashes, and blanks."""
 
 _MIN_SIMILARITY = 0.54
-"""Just low enough to find ``Qty`` for ``quantity``; ``Country`` is no ``category``."""
+"""Low enough to find ``Qty`` for ``quantity``, but not ``Country`` for ``category``."""
 
 _MAX_NAMES = 200
 """Names that are compared with missing columns. Each takes some tens of microseconds."""
@@ -24,8 +24,8 @@ def find_columns(names: Sequence[str], fields: Sequence[Field]) -> dict[str, lis
 
     A field is found by its name, or else by any of its other titles. A title that differs from the
     one in the header only in letter case and blanks around it is preferred to one that also differs
-    in blanks, hyphens and the like within it. Letter case counts in titles of different fields that
-    differ only in it. A column belongs to one field at most: to the one that is found first by
+    in blanks, hyphens and the like within it. Letter case counts where titles of different fields
+    differ in nothing else. A column belongs to one field at most: to the one that is found first by
     these rules, and then to the one that is declared first.
     """
     found: dict[str, list[int]] = {field.name: [] for field in fields}
@@ -78,7 +78,8 @@ def _columns_by(
 
 
 def _spelling(fields: Sequence[Field]) -> Callable[[str], str]:
-    """What removes blanks around a title, and letter case, unless fields differ only in it."""
+    """Returns a function that drops blanks around a title and, unless fields differ only in it,
+    letter case."""
     fields_with = Counter(
         title
         for field in fields
@@ -94,8 +95,8 @@ def _spelling(fields: Sequence[Field]) -> Callable[[str], str]:
 
 
 def folded_name(name: str) -> str:
-    """A name without differences that don't count: ``Ticket ID``, ``TICKET_ID`` and ``ticket-id #``
-    become ``ticketid``."""
+    """A name in the form in which names are compared: ``Ticket ID``, ``TICKET_ID`` and ``ticket-id
+    #`` become ``ticketid``."""
     return "".join(
         character
         for character in name.casefold()

@@ -87,8 +87,8 @@ def _share_fitting(text: str) -> float:
 def looks_like(text: bytes) -> str | None:
     """The encoding in which a text that is not UTF-8 makes sense, or None.
 
-    A few words with non-ASCII letters are enough to distinguish most encodings. Close relatives
-    can't be distinguished: ISO-8859-1 is named Windows-1252, and so may a Turkish or Hungarian
+    A few words with non-ASCII letters are enough to distinguish most encodings. Similar encodings
+    can't be distinguished: ISO-8859-1 is reported as Windows-1252, and so may Turkish or Hungarian
     text be.
     """
     sample = text[:_MAX_SAMPLE]
@@ -109,7 +109,7 @@ def _fitting(text: str) -> str:
     """The words and signs of a text that make sense, joined.
 
     A word makes sense if its letters are of one script and it is in lower case, in capitals or
-    capitalised. A Latin word must not have four non-ASCII letters in a row.
+    capitalized. A Latin word must not have four non-ASCII letters in a row.
     """
     fitting = [sign for sign in _SIGN.findall(text) if sign in _USUAL_SIGNS]
     for word in _WORD.findall(text):

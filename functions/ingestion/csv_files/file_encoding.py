@@ -26,7 +26,7 @@ _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def wrong_encoding(head: bytes, complete: bool, encoding: str) -> Reason | None:
-    """Why a file is refused that is certainly not of the declared encoding."""
+    """The reason to refuse a file that is certainly not in the declared encoding, or None."""
     if encoding == "utf_8":
         return _utf16_or_32(head)
     declared = f"The file's source declares the encoding {ENCODING_NAMES[encoding]}, but "
@@ -50,7 +50,7 @@ def wrong_encoding(head: bytes, complete: bool, encoding: str) -> Reason | None:
 
 
 def nul_bytes(text: bytes, position: int) -> Reason:
-    """Why a file is refused that has a NUL at this position, in text of its declared encoding."""
+    """The reason to refuse a file that has a NUL at this position, in its declared encoding."""
     line = text.count(b"\n", 0, position) + 1
     encoding = utf16_without_mark(text)
     if encoding:
@@ -61,10 +61,10 @@ def nul_bytes(text: bytes, position: int) -> Reason:
 
 
 def undecodable_header(text: bytes, line: int, encoding: str) -> Reason:
-    """Why a file is refused whose header has bytes that its encoding doesn't define."""
+    """The reason to refuse a file whose header has bytes that its encoding doesn't define."""
     if encoding == "utf_8":
         return Reason("not_utf8", f"The header is not UTF-8.{_what_to_do(text)}", line)
-    detail = f"The header has bytes that are no {ENCODING_NAMES[encoding]} text."
+    detail = f"The header has bytes that are not {ENCODING_NAMES[encoding]} text."
     return Reason("undecodable", f"{detail} Correct the declared `encoding` or the file.", line)
 
 
@@ -76,7 +76,7 @@ def undecodable_rows(
     encoding: str,
     too_many_refused: Callable[[int, int], bool],
 ) -> Reason | None:
-    """Why a file is refused whose first rows have bytes that its encoding doesn't define.
+    """The reason to refuse a file whose first rows have bytes that its encoding doesn't define.
 
     ``data`` is the head without the header, in UTF-8, and has such bytes. None if few rows have
     them: then only these rows are refused, when they are read.
@@ -108,7 +108,7 @@ def undecodable_rows(
 
 
 def _utf16_or_32(head: bytes) -> Reason | None:
-    """Why a file is refused that is declared as UTF-8 and begins like UTF-16 or UTF-32."""
+    """The reason to refuse a file that is declared as UTF-8 and begins like UTF-16 or UTF-32."""
     if not head.startswith((*_UTF16_MARKS, codecs.BOM_UTF32_BE)):
         return None
     if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):

@@ -18,7 +18,7 @@ per second (measured in docs/scale.md)."""
 
 MAX_RATIO = 200
 """How many times its size a compressed file may unpack to, over the whole file. Tickets compress to
-about a tenth. gzip can reach 1,032, so a file over 200 is an attack, or no file of tickets."""
+about a tenth. gzip can reach 1,032, so a file over 200 is an attack, or not a file of tickets."""
 
 _MAX_STEP_BYTES = 1024 * 1024
 _FREE_SIZE = 64 * 1024 * 1024
@@ -79,7 +79,7 @@ def _too_large(size: int, largest: int) -> Reason:
     return Reason(
         "gzip_ratio",
         f"The file has {size:,} bytes and unpacks to more than {largest:,}, which is more than"
-        f" {MAX_RATIO} times as many. If it is right, upload it uncompressed.",
+        f" {MAX_RATIO} times as many. If the file is right, upload it uncompressed.",
     )
 
 

@@ -56,7 +56,7 @@ def problems_of(line: HeadLine, source: Source) -> list[Reason]:
 def unexpected_columns(
     names: Sequence[str], columns: Mapping[str, int], line: int, source: Source
 ) -> Reason | None:
-    """Why a header doesn't fit ``fieldsMatch``, if it has columns that are no fields, or has the
+    """Why a header doesn't fit ``fieldsMatch``, if it has columns that aren't fields, or has the
     fields in another order. ``columns`` maps the fields that were found to columns."""
     known = set(columns.values())
     unknown = [name for column, name in enumerate(names) if column not in known]
@@ -80,8 +80,8 @@ def unexpected_columns(
 
 
 def missing_positions(names: Iterable[str], width: int, source: Source) -> list[Reason]:
-    """Why a file without header, with rows of ``width`` fields, lacks fields that it must have.
-    ``names`` are the fields that it lacks."""
+    """The reason to refuse a file without header, whose rows have ``width`` fields and therefore
+    lack the fields ``names``, which it must have."""
     needed = _needed(source)
     return [
         Reason(

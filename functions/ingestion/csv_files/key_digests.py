@@ -22,8 +22,9 @@ DIGEST_BITS = 62
 RUN_DIGESTS = 2**20
 """Digests to sort at a time: 32 MB as Python floats."""
 MANY_EQUAL = 1024
-"""Of at least this many equal digests in a run, two are kept. The others are only counted, because
-a range of values can't separate equal digests, and all digests of a range are sorted in memory."""
+"""If a run has at least this many equal digests, two are kept and the others are only counted,
+because a range of values can't separate equal digests, and all digests of a range are sorted in
+memory."""
 
 _SECRET_BYTES = 16
 

@@ -18,7 +18,7 @@ row, so this number limits how often a line is read."""
 
 @dataclass(frozen=True)
 class HeaderLine:
-    """Recognises repetitions of a file's header without keeping its text."""
+    """Recognizes repetitions of a file's header without keeping its text."""
 
     size: int
     """In bytes, without the line end."""

@@ -47,7 +47,7 @@ from ingestion.csv_files.records import (
 from ingestion.csv_files.syntax import Syntax
 
 MAX_ESCAPE_BYTES = 6
-"""Bytes before an LF that tell whether it may be escaped: a character and two CRs."""
+"""Bytes before an LF that show whether it may be escaped: a character and two CRs."""
 
 _MARK_ENDS = BYTE_ORDER_MARK[-1:] + b"\f"
 _OPEN = (State.OPEN, State.ESCAPED)
@@ -170,7 +170,7 @@ class _Search:
         """Find the rows of several lines, given the quotes that open fields of several lines. All
         other quoted fields must be closed on their lines.
 
-        Returns False if one of the records is not such a row. The search is of no use then.
+        Returns False if one of the records is not such a row. The search can't be continued then.
         """
         position = 0
         for quote in openings:
@@ -200,7 +200,7 @@ class _Search:
         find_byte = text.find
         if not syntax.is_simple:
             find = self._find_special
-            opens_after = bytes(range(256))  # `_find_special` finds nothing that means nothing
+            opens_after = bytes(range(256))  # `_find_special` finds only what has a meaning
         position = 0
         while (quote := find(mark, position, stop)) >= 0:
             position = quote + 1

@@ -52,8 +52,8 @@ class FieldSplitter:
     def split_ordinary(self, records: Sequence[bytes]) -> tuple[list[bytes], set[int]] | None:
         """Split those of the records that can be split, which are given without line ends.
 
-        Returns the fields as ``split`` does, and the numbers of the other records, whose fields
-        are any. None if there are only others.
+        Returns the fields as ``split`` does, and the numbers of the other records, whose fields are
+        arbitrary. None if there are only others.
         """
         ordinary = list(map(self._ordinary, records))
         some = next((record for record in ordinary if record is not None), None)

@@ -53,7 +53,7 @@ class PageItems(NamedTuple):
     """The numbers of the odd rows, counted from 0."""
     key_texts: list[bytes]
     """For each key attribute, the values of all rows, with an LF before each value and after the
-    last one. What it has for odd rows may be anything."""
+    last one. The values of odd rows are arbitrary."""
 
 
 class _Read(NamedTuple):
@@ -337,7 +337,7 @@ def _converted(convert: Callable[[Column], Column | None], values: Column, odd: 
 
 
 def _canonical(column: Column, odd: set[int]) -> Column:
-    """A column of numbers in their canonical form. Rows with what is no number become odd."""
+    """A column of numbers in their canonical form. Rows whose value isn't a number become odd."""
     if _CANONICAL_INTEGERS.fullmatch(b"\n".join(column) + b"\n"):
         return column
     numbers = [None if one == ABSENT else canonical_number(one.decode()) for one in column]

@@ -1,4 +1,4 @@
-"""Splits many lines at their quotes at once."""
+"""Splits many lines at their quotes in one pass."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -51,7 +51,7 @@ class State(Enum):
     """How far a record could be read."""
 
     CLOSED = "to its end"
-    OPEN = "to the end of the text, where it is not over yet"
+    OPEN = "to the end of the text, where the record is still open"
     ESCAPED = "to an escape character at the end of the text, outside quotes"
     MALFORMED = "to text that follows a closing quote"
     TOO_MANY_FIELDS = "to the end of as many fields as were asked for"

@@ -30,7 +30,7 @@ def refused_row(line: int, column: str, reason: str, raw: bytes) -> RefusedRow:
 def csv_lines(rows: Iterable[RefusedRow]) -> Iterator[bytes]:
     """The rows as a CSV file for people, made a few hundred lines at a time while it is read.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe before it ("CSV
+    A text that a spreadsheet would take for a formula is prefixed with an apostrophe ("CSV
     Injection", OWASP). The parts keep the original text.
     """
     lines = chain([HEADER], map(_sanitized, rows))

@@ -32,14 +32,14 @@ COLUMNS = ("ticket_id", "product", "basket_id", "timestamp", "category", "quanti
 
 SOURCE_REASONS = {
     "bad_integer": "a value is not a whole number of at most 38 digits as its field declares it",
-    "bad_boolean": "a value is none of the field's `trueValues` and `falseValues`",
+    "bad_boolean": "a value is in neither the field's `trueValues` nor its `falseValues`",
     "bad_date": "a value is not a real date in a format of its field",
     "bad_datetime": "a value is not a real date and time in a format of its field, or is a time "
     "that the beginning of summer time skips",
     "bad_time": "a value is not a time of day in a format of its field",
     "bad_list": "an item of a list is not a value of the type that its field declares",
     "pattern_mismatch": "a value does not match its field's `pattern`",
-    "not_in_enum": "a value is none of those in its field's `enum`",
+    "not_in_enum": "a value is not in its field's `enum`",
     "below_minimum": "a value is smaller than its field's `minimum`",
     "above_maximum": "a value is larger than its field's `maximum`",
     "too_short": "a value is shorter than its field's `minLength`",
@@ -47,7 +47,7 @@ SOURCE_REASONS = {
     "not_unique": "a later row of the file has the same key, which its field declares `unique`",
     "total_too_long": "with this row, a total of the rows with the same key would have more than "
     "DynamoDB's 38 digits, or be out of its range",
-    "undecodable": "the row has bytes that stand for nothing in the encoding of its source",
+    "undecodable": "the row has bytes that the encoding of its source doesn't define",
 }
 """The reasons that only rows of declared sources are refused for, and what they mean."""
 
@@ -68,9 +68,9 @@ REASONS = {
     "character precedes the row's line end",
     "record_too_long": "the line is longer than 1 MiB",
     "not_utf8": "the row is not UTF-8",
-    "value_too_long": "a value is longer than DynamoDB can store it",
-    "bad_number": "a value that is stored as a number, or is one in the table's key, is none that "
-    "DynamoDB can store",
+    "value_too_long": "a value is too long for DynamoDB",
+    "bad_number": "a value that is stored as a number, or is one in the table's key, is not one "
+    "that DynamoDB can store",
     "refused_by_table": "DynamoDB refuses the row as invalid",
     "superseded": "a later row of the file has the same key",
     **SOURCE_REASONS,
@@ -181,7 +181,7 @@ class RowReader:
         self._max_bytes = [*texts_of_key, *rules.max_bytes.items()]
 
     def read(self, record: Record, lines_before: int = 0) -> Row | Refusal | NoRow:
-        """Turn a record into a row, or return why it is none. ``lines_before`` are those of the
+        """Turn a record into a row, or return why it isn't one. ``lines_before`` are those of the
         text before the part in which the record's line is counted."""
         if record.problem:
             return Refusal("", record.problem)

@@ -277,7 +277,7 @@ class BatchWriter(Generic[Mark]):
         some_taken = len(answer.left) < len(batch.requests)
         pause = batch.backoff.pause(answer, some_taken=some_taken)
         if pause is None:
-            # Of a response, only show the status: its text may contain the items left.
+            # Only the status of a response is shown: its text may contain the items left.
             why = f"status {reply.status}" if reply.status else reply.body.decode(errors="replace")
             raise TableUnreachable(f"DynamoDB did not take a batch: {why}")
         batch.requests = answer.left

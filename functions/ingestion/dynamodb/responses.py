@@ -27,7 +27,7 @@ _INVALID = {
 }
 """Errors that a single item can cause, and that refuse the whole batch ("BatchWriteItem", API
 Reference)."""
-_TELLING_NO_VALUES = {
+_WITHOUT_VALUES = {
     "AccessDeniedException",
     "ExpiredTokenException",
     "IncompleteSignatureException",
@@ -81,7 +81,7 @@ def read_answer(status: int, body: bytes, requests: Sequence[bytes], table: str)
 def _error(status: int, code: str, answer: dict[str, object]) -> ClientError:
     # DynamoDB's text may quote a value, but our error texts must not contain values of rows.
     text = ""
-    if code in _TELLING_NO_VALUES:
+    if code in _WITHOUT_VALUES:
         text = str(answer.get("message", answer.get("Message", "")))
     return ClientError(
         {

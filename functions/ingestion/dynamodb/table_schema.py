@@ -81,7 +81,7 @@ class TableSchema:
 
         ``provided`` maps each attribute of an item to the types that it may be stored as: first the
         usual one, then those that it is converted to if the table's key has them. An index key that
-        rows don't provide is no mismatch: their items are just not in that index.
+        rows don't provide isn't a mismatch: their items just aren't in that index.
         """
         if self.status not in _TAKES_WRITES:
             detail = f"Table {self.name} takes no writes: its status is {self.status}."

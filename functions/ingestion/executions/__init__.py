@@ -16,7 +16,7 @@ def is_running(client: "SFNClient", execution_arn: str) -> bool:
     """Return whether an execution is RUNNING.
 
     If the call is throttled, the answer is not known, and True is returned. An execution that Step
-    Functions has forgotten (90 days after its end) is not running.
+    Functions has deleted (90 days after its end) is not running.
     """
     try:
         return client.describe_execution(executionArn=execution_arn)["status"] == "RUNNING"

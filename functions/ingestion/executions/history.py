@@ -272,7 +272,7 @@ def _reconciled(output: dict[str, Any]) -> str:
         return "a later version has taken over"
     if result["chunks_finished"] < result["chunks"]:
         return f"{result['chunks_finished']:,} of {count(result['chunks'], 'chunk')} finished"
-    return "not accepted"  # for example too many refused rows; the execution's failure says why
+    return "incomplete, or over a limit"  # the execution's failure says which
 
 
 def _equal_keys_settled(output: dict[str, Any]) -> str:

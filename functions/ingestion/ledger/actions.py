@@ -22,7 +22,7 @@ class Actions:
     ) -> None:
         """Record an action, such as ``dismiss``, on a load. Earlier actions are kept.
 
-        ``by`` is the ARN of who did it, ``reason`` their words, and ``facts`` what else is known.
+        ``by`` is the ARN of the caller, ``reason`` their words, and ``facts`` what else is known.
         """
         at = now()
         values = {**facts, "action": action, "by": by, "reason": reason, "at": at}

@@ -42,14 +42,14 @@ class Attempt:
     version_id: str | None
     """The version that was asked for, until Validate File has found which one it is."""
     status: str
-    """That of the execution, as Step Functions spells it."""
+    """The execution's status, as Step Functions spells it."""
     ending: str | None
     """The state in which the execution ended. None if it recorded no end."""
     started_at: str
     stopped_at: str | None = None
     """When the end was recorded."""
     started_by: str | None = None
-    """The ARN of who started it. None for an upload, and for a start without the command."""
+    """The ARN of the caller that started it. None for an upload or a start without the command."""
     why: str | None = None
     """``upload``, or as in ``LoadRequest``. None for a start without the command."""
     reason: str | None = None
@@ -127,7 +127,7 @@ class Attempts:
             **facts,
         }
         indexed = {"object_url": f"s3://{request.bucket}/{request.key}", "day": at[:10]}
-        # A second try that fails before it knows the load must not erase what the first one knew.
+        # A second try that fails before the load is known must not erase what the first one found.
         of_load = {"of_load": load_id} if load_id is not None else {}
         self._entries.update(_owner(execution), _ENTRY, {**recorded, **indexed, **of_load})
 
@@ -142,7 +142,7 @@ class Attempts:
         self._entries.update(_owner(execution), _ENTRY, known | end)
 
     def complete(self, attempt: Attempt) -> None:
-        """Record how an execution ended that could not record it itself, unless it did."""
+        """Record the end of an execution that could not do so itself, unless it is recorded."""
         values = {name: getattr(attempt, name) for name in _RECORDED}
         indexed = {"object_url": attempt.object_url, "day": attempt.started_at[:10]}
         self._entries.put_if(

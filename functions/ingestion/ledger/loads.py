@@ -1,4 +1,4 @@
-"""Ledger entries of loads and of their plans. The ledger is a DynamoDB table of its own.
+"""Ledger entries of loads and of their plans. The ledger is a separate DynamoDB table.
 
 The partition key of a load's entries is its id. There is one entry for the load, and one for the
 plan of each generation. ``chunks`` adds one for each chunk and one for equal keys. ``attempts``

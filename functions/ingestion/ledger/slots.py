@@ -26,7 +26,7 @@ TAKEN, FRONT, BACK = "taken", "front", "back"
 PLACES_PER_SLOT = 10
 FRONT_PLACES = 4
 """The front of the line has this many times the places that may take a slot. Executions there look
-often again, so that they don't miss the moment when they may take one."""
+again at short intervals, so that they don't miss a free slot."""
 MAX_LOOKS = 3
 """The most slots whose executions one call looks up. DescribeExecution is throttled at 10 or 15
 calls per second, depending on the Region ("Service quotas", Step Functions Developer Guide)."""
@@ -39,7 +39,7 @@ _SLOT, _PLACE = "slot#", "place#"
 
 @dataclass(frozen=True)
 class Waiter:
-    """An execution that wants a slot. ``started_at`` is in ISO 8601 and UTC."""
+    """An execution that needs a slot. ``started_at`` is in ISO 8601 and UTC."""
 
     execution_arn: str
     started_at: str

@@ -3,8 +3,8 @@
 Undoing a load deletes the items with its lineage, so none of its writers may run at the same time.
 ``versions`` keeps writers apart, and an undo takes part in that like a load: it claims the object,
 waits for the writers' leases, and takes leases itself while it deletes. The claim is held by
-``undo#LOAD``, which is no load's id, so it stops every writer of the object, and the object's bytes
-don't count as loaded.
+``undo#LOAD``, which is not the id of a load, so it stops every writer of the object, and the
+object's bytes don't count as loaded.
 
 The ledger's entries of the load's chunks are deleted before the first item is. A later execution of
 the load then writes every row again.
@@ -38,7 +38,7 @@ class UndoProgress:
     """How far the undoing of a load has got. Times are those of the ledger."""
 
     by: str | None
-    """The ARN of who began it."""
+    """The ARN of the caller that began it."""
     reason: str | None
     started_at: str
     line: int = 0
@@ -82,7 +82,7 @@ class Undo:
         return self._turns.lease(self._claim.object_url, self._claim.load_id, seconds)
 
     def begin(self, by: str | None, reason: str | None) -> UndoProgress:
-        """Record that the load is being undone, and forget what it has written.
+        """Record that the load is being undone, and delete the ledger's entries of its chunks.
 
         Returns the progress that is recorded, if the undo is to be continued.
         """
@@ -106,7 +106,7 @@ class Undo:
         self._entries.update(self._load_id, _LOAD, {"undo": vars(progress)})
 
     def finish(self, progress: UndoProgress, restorable: str | None) -> UndoProgress:
-        """Record the end, and let go of the object.
+        """Record the end, and release the object.
 
         ``restorable`` is the newest earlier version that was loaded. From then on, it can be loaded
         again, and so can later ones. If it is None, the claim keeps the version that is undone.

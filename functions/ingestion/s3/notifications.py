@@ -38,7 +38,7 @@ class Upload:
 
     @property
     def execution_input(self) -> dict[str, Any]:
-        """The execution's input. It has nothing about the delivery itself, so a second delivery
+        """The execution's input. It contains nothing about the delivery, so a second delivery
         starts the same execution with the same input, which Step Functions accepts."""
         return {name: value for name, value in asdict(self).items() if name != "sequencer"}
 
@@ -66,7 +66,7 @@ def read_notification(body: str) -> Notification:
         if message["Type"] != "Notification":
             return Notification(
                 problems=(
-                    "The message is from SNS but no notification: a subscription of this queue "
+                    "The message is from SNS but not a notification: a subscription of this queue "
                     "waits to be confirmed, or has been removed.",
                 )
             )
@@ -177,7 +177,7 @@ def _upload(
 
 
 def _same_however_sent(sequencer: str | None) -> str | None:
-    """Normalise a sequencer, which is a hexadecimal number.
+    """Normalize a sequencer, which is a hexadecimal number.
 
     S3 writes it with 18 digits and in capitals. EventBridge's documentation shows it without
     leading zeros and in lower case.

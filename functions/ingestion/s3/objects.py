@@ -46,7 +46,7 @@ class PinnedObject:
     key: str
     version_id: str | None
     etag: str | None
-    """None for objects that the pipeline itself has made, which are never overwritten."""
+    """None for objects that the loader has made, which are never overwritten."""
     size: int
 
 

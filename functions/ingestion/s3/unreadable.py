@@ -25,7 +25,7 @@ _LASTING_KMS_ERRORS = frozenset(
 def raise_reason_of_head(
     client: "S3Client", bucket: str, key: str, version_id: str | None, error: ClientError
 ) -> NoReturn:
-    """Raise the error that tells why HeadObject failed with status 400 or 403.
+    """Raise the error that says why HeadObject failed with status 400 or 403.
 
     The response to HeadObject has no body, so its error code is only the status. GetObject fails
     for the same cause and returns S3's code. Raises ObjectUnreadable, GetObject's error if it has
@@ -57,7 +57,7 @@ def _explain(error: Any, url: str) -> tuple[str, str, str] | None:
     if code == "InvalidArgument" and "version id" in message.lower():
         return (
             "bad_version_id",
-            f"S3 can't have assigned the version id that was requested of {url}.",
+            f"The requested version id can't be one of S3's: {url}.",
             "Start the load with a version id that S3 lists, or without one to load the newest"
             " version.",
         )

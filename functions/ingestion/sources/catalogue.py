@@ -1,4 +1,4 @@
-"""Knows the sources that are deployed, and finds the one that applies to an S3 key."""
+"""Reads the deployed sources, and finds the one that applies to an S3 key."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -71,11 +71,11 @@ def read_sources(folder: Path, value_problems: Callable[[Source], list[str]]) ->
 
 
 def conflicts(sources: Sequence[Source]) -> list[str]:
-    """The pairs of patterns that would apply to one key with equal right, as sentences."""
+    """The pairs of patterns that would both apply to one key, as sentences."""
     patterns = [(pattern, source.name) for source in sources for pattern in source.match]
     return [
-        f"match: {first!r} ({name}) and {second!r} ({other}) have equally many literal characters "
-        "and can match one key. Make one of them more specific."
+        f"match: {first!r} ({name}) and {second!r} ({other}) have the same number of literal "
+        "characters and can match one key. Make one of them more specific."
         for at, (first, name) in enumerate(patterns)
         for second, other in patterns[at + 1 :]
         if name != other

@@ -101,13 +101,13 @@ def _parse(text: bytes) -> dict[str, Any]:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise ValueError(
-            "This has half of a surrogate pair (\\ud800 to \\udfff), which is no character."
+            "This has half of a surrogate pair (\\ud800 to \\udfff), which is not a character."
         ) from None
     return value
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _without_repetitions(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -295,7 +295,11 @@ def _read_primary_key(
     for name in names:
         attribute = attributes.get(name) or (name if name in values else None)
         if attribute is None:
-            what = "is not stored" if name in attributes else "is no field, and none of the values"
+            what = (
+                "is not stored"
+                if name in attributes
+                else "is neither a field nor one of the values"
+            )
             schema.problem("primaryKey", f"{name!r} {what}.")
         else:
             key.append(attribute)

@@ -19,7 +19,8 @@ def matches(pattern: str, key: str) -> bool:
 
 
 def literal_characters(pattern: str) -> int:
-    """How many characters of a pattern are no wildcards. The pattern with most of them applies."""
+    """The number of characters of a pattern that aren't wildcards. The pattern with most
+    applies."""
     return len(_WILDCARDS.sub("", _without_gz(pattern)))
 
 

@@ -98,7 +98,7 @@ class Field:
 
     # What is stored
     attribute: str | None = None
-    """None: the value is checked, and not stored under a name of its own."""
+    """None: the value is checked, but not stored in an attribute of this field."""
     stored_as: str = "S"
     """The DynamoDB type: ``S``, ``N``, ``BOOL``, ``SS``, ``NS`` or ``L``."""
     when_missing: str = "omit"

@@ -68,7 +68,7 @@ def sentence(group: ErrorGroup) -> str:
 
 
 def with_first_error(summary: str, groups: Sequence[ErrorGroup]) -> str:
-    """What a load lacks, followed by the most frequent error."""
+    """The summary of a load that is incomplete, followed by the most frequent error."""
     if not groups:
         return summary
     others = len(groups) - 1

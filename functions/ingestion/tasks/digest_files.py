@@ -77,7 +77,8 @@ class DigestSection(NamedTuple):
 
 
 def write_lines(client: "S3Client", bucket: str, key: str, lines: Iterable[bytes]) -> None:
-    """Keep what a batch of equal keys has met so far. Line ends are escaped within the lines."""
+    """Store what has been found so far for a batch of equal keys. Line ends within lines are
+    escaped."""
     client.put_object(Bucket=bucket, Key=key, Body=b"\n".join(lines))
 
 

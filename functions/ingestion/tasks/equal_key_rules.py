@@ -1,4 +1,4 @@
-"""What the source of a file makes of rows with equal keys."""
+"""Reads from a file's source what to do with rows with equal keys."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

@@ -92,7 +92,7 @@ class Settled:
     """As in the ledger's entry."""
     rows_put_again: int = 0
     open_keys: set[bytes] = field(default_factory=set)
-    """The keys met so far in the chunks of the batch."""
+    """The keys found so far in the chunks of the batch."""
     totals: Totals | None = None
     """The totals of the batch so far, if rows are added up."""
 
@@ -121,7 +121,7 @@ class _Winner(NamedTuple):
 
 
 class Settler:
-    """What settling batches one after another needs, with one writer for all of them."""
+    """What is needed to settle batches one after another, with one writer for all of them."""
 
     def __init__(
         self,
@@ -202,7 +202,7 @@ class LastRowSettler(Settler):
         if key in self.settled.open_keys:
             self._left_out.append(row.left_out(self._rules.why))
             return
-        # Each key is met once per chunk, so this chunk's keys join open_keys only on commit.
+        # Each key occurs once per chunk, so this chunk's keys are added to open_keys on commit.
         self._winners.append(_Winner(row.line, key, is_put=not is_certain))
         if not is_certain:
             self._keys.append(row.key)

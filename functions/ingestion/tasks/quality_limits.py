@@ -1,4 +1,4 @@
-"""How many bad rows a load may have and still succeed."""
+"""Limits the share of refused and superseded rows with which a load still succeeds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

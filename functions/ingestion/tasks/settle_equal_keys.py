@@ -15,7 +15,7 @@ be interrupted and repeated:
    it was certainly written after them. To add up rows, see ``totals_batch``.
 
 The progress is one entry of the ledger. A call replaces the whole entry, unless another call has
-replaced it in the meantime.
+replaced it first.
 """
 
 import time
@@ -219,7 +219,9 @@ class EqualKeySettler:
                 return state, "overtaken"
             reached = self._save_settled(folder, state, settler.settled, number, settler.place)
             if reached == state:
-                raise NoProgress(f"Load {load.load_id}: no row was settled in the time.") from stop
+                raise NoProgress(
+                    f"Load {load.load_id}: no row was settled in the available time."
+                ) from stop
             return reached, "unsettled"
         finally:
             if writer.unanswered:

@@ -1,4 +1,4 @@
-"""Finds out what a load lacks, for Reconcile."""
+"""Finds what is missing from a load, for Reconcile."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ UNREAD = {
 
 NOT_READ = "The file could not be read to its end."
 """For the reasons of plans that an earlier release made, and of refused files in an execution that
-began before the update: its definition doesn't know that Split File refuses files."""
+began before the update: its definition doesn't handle a refusal by Split File."""
 
 
 def shortfall(chunks: Sequence[ChunkProgress], plan: Plan, file: File) -> str | None:

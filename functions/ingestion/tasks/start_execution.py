@@ -30,7 +30,7 @@ class QueuedMessage:
     id: str
     body: str
     attributes: Mapping[str, str]
-    """SQS's attributes, of which SentTimestamp and ApproximateReceiveCount are read."""
+    """SQS's attributes. SentTimestamp and ApproximateReceiveCount are read."""
 
 
 class UploadStarter:

@@ -1,4 +1,4 @@
-"""Reads the rows of chunks again whose keys have certain digests, for Settle Equal Keys."""
+"""Reads again the rows whose keys have certain digests, for Settle Equal Keys."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -58,7 +58,7 @@ class SuspectRows:
         if found != wanted:
             raise AccountingError(
                 f"Chunk {chunk.index} has {len(found)} of the {len(wanted)} keys that its digests "
-                "tell."
+                "stand for."
             )
 
     def _watched(self, sections: Iterable[Section]) -> Iterator[Section]:

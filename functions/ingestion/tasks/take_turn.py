@@ -1,4 +1,4 @@
-"""The task Take Turn."""
+"""The task Take Turn: decides whether a load writes now, waits, or is overtaken."""
 
 import random
 from dataclasses import replace
@@ -40,7 +40,7 @@ class TurnTaker:
         """Claim the object for a load, wait for other writers of the object, and take a slot.
 
         The slot comes last, because a load must not wait for another one while it holds a slot. The
-        object may have been claimed or written in the meantime, so the ledger is read again.
+        object may have been claimed or written since then, so the ledger is read again.
         """
         claim = Claim.of(request.file, request.load_id, request.execution_arn)
         answer = self._look(claim)

@@ -141,7 +141,7 @@ class Validator:
             "table_id": table_id,
             **source_facts(source_record(source)),
         }
-        if request.uploader:  # a start by hand does not know it and must not erase it
+        if request.uploader:  # an execution started by hand has none, and must not erase it
             record["uploader"] = request.uploader
         if original:
             record["resubmits"] = original.to_json()

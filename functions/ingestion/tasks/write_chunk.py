@@ -184,7 +184,9 @@ class ChunkWriter:
         elif overtaken or task.max_seconds:
             return before, overtaken
         else:
-            raise NoProgress(f"Chunk {before.index}: no row was acknowledged in the time.")
+            raise NoProgress(
+                f"Chunk {before.index}: no row was acknowledged in the available time."
+            )
         _refuse(pages, tally, SortedNumbers(writer.refused), refused_lines)
         finished = None
         if is_written:

@@ -32,7 +32,7 @@ def client_error(code: str, message: str = "no") -> botocore.exceptions.ClientEr
         (client_error("Throttling"), "ListExecutions failed", 2),
         (client_error("SignatureDoesNotMatch"), "secret access key is wrong", 2),
         (client_error("RequestTimeTooSkewed"), "clock of this machine", 2),
-        (client_error("AccessDenied"), "`aws sts get-caller-identity` says whose they are", 2),
+        (client_error("AccessDenied"), "`aws sts get-caller-identity` shows whose they are", 2),
         (botocore.exceptions.NoCredentialsError(), "aws configure", 2),
         (botocore.exceptions.UnauthorizedSSOTokenError(), "run `aws sso login`", 2),
         (botocore.exceptions.SSOTokenLoadError(error_msg="none\nthere"), "run `aws sso login`", 2),

@@ -227,7 +227,7 @@ def test_an_overtaken_load_does_not_call_its_chunks_written() -> None:
 
 def test_reconcile_says_whether_chunks_are_missing() -> None:
     assert words(failed_visits(chunks_finished=1))["Reconcile"] == "1 of 2 chunks finished"
-    assert words(failed_visits())["Reconcile"] == "not accepted"
+    assert words(failed_visits())["Reconcile"] == "incomplete, or over a limit"
 
 
 def test_a_file_that_was_not_unpacked_to_its_end_shows_it() -> None:

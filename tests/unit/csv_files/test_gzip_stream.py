@@ -140,7 +140,7 @@ def test_the_ratio_counts_all_members_together(monkeypatch: pytest.MonkeyPatch) 
     assert refusal(members) == (
         "gzip_ratio",
         f"The file has {len(members)} bytes and unpacks to more than 100,000, which is more than"
-        " 200 times as many. If it is right, upload it uncompressed.",
+        " 200 times as many. If the file is right, upload it uncompressed.",
     )
 
 

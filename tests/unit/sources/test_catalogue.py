@@ -52,8 +52,8 @@ def test_patterns_that_tie_and_match_one_key_are_an_error(tmp_path: Path) -> Non
     declare(tmp_path, "two", "*/aa.csv", "out/*.csv")
     (problem,) = problems_of(tmp_path)
     assert problem == (
-        "match: 'in/*.csv' (one) and '*/aa.csv' (two) have equally many literal characters and can "
-        "match one key. Make one of them more specific."
+        "match: 'in/*.csv' (one) and '*/aa.csv' (two) have the same number of literal characters "
+        "and can match one key. Make one of them more specific."
     )
 
 

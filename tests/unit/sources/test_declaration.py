@@ -273,7 +273,11 @@ UNMEETABLE: list[tuple[str, Any, str]] = [
     ("schema/fields/4/dynamodb", {"whenMissing": "null"}, "The field is not stored, because"),
     ("schema/fields/0/dynamodb/whenMissing", "null", "An attribute of the key can't be empty or"),
     ("schema/fields/0/constraints/unique", True, "Only a field that is the whole primary key can"),
-    ("schema/primaryKey", ["Bon-Nr", "Preis"], "schema.primaryKey: 'Preis' is no field, and none"),
+    (
+        "schema/primaryKey",
+        ["Bon-Nr", "Preis"],
+        "schema.primaryKey: 'Preis' is neither a field nor one",
+    ),
     ("schema/primaryKey", ["Notiz"], "schema.primaryKey: 'Notiz' is not stored."),
     ("schema/primaryKey", ["Bon-Nr"] * 2, "schema.primaryKey: A table's key has one or two diff"),
     ("schema/fields/1/type", "boolean", "fields[1].dynamodb.as: An attribute of the key has type"),
@@ -306,7 +310,7 @@ def test_a_problem_names_its_property(path: str, value: Any, problem: str) -> No
         (b"\xff\xfe{", "This is not JSON"),
         (b'{"name": ' + b"[" * 100_000, "This is nested too deeply."),
         (b'{"name": "\\ud800"}', "This has half of a surrogate pair"),
-        (b'{"name": NaN}', "This is not JSON: NaN is no JSON number."),
+        (b'{"name": NaN}', "This is not JSON: NaN is not a JSON number."),
     ],
 )
 def test_a_file_that_is_no_json_object_is_refused(text: bytes, problem: str) -> None:

@@ -54,7 +54,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f'"pattern" is no regular expression: {error}.') from None
+        raise ValueError(f'"pattern" is not a regular expression: {error}.') from None
 
 
 def _order(name: str, given: Any, field: Field, read: Read, read_iso: Read | None) -> Any:
@@ -69,4 +69,4 @@ def _order(name: str, given: Any, field: Field, read: Read, read_iso: Read | Non
             value = reader(given) if reader else None
             if value is not None:
                 return value.order
-    raise ValueError(f'"{name}" has {given!r}, which is no value of the type "{field.type}".')
+    raise ValueError(f'"{name}" has {given!r}, which is not a value of the type "{field.type}".')

@@ -53,7 +53,7 @@ class Conversion:
         self.missing = _MISSING_ATTRIBUTES[field.when_missing]
         """The attribute that stands for a missing value. None: it is left out."""
         self.reason = f"bad_{'number' if field.type == 'string' else field.type}"
-        """Why a text that is no value of the field's type is refused."""
+        """Why a text that isn't a value of the field's type is refused."""
         self._is_key = is_key
         self._strips = field.type not in ("string", "list")
         self._missing_values = _missing_values(field, strips=self._strips, is_key=is_key)
@@ -124,7 +124,7 @@ class Conversion:
 
     @property
     def has_form(self) -> bool:
-        """Whether the field's values can be told from other texts."""
+        """Whether the field's values can be distinguished from other texts."""
         constraints = self.field.constraints
         return (
             self.field.type not in ("string", "list")
@@ -167,7 +167,7 @@ class Conversion:
 
 def _check(field: Field) -> None:
     if field.as_given and field.ttl:
-        raise ValueError('"store" is "asGiven", which excludes "ttl".')
+        raise ValueError('"store" is "asGiven", which does not go with "ttl".')
     if field.as_given and field.stored_as != "S":
         raise ValueError('"store" is "asGiven", so "as" must be "S".')
 

@@ -26,13 +26,13 @@ _LAST_ZEROS = re.compile(rb"(\.[0-9]*[1-9])0+\n")
 
 _EXPONENT = r"(?:[eE][+-]?[0-9]{1,6})?"
 _HAVE_A_MEANING = frozenset("()-+\u2212\u2010\u2011\u2012\u2013\u2014\ufe63\uff0b\uff0d")
-"""Characters around a number that may mean that it is negative. ``bareNumber: false`` does not drop
-them, so that the value is refused rather than stored with the wrong sign."""
+"""Characters around a number that may mean that the number is negative. ``bareNumber: false`` does
+not drop them, so that the value is refused rather than stored with the wrong sign."""
 _POINTS = ".,"
 """If one of them is next to the number, it may be the decimal character of another convention."""
 
 Read = Callable[[str], Value | None]
-"""Reads a text without blanks around it. Returns None if it is no value of the type."""
+"""Reads a text without blanks around it. Returns None if it isn't a value of the type."""
 
 
 def integers(field: Field) -> Read:
@@ -145,7 +145,7 @@ def number_columns(field: Field) -> Whole | None:
 def _check_characters(field: Field) -> None:
     for name, character in (("decimalChar", field.decimal_char), ("groupChar", field.group_char)):
         if character is not None and (len(character) != 1 or character in "0123456789+-eE"):
-            raise ValueError(f'"{name}" must be one character that is no digit, sign or "e".')
+            raise ValueError(f'"{name}" must be one character other than a digit, a sign and "e".')
 
 
 def _pattern(field: Field, whole: str, rest: str) -> re.Pattern[str]:
