@@ -23,7 +23,7 @@ def _starter() -> UploadStarter:
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Start the executions. Returns the messages to deliver again, as a partial batch response."""
+    """Starts the executions. Returns the messages to deliver again, as a partial batch response."""
     failures = []
     for record in event["Records"]:
         message = QueuedMessage(record["messageId"], record["body"], record["attributes"])

@@ -22,7 +22,7 @@ class _Contract:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Create an instance from its JSON. Raises TypeError if a field without a default is
+        """Creates an instance from its JSON. Raises TypeError if a field without a default is
         missing."""
         names = [one.name for one in fields(cls)]  # type: ignore[arg-type]  # as above
         return cls(**{name: value[name] for name in names if name in value})

@@ -20,7 +20,7 @@ EARLIER_SOURCE: Mapping[str, Any] = {"name": "tickets"}
 def generation(
     table_id: str | None, declaration: Mapping[str, Any] | None, lineage: str | None = None
 ) -> str:
-    """Return the generation of a load: 16 hexadecimal digits.
+    """Returns the generation of a load: 16 hexadecimal digits.
 
     ``table_id`` is the table's TableId, which changes if the table is deleted and created again.
     ``declaration`` is the source's, without what doesn't change a row; None in executions that

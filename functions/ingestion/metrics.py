@@ -11,7 +11,7 @@ from ingestion.telemetry import UNITS, UNSETTLED
 
 
 def publish_metrics(measured: Mapping[str, float], outcome: str, service: str) -> None:
-    """Write the metrics of a load to the log in the embedded metric format.
+    """Writes the metrics of a load to the log in the embedded metric format.
 
     CloudWatch extracts them from there. ``outcome`` and ``service`` become dimensions. If the
     outcome is ``Unsettled``, Reconcile will be called again, and nothing is written.

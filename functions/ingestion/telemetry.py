@@ -30,7 +30,7 @@ UNITS = {"Bytes": "Bytes", "Duration": "Seconds"}
 def log_step(
     step: str, execution: str | None, load_id: str | None, **facts: float | str | bool | None
 ) -> None:
-    """Log at level INFO that a step is done.
+    """Logs at level INFO that a step is done.
 
     ``execution`` is the name of the execution, or None for an execution that began before a stack
     update and does not pass it. Each of ``facts`` becomes a field of the log entry: Lambda's JSON
@@ -54,14 +54,14 @@ CHUNK_FACTS = (
 
 
 def log_chunk(execution: str | None, load_id: str, result: ChunkResult) -> None:
-    """Log that a call of Write Chunk is done, with the chunk's index and its counts so far."""
+    """Logs that a call of Write Chunk is done, with the chunk's index and its counts so far."""
     facts = {name: getattr(result, name) for name in CHUNK_FACTS}
     log_step("Write Chunk", execution, load_id, chunk=result.index, **facts)
 
 
 def outcome(result: LoadResult) -> str:
-    """Return the outcome of a load: ``Succeeded``, ``Failed`` or ``Overtaken``. ``Unsettled`` means
-    that Reconcile will be called again."""
+    """Returns the outcome of a load: ``Succeeded``, ``Failed`` or ``Overtaken``. ``Unsettled``
+    means that Reconcile will be called again."""
     if result.equal_keys == "unsettled":
         return UNSETTLED
     if result.overtaken:
@@ -70,7 +70,7 @@ def outcome(result: LoadResult) -> str:
 
 
 def measures(file: File, result: LoadResult, started_at: str | None) -> dict[str, float]:
-    """Return the metrics of a reconciled load by name. Those without an entry in UNITS are counts.
+    """Returns the metrics of a reconciled load by name. Those without an entry in UNITS are counts.
 
     ``started_at`` is the time at which this execution began, in ISO 8601. So the Duration of a
     replay does not include earlier executions. An execution that began before a stack update may

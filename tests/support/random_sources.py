@@ -220,7 +220,7 @@ class _Maker:
     # ------------------------------------------------------------ the file
 
     def write_header(self) -> dict[str, Any]:
-        """Write it, perhaps with lines above it. Returns what the dialect declares about it."""
+        """Writes it, perhaps with lines above it. Returns what the dialect declares about it."""
         for title in self.draw(st.lists(st.sampled_from(["Report 2026", "", "=="]), max_size=2)):
             self.text += title + self.line_end
         self.write_comment()
@@ -253,7 +253,7 @@ class _Maker:
         return f" {title} " if self.chance(2) else title
 
     def write_between(self) -> None:
-        """Write what may be between rows and isn't one."""
+        """Writes what may be between rows and isn't one."""
         self.write_comment()
         if self.chance(10):
             self.text += self.line_end
@@ -325,7 +325,7 @@ class _Maker:
         return text.encode(CODECS[self.encoding], "replace").decode(CODECS[self.encoding])
 
     def write_fields(self, texts: Sequence[str | None]) -> None:
-        """Write a line, and check with the csv module that it contains these texts."""
+        """Writes a line, and checks with the csv module that it contains these texts."""
         parts = [
             self.dialect.written(self.draw, text, is_first=not at) for at, text in enumerate(texts)
         ]

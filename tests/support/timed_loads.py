@@ -105,7 +105,7 @@ class Simulation:
         self.tasks = self.stack.plan(file.encode())
 
     def call(self, task: ChunkTask, call: Call, *, within: bool = False) -> None:
-        """Write a chunk, or crash."""
+        """Writes a chunk, or crashes."""
         began = self.start + call.at
         crashes = call.crash_at is not None
         ends = began + (CALL_SECONDS + LEASE_MARGIN_SECONDS - 2 if crashes else call.takes)

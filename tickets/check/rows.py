@@ -106,7 +106,7 @@ class Rows:
 
 
 def read_rows(reading: Reading) -> Iterator[Rows]:
-    """Yield the rows of each chunk, in order. They are read in as many processes as there are
+    """Yields the rows of each chunk, in order. They are read in as many processes as there are
     processors."""
     processes = min(len(reading.chunks), os.cpu_count() or 1)
     if processes < 2:
@@ -118,7 +118,7 @@ def read_rows(reading: Reading) -> Iterator[Rows]:
 
 
 def _begin_process() -> None:
-    """Prepare a process that reads chunks. It ends with the one that started it, which handles the
+    """Prepares a process that reads chunks. It ends with the one that started it, which handles the
     signals, and prints nothing of its own when a terminal interrupts both."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -133,7 +133,7 @@ def _end_with(sentinel: int) -> None:
 
 
 def read_chunk(reading: Reading, chunk: Chunk) -> Rows:
-    """Read one chunk, and store the digests of its keys."""
+    """Reads one chunk, and stores the digests of its keys."""
     digests = KeyDigests(key_digest(reading.digest_key))
     accepted = refused = lines = blank = headers = units = 0
     reasons: dict[tuple[str, str], int] = {}
@@ -178,7 +178,7 @@ def _items(page: Page) -> Iterator[Mapping[str, Any]]:
 
 
 def _store(reading: Reading, chunk: Chunk, digests: KeyDigests) -> int:
-    """Write the different digests of a chunk to a file, ascending, and those that occur more than
+    """Writes the different digests of a chunk to a file, ascending, and those that occur more than
     once to another one. Returns how many different ones there are."""
     distinct = 0
     with (

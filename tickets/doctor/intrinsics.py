@@ -39,7 +39,7 @@ class Intrinsics(ABC):
         }
 
     def resolve(self, value: Any) -> Any:
-        """Evaluate the functions in a value."""
+        """Evaluates the functions in a value."""
         if isinstance(value, list):
             return [one for one in map(self.resolve, value) if one is not LEFT_OUT]
         if not isinstance(value, dict):

@@ -44,7 +44,7 @@ def guess_column(
     is_date: bool,
     prefers_comma: bool,
 ) -> ColumnGuess:
-    """Guess the type of a column.
+    """Guesses the type of a column.
 
     ``is_text`` says that its title names a code or a name, so that digits aren't numbers;
     ``is_date`` that it names a date.

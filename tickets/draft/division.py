@@ -50,7 +50,7 @@ class Division:
 
 
 def divide(text: str) -> Division:
-    """Divide a text with the delimiter and the quotes that suit it best."""
+    """Divides a text with the delimiter and the quotes that suit it best."""
     sep = _SEP.match(text)
     delimiters = [sep[1]] if sep else DELIMITERS
     tried = text[:_TRIED_CHARACTERS]
@@ -129,7 +129,7 @@ def division_guesses(division: Division, header: Row | None, below: Sequence[Row
 
 
 def _rows(text: str, delimiter: str, quote: str | None, escape: str | None) -> Iterator[Row]:
-    """Split a text into rows. A quote that doesn't open a whole field is data."""
+    """Splits a text into rows. A quote that doesn't open a whole field is data."""
     field = _field_pattern(delimiter, quote, escape)
     at, line, first = 0, 1, 1
     raw: list[str] = []

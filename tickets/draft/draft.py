@@ -38,7 +38,7 @@ class _Column(NamedTuple):
 
 
 def draft_source(sample: Sample, name: str, match: str) -> Draft:
-    """Draft the declaration of a source with this name, for keys that match a pattern."""
+    """Drafts the declaration of a source with this name, for keys that match a pattern."""
     division = divide(sample.text)
     header, below = header_of(division)
     regular = [row.values for row in below if division.is_regular(row)]

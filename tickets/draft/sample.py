@@ -30,7 +30,7 @@ class Sample(NamedTuple):
 
 
 def read_sample(path: Path) -> Sample:
-    """Read the beginning of a file, or of standard input if the path is ``-``.
+    """Reads the beginning of a file, or of standard input if the path is ``-``.
 
     Raises CommandError if the file is empty or binary, or if no source can declare its encoding,
     and OSError.

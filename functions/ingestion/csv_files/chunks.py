@@ -59,7 +59,7 @@ class BoundaryFinder:
             self._find(complete=False)
 
     def finish(self) -> None:
-        """Note that the file ends here. There is no boundary after its last plain row."""
+        """Notes that the file ends here. There is no boundary after its last plain row."""
         self._find(complete=True)
 
     def _find(self, *, complete: bool) -> None:
@@ -93,7 +93,8 @@ class BoundaryFinder:
                 self._search_from = offset + line_end - 1 if line_end else end
 
     def _forget(self, position: int) -> None:
-        """Forget the text before ``position`` of the file, except what ``may_be_escaped`` needs."""
+        """Forgets the text before ``position`` of the file, except what ``may_be_escaped``
+        needs."""
         kept = max(0, position - self._offset - MAX_ESCAPE_BYTES)
         self._text, self._offset = self._text[kept:], self._offset + kept
 
@@ -112,7 +113,7 @@ def next_multiple(offset: int, chunk_size: int) -> int:
 def find_boundary(
     read: Callable[[int, int], bytes], multiple: int, end: int, chunk_size: int, layout: Layout
 ) -> Boundary | None:
-    """Find the boundary of one multiple with a few small reads.
+    """Finds the boundary of one multiple with a few small reads.
 
     ``read`` returns the bytes of a half-open range of the file, which ends at ``end``. Returns None
     if the file ends before a boundary.

@@ -84,7 +84,7 @@ class Page:
         )
 
     def warn(self, kind: str, rows: int, line: int) -> None:
-        """Count ``rows`` rows, the first of them at ``line``."""
+        """Counts ``rows`` rows, the first of them at ``line``."""
         known = self.warnings.get(kind)
         self.warnings[kind] = (
             Warned(known.rows + rows, min(known.line, line)) if known else Warned(rows, line)
@@ -157,11 +157,11 @@ class PageReader:
         ]
 
     def read_keys(self, section: Section, lines_before: int = 0) -> Page:
-        """Read a section as ``read`` does, but faster, because requests are left empty."""
+        """Reads a section as ``read`` does, but faster, because requests are left empty."""
         return self._read(Page(section, lines_before), keys_only=True)
 
     def read(self, section: Section, lines_before: int = 0) -> Page:
-        """Read a section. ``lines_before`` are the lines of the text before it."""
+        """Reads a section. ``lines_before`` are the lines of the text before it."""
         return self._read(Page(section, lines_before), keys_only=False)
 
     def _read(self, page: Page, *, keys_only: bool) -> Page:
@@ -198,7 +198,7 @@ class PageReader:
         return self.read(page.section.before(record.end), page.lines_before)
 
     def _read_into(self, page: Page, start: int, end: int, line: int, keys_only: bool) -> None:
-        """Read a part of the page's text. ``line`` lines of the page come before it."""
+        """Reads a part of the page's text. ``line`` lines of the page come before it."""
         if start == end:
             return
         section = page.section
@@ -222,7 +222,7 @@ class PageReader:
     def _add_rows(
         self, page: Page, part: _Part, fields: list[bytes], odd: set[int], keys_only: bool
     ) -> None:
-        """Add the rows of a part whose fields are split, except for those of ``odd`` records."""
+        """Adds the rows of a part whose fields are split, except for those of ``odd`` records."""
         if self._may_repeat_header:
             odd = odd | self._repeated_headers(part)
         made = self._items.make(
@@ -259,7 +259,7 @@ class PageReader:
         return [before + line for line in part.record_lines]
 
     def _warn(self, page: Page, part: _Part, fields: list[bytes], made: PageItems) -> None:
-        """Warn about the rows of a part that need it, except for odd ones."""
+        """Warns about the rows of a part that need it, except for odd ones."""
         step = self.layout.width + 1
         keys = [text[1:-1].split(b"\n") for text in made.key_texts]
         texts = [fields[at::step] for at in self._texts]
@@ -273,7 +273,7 @@ class PageReader:
                 page.warn(kind, 1, line)
 
     def _read_records(self, page: Page, records: Iterator[Record], line: int) -> None:
-        """Read records one by one. ``line`` lines of the page come before them."""
+        """Reads records one by one. ``line`` lines of the page come before them."""
         for record in records:
             row = self._read_row(page, line + record.line, record.raw, record.problem)
             if row:
@@ -283,7 +283,7 @@ class PageReader:
     def _read_row(
         self, page: Page, line: int, raw: bytes, problem: str | None = None
     ) -> Row | None:
-        """Read a record and count it, whatever it is. Returns its row, if it is accepted."""
+        """Reads a record and counts it, whatever it is. Returns its row, if it is accepted."""
         outcome = self._rows.read(Record(raw, line, 0, problem), page.lines_before)
         lines = raw.count(b"\n") + 1
         if outcome is NoRow.BLANK:

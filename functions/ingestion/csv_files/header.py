@@ -145,7 +145,7 @@ def _without_header(head: bytes, complete: bool, source: Source) -> FileFacts | 
 def _read_header(
     lines: Sequence[HeadLine], head: bytes, complete: bool, source: Source
 ) -> FileFacts | list[Reason]:
-    """Read the header, which is the last of the lines and names no field twice."""
+    """Reads the header, which is the last of the lines and names no field twice."""
     header = lines[-1]
     columns = {name: found[0] for name, found in header.columns.items() if found}
     names = header.names

@@ -142,7 +142,7 @@ def _lines(head: bytes, complete: bool) -> Iterator[_Line]:
 
 
 def _read(lines: Sequence[_Line], source: Source) -> HeadLine:
-    """Read the names in a line, or in the several lines of a header."""
+    """Reads the names in a line, or in the several lines of a header."""
     last = lines[-1]
     delimiters = delimiters_of(source)
     unread = HeadLine(last.number, last.text, last.end, delimiters[0], [], {}, len(lines))

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def encode(value: Any) -> bytes:
-    """Encode a value as JSON, in UTF-8. Strings must not have lone surrogates."""
+    """Encodes a value as JSON, in UTF-8. Strings must not have lone surrogates."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -22,14 +22,14 @@ _NOT_ESCAPED = b"\x7f"
 
 
 def escape(value: bytes) -> bytes:
-    """Escape a UTF-8 string for use between the quotes of a JSON string."""
+    """Escapes a UTF-8 string for use between the quotes of a JSON string."""
     if len(value.translate(None, TO_ESCAPE)) == len(value):
         return value
     return encode(value.decode())[1:-1]
 
 
 def escape_all(values: list[bytes]) -> list[bytes]:
-    """Escape UTF-8 strings as ``escape`` does, which is slower for many of them."""
+    """Escapes UTF-8 strings as ``escape`` does, which is slower for many of them."""
     joined = _NOT_ESCAPED.join(values)
     if len(joined.translate(None, TO_ESCAPE)) == len(joined):
         return values

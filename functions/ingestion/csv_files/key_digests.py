@@ -85,20 +85,21 @@ class KeyDigests:
             del self._recent[:RUN_DIGESTS]
 
     def keep(self, count: int) -> None:
-        """Forget all rows except the first ``count``. At most RUN_DIGESTS rows can be forgotten."""
+        """Forgets all rows except the first ``count``. At most RUN_DIGESTS rows can be
+        forgotten."""
         surplus = len(self) - count
         if surplus > len(self._recent):
             raise ValueError(f"{surplus} rows are more than can be forgotten.")
         del self._recent[len(self._recent) - surplus :]
 
     def clear(self) -> None:
-        """Forget all rows."""
+        """Forgets all rows."""
         self._runs.clear()
         self._surplus.clear()
         self._recent = array("Q")
 
     def forget(self, keys: Iterable[EncodedKey]) -> None:
-        """Forget one row for each of these keys, because the table has refused it."""
+        """Forgets one row for each of these keys, because the table has refused it."""
         self._forgotten = array("Q", sorted([*self._forgotten, *self._digest(keys)]))
 
     def ranges(self) -> Iterator[DigestRange]:
@@ -124,7 +125,7 @@ class KeyDigests:
             forgotten_before = forgotten
 
     def _drop_surplus(self, run: "array[int]") -> None:
-        """Keep two of MANY_EQUAL or more equal digests in a run, and count the others."""
+        """Keeps two of MANY_EQUAL or more equal digests in a run, and counts the others."""
         step = MANY_EQUAL // 2
         starts, ends = islice(run, 0, None, step), islice(run, step - 1, None, step)
         for value in set(compress(run[::step], map(eq, starts, ends))):

@@ -132,7 +132,7 @@ def _is_valid(fields: list[bytes], layout: Layout) -> bool:
 
 
 def scan(text: bytes, layout: Layout, *, complete: bool) -> Scan:
-    """Find the records of several lines, and the lines with a stray quote.
+    """Finds the records of several lines, and the lines with a stray quote.
 
     The text begins at a record's start. What its last lines are may depend on what follows them.
     Nothing follows a ``complete`` text, so all of it is read.
@@ -167,7 +167,7 @@ class _Search:
         """Two positions: the first row at or after the first one is at the second one."""
 
     def finds_rows(self, openings: Iterable[int]) -> bool:
-        """Find the rows of several lines, given the quotes that open fields of several lines. All
+        """Finds the rows of several lines, given the quotes that open fields of several lines. All
         other quoted fields must be closed on their lines.
 
         Returns False if one of the records is not such a row. The search can't be continued then.
@@ -190,7 +190,7 @@ class _Search:
         return True
 
     def run(self) -> int:
-        """Find everything. Returns the position up to which the text was read."""
+        """Finds everything. Returns the position up to which the text was read."""
         text, stop = self._text, self._stop
         syntax = self._layout.syntax
         opens_after = self._layout.delimiter + b"\n"
@@ -251,7 +251,7 @@ class _Search:
         return at < quote and (at == 0 or text[at - 1] == LF)
 
     def _judge(self, start: int, match: re.Match[bytes] | None) -> Special:
-        """Judge the record at ``start``, which has a quoted field. ``match`` is the pattern's."""
+        """Judges the record at ``start``, which has a quoted field. ``match`` is the pattern's."""
         line_end = self._line_end(start)
         taken: Taken | None
         if match:

@@ -61,7 +61,7 @@ class OpenRecords:
         return fields, end
 
     def _take_line(self, start: int, end: int, state: State) -> tuple[State, int]:
-        """Read a line at whose start a record is open: how far the record could be read, and how
+        """Reads a line at whose start a record is open: how far the record could be read, and how
         many fields end on the line."""
         syntax = self._syntax
         line = without_line_end(self._text[start:end])

@@ -50,7 +50,7 @@ class FieldSplitter:
         return None if quoted is None else self._split(text, quoted, 0)
 
     def split_ordinary(self, records: Sequence[bytes]) -> tuple[list[bytes], set[int]] | None:
-        """Split those of the records that can be split, which are given without line ends.
+        """Splits those of the records that can be split, which are given without line ends.
 
         Returns the fields as ``split`` does, and the numbers of the other records, whose fields are
         arbitrary. None if there are only others.
@@ -164,7 +164,7 @@ class FieldSplitter:
         return fields
 
     def _split_lines(self, plain: bytes, carriage_returns: int | None) -> list[bytes] | None:
-        """Split lines that need no escapes. If ``carriage_returns`` are given, each line must end
+        """Splits lines that need no escapes. If ``carriage_returns`` are given, each line must end
         with CR LF, and there must be no other CR."""
         delimiter, width = self._layout.delimiter, self._layout.width
         # Replacing single characters is several times faster than replacing or counting others.

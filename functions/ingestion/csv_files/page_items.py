@@ -195,7 +195,7 @@ class ItemMaker:
         *,
         keys_only: bool = False,
     ) -> PageItems:
-        """Make the items of several rows.
+        """Makes the items of several rows.
 
         ``fields`` are those of all rows, one after another, escaped for JSON, with an LF as an
         extra field after each row. ``text`` is what they were split from. ``odd`` are numbers of
@@ -243,7 +243,7 @@ class ItemMaker:
         return PageItems(keys, requests, odd, key_texts)
 
     def _check_keys(self, columns: dict[str, Column], odd: set[int]) -> list[bytes]:
-        """Convert the columns that are keys as RowReader does, and find odd rows in them. Returns
+        """Converts the columns that are keys as RowReader does, and finds odd rows in them. Returns
         the ``key_texts``."""
         for name in self._rules.left_out_if_empty:
             if b"" in columns.get(name, ()):
@@ -282,7 +282,7 @@ class ItemMaker:
     def _leave_out_large(
         keys: list[EncodedKey], requests: list[bytes], odd: set[int], rows: int
     ) -> None:
-        """Leave out rows whose item may be larger than DynamoDB's limit. A request is larger than
+        """Leaves out rows whose item may be larger than DynamoDB's limit. A request is larger than
         the item in it."""
         good = [row for row in range(rows) if row not in odd]
         large = [at for at, request in enumerate(requests) if len(request) > MAX_ITEM_BYTES]

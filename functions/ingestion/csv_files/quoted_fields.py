@@ -54,7 +54,7 @@ def split_quoted(text: bytes, layout: Layout) -> list[bytes]:
 
 
 def find_quoted(text: bytes, layout: Layout) -> QuotedFields | None:
-    """Split whole lines at their quoted fields.
+    """Splits whole lines at their quoted fields.
 
     None if a quote is data in an unquoted field, if a quoted field is not closed or is followed by
     text, or if the syntax is not the usual one.

@@ -111,7 +111,7 @@ def is_comment(text: bytes, syntax: Syntax, start: int = 0) -> bool:
 def take_record(
     text: bytes, start: int, stop: int, syntax: Syntax, max_fields: int, *, complete: bool
 ) -> Taken:
-    """Read the record that begins at ``start``, however many lines it has.
+    """Reads the record that begins at ``start``, however many lines it has.
 
     ``text`` is read up to ``stop``. If it is ``complete``, a record may end there without line end.
     """
@@ -122,7 +122,7 @@ def take_record(
 def take_fields(
     text: bytes, at: int, stop: int, syntax: Syntax, max_fields: int, *, complete: bool
 ) -> Taken:
-    """Read a record like ``take_record``, but from the start of any of its fields."""
+    """Reads a record like ``take_record``, but from the start of any of its fields."""
     if not syntax.is_simple:
         return _take_any_fields(text, at, stop, syntax, max_fields, complete=complete)
     delimiter = syntax.delimiter
@@ -161,7 +161,7 @@ def take_fields(
 def _take_any_fields(
     text: bytes, at: int, stop: int, syntax: Syntax, max_fields: int, *, complete: bool
 ) -> Taken:
-    """Read fields like ``take_fields``, in any syntax."""
+    """Reads fields like ``take_fields``, in any syntax."""
     fields: list[bytes] = []
     while len(fields) < max_fields:
         if syntax.skip_initial_space:

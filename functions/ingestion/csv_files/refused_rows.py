@@ -17,7 +17,7 @@ HEADER = ("line", "column", "reason", "raw")
 
 
 def refused_row(line: int, column: str, reason: str, raw: bytes) -> RefusedRow:
-    """Describe a refused row.
+    """Describes a refused row.
 
     Bytes that are not UTF-8 are shown as ``\\xff``. A text over MAX_RAW_BYTES is cut.
     """

@@ -181,7 +181,7 @@ class RowReader:
         self._max_bytes = [*texts_of_key, *rules.max_bytes.items()]
 
     def read(self, record: Record, lines_before: int = 0) -> Row | Refusal | NoRow:
-        """Turn a record into a row, or return why it isn't one. ``lines_before`` are those of the
+        """Turns a record into a row, or returns why it isn't one. ``lines_before`` are those of the
         text before the part in which the record's line is counted."""
         if record.problem:
             return Refusal("", record.problem)
@@ -267,7 +267,7 @@ class RowReader:
         yield from self._numbers.items()
 
     def _check_keys(self, item: Item) -> Refusal | None:
-        """Convert the attributes that are keys to what the table takes, or say why it can't be
+        """Converts the attributes that are keys to what the table takes, or says why it can't be
         done."""
         for name in self._rules.left_out_if_empty:
             if item.get(name) in ({"S": ""}, {"NULL": True}):

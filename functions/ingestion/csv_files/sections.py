@@ -101,7 +101,7 @@ class Section:
 
 
 def read_sections(blocks: Iterable[bytes], layout: Layout, *, ends_file: bool) -> Iterator[Section]:
-    """Read the sections of a chunk from its blocks. The chunk begins at a record.
+    """Reads the sections of a chunk from its blocks. The chunk begins at a record.
 
     ``ends_file`` says whether the chunk ends the file, and so may have an end mark.
     """
@@ -137,7 +137,7 @@ class _Reader:
             wanted = max(1, 2 * len(self._text))
 
     def _fill(self, wanted: int) -> None:
-        """Read at least one block, until there are ``wanted`` bytes or the chunk ends."""
+        """Reads at least one block, until there are ``wanted`` bytes or the chunk ends."""
         pieces = [self._text] if self._text else []
         size = len(self._text)
         for block in self._blocks:
@@ -150,7 +150,7 @@ class _Reader:
         self._text = pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _section(self, text: bytes, *, complete: bool) -> Section:
-        """Take a section from the text that has been read, which begins with ``text``."""
+        """Takes a section from the text that has been read, which begins with ``text``."""
         if self._ends_file and not complete:
             text = text[: end_mark_start(text)]
         found = scan(text, self._layout, complete=complete)
@@ -189,7 +189,7 @@ class _Reader:
         return None
 
     def _read_long_line(self) -> Iterator[Section]:
-        """Skip the first line of ``self._text``, which is too long."""
+        """Skips the first line of ``self._text``, which is too long."""
         head = self._text[:MAX_RECORD_BYTES]
         block, at, size = self._text, MAX_RECORD_BYTES, 0
         padding = block[at] in END_MARK  # whether only padding follows the head

@@ -110,7 +110,7 @@ class GroupPlace(NamedTuple):
 
 
 def pack_suspects(found: Mapping[int, Suspects]) -> bytes:
-    """Pack groups into bytes: a table of contents, then the groups, highest last chunk first."""
+    """Packs groups into bytes: a table of contents, then the groups, highest last chunk first."""
     chunks = sorted(found, reverse=True)
     contents = array("I", [len(chunks)])
     for chunk in chunks:
@@ -137,7 +137,7 @@ def read_contents(packed: bytes) -> list[GroupPlace] | int:
 
 
 def unpack_group(packed: bytes, place: GroupPlace) -> Suspects:
-    """Unpack a group from its bytes."""
+    """Unpacks a group from its bytes."""
     counts = 8 * place.digests
     others = 12 * place.digests
     return Suspects(

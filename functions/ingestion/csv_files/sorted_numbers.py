@@ -21,7 +21,7 @@ class SortedNumbers:
         return isinstance(number, int) and self.any_between(number, number + 1)
 
     def append(self, number: int) -> None:
-        """Add a number that is greater than all the others."""
+        """Adds a number that is greater than all the others."""
         self._numbers.append(number)
 
     def any_between(self, first: int, last: int) -> bool:

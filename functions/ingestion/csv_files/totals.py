@@ -39,7 +39,7 @@ class Totals:
         return len(self._totals)
 
     def add(self, key: bytes, chunk: int, line: int, request: bytes) -> str | None:
-        """Add a row, given by the request that puts its item. Call it in the file's order.
+        """Adds a row, given by the request that puts its item. Call it in the file's order.
 
         Returns None, or the attribute whose total DynamoDB couldn't store exactly. The row is not
         added then.

@@ -144,7 +144,7 @@ class BatchWriter(Generic[Mark]):
                 self.unanswered += _is_fault(reply)
 
     def put(self, keys: Sequence[Hashable], requests: Sequence[bytes], mark: Mark) -> None:
-        """Send at most ``batch_items`` items as one batch. Blocks while enough are in flight.
+        """Sends at most ``batch_items`` items as one batch. Blocks while enough are in flight.
 
         Raises WritingStopped, TableUnreachable after too many faults in a row,
         TableRefusesEveryRow, and botocore's ClientError for an error that a retry can't fix.
@@ -166,7 +166,7 @@ class BatchWriter(Generic[Mark]):
         self._send(batch)
 
     def pass_over(self, mark: Mark) -> None:
-        """Record that ``mark`` is reached without an item to put."""
+        """Records that ``mark`` is reached without an item to put."""
         if not self._sent:
             self.acknowledged = mark
         elif self._sent[-1].keys:
@@ -175,14 +175,14 @@ class BatchWriter(Generic[Mark]):
             self._sent[-1].mark = mark
 
     def drain(self) -> None:
-        """Return once everything is acknowledged. Raises like ``put``."""
+        """Returns once everything is acknowledged. Raises like ``put``."""
         while self._sent:
             self._advance(_MAX_WAIT_SECONDS)
         if self._refused and not self._accepted:
             self._check_any_accepted()
 
     def stop(self) -> None:
-        """Wait for the requests in flight, without retries, and update ``acknowledged``.
+        """Waits for the requests in flight, without retries, and updates ``acknowledged``.
 
         Raises nothing.
         """
@@ -201,7 +201,7 @@ class BatchWriter(Generic[Mark]):
         )
 
     def _advance(self, seconds: float) -> None:
-        """Resend what is due and process the replies. Waits at most ``seconds`` for one."""
+        """Resends what is due and processes the replies. Waits at most ``seconds`` for one."""
         now = self._clock()
         if now >= self._deadline:
             raise WritingStopped
@@ -212,7 +212,7 @@ class BatchWriter(Generic[Mark]):
             self._take(reply)
 
     def _send_again(self, now: float) -> float:
-        """Resend what is due and fits. Returns the seconds until there is more to do."""
+        """Resends what is due and fits. Returns the seconds until there is more to do."""
         self._waiting.sort(key=lambda one: one[0])
         while self._waiting and self._waiting[0][0] <= now:
             if self._sender.under_way >= self._pressure.limit:
@@ -253,7 +253,7 @@ class BatchWriter(Generic[Mark]):
         self._wait_with(batch, answer, reply)
 
     def _go_on_with(self, batch: _Batch[Mark], bisection: Bisection) -> None:
-        """Queue the next part of a batch that the table has refused, or finish the batch."""
+        """Queues the next part of a batch that the table has refused, or finishes the batch."""
         batch.requests = bisection.requests
         batch.backoff = None
         if batch.requests:

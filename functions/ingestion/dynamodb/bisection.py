@@ -32,11 +32,11 @@ class Bisection:
         return [self._requests[position] for position in self._parts[-1]] if self._parts else []
 
     def part_accepted(self) -> None:
-        """Note that the table has accepted the part that was sent."""
+        """Notes that the table has accepted the part that was sent."""
         self.accepted += len(self._parts.pop())
 
     def part_refused(self) -> None:
-        """Note that the part that was sent was refused as invalid."""
+        """Notes that the part that was sent was refused as invalid."""
         part = self._parts.pop()
         if len(part) > 1:
             middle = len(part) // 2

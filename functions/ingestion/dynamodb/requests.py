@@ -11,5 +11,5 @@ def batch_body(table: str, requests: Sequence[bytes]) -> bytes:
 
 
 def request_json(request: Any) -> bytes:
-    """Encode a request that DynamoDB has left unprocessed, to send it again."""
+    """Encodes a request that DynamoDB has left unprocessed, to send it again."""
     return json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode()

@@ -54,7 +54,7 @@ class Answer(NamedTuple):
 
 
 def read_answer(status: int, body: bytes, requests: Sequence[bytes], table: str) -> Answer:
-    """Classify the response to a batch.
+    """Classifies the response to a batch.
 
     ``status`` is 0 if there was no response. Then the batch may or may not have been accepted, and
     it is safe to send it again. Raises botocore's ClientError for errors that a retry can't fix.

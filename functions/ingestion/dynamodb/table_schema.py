@@ -118,7 +118,7 @@ def table_missing(table: str) -> Mismatch:
 
 
 def read_table_schema(client: "DynamoDBClient", table: str) -> TableSchema | None:
-    """Describe a table. Returns None if no table has this name.
+    """Describes a table. Returns None if no table has this name.
 
     Raises botocore's errors if DynamoDB can't be reached or denies access.
     """

@@ -57,7 +57,7 @@ class Transport:
         return len(self._busy)
 
     def send(self, tag: object, body: bytes) -> None:
-        """Send a request without waiting. Its reply will have the same ``tag``."""
+        """Sends a request without waiting. Its reply will have the same ``tag``."""
         curl = self._idle.pop() if self._idle else self._new()
         received: list[bytes] = []
         # An empty "Expect" keeps libcurl from asking before it sends a large body.

@@ -13,7 +13,7 @@ IsRunning = Callable[[str], bool]
 
 
 def is_running(client: "SFNClient", execution_arn: str) -> bool:
-    """Return whether an execution is RUNNING.
+    """Returns whether an execution is RUNNING.
 
     If the call is throttled, the answer is not known, and True is returned. An execution that Step
     Functions has deleted (90 days after its end) is not running.

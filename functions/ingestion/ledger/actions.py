@@ -20,7 +20,7 @@ class Actions:
     def record(
         self, load_id: str, action: str, by: str | None, reason: str | None, **facts: Any
     ) -> None:
-        """Record an action, such as ``dismiss``, on a load. Earlier actions are kept.
+        """Records an action, such as ``dismiss``, on a load. Earlier actions are kept.
 
         ``by`` is the ARN of the caller, ``reason`` their words, and ``facts`` what else is known.
         """
@@ -29,5 +29,5 @@ class Actions:
         self._entries.put(load_id, f"{_PREFIX}{at}#{action}", values)
 
     def all(self, load_id: str) -> Iterator[Entry]:
-        """Yield a load's actions, the oldest first."""
+        """Yields a load's actions, the oldest first."""
         return self._entries.query(load_id, _PREFIX)

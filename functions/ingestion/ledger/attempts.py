@@ -100,7 +100,7 @@ class Attempts:
         load_id: str | None = None,
         **facts: Any,
     ) -> None:
-        """Record that an execution has begun, with the execution's input.
+        """Records that an execution has begun, with the execution's input.
 
         ``facts`` are attributes of Attempt. ``started_at`` is None for an execution that began
         before the stack was updated; then it is the current time.
@@ -132,7 +132,7 @@ class Attempts:
         self._entries.update(_owner(execution), _ENTRY, {**recorded, **indexed, **of_load})
 
     def close(self, execution: str, ending: str, facts: Mapping[str, Any]) -> None:
-        """Record how an execution ended: the state that it ends in, and of ``facts`` the
+        """Records how an execution ended: the state that it ends in, and of ``facts`` the
         attributes of Attempt. The ``summary`` of an execution that did not load is its error."""
         known = {name: facts[name] for name in _RECORDED if name in facts}
         if ending != LOADED and "summary" in facts:
@@ -142,7 +142,7 @@ class Attempts:
         self._entries.update(_owner(execution), _ENTRY, known | end)
 
     def complete(self, attempt: Attempt) -> None:
-        """Record the end of an execution that could not do so itself, unless it is recorded."""
+        """Records the end of an execution that could not do so itself, unless it is recorded."""
         values = {name: getattr(attempt, name) for name in _RECORDED}
         indexed = {"object_url": attempt.object_url, "day": attempt.started_at[:10]}
         self._entries.put_if(
@@ -154,27 +154,27 @@ class Attempts:
         )
 
     def get(self, execution: str) -> Attempt | None:
-        """Return the attempt of the execution with this name, or None if it is not recorded."""
+        """Returns the attempt of the execution with this name, or None if it is not recorded."""
         entry = self._entries.get(_owner(execution), _ENTRY)
         return _attempt(entry) if entry else None
 
     def get_all(self, executions: Iterable[str]) -> list[Attempt]:
-        """Return the recorded attempts of the executions with these names, the oldest first."""
+        """Returns the recorded attempts of the executions with these names, the oldest first."""
         entries = self._entries.get_all((_owner(name), _ENTRY) for name in executions)
         found = [attempt for entry in entries if (attempt := _attempt(entry))]
         return sorted(found, key=lambda attempt: attempt.started_at)
 
     def of_day(self, day: str, since: str, until: str) -> Iterator[Attempt]:
-        """Yield the attempts that started on a day (UTC, ``2025-11-26``) and between two times,
+        """Yields the attempts that started on a day (UTC, ``2025-11-26``) and between two times,
         the newest first."""
         return self._indexed(DAYS_INDEX, "day", day, since, until)
 
     def of_object(self, object_url: str, since: str = "", until: str = "~") -> Iterator[Attempt]:
-        """Yield the attempts at any version of an object, the newest first."""
+        """Yields the attempts at any version of an object, the newest first."""
         return self._indexed(LOADS_INDEX, "object_url", object_url, since or "0", until)
 
     def recorded_since(self) -> str | None:
-        """Return the time since which attempts are recorded; None if none is. An earlier release
+        """Returns the time since which attempts are recorded; None if none is. An earlier release
         recorded only loads, which the index ``days`` doesn't have."""
         entry = self._entries.get(*_FIRST)
         return str(entry["at"]) if entry else None

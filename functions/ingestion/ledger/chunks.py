@@ -79,7 +79,7 @@ class ChunkProgress:
         return found
 
     def result(self, *, overtaken: bool = False, table_replaced: bool = False) -> ChunkResult:
-        """Return the result of Write Chunk for this progress."""
+        """Returns the result of Write Chunk for this progress."""
         return ChunkResult(
             index=self.index,
             finished=self.finished,
@@ -157,19 +157,19 @@ class Chunks:
         self._entries = Entries(client, table)
 
     def chunk(self, load_id: str, generation: str, index: int) -> ChunkProgress | None:
-        """Return the progress of a chunk, or None if none is recorded."""
+        """Returns the progress of a chunk, or None if none is recorded."""
         entry = self._entries.get(load_id, _chunk_name(generation, index))
         return _known(ChunkProgress, entry) if entry else None
 
     def all(self, load_id: str, generation: str) -> Iterator[ChunkProgress]:
-        """Yield the progress of all recorded chunks of a load, in the order of their indexes."""
+        """Yields the progress of all recorded chunks of a load, in the order of their indexes."""
         for entry in self._entries.query(load_id, f"chunk#{generation}#"):
             yield _known(ChunkProgress, entry)
 
     def save(
         self, load_id: str, generation: str, before: ChunkProgress | None, after: ChunkProgress
     ) -> tuple[ChunkProgress, bool]:
-        """Replace ``before`` by ``after``, unless another call has replaced it or the chunk is
+        """Replaces ``before`` by ``after``, unless another call has replaced it or the chunk is
         finished. Returns the progress that the ledger has then, and whether it is ``after``.
 
         ``before`` is None if the chunk had no entry.
@@ -191,12 +191,12 @@ class Chunks:
     def note_error(
         self, load_id: str, generation: str, index: int, execution: str, error: str, message: str
     ) -> None:
-        """Record the error with which a call of Write Chunk failed, in place of the last one."""
+        """Records the error with which a call of Write Chunk failed, in place of the last one."""
         values = {"execution": execution, "error": error, "message": message, "at": now()}
         self._entries.put(load_id, _error_name(generation, index), values)
 
     def errors(self, load_id: str, generation: str, execution: str) -> dict[int, tuple[str, str]]:
-        """Return the last error of each chunk that failed in an execution, as (error, message) by
+        """Returns the last error of each chunk that failed in an execution, as (error, message) by
         the chunk's index. A chunk may have been finished since."""
         prefix = _error_name(generation)
         return {
@@ -206,14 +206,14 @@ class Chunks:
         }
 
     def equal_keys(self, load_id: str, generation: str) -> EqualKeys | None:
-        """Return the progress of settling a load's equal keys, or None if none is recorded."""
+        """Returns the progress of settling a load's equal keys, or None if none is recorded."""
         entry = self._entries.get(load_id, _equal_keys_name(generation))
         return _known(EqualKeys, entry) if entry else None
 
     def save_equal_keys(
         self, load_id: str, generation: str, before: EqualKeys | None, after: EqualKeys
     ) -> bool:
-        """Replace ``before`` by ``after``, unless another call has replaced it. Returns whether it
+        """Replaces ``before`` by ``after``, unless another call has replaced it. Returns whether it
         was replaced. ``before`` is None if the load had no entry."""
         return self._entries.put_if(
             load_id,
@@ -240,6 +240,6 @@ T = TypeVar("T", ChunkProgress, EqualKeys)
 
 
 def _known(kind: type[T], entry: Entry) -> T:
-    """Create a ``kind`` from an entry. Attributes that the class does not have are ignored."""
+    """Creates a ``kind`` from an entry. Attributes that the class does not have are ignored."""
     names = kind.__dataclass_fields__
     return kind(**{name: entry[name] for name in names if name in entry})

@@ -86,7 +86,7 @@ class Claims:
         self._entries = Entries(client, table)
 
     def newest(self, object_url: str) -> Claim | None:
-        """Return the newest claim on an object, or None if no load has claimed it."""
+        """Returns the newest claim on an object, or None if no load has claimed it."""
         entry = self._entries.get(object_url, _NEWEST)
         if entry is None:
             return None
@@ -102,7 +102,7 @@ class Claims:
         )
 
     def move(self, held: Claim | None, wanted: Claim) -> bool:
-        """Replace the claim ``held`` by ``wanted``. Return False if the ledger has another claim.
+        """Replaces the claim ``held`` by ``wanted``. Returns False if the ledger has another claim.
 
         ``held`` is None if no load has claimed the object.
         """
@@ -115,12 +115,12 @@ class Claims:
         return self._entries.put_if(wanted.object_url, _NEWEST, _values(wanted), *_is_held(held))
 
     def note_alone(self, held: Claim, alone_since: str) -> bool:
-        """Record ``alone_since`` in the claim ``held``. Return False if the claim has moved."""
+        """Records ``alone_since`` in the claim ``held``. Returns False if the claim has moved."""
         values = _values(held) | {"alone_since": alone_since}
         return self._entries.put_if(held.object_url, _NEWEST, values, *_is_held(held))
 
     def leases(self, object_url: str) -> list[Lease]:
-        """Return all writers' leases on an object, including expired ones."""
+        """Returns all writers' leases on an object, including expired ones."""
         entries = self._entries.query(object_url, "writer#")
         return [
             Lease(
@@ -134,7 +134,7 @@ class Claims:
         ]
 
     def put_lease(self, object_url: str, lease_id: str, lease: Lease) -> None:
-        """Create or replace a lease."""
+        """Creates or replaces a lease."""
         values = {
             "held_by": lease.load_id,
             "began": lease.began,
@@ -163,7 +163,7 @@ def _values(claim: Claim) -> dict[str, str | None]:
 
 
 def _is_held(held: Claim | None) -> tuple[str, dict[str, str]]:
-    """Return the condition expression that the claim has not moved, and its values."""
+    """Returns the condition expression that the claim has not moved, and its values."""
     if held is None:
         return "", {}
     condition = "held_by = :load AND version_id = :version"

@@ -29,7 +29,7 @@ class Loads:
         self.attempts = Attempts(client, table)
 
     def open_load(self, load_id: str, facts: Mapping[str, Any], execution_arn: str) -> None:
-        """Record that an execution is working on a load, and add ``facts`` to the load's entry.
+        """Records that an execution is working on a load, and adds ``facts`` to the load's entry.
 
         The load's first execution sets ``started_at``.
         """
@@ -43,15 +43,15 @@ class Loads:
         )
 
     def load(self, load_id: str) -> Entry | None:
-        """Return the load's entry, or None if there is none."""
+        """Returns the load's entry, or None if there is none."""
         return self._entries.get(load_id, _LOAD)
 
     def note(self, load_id: str, facts: Mapping[str, Any]) -> None:
-        """Add facts to a load's entry."""
+        """Adds facts to a load's entry."""
         self._entries.update(load_id, _LOAD, facts)
 
     def fix_plan(self, load_id: str, generation: str, chunk_size: int, digest_key: str) -> Entry:
-        """Record the chunk size and the digest key of a load's generation, unless it has them.
+        """Records the chunk size and the digest key of a load's generation, unless it has them.
 
         Returns the entry of the plan, with the recorded values. So a load that is planned again is
         divided and digested in the same way.
@@ -66,23 +66,23 @@ class Loads:
         )
 
     def note_plan(self, load_id: str, generation: str, plan: Mapping[str, Any]) -> None:
-        """Record the plan of a load's generation, and make it the current plan of the load."""
+        """Records the plan of a load's generation, and makes it the current plan of the load."""
         self._entries.update(load_id, _plan_name(generation), {"plan": plan})
         self.note(load_id, {"plan": plan, "generation": generation})
 
     def generations(self, load_id: str) -> list[str]:
-        """Return the generations for which a load has been planned, over all its executions."""
+        """Returns the generations for which a load has been planned, over all its executions."""
         entries = self._entries.query(load_id, _plan_name(""))
         return [str(entry["entry"]).removeprefix(_plan_name("")) for entry in entries]
 
     def all(self, load_ids: Iterable[str]) -> Iterator[Entry]:
-        """Yield the entries of those of the loads that have one, in any order."""
+        """Yields the entries of those of the loads that have one, in any order."""
         return self._entries.get_all((load_id, _LOAD) for load_id in load_ids)
 
     def close_load(
         self, load_id: str, status: str, facts: Mapping[str, Any], execution: str | None = None
     ) -> None:
-        """Record how a load ended: ``SUCCEEDED``, ``FAILED`` or ``OVERTAKEN``. Add ``facts``.
+        """Records how a load ended: ``SUCCEEDED``, ``FAILED`` or ``OVERTAKEN``. Adds ``facts``.
 
         The same is recorded for its ``execution``, a name. It is None for an execution of an
         earlier release that does not pass it.
@@ -94,7 +94,7 @@ class Loads:
     def refuse_load(
         self, load_id: str, reasons: Sequence[Reason], execution: str | None = None
     ) -> None:
-        """Record that the file of a load is refused, and why. See ``close_load``."""
+        """Records that the file of a load is refused, and why. See ``close_load``."""
         first = reasons[0]
         facts = {
             "summary": " ".join(reason.detail for reason in reasons),

@@ -65,9 +65,9 @@ class Slots:
         self._chance = chance or random.Random()
 
     def take(self, waiter: Waiter, at_a_time: int, is_running: IsRunning) -> str:
-        """Take one of ``at_a_time`` slots for an execution, unless it has one.
+        """Takes one of ``at_a_time`` slots for an execution, unless it has one.
 
-        Return ``TAKEN``, or where in the line the execution has to wait: ``FRONT`` if it may soon
+        Returns ``TAKEN``, or where in the line the execution has to wait: ``FRONT`` if it may soon
         take a slot, otherwise ``BACK``.
         """
         may_take = PLACES_PER_SLOT * at_a_time
@@ -90,7 +90,7 @@ class Slots:
                 return place
 
     def release(self, execution_arn: str) -> None:
-        """Give back an execution's slot, if it has one."""
+        """Gives back an execution's slot, if it has one."""
         for slot in self._read(_SLOT):
             if slot.execution_arn == execution_arn:
                 self._entries.delete_if(
@@ -98,7 +98,7 @@ class Slots:
                 )
 
     def leave_line(self, waiter: Waiter) -> None:
-        """Delete an execution's place in the line."""
+        """Deletes an execution's place in the line."""
         self._entries.delete(_OWNER, waiter.place)
 
     def _take(self, waiter: Waiter, at_a_time: int, is_running: IsRunning) -> bool:
@@ -121,8 +121,8 @@ class Slots:
         return False
 
     def _delete_ended(self, places: Sequence[_Entry], is_running: IsRunning) -> bool:
-        """Look up one execution in the line. If it has ended, delete its place and look up the
-        next. Return whether a place was deleted."""
+        """Looks up one execution in the line. If it has ended, deletes its place and looks up the
+        next. Returns whether a place was deleted."""
         any_deleted = False
         for place in self._sample(places, len(places)):
             if is_running(place.execution_arn):

@@ -21,18 +21,18 @@ MAX_BATCH_GET = 100
 
 
 def now() -> str:
-    """Return the current time as a ``timestamp``."""
+    """Returns the current time as a ``timestamp``."""
     return timestamp(datetime.now(UTC).timestamp())
 
 
 def timestamp(seconds: float) -> str:
-    """Format seconds since the epoch as the ledger does: ISO 8601, in UTC, with milliseconds."""
+    """Formats seconds since the epoch as the ledger does: ISO 8601, in UTC, with milliseconds."""
     moment = datetime.fromtimestamp(seconds, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def seconds(timestamp: str) -> float:
-    """Convert a ``timestamp`` to seconds since the epoch."""
+    """Converts a ``timestamp`` to seconds since the epoch."""
     return datetime.fromisoformat(timestamp).timestamp()
 
 
@@ -55,7 +55,7 @@ class Entries:
         return deserialize(answer["Item"]) if "Item" in answer else None
 
     def get_all(self, names: Iterable[tuple[str, str]]) -> Iterator[Entry]:
-        """Yield those of the entries that exist, in any order. ``names`` are their owners and
+        """Yields those of the entries that exist, in any order. ``names`` are their owners and
         names."""
         keys = [_key(*name) for name in names]
         for first in range(0, len(keys), MAX_BATCH_GET):
@@ -69,7 +69,7 @@ class Entries:
     def query_index(
         self, index: str, name: str, value: str, since: str, until: str
     ) -> Iterator[Entry]:
-        """Yield the entries in an index with this value of the attribute ``name``, and with a
+        """Yields the entries in an index with this value of the attribute ``name``, and with a
         ``started_at`` from ``since`` up to ``until``, the newest first. Indexes lag behind."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
@@ -85,7 +85,7 @@ class Entries:
             yield from map(deserialize, page["Items"])
 
     def query(self, owner: str, prefix: str, limit: int | None = None) -> Iterator[Entry]:
-        """Yield the owner's entries whose names begin with ``prefix``, sorted by name: all of
+        """Yields the owner's entries whose names begin with ``prefix``, sorted by name: all of
         them, or the first ``limit``."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
@@ -109,7 +109,7 @@ class Entries:
         condition: str,
         condition_values: Mapping[str, Any],
     ) -> bool:
-        """Put an entry if it does not exist, or if the existing entry meets the condition.
+        """Puts an entry if it does not exist, or if the existing entry meets the condition.
 
         Returns whether it was put. No existing entry meets an empty ``condition``.
         """
@@ -138,7 +138,7 @@ class Entries:
         more: str = "",
         more_values: Mapping[str, Any] | None = None,
     ) -> Entry:
-        """Set attributes of an entry, and return the updated entry.
+        """Sets attributes of an entry, and returns the updated entry.
 
         ``more`` is appended to the update expression, and ``more_values`` are its values.
         """
@@ -161,7 +161,7 @@ class Entries:
     def delete_if(
         self, owner: str, entry: str, condition: str, condition_values: Mapping[str, Any]
     ) -> None:
-        """Delete an entry, unless it does not exist or does not meet the condition."""
+        """Deletes an entry, unless it does not exist or does not meet the condition."""
         with suppress(self._client.exceptions.ConditionalCheckFailedException):
             self._client.delete_item(
                 TableName=self._table,
@@ -181,13 +181,13 @@ def _serialize(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def deserialize(item: Mapping[str, Any]) -> Entry:
-    """Convert an item from DynamoDB JSON to plain values."""
+    """Converts an item from DynamoDB JSON to plain values."""
     read = TypeDeserializer().deserialize
     return {name: _plain(read(value)) for name, value in item.items()}
 
 
 def _plain(value: Any) -> Any:
-    """Convert a value that boto3 has deserialized to one that JSON can represent.
+    """Converts a value that boto3 has deserialized to one that JSON can represent.
 
     All numbers in the ledger are integers.
     """

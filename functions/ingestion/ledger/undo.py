@@ -63,9 +63,9 @@ class Undo:
         self._claim = Claim(claimed["bucket"], claimed["key"], claimed.get("version_id"), holder)
 
     def claim(self, is_running: IsRunning) -> bool:
-        """Claim the object, so that the load's writers stop, and no other load begins to write.
+        """Claims the object, so that the load's writers stop, and no other load begins to write.
 
-        Return False if a later version has claimed it, which has the same effect on the load's
+        Returns False if a later version has claimed it, which has the same effect on the load's
         writers. Raises ClaimHeld if an execution of the same version is running.
         """
         return self._turns.claim(self._claim, is_running)
@@ -78,11 +78,11 @@ class Undo:
         return max((one for one in until if one > self._turns.now()), default=None)
 
     def lease(self, seconds: float) -> WriterLease:
-        """Take a lease, for which loads of the object wait before they write."""
+        """Takes a lease, for which loads of the object wait before they write."""
         return self._turns.lease(self._claim.object_url, self._claim.load_id, seconds)
 
     def begin(self, by: str | None, reason: str | None) -> UndoProgress:
-        """Record that the load is being undone, and delete the ledger's entries of its chunks.
+        """Records that the load is being undone, and deletes the ledger's entries of its chunks.
 
         Returns the progress that is recorded, if the undo is to be continued.
         """
@@ -102,11 +102,11 @@ class Undo:
         return progress
 
     def save(self, progress: UndoProgress) -> None:
-        """Record the progress. The status stays as it is: an execution may work on the load."""
+        """Records the progress. The status stays as it is: an execution may work on the load."""
         self._entries.update(self._load_id, _LOAD, {"undo": vars(progress)})
 
     def finish(self, progress: UndoProgress, restorable: str | None) -> UndoProgress:
-        """Record the end, and release the object.
+        """Records the end, and releases the object.
 
         ``restorable`` is the newest earlier version that was loaded. From then on, it can be loaded
         again, and so can later ones. If it is None, the claim keeps the version that is undone.
@@ -126,7 +126,7 @@ def undo_progress(load: Mapping[str, Any]) -> UndoProgress | None:
 
 
 def loads_of_object(client: "DynamoDBClient", table: str, object_url: str) -> Iterator[Entry]:
-    """Yield the entries of all loads of an object, the newest first."""
+    """Yields the entries of all loads of an object, the newest first."""
     pages = client.get_paginator("query").paginate(
         TableName=table,
         IndexName=_INDEX,

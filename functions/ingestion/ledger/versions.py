@@ -66,11 +66,11 @@ class Turns:
         self._now = now
 
     def newest(self, object_url: str) -> Claim | None:
-        """Return the newest claim on an object, or None if no load has claimed it."""
+        """Returns the newest claim on an object, or None if no load has claimed it."""
         return self._claims.newest(object_url)
 
     def claim(self, wanted: Claim, is_running: IsRunning = lambda execution_arn: False) -> bool:
-        """Claim an object for a load. Return False if a later version has claimed it already.
+        """Claims an object for a load. Returns False if a later version has claimed it already.
 
         If another execution has claimed the same version and is not running any more, this one
         takes over the claim: the version is loaded again on demand. Raises ClaimHeld if it is
@@ -89,9 +89,9 @@ class Turns:
                 return True
 
     def claim_alone(self, wanted: Claim) -> bool:
-        """Claim an object for a load if nothing else may be writing it.
+        """Claims an object for a load if nothing else may be writing it.
 
-        Return False if Take Turn has to decide: a later version or another execution of the same
+        Returns False if Take Turn has to decide: a later version or another execution of the same
         version has claimed the object, or its writers may still be running.
         """
         try:
@@ -115,9 +115,9 @@ class Turns:
         )
 
     def move_on(self, held: Claim, version_id: str | None) -> bool:
-        """Move a load's claim to a later version with the same bytes.
+        """Moves a load's claim to a later version with the same bytes.
 
-        Return False if that version is not later, or if the claim has moved in the meantime.
+        Returns False if that version is not later, or if the claim has moved in the meantime.
         """
         wanted = replace(held, version_id=version_id)
         if wanted == held:
@@ -125,21 +125,21 @@ class Turns:
         return self._is_later(wanted, held) and self._claims.move(held, wanted)
 
     def now(self) -> float:
-        """Return the current time in seconds since the epoch."""
+        """Returns the current time in seconds since the epoch."""
         return self._now()
 
     def note_alone(self, object_url: str, load_id: str) -> None:
-        """Record in a load's claim that no writers are left, unless it is already recorded."""
+        """Records in a load's claim that no writers are left, unless it is already recorded."""
         held = self._claims.newest(object_url)
         if held and held.load_id == load_id and held.alone_since is None:
             self._claims.note_alone(held, timestamp(self._now()))
 
     def writers(self, object_url: str) -> int:
-        """Count the writers that may still be writing rows of any version of the object."""
+        """Counts the writers that may still be writing rows of any version of the object."""
         return sum(lease.until > self._now() for lease in self._claims.leases(object_url))
 
     def leases(self, object_url: str, load_id: str, generation: str) -> list[Lease]:
-        """Return the leases of a load's generation that were not given back, including expired
+        """Returns the leases of a load's generation that were not given back, including expired
         ones."""
         return [
             lease
@@ -155,7 +155,7 @@ class Turns:
         generation: str = "",
         chunk: int | None = None,
     ) -> "WriterLease":
-        """Take a lease for a writer whose function must end within ``seconds``."""
+        """Takes a lease for a writer whose function must end within ``seconds``."""
         now = self._now()
         until = int(now + seconds) + LEASE_MARGIN_SECONDS
         lease = Lease(load_id, int(now), until, generation, chunk)
@@ -203,13 +203,13 @@ class WriterLease:
         claims.put_lease(object_url, self.id, lease)
 
     def give_back(self) -> None:
-        """Mark the lease for deletion: the call wrote nothing, or the ledger has recorded its
+        """Marks the lease for deletion: the call wrote nothing, or the ledger has recorded its
         results."""
         self._is_given_back = True
 
     def stray_requests(self) -> None:
-        """Keep the lease for LEASE_MARGIN_SECONDS after the block, because DynamoDB may still carry
-        out a request that it did not answer."""
+        """Keeps the lease for LEASE_MARGIN_SECONDS after the block, because DynamoDB may still
+        carry out a request that it did not answer."""
         self._margin = LEASE_MARGIN_SECONDS
 
     def __enter__(self) -> "WriterLease":

@@ -31,7 +31,7 @@ class WritingTime(NamedTuple):
 def writing_times(
     chunks: Sequence[ChunkProgress], leases: Iterable[Lease], alone_since: str | None
 ) -> Mapping[int, WritingTime]:
-    """Return the writing time of each finished chunk, by its index.
+    """Returns the writing time of each finished chunk, by its index.
 
     ``leases`` are those of the calls whose results the ledger has not recorded. Another load may
     have written the same rows before ``alone_since``. If that is None, it may still write them.

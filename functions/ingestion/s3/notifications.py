@@ -162,7 +162,7 @@ def _upload(
     uploader: Any,
     sequencer: Any,
 ) -> Upload:
-    """Make an Upload. Raises ValueError without a bucket and a key."""
+    """Makes an Upload. Raises ValueError without a bucket and a key."""
     if not (isinstance(bucket, str) and isinstance(key, str) and bucket and key):
         raise ValueError
     return Upload(
@@ -177,7 +177,7 @@ def _upload(
 
 
 def _same_however_sent(sequencer: str | None) -> str | None:
-    """Normalize a sequencer, which is a hexadecimal number.
+    """Normalizes a sequencer, which is a hexadecimal number.
 
     S3 writes it with 18 digits and in capitals. EventBridge's documentation shows it without
     leading zeros and in lower case.

@@ -65,7 +65,7 @@ class ObjectState:
 def pin(
     client: "S3Client", bucket: str, key: str, version_id: str | None, etag: str | None
 ) -> ObjectState:
-    """Pin the requested version, or the newest one if ``version_id`` is None.
+    """Pins the requested version, or the newest one if ``version_id`` is None.
 
     Raises ObjectGone, ObjectChanged if the newest version does not have the requested ETag, and
     ObjectUnreadable if S3 won't return the object. An archived object can be pinned, but not read.
@@ -195,7 +195,7 @@ def _in_parallel(
     stopped = threading.Event()
 
     def read(first: int, buffer: bytearray) -> tuple[bytearray, int]:
-        """Fill the buffer from ``first`` on. Returns it and the number of bytes in it."""
+        """Fills the buffer from ``first`` on. Returns it and the number of bytes in it."""
         filled = 0
         last = min(first + range_size, end)
         with closing(read_blocks(client, source, first, last, only_the_range=True)) as blocks:
@@ -249,7 +249,7 @@ def _open_range(
 
 
 def _raise_reason(error: ClientError, bucket: str, key: str) -> NoReturn:
-    """Raise the error to report in place of S3's, or ``error`` if another try may succeed."""
+    """Raises the error to report in place of S3's, or ``error`` if another try may succeed."""
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     if status == 412:
         raise ObjectChanged(f"The object was overwritten since: {bucket}/{key}.") from error

@@ -75,7 +75,7 @@ class PartWriter:
             self._reopen(_open_part_key(self._prefix, series.complete, series.open_rows))
 
     def add(self, row: RefusedRow) -> None:
-        """Add a row. Call it in the order of lines."""
+        """Adds a row. Call it in the order of lines."""
         line = _json_line(row)
         self._lines.append(line)
         self._size += len(line)
@@ -84,7 +84,7 @@ class PartWriter:
             self._write_complete()
 
     def go_back(self, rows: int) -> None:
-        """Forget all rows except the first ``rows``, which must include those of ``series``."""
+        """Forgets all rows except the first ``rows``, which must include those of ``series``."""
         if rows < self._first_rows[-1]:
             while rows < self._first_rows[-1]:
                 self._first_rows.pop()
@@ -95,14 +95,14 @@ class PartWriter:
         self.rows = rows
 
     def pause(self) -> Series:
-        """Write the remaining rows as an incomplete part, which another writer can continue."""
+        """Writes the remaining rows as an incomplete part, which another writer can continue."""
         if self._lines:
             key = _open_part_key(self._prefix, self._complete, len(self._lines))
             _put(self._client, self._bucket, key, self._lines)
         return Series(self._prefix, self._complete, len(self._lines))
 
     def finish(self) -> Series:
-        """Write the remaining rows as the last part of the finished series."""
+        """Writes the remaining rows as the last part of the finished series."""
         if self._lines:
             self._write_complete()
         return Series(self._prefix, self._complete)
@@ -121,7 +121,7 @@ class PartWriter:
 
 
 def write_part(client: "S3Client", bucket: str, key: str, rows: Iterable[RefusedRow]) -> None:
-    """Write a single part, with its rows in the order of lines."""
+    """Writes a single part, with its rows in the order of lines."""
     _put(client, bucket, key, map(_json_line, sorted(rows)))
 
 
@@ -198,7 +198,7 @@ def write_manifest(
     rows: int,
     first_rows: str,
 ) -> None:
-    """Write a JSON list of where a load's ``rows`` rows are stored.
+    """Writes a JSON list of where a load's ``rows`` rows are stored.
 
     It has the parts of each chunk, and the address of a CSV file with the first rows.
     """
@@ -216,7 +216,7 @@ def write_manifest(
 
 
 def read_manifest(client: "S3Client", bucket: str, key: str) -> list[ChunkRows]:
-    """Read a manifest that ``write_manifest`` has written."""
+    """Reads a manifest that ``write_manifest`` has written."""
     manifest = json.loads(_get(client, bucket, key))
     return [
         ChunkRows(**{**chunk, "series": [Series(**series) for series in chunk["series"]]})

@@ -25,7 +25,7 @@ _LASTING_KMS_ERRORS = frozenset(
 def raise_reason_of_head(
     client: "S3Client", bucket: str, key: str, version_id: str | None, error: ClientError
 ) -> NoReturn:
-    """Raise the error that says why HeadObject failed with status 400 or 403.
+    """Raises the error that says why HeadObject failed with status 400 or 403.
 
     The response to HeadObject has no body, so its error code is only the status. GetObject fails
     for the same cause and returns S3's code. Raises ObjectUnreadable, GetObject's error if it has
@@ -45,8 +45,8 @@ def raise_reason_of_head(
 
 
 def unreadable(error: ClientError, bucket: str, key: str) -> ObjectUnreadable | None:
-    """Return the error to report in place of GetObject's, or None if another try may succeed or the
-    object isn't the cause."""
+    """Returns the error to report in place of GetObject's, or None if another try may succeed or
+    the object isn't the cause."""
     explained = _explain(error.response["Error"], f"s3://{bucket}/{key}")
     return ObjectUnreadable(*explained) if explained else None
 

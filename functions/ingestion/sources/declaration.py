@@ -40,7 +40,7 @@ class DeclarationError(Exception):
 
 
 def read_source(text: bytes, file: str, *, is_built_in: bool = False) -> Source:
-    """Read a declaration, given as JSON. ``file`` is what errors call it.
+    """Reads a declaration, given as JSON. ``file`` is what errors call it.
 
     Only the built-in source has no ``match``. Raises DeclarationError.
     """
@@ -84,7 +84,7 @@ def recorded_source(record: Mapping[str, Any]) -> Source:
 
 
 def _parse(text: bytes) -> dict[str, Any]:
-    """Parse a JSON object strictly. Raises ValueError with a sentence."""
+    """Parses a JSON object strictly. Raises ValueError with a sentence."""
     try:
         value = json.loads(
             text.decode("utf-8-sig"),
@@ -309,7 +309,7 @@ def _read_primary_key(
 def _check(
     source: Source, resource: ObjectReader, schema: ObjectReader, dynamodb: ObjectReader
 ) -> None:
-    """Find problems that concern several properties."""
+    """Finds problems that concern several properties."""
     names: set[str] = set()
     attributes = set(source.values)
     for index, field in enumerate(source.fields):

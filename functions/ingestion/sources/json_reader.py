@@ -41,11 +41,11 @@ class ObjectReader:
         return self._value.get(name, default)
 
     def skip(self, *names: str) -> None:
-        """Allow these properties, which only describe."""
+        """Allows these properties, which only describe."""
         self._read.update(names)
 
     def end(self) -> None:
-        """Report the properties that were not read."""
+        """Reports the properties that were not read."""
         for name in self._value:
             if name not in self._read:
                 known = ", ".join(sorted(self._read))

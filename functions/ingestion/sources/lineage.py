@@ -51,6 +51,6 @@ def lineage_prefix(load_id: str) -> str:
 
 
 def read_lineage(value: str) -> Lineage | None:
-    """Read the attribute's value. Returns None if it has another form."""
+    """Reads the attribute's value. Returns None if it has another form."""
     match = _VALUE.fullmatch(value)
     return Lineage(match[1], int(match[2])) if match else None

@@ -12,7 +12,7 @@ _PARTS = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")
 
 
 def read_template(text: str) -> Template:
-    """Read a template. ``{{`` and ``}}`` stand for single braces.
+    """Reads a template. ``{{`` and ``}}`` stand for single braces.
 
     The names in the result are those of fields, or reserved names with their braces. Raises
     ValueError if a brace has no counterpart.

@@ -100,20 +100,20 @@ class Tally:
         self._first_refused = progress.first_refused
 
     def remember(self, keys: Sequence[EncodedKey]) -> None:
-        """Add the keys of rows that an earlier round has counted."""
+        """Adds the keys of rows that an earlier round has counted."""
         self.keys.add(keys)
 
     def place(self, page: Page, accepted: int) -> Place:
-        """Return a place in the page that will be counted next."""
+        """Returns a place in the page that will be counted next."""
         return Place(self.reached, page, accepted)
 
     def place_behind(self) -> Place:
-        """Return the place after everything that has been counted."""
+        """Returns the place after everything that has been counted."""
         return Place(self.reached, Page(Section(b"", 0)), 0)
 
     def count(self, page: Page) -> None:
-        """Count a page and clear its refused rows. A page may have very many of them, and stays in
-        memory until the table has taken its other rows."""
+        """Counts a page and clears its refused rows. A page may have very many of them, and stays
+        in memory until the table has taken its other rows."""
         for row in page.refused:
             self._add(row._replace(line=self.reached.lines + row.line), self._refused)
         self.keys.add(page.keys)
@@ -130,7 +130,7 @@ class Tally:
             self._first_refused = {"line": row.line, "column": row.column, "reason": row.reason}
 
     def go_back(self, place: Place, part: Page) -> None:
-        """Undo the counts after a place. ``part`` is its page up to that place."""
+        """Undoes the counts after a place. ``part`` is its page up to that place."""
         self.reached = place.reached
         self._refused.go_back(self.reached.rows_refused - self.before.rows_refused_by_table)
         if self.reached.rows_refused == 0:
@@ -139,8 +139,8 @@ class Tally:
         self.count(part)
 
     def refuse(self, rows: Sequence[RefusedRow], keys: Sequence[EncodedKey]) -> None:
-        """Count accepted rows of this round, with these keys, as refused by the table. Call it once
-        everything else has been counted."""
+        """Counts accepted rows of this round, with these keys, as refused by the table. Call it
+        once everything else has been counted."""
         self.keys.forget(keys)
         for row in rows:
             self._add(row, self._refused_by_table)
@@ -150,7 +150,7 @@ class Tally:
         )
 
     def check(self, items_written: int, items_replaced: int, items_refused: int) -> None:
-        """Compare the counts with what the table acknowledged, once it has acknowledged all rows.
+        """Compares the counts with what the table acknowledged, once it has acknowledged all rows.
 
         Raises AccountingError.
         """
@@ -171,7 +171,7 @@ class Tally:
     def progress(
         self, *, throttles: int, times: list[str], finished: "Finished | None"
     ) -> ChunkProgress:
-        """Return the progress to record, with the round's ``times`` and, for a finished chunk, the
+        """Returns the progress to record, with the round's ``times`` and, for a finished chunk, the
         counts of its keys. Writes the remaining refused rows to the work bucket.
 
         Rows that are superseded, or refused because their key isn't unique, are counted when the
@@ -240,7 +240,7 @@ class ChunkSeries(NamedTuple):
 
 
 def chunk_series(load_id: str, generation: str, progress: ChunkProgress) -> ChunkSeries:
-    """Return the parts that list the rows of a chunk that are not in the table."""
+    """Returns the parts that list the rows of a chunk that are not in the table."""
     prefix = refused_rows_prefix(load_id, generation, progress.index)
     return ChunkSeries(
         Series(f"{prefix}refused-", progress.refused_parts, progress.refused_open_rows),

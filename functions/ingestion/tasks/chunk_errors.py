@@ -30,7 +30,7 @@ class ChunkError(NamedTuple):
 
 
 def describe_error(error: Exception) -> tuple[str, str]:
-    """Return an error's name and its message.
+    """Returns an error's name and its message.
 
     The name of an error of AWS is its code, and its message begins with the call that failed.
     """
@@ -42,8 +42,8 @@ def describe_error(error: Exception) -> tuple[str, str]:
 
 
 def group_errors(errors: Iterable[ChunkError]) -> list[ErrorGroup]:
-    """Group equal errors, the most frequent first. Messages that differ only in numbers and ids are
-    equal, and the group has that of its first chunk. Returns at most MAX_GROUPS groups."""
+    """Groups equal errors, the most frequent first. Messages that differ only in numbers and ids
+    are equal, and the group has that of its first chunk. Returns at most MAX_GROUPS groups."""
     groups: defaultdict[tuple[str, str], list[ChunkError]] = defaultdict(list)
     for one in sorted(errors):
         groups[one.error, without_variables(one.message)].append(one)

@@ -51,12 +51,12 @@ class ChunkPages:
         self._file_end = chunk.end if is_last else None
 
     def sections(self, start: int, end: int) -> Iterator[Section]:
-        """Read a byte range that begins and ends at records, in sections of one page each."""
+        """Reads a byte range that begins and ends at records, in sections of one page each."""
         blocks = read_blocks(self._s3, self._source, start, end, PAGE_SIZE)
         return read_sections(blocks, self.reader.layout, ends_file=end == self._file_end)
 
     def pages(self, start: int, end: int, lines_before: int) -> Iterator[Page]:
-        """Read a byte range. ``lines_before`` are the lines of the chunk before it."""
+        """Reads a byte range. ``lines_before`` are the lines of the chunk before it."""
         for section in self.sections(start, end):
             page = self.reader.read(section, lines_before)
             yield page
@@ -65,7 +65,7 @@ class ChunkPages:
     def refused_by_table(
         self, start: int, end: int, numbers: SortedNumbers, lines_before: int
     ) -> Iterator[tuple[RefusedRow, EncodedKey]]:
-        """Yield the accepted rows of a byte range that have these numbers (from 0), as refused
+        """Yields the accepted rows of a byte range that have these numbers (from 0), as refused
         rows with their keys. Line numbers continue from ``lines_before``."""
         first = 0
         for page in self.pages(start, end, lines_before):
@@ -80,7 +80,7 @@ class ChunkPages:
     def keys(
         self, start: int, end: int, refused_lines: SortedNumbers
     ) -> Iterator[list[EncodedKey]]:
-        """Yield the keys of the accepted rows of a byte range that begins where the chunk does,
+        """Yields the keys of the accepted rows of a byte range that begins where the chunk does,
         except those at ``refused_lines``."""
         for page in self.pages(start, end, 0):
             yield self._keys_without(page, refused_lines)

@@ -10,7 +10,7 @@ from ingestion.sources.model import Source
 
 @cache
 def deployed_sources() -> Sources:
-    """Return the deployed sources.
+    """Returns the deployed sources.
 
     Raises DeclarationError if a declaration can't be used. No file is loaded then.
     """
@@ -18,7 +18,7 @@ def deployed_sources() -> Sources:
 
 
 def value_problems(source: Source) -> list[str]:
-    """Return the problems of a source's values: fields that can't be converted, and constants that
+    """Returns the problems of a source's values: fields that can't be converted, and constants that
     DynamoDB can't store."""
     problems = []
     for index, field in enumerate(source.fields):

@@ -29,7 +29,7 @@ class Written(NamedTuple):
 
 
 def write_digests(client: "S3Client", bucket: str, key: str, digests: KeyDigests) -> Written:
-    """Write a chunk's digests. Returns the number of distinct ones, and the repeated ones."""
+    """Writes a chunk's digests. Returns the number of distinct ones, and the repeated ones."""
     distinct = 0
     repeated: array[int] = array("Q")
 
@@ -77,7 +77,7 @@ class DigestSection(NamedTuple):
 
 
 def write_lines(client: "S3Client", bucket: str, key: str, lines: Iterable[bytes]) -> None:
-    """Store what has been found so far for a batch of equal keys. Line ends within lines are
+    """Stores what has been found so far for a batch of equal keys. Line ends within lines are
     escaped."""
     client.put_object(Bucket=bucket, Key=key, Body=b"\n".join(lines))
 

@@ -27,7 +27,7 @@ def restore_digests(
     chunks: Sequence[ChunkProgress],
     pages: Callable[[int], ChunkPages],
 ) -> Iterator[int]:
-    """Write the missing digests of finished chunks, by reading these chunks again.
+    """Writes the missing digests of finished chunks, by reading these chunks again.
 
     ``pages`` returns the pages of a chunk, given its index. Yields the index of each chunk after
     its digests are written, so the caller can stop between chunks. Raises AccountingError if a

@@ -19,7 +19,7 @@ class EqualKeyRules(NamedTuple):
 
 
 def equal_key_rules(file: File, key: Sequence[str]) -> EqualKeyRules:
-    """Return the rules of a file's source. ``key`` names the table's key attributes."""
+    """Returns the rules of a file's source. ``key`` names the table's key attributes."""
     source = source_of(file)
     if source.equal_keys == "sum":
         return EqualKeyRules(adds_up=True, summed=summed(source, key))

@@ -97,7 +97,7 @@ class Settled:
     """The totals of the batch so far, if rows are added up."""
 
     def add_part(self, chunk: int, part: str, rows: Sequence[RefusedRow]) -> None:
-        """Count the rows of a part that lists rows of a chunk in the order of their lines."""
+        """Counts the rows of a part that lists rows of a chunk in the order of their lines."""
         self.parts.setdefault(str(chunk), []).append(part)
         first = rows[0]
         if first.reason == SUPERSEDED.reason:
@@ -145,12 +145,12 @@ class Settler:
         self.place = BATCH_START
 
     def settle(self, batch: Batch, number: int, start: Place) -> None:
-        """Settle the rest of a batch, from ``start`` on. If it raises WritingStopped, ``place`` is
+        """Settles the rest of a batch, from ``start`` on. If it raises WritingStopped, ``place`` is
         where to go on."""
         raise NotImplementedError
 
     def _list(self, rows: Sequence[RefusedRow], number: int, index: int) -> None:
-        """Write a part with rows of a chunk that a batch leaves out, and count them."""
+        """Writes a part with rows of a chunk that a batch leaves out, and counts them."""
         if rows:
             name = f"{index:06d}-{number:06d}-{rows[0].line}-{rows[-1].line}.jsonl"
             part = f"{self._folder}/{name}"
@@ -177,7 +177,7 @@ class LastRowSettler(Settler):
         self.place = BATCH_START
 
     def _settle_chunk(self, batch: Batch, number: int, index: int, after_line: int) -> None:
-        """Settle the rows of a chunk after ``after_line``."""
+        """Settles the rows of a chunk after ``after_line``."""
         wanted, certain = frozenset(batch.wanted[index]), batch.certain(index)
         line = after_line
         self.place = Place(index, line)
@@ -232,7 +232,7 @@ class LastRowSettler(Settler):
         return mark.line if mark and mark[:2] == reached[:2] else self.place.line
 
     def _commit(self, line: int, number: int, index: int) -> None:
-        """Count the rows up to a line as settled, and forget those after it."""
+        """Counts the rows up to a line as settled, and forgets those after it."""
         rows = [row for row in self._left_out if row.line <= line]
         winners = [winner for winner in self._winners if winner.line <= line]
         self._left_out, self._winners = [], []

@@ -25,7 +25,7 @@ MAX_JOINED_ROWS = 1_000_000
 def join_refused_rows(
     client: "S3Client", bucket: str, folder: str, chunks: Sequence[ChunkRows], counted: int
 ) -> str | None:
-    """Write the CSV file, and the manifest if it does not hold all of the ``counted`` rows, into a
+    """Writes the CSV file, and the manifest if it does not hold all of the ``counted`` rows, into a
     folder of the work bucket. Returns the ``s3://`` address of what lists them all, or None if
     there are none.
 

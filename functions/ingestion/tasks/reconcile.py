@@ -72,7 +72,7 @@ class Reconciler:
         execution_arn: str | None = None,
         started_at: str | None = None,
     ) -> LoadResult:
-        """Add up a load; write its refused rows (CSV) and its report (JSON) to the work bucket.
+        """Adds up a load; writes its refused rows (CSV) and its report (JSON) to the work bucket.
 
         Then give back the slot of its execution. If equal keys have to be settled first, the result
         says so, and nothing is written or given back. ``execution_arn`` and ``started_at`` are None
@@ -236,7 +236,7 @@ class Reconciler:
         settled: EqualKeys | None,
         lines_before_data: int,
     ) -> list[ChunkRows]:
-        """List the parts with rows that are not in the table, for each chunk that has any.
+        """Lists the parts with rows that are not in the table, for each chunk that has any.
 
         Lines after the first unfinished chunk can't be numbered. The load has failed then, and the
         replay that finishes the chunk lists the rows after it.
@@ -309,7 +309,7 @@ def _is_settled(settled: EqualKeys | None, newest: Claim | None) -> bool:
 
 
 def _series_of_batches(parts: Sequence[str]) -> list[Series]:
-    """Group the parts with rows of one chunk that Settle Equal Keys has listed, by batch.
+    """Groups the parts with rows of one chunk that Settle Equal Keys has listed, by batch.
     Line numbers ascend across the parts of a batch; those of two batches may interleave."""
     batches = defaultdict(list)
     for part in parts:

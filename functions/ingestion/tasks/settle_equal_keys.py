@@ -91,7 +91,7 @@ class EqualKeySettler:
         self._clock = clock
 
     def settle(self, load_id: str, file: File, plan: Plan, seconds: float) -> EqualKeysResult:
-        """Settle the equal keys of a load, or as many as ``seconds`` allow. Record the progress.
+        """Settles the equal keys of a load, or as many as ``seconds`` allow. Records the progress.
 
         Raises NoProgress if there is none, and AccountingError if a chunk is not finished.
         """
@@ -144,7 +144,7 @@ class EqualKeySettler:
         return EqualKeys(alone_since, step=held.step if held else 0)
 
     def _go_on(self, load: "_Load", before: EqualKeys) -> tuple[EqualKeys, str]:
-        """Search and settle from where an earlier call ended. Returns the new progress, and the
+        """Searches and settles from where an earlier call ended. Returns the new progress, and the
         ``state`` for the result."""
         # A call of Write Chunk takes its lease before it reads its chunk's entry. All chunks are
         # finished, so every call that may have written rows without recording them has a lease.
@@ -243,14 +243,14 @@ class EqualKeySettler:
         return settler(s3, bucket, folder, load.chunks, rows, writer, settled, load.rules)
 
     def _restore_digests(self, load: "_Load") -> None:
-        """Restore missing digests until the time is up."""
+        """Restores missing digests until the time is up."""
         bucket, pages = self._work_bucket, self._pages(load)
         for _ in restore_digests(self._s3, bucket, load.load_id, load.plan, load.chunks, pages):
             if self._is_late(load):
                 break
 
     def _pages(self, load: "_Load") -> Callable[[int], ChunkPages]:
-        """Return a function that returns the pages of a chunk, given the chunk's index."""
+        """Returns a function that returns the pages of a chunk, given the chunk's index."""
         plan = load.plan
         if plan.chunk:
             chunks = [plan.chunk]
@@ -267,7 +267,7 @@ class EqualKeySettler:
         return pages
 
     def _settled(self, load: "_Load", state: EqualKeys) -> Settled:
-        """Return the results of earlier calls."""
+        """Returns the results of earlier calls."""
         settled = Settled(
             {},
             state.rows_superseded,
@@ -289,7 +289,7 @@ class EqualKeySettler:
     def _save_settled(
         self, folder: str, state: EqualKeys, settled: Settled, batch: int, place: Place
     ) -> EqualKeys:
-        """Write the results to the work bucket, and return the new progress.
+        """Writes the results to the work bucket, and returns the new progress.
 
         The objects' names contain the position reached, so a call that repeats the work replaces
         them with equal objects.
@@ -330,7 +330,7 @@ class EqualKeySettler:
         return self._clock() + seconds > load.deadline - CHECKPOINT_SECONDS
 
     def _look(self, load: "_Load") -> Callable[[], None]:
-        """Return a function that raises WritingStopped if the time is up, and Overtaken if another
+        """Returns a function that raises WritingStopped if the time is up, and Overtaken if another
         load has claimed the object."""
         next_look = self._clock() + LOOK_SECONDS
 

@@ -103,7 +103,7 @@ class Planner:
         self._clock = clock
 
     def plan(self, load_id: str, file: File, seconds: float, execution: str | None = None) -> Plan:
-        """Write the plan of a file that Validate File accepted, a JSON array of chunks.
+        """Writes the plan of a file that Validate File accepted, a JSON array of chunks.
 
         Planning a load again gives the same plan, because the ledger keeps the chunk size of the
         generation's first one. If the file is refused, nothing is written, and the result has the
@@ -147,7 +147,7 @@ class Planner:
         return answer
 
     def _size_for(self, file: File) -> int:
-        """Return the chunk size, larger for files that would have more than MAX_CHUNKS chunks."""
+        """Returns the chunk size, larger for files that would have more than MAX_CHUNKS chunks."""
         largest = Unpacker.largest(file.size) if file.compression else file.size
         if file.encoding != "utf_8":
             largest = min(MAX_UNPACKED_BYTES, largest * MAX_GROWTH)
@@ -160,7 +160,7 @@ class Planner:
         return self._with_lines(file, chunks, deadline) if source_of(file).uses_line else chunks
 
     def _with_lines(self, file: File, chunks: list[Chunk], deadline: float) -> list[Chunk]:
-        """Read the file up to its last chunk, to count the lines before each one."""
+        """Reads the file up to its last chunk, to count the lines before each one."""
         start, end = file.data_start, chunks[-1].start if chunks else file.data_start
         counter = LineCounter(start, (chunk.start for chunk in chunks))
         blocks = read_ahead(
@@ -201,7 +201,7 @@ class Planner:
     def _boundaries_of_stream(
         self, source: PinnedObject, start: int, chunk_size: int, layout: Layout, deadline: float
     ) -> list[Boundary]:
-        """Find all boundaries by reading the object with one request."""
+        """Finds all boundaries by reading the object with one request."""
         finder = BoundaryFinder(start, next_multiple(start, chunk_size), chunk_size, layout)
         blocks = read_blocks(self._s3, source, start, source.size)
         for block in self._in_time(blocks, deadline, start, source.size):
@@ -292,7 +292,7 @@ class Planner:
         return chunks, end, unread
 
     def _with_noted_lines(self, chunks: list[Chunk], noted: Sequence[int]) -> list[Chunk]:
-        """Note the lines before each chunk of a copy. ``noted`` has the lines before each multiple
+        """Notes the lines before each chunk of a copy. ``noted`` has the lines before each multiple
         of LINES_STEP."""
 
         def with_lines(chunk: Chunk) -> Chunk:

@@ -54,7 +54,7 @@ class UploadStarter:
         self._dead_letter_queue_url = dead_letter_queue_url
 
     def start(self, message: QueuedMessage) -> list[str]:
-        """Start an execution for each upload that a queue message announces.
+        """Starts an execution for each upload that a queue message announces.
 
         Returns a sentence for each one that could not be read or started. The message must then be
         delivered again; executions that have been started are not started twice.
@@ -71,8 +71,8 @@ class UploadStarter:
         return problems
 
     def set_aside(self, message: QueuedMessage, problems: Sequence[str]) -> bool:
-        """Send a message to the dead-letter queue with its problems if it was received for the last
-        time. Returns whether it was sent, and can be deleted from the upload queue."""
+        """Sends a message to the dead-letter queue with its problems if it was received for the
+        last time. Returns whether it was sent, and can be deleted from the upload queue."""
         if int(message.attributes["ApproximateReceiveCount"]) < MAX_RECEIVES:
             return False
         reason, sent_at = " ".join(problems), message.attributes["SentTimestamp"]
@@ -91,7 +91,7 @@ class UploadStarter:
 
 
 def start_execution(client: "SFNClient", state_machine_arn: str, upload: Upload) -> None:
-    """Start the execution named after the upload; one that exists already is a success.
+    """Starts the execution named after the upload; one that exists already is a success.
 
     If an execution of the same name and input is running, AWS returns success; if it has ended, AWS
     raises ExecutionAlreadyExists (StartExecution, API Reference). AWS also raises it if the input

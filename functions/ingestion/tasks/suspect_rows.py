@@ -40,7 +40,7 @@ class SuspectRows:
         self._look = look
 
     def read(self, chunk: ChunkProgress, wanted: frozenset[int]) -> Iterator[KeyedRow]:
-        """Yield the chunk's rows whose keys have a wanted digest, without the listed ones.
+        """Yields the chunk's rows whose keys have a wanted digest, without the listed ones.
 
         Raises AccountingError at the end if a digest did not occur.
         """

@@ -78,7 +78,7 @@ class SuspectSearch:
         self.slabs = -(-total // SLAB_DIGESTS) or 1
 
     def search(self, slab: int) -> int:
-        """Find the suspects of a slab and store them. Returns how many there are."""
+        """Finds the suspects of a slab and stores them. Returns how many there are."""
         low, high = slab_edges(self.slabs)[slab]
         with _threads() as threads:
             distinct = self._read(self._distinct, low, high, threads)

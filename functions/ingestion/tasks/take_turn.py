@@ -37,7 +37,7 @@ class TurnTaker:
         self._chance = random.Random()
 
     def take(self, request: TurnRequest) -> Turn:
-        """Claim the object for a load, wait for other writers of the object, and take a slot.
+        """Claims the object for a load, waits for other writers of the object, and takes a slot.
 
         The slot comes last, because a load must not wait for another one while it holds a slot. The
         object may have been claimed or written since then, so the ledger is read again.
@@ -61,7 +61,7 @@ class TurnTaker:
         return answer
 
     def _look(self, claim: Claim) -> Turn:
-        """Return whose turn it is by the object's claim and leases. The execution itself has no
+        """Returns whose turn it is by the object's claim and leases. The execution itself has no
         writers yet."""
         try:
             if not self._turns.claim(claim, self._is_running):

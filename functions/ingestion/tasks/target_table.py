@@ -31,11 +31,11 @@ class TargetTable:
         self.name = name
 
     def schema(self) -> TableSchema | None:
-        """Return the current schema of the table, or None if there is no table."""
+        """Returns the current schema of the table, or None if there is no table."""
         return read_table_schema(self._client, self.name)
 
     def schema_for(self, file: File) -> TableSchema:
-        """Return the current schema of the table, for a load that continues writing to it.
+        """Returns the current schema of the table, for a load that continues writing to it.
 
         Raises TableReplaced, and TableMismatch if rows don't fit it (an index may have been added
         since Validate File looked).
@@ -59,7 +59,7 @@ def _is_another(file: File, schema: TableSchema | None) -> bool:
 
 
 def mismatches(table: str, schema: TableSchema | None, source: Source) -> list[Mismatch]:
-    """List the reasons why a source's rows can't be written to a table. Empty if they can."""
+    """Lists the reasons why a source's rows can't be written to a table. Empty if they can."""
     if schema is None:
         return [table_missing(table)]
     found = schema.mismatches(_attribute_types(source))
@@ -84,7 +84,7 @@ def _attribute_types(source: Source) -> dict[str, tuple[str, ...]]:
 
 
 def key_rules(schema: TableSchema, source: Source) -> KeyRules:
-    """Return the rules that the table's schema sets for the values of a source's rows."""
+    """Returns the rules that the table's schema sets for the values of a source's rows."""
     index_keys = {
         name: attribute
         for name, attribute in schema.index_only_keys.items()

@@ -44,7 +44,7 @@ class TotalsSettler(Settler):
         self.place = BATCH_START
 
     def _add(self, batch: Batch, number: int, index: int, totals: Totals) -> None:
-        """Add up a chunk's rows after the current place."""
+        """Adds up a chunk's rows after the current place."""
         after_line = self.place.line if self.place.chunk == index else 0
         self.place = Place(index, after_line)
         refused: list[RefusedRow] = []  # not yet in a part
@@ -68,7 +68,7 @@ class TotalsSettler(Settler):
     def _put(
         self, batch: Batch, number: int, index: int, lines: frozenset[int], totals: Totals
     ) -> None:
-        """Put the totals that belong to ``lines`` of a chunk, after the current place."""
+        """Puts the totals that belong to ``lines`` of a chunk, after the current place."""
         after_line = self.place.line if self.place.chunk == index else 0
         self.place = Place(index, after_line, are_added=True)
         keys: list[EncodedKey] = []

@@ -92,7 +92,7 @@ class Validator:
     def validate(
         self, request: LoadRequest, execution_arn: str, started_at: str | None = None
     ) -> Verdict:
-        """Accept or refuse the object named in an execution's input.
+        """Accepts or refuses the object named in an execution's input.
 
         ``started_at`` is when the execution started. It is None for an execution that began before
         the stack was updated. Raises only errors that a retry or an operator can resolve.
@@ -171,10 +171,10 @@ class Validator:
         return Verdict("accepted", "The file is accepted.", [], load, file, plan)
 
     def _plan(self, load: str, file: File, source: Source, made_for: str) -> Plan | None:
-        """Return the plan of a small file for the generation ``made_for``.
+        """Returns the plan of a small file for the generation ``made_for``.
 
         It has the same chunk as the plan that Split File would make, so either task can continue a
-        load that the other one began. Return None if the file has to be rewritten, has no rows, or
+        load that the other one began. Returns None if the file has to be rewritten, has no rows, or
         has several chunks.
         """
         if file.is_rewritten or not file.data_start < file.size <= self._chunk_size:
@@ -226,7 +226,7 @@ class Validator:
     def _loaded_already(
         self, load: str, state: ObjectState, made_for: str, request: LoadRequest
     ) -> Verdict | None:
-        """Return the verdict if the table already holds the same version or the same bytes."""
+        """Returns the verdict if the table already holds the same version or the same bytes."""
         entry = self._loads.load(load)
         if entry and _is_loaded(entry, made_for):
             return _already_loaded(load, entry)

@@ -75,7 +75,7 @@ class ChunkWriter:
         self._clock = clock
 
     def write(self, task: ChunkTask, seconds: float) -> ChunkResult:
-        """Write a chunk, or as much of it as ``seconds`` allow, and record how far it got.
+        """Writes a chunk, or as much of it as ``seconds`` allow, and records how far it got.
 
         The result of a finished chunk comes from the ledger; an unfinished one continues from its
         checkpoint. Raises NoProgress if not one row could be accounted for in ``seconds``,
@@ -138,7 +138,7 @@ class ChunkWriter:
         lease: WriterLease,
         deadline: float,
     ) -> tuple[ChunkProgress, bool]:
-        """Write the rest of a chunk. Returns its progress, which is ``before`` if no row was
+        """Writes the rest of a chunk. Returns its progress, which is ``before`` if no row was
         acknowledged, and whether it was overtaken."""
         began = timestamp(self._turns.now())
         series = chunk_series(task.load_id, task.generation, before)
@@ -213,7 +213,7 @@ class ChunkWriter:
         lease: WriterLease,
         deadline: float,
     ) -> None:
-        """Put the rest of the chunk. The rows at ``refused_lines`` were refused by the table in
+        """Puts the rest of the chunk. The rows at ``refused_lines`` were refused by the table in
         an earlier round. Raises WritingStopped at the deadline, or Overtaken."""
         before = tally.before
         if before.rows_read > before.rows_refused:
@@ -245,7 +245,7 @@ class ChunkWriter:
         rules: EqualKeyRules,
         deadline: float,
     ) -> Finished | None:
-        """Store the digests of a chunk that is written, and list the rows whose key a later one
+        """Stores the digests of a chunk that is written, and lists the rows whose key a later one
         has. Returns None if there is too little time and the next call has to do it."""
         before = tally.before
         digests = digests_key(task.load_id, task.generation, before.index)
@@ -279,8 +279,8 @@ class ChunkWriter:
 def _refuse(
     pages: ChunkPages, tally: Tally, numbers: SortedNumbers, refused_lines: SortedNumbers
 ) -> None:
-    """Account for the rows of this round that the table refuses, by their numbers among the
-    accepted ones, and add their lines."""
+    """Accounts for the rows of this round that the table refuses, by their numbers among the
+    accepted ones, and adds their lines."""
     if not numbers:
         return
     before = tally.before

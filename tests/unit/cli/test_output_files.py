@@ -98,5 +98,5 @@ def test_a_name_that_is_not_utf8_is_written_and_read(tmp_path: Path) -> None:
 def test_a_name_that_is_not_utf8_needs_a_key(stack: Stack, step_functions: StepFunctions) -> None:
     name = os.fsdecode(b"caf\xe9.csv")
     Path(name).write_bytes(Path("rows.csv").read_bytes())
-    assert_sentence(tickets("ingest", name), "is not UTF-8, and keys in S3 are: pass --key")
+    assert_sentence(tickets("ingest", name), "is not UTF-8, as keys in S3 must be: pass --key")
     assert tickets("ingest", name, "--key", "cafe.csv").exit_code == 0

@@ -63,7 +63,7 @@ class Column:
         return converted
 
     def _add(self, new: Values) -> bool:
-        """Convert values and cache them. Returns False if one of them is refused."""
+        """Converts values and caches them. Returns False if one of them is refused."""
         if self._many:
             converted = self._many(new)
             if converted is not None:

@@ -89,7 +89,7 @@ class Conversion:
         return _whole_columns(self.field, is_key=is_key)
 
     def convert(self, text: str | None) -> Stored | Missing | Refused:
-        """Convert a field's text, without its quotes and escapes. None is a field that is written
+        """Converts a field's text, without its quotes and escapes. None is a field that is written
         as the dialect's null sequence."""
         if text is None:
             return MISSING
@@ -150,7 +150,7 @@ class Conversion:
         return f'{{"{self.field.stored_as}":{quote}%b{quote}}}'.encode()
 
     def column(self, values: Values) -> Values | None:
-        """Convert the field's values in several rows.
+        """Converts the field's values in several rows.
 
         ``values`` are texts that are escaped for JSON, or ABSENT for the null sequence. The result
         has what goes into ``json``, and ABSENT for missing values, except that those of a field

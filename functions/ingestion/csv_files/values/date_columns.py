@@ -147,7 +147,7 @@ class DateAndTime:
         return [days[day_] + times[time_] for day_, _, time_ in parts]
 
     def _read_days(self, parts: Parts) -> bool:
-        """Cache new days. Returns False if one of them can't be converted without its time."""
+        """Caches new days. Returns False if one of them can't be converted without its time."""
         if len(self._days) > _MAX_DAYS:
             self._days.clear()
             self._offsets.clear()
@@ -163,7 +163,7 @@ class DateAndTime:
         return True
 
     def _read_times(self, parts: Parts) -> bool:
-        """Cache new times. Returns False if one of them does not fit."""
+        """Caches new times. Returns False if one of them does not fit."""
         if len(self._times) > _MAX_TIMES:
             self._times.clear()
         new = {time_ for _, _, time_ in parts}.difference(self._times)
