@@ -2,7 +2,7 @@
 
     python -m benchmarks.bad_rows_memory [MIB [KIND...]]
 
-The chunk has MIB mebibytes, by default 512, the largest ``ChunkSizeBytes`` of the template. It is
+The chunk has MIB mebibytes, by default 512, the largest `ChunkSizeBytes` of the template. It is
 generated while it is read. Each task runs in a separate process, so that its peak memory can be
 measured. That process also contains a stand-in for the table, which accepts every batch at once.
 Write Chunk is called until the chunk is finished, as the state machine does.
@@ -55,7 +55,7 @@ KINDS = {
 
 
 class BadRows:
-    """The S3 object of S3Stub: as many tiles of 10,000 rows as fit into ``size`` bytes."""
+    """The S3 object of S3Stub: as many tiles of 10,000 rows as fit into `size` bytes."""
 
     etag = "0" * 32
 

@@ -7,17 +7,17 @@ purposes only". This repository contains none of the data.
 
 Its columns become these:
 
-- ticket_id: ``basket_id``, one till receipt. Rows are unique by (basket_id, product_id).
-- product: the product's type and package size, then ``product_id``, because 92,331 products share
+- ticket_id: `basket_id`, one till receipt. Rows are unique by (basket_id, product_id).
+- product: the product's type and package size, then `product_id`, because 92,331 products share
   far fewer names. The source's names contain no comma. The comma between type and size makes the
   csv module quote the field.
 - basket_id: household and day, so that receipts of one household on one day belong together.
-- timestamp: ``transaction_timestamp`` with a space between date and time, without a time zone.
-- category: ``product_category``; empty if the source has none or does not list the product.
-- quantity: ``quantity`` unchanged (0 to 89,638: fuel is counted in small units).
-- store: ``store_id``.
+- timestamp: `transaction_timestamp` with a space between date and time, without a time zone.
+- category: `product_category`; empty if the source has none or does not list the product.
+- quantity: `quantity` unchanged (0 to 89,638: fuel is counted in small units).
+- store: `store_id`.
 
-``department`` and ``sales_value`` stay in the file, as columns that the loader does not store.
+`department` and `sales_value` stay in the file, as columns that the loader does not store.
 """
 
 import argparse
@@ -41,7 +41,7 @@ HEADER = (
 
 
 def tickets(rows: int) -> pandas.DataFrame:
-    """The first ``rows`` lines of the year as text; 0 for all."""
+    """The first `rows` lines of the year as text; 0 for all."""
     data = get_data(["transactions", "products"])
     lines = data["transactions"].head(rows) if rows else data["transactions"]
     lines = lines.merge(data["products"], on="product_id", how="left", validate="many_to_one")

@@ -1,11 +1,11 @@
 """Measures what it costs Settle Equal Keys to find the digests that several chunks have.
 
 The digests are generated into a folder. A stand-in for S3 reads them, answers each request after
-``--latency`` seconds, and counts the requests. With ``--https``, boto3's client requests them from
+`--latency` seconds, and counts the requests. With `--https`, boto3's client requests them from
 a server in another process. The product's search runs in a separate process, so that its peak
 memory can be measured. The charges of S3 and Lambda are calculated.
 
-The search compares the digests slab by slab. With ``--slabs``, only the first slabs are generated
+The search compares the digests slab by slab. With `--slabs`, only the first slabs are generated
 and measured, for loads of more digests than a disk has room for.
 
 Then the suspects that were found are divided into batches and read, as they are before the chunks
@@ -71,7 +71,7 @@ class Found(NamedTuple):
 class FolderS3:
     """Stands in for S3: GetObject with a range, and PutObject, on files in a folder.
 
-    It answers each request after ``latency`` seconds."""
+    It answers each request after `latency` seconds."""
 
     def __init__(self, folder: Path, latency: float) -> None:
         self._folder = folder
@@ -106,7 +106,7 @@ class _Body(NamedTuple):
 
 
 class HttpsS3(FolderS3):
-    """Like FolderS3, but boto3's client gets the objects from the server at ``url``."""
+    """Like FolderS3, but boto3's client gets the objects from the server at `url`."""
 
     def __init__(self, folder: Path, url: str) -> None:
         super().__init__(folder, 0.0)
@@ -131,7 +131,7 @@ class HttpsS3(FolderS3):
 
 
 class Objects(Mapping[str, bytes]):
-    """The objects in a folder, by ``/bucket/key``."""
+    """The objects in a folder, by `/bucket/key`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -149,8 +149,8 @@ class Objects(Mapping[str, bytes]):
 def generate(
     folder: Path, sizes: Sequence[int], repeated: float, share: float
 ) -> list[ChunkProgress]:
-    """Writes the lowest ``share`` of each chunk's sorted digests. The share ``repeated`` of them is
-    taken from the previous chunk. ``sizes`` are the chunks' numbers of digests."""
+    """Writes the lowest `share` of each chunk's sorted digests. The share `repeated` of them is
+    taken from the previous chunk. `sizes` are the chunks' numbers of digests."""
     random = Random(SEED)
     chunks = []
     before: array[int] = array("Q")

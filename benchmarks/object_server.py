@@ -26,7 +26,7 @@ _COMPLETED = (
 
 @contextmanager
 def object_server(objects: Mapping[str, bytes], cpu: int) -> Iterator[str]:
-    """Serves objects by their path, ``/bucket/key``, in a process that runs on one CPU. Yields the
+    """Serves objects by their path, `/bucket/key`, in a process that runs on one CPU. Yields the
     server's URL."""
     with tempfile.TemporaryDirectory(prefix="tickets-s3-") as folder:
         certificate = _certificate(Path(folder))

@@ -1,6 +1,6 @@
 """`make real-data`: loads a CSV file on the local stack, and compares each item with its row.
 
-The csv module reads the expected items from the file, without any code of ``ingestion``.
+The csv module reads the expected items from the file, without any code of `ingestion`.
 """
 
 import argparse

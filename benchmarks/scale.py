@@ -39,7 +39,7 @@ class Failed(Exception):
 
 
 class Step(NamedTuple):
-    """The figures of one process; ``scale_tasks`` describes them."""
+    """The figures of one process; `scale_tasks` describes them."""
 
     figures: dict[str, Any]
 
@@ -53,7 +53,7 @@ class Step(NamedTuple):
 
 
 class Run:
-    """Runs the tasks on one file. ``deadline`` is a value of time.monotonic. ``chunk_size`` is in
+    """Runs the tasks on one file. `deadline` is a value of time.monotonic. `chunk_size` is in
     bytes."""
 
     def __init__(self, folder: Path, size: int, deadline: float, chunk_size: int) -> None:
@@ -63,14 +63,14 @@ class Run:
         self._deadline = deadline
 
     def task(self, name: str, label: str, size: int = 0) -> Step:
-        """Runs a task and prints its line. ``size`` is the number of the file's bytes that it
+        """Runs a task and prints its line. `size` is the number of the file's bytes that it
         reads."""
         step = self._process(name, label)
         print(_line(_amount(self._size), label, step.figures, size), flush=True)
         return step
 
     def write(self, chunks: int, label: str) -> Step:
-        """Runs Write Chunk for the first ``chunks`` chunks, _PART bytes per process, and prints the
+        """Runs Write Chunk for the first `chunks` chunks, _PART bytes per process, and prints the
         total."""
         step = max(1, _PART // self._chunk_size)
         parts = [

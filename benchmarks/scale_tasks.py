@@ -1,9 +1,9 @@
 """Runs one task of a load in a separate process, so that its peak memory can be measured.
 
-``scale.py`` starts it. The last line of the output is a JSON object: ``wall`` and ``cpu`` (seconds
-of the task, all threads), ``stubs`` (the part of ``cpu`` that the stand-ins for S3 and DynamoDB
-took), ``imports`` and ``peak`` (the process's peak memory in MiB before and after the task),
-``answer`` (the task's answer).
+`scale.py` starts it. The last line of the output is a JSON object: `wall` and `cpu` (seconds
+of the task, all threads), `stubs` (the part of `cpu` that the stand-ins for S3 and DynamoDB
+took), `imports` and `peak` (the process's peak memory in MiB before and after the task),
+`answer` (the task's answer).
 """
 
 import csv
@@ -45,7 +45,7 @@ _WORK = "work"
 
 
 class Tasks:
-    """Runs the tasks on stubs that share ``folder``. A file in it keeps the execution's data
+    """Runs the tasks on stubs that share `folder`. A file in it keeps the execution's data
     between tasks, as the state machine does."""
 
     def __init__(self, folder: Path, size: int, chunk_size: int) -> None:
@@ -79,7 +79,7 @@ class Tasks:
         return self._keep({"plan": plan.to_json()})
 
     def write(self, first: int, end: int) -> Any:
-        """Writes the chunks from ``first`` to before ``end``."""
+        """Writes the chunks from `first` to before `end`."""
         chunks = self._chunks()[first:end]
         sender = SenderStub(self.meter)
         writer = ChunkWriter(

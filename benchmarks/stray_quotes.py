@@ -25,7 +25,7 @@ SIZES = (4, 16, 64)
 
 
 def mb_per_cpu_second(row: str, size: int) -> float:
-    """Reads about ``size`` MB of such rows. Raises RuntimeError if a row is missing."""
+    """Reads about `size` MB of such rows. Raises RuntimeError if a row is missing."""
     rows = size * 1_000_000 // (len(row) + 4)
     data = "".join(row.format(number) for number in range(rows)).encode()
     blocks = [data[at : at + BLOCK_SIZE] for at in range(0, len(data), BLOCK_SIZE)]

@@ -1,4 +1,4 @@
-"""Stand-ins for the clients of S3 and DynamoDB, with only the operations that ``ingestion`` uses.
+"""Stand-ins for the clients of S3 and DynamoDB, with only the operations that `ingestion` uses.
 
 They keep their data in a folder, so that tasks in different processes share it. A Meter measures
 the CPU time of the stand-ins, which the benchmarks subtract.
@@ -38,7 +38,7 @@ class Source(Protocol):
     etag: str
 
     def blocks(self, start: int, end: int, block_size: int) -> Iterator[bytes]:
-        """Yields the bytes from ``start`` to before ``end`` in blocks."""
+        """Yields the bytes from `start` to before `end` in blocks."""
 
 
 class Body:
@@ -65,8 +65,8 @@ class Body:
 
 
 class S3Stub:
-    """The S3 client. The bucket "uploads" has one large object, ``source``; objects in other
-    buckets are files in ``folder``."""
+    """The S3 client. The bucket "uploads" has one large object, `source`; objects in other
+    buckets are files in `folder`."""
 
     BLOCK_SIZE = 1024 * 1024
 

@@ -1,7 +1,7 @@
 """A ticket file of any size that is never on disk: each byte range is generated when it is read.
 
 It repeats one tile of 1,000 rows. Every ticket id contains the number of its tile, so no two rows
-of the file have equal keys. A ``Mixture`` sets what the rows contain.
+of the file have equal keys. A `Mixture` sets what the rows contain.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ QUOTED_AND_INCHES = Mixture(5, True, 0)
 
 
 class TicketFile:
-    """A file of at least ``size`` bytes, which ends with a whole tile."""
+    """A file of at least `size` bytes, which ends with a whole tile."""
 
     header = b"ticket_id,product,basket_id,timestamp,category,quantity,store\r\n"
 
@@ -69,7 +69,7 @@ class TicketFile:
         return len(self.header) + tiles * self.tile_size
 
     def blocks(self, start: int, end: int, block_size: int) -> Iterator[bytes]:
-        """Yields the bytes from ``start`` to before ``end`` in blocks of ``block_size``; the last
+        """Yields the bytes from `start` to before `end` in blocks of `block_size`; the last
         one may be shorter."""
         buffer = bytearray()
         position = start
@@ -82,7 +82,7 @@ class TicketFile:
             del buffer[:block_size]
 
     def _piece(self, position: int) -> bytes:
-        """The bytes from ``position`` to the end of the header or of the tile that contains it."""
+        """The bytes from `position` to the end of the header or of the tile that contains it."""
         if position < len(self.header):
             return self.header[position:]
         number, offset = divmod(position - len(self.header), self.tile_size)

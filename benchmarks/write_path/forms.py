@@ -1,6 +1,6 @@
 """Files in the forms that tills and databases export, made from the rows of a plain file.
 
-The items that must be written are worked out without any code of ``ingestion``.
+The items that must be written are worked out without any code of `ingestion`.
 """
 
 import csv
@@ -137,7 +137,7 @@ FORMS = (ALL_QUOTED, PLUS, CONTROL, REFUSED, EQUAL_KEYS, WIDE, RENAMED, CONVERTE
 
 
 class FormSample:
-    """A file on disk. Any number of its tiles can be written, as with ``samples.Sample``."""
+    """A file on disk. Any number of its tiles can be written, as with `samples.Sample`."""
 
     def __init__(self, path: Path, form: Form) -> None:
         self.path = path

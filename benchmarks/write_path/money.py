@@ -68,8 +68,8 @@ class Measured(NamedTuple):
 
 
 class Pace(NamedTuple):
-    """How fast a load runs: ``writers`` write at once to a table that accepts
-    ``table_rows_per_s``."""
+    """How fast a load runs: `writers` write at once to a table that accepts
+    `table_rows_per_s`."""
 
     writers: int
     table_rows_per_s: float

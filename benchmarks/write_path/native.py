@@ -89,8 +89,8 @@ def running_stub(cpu: int | None = None) -> Iterator[Stub]:
 
 
 def run_floor(path: Path, size: int, port: int, tls: bool, in_flight: int) -> dict[str, float]:
-    """Runs the C program that writes the first ``size`` bytes of the file; returns ``{"rows",
-    "cpu", "wall"}``."""
+    """Runs the C program that writes the first `size` bytes of the file; returns
+    `{"rows", "cpu", "wall"}`."""
     command = [str(FLOOR), str(path), str(size), str(port), str(in_flight)]
     command += ["tls"] if tls else []
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -56,7 +56,7 @@ def put_csv(job: Job) -> Callable[[], None]:
 
 
 def tuned(job: Job) -> Callable[[], None]:
-    """A boto3 client without parameter validation, shared by ``in_flight`` threads."""
+    """A boto3 client without parameter validation, shared by `in_flight` threads."""
     client = _client(job.endpoint, job.in_flight)
     data = _read(job)
 

@@ -94,7 +94,7 @@ class Load:
         self.write(self.data_start, end, rows)
 
     def write(self, start: int, end: int, rows: int) -> None:
-        """Writes a chunk. Raises RuntimeError unless exactly ``rows`` rows were written."""
+        """Writes a chunk. Raises RuntimeError unless exactly `rows` rows were written."""
         file = self._file
         bucket, key = (WORK_BUCKET, COPY) if file.is_rewritten else (file.bucket, file.key)
         chunk = Chunk(self._index, bucket, key, file.version_id, start, end)

@@ -1,6 +1,6 @@
 """The files that the benchmarks write, and what the stub must have received after that.
 
-Python's csv module reads the expected rows from the file, without any code of ``ingestion``.
+Python's csv module reads the expected rows from the file, without any code of `ingestion`.
 """
 
 import csv
@@ -22,14 +22,14 @@ class Expected(NamedTuple):
 
     rows: int
     hash: int
-    """The sum of ``item_hash`` over all items, modulo 2^64."""
+    """The sum of `item_hash` over all items, modulo 2^64."""
     superseded: int = 0
     """How many of the rows a later one replaces."""
 
 
 class Sample:
     """A file on disk, at most as large as one chunk. A benchmark may write any number of its tiles
-    of 1,000 rows: the first ``size(tiles)`` bytes contain them."""
+    of 1,000 rows: the first `size(tiles)` bytes contain them."""
 
     source = "tickets"
 

@@ -1,7 +1,7 @@
 """Defines the inputs and results of the state machine's tasks, and the objects within them.
 
 Most are frozen dataclasses that are converted to JSON, from JSON, or both. The state machine passes
-the JSON on, so ``Parameters``, ``ItemSelector`` and ``ResultSelector`` in its definition name these
+the JSON on, so `Parameters`, `ItemSelector` and `ResultSelector` in its definition name these
 fields. RefusedRow is a NamedTuple: the state machine never sees it, and the parts in the work
 bucket store it as a JSON array.
 
@@ -29,7 +29,7 @@ class _Contract:
 
 
 def _with_original(value: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON of a contract, with ``resubmits`` converted from JSON."""
+    """The JSON of a contract, with `resubmits` converted from JSON."""
     original = value.get("resubmits")
     return {**value, "resubmits": Original.from_json(original) if original else None}
 
@@ -55,8 +55,8 @@ class Original(_Contract):
 class LoadRequest(_Contract):
     """The input of an execution: the object to load.
 
-    ``bucket`` and ``key`` are enough to start an execution by hand. The notification of an upload
-    provides the other fields, except ``force``.
+    `bucket` and `key` are enough to start an execution by hand. The notification of an upload
+    provides the other fields, except `force`.
     """
 
     bucket: str
@@ -68,7 +68,7 @@ class LoadRequest(_Contract):
     force: bool = False
     """Whether to load the object again if it has been loaded already."""
     why: str | None = None
-    """``ingest``, ``force``, ``replay`` or ``resubmit`` for an execution that a person started;
+    """`ingest`, `force`, `replay` or `resubmit` for an execution that a person started;
     None if an upload started it."""
     started_by: str | None = None
     """The ARN of the person or role that started the execution. None if an upload started it, or if
@@ -86,7 +86,7 @@ class LoadRequest(_Contract):
 
 @dataclass(frozen=True)
 class Reason(_Contract):
-    """Why a file is refused: a code, and sentences in ``detail`` that explain it."""
+    """Why a file is refused: a code, and sentences in `detail` that explain it."""
 
     reason: str
     detail: str
@@ -101,12 +101,12 @@ class File(_Contract):
     bucket: str
     key: str
     version_id: str | None
-    """None in an unversioned bucket, where ``etag`` pins the content."""
+    """None in an unversioned bucket, where `etag` pins the content."""
     etag: str | None
     size: int
     """Size of the object in S3, in bytes. If the object is compressed, its compressed size."""
     compression: str | None
-    """``gzip`` or None."""
+    """`gzip` or None."""
     delimiter: str
     columns: dict[str, int]
     """The zero-based column of each of the source's fields that the file has."""
@@ -126,7 +126,7 @@ class File(_Contract):
     """Lines above the header, which are not read. Missing in executions of an earlier release."""
     source: dict[str, Any] | None = None
     """The source's name, its SHA-256, its declaration and perhaps the attribute for lineage, see
-    ``ingestion.sources``. It travels with the file, so that an update of the stack in the middle of
+    `ingestion.sources`. It travels with the file, so that an update of the stack in the middle of
     a load changes nothing. None in executions of an earlier release, which knew the built-in source
     only."""
     encoding: str = "utf_8"
@@ -141,12 +141,12 @@ class File(_Contract):
 
     @property
     def declaration(self) -> dict[str, Any] | None:
-        """The declaration of the file's source, as ``generation`` takes it."""
+        """The declaration of the file's source, as `generation` takes it."""
         return self.source["declaration"] if self.source else None
 
     @property
     def lineage(self) -> str | None:
-        """The attribute for lineage, as ``generation`` takes it."""
+        """The attribute for lineage, as `generation` takes it."""
         return self.source.get("lineage") if self.source else None
 
     @property
@@ -175,7 +175,7 @@ class Verdict:
     """The result of Validate File. It has every field that a later state names."""
 
     verdict: str
-    """``accepted``, ``refused`` or ``already_loaded``."""
+    """`accepted`, `refused` or `already_loaded`."""
     summary: str
     reasons: list[Reason]
     load_id: str | None
@@ -191,7 +191,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Unread(_Contract):
-    """Data that could not be read as records. ``line`` and ``bytes`` are None if they are unknown,
+    """Data that could not be read as records. `line` and `bytes` are None if they are unknown,
     as for damaged gzip data."""
 
     reason: str
@@ -205,8 +205,8 @@ class Plan:
 
     bucket: str
     key: str
-    """The object in the work bucket that has the chunks, as a JSON array. ``bucket`` and ``key``
-    are empty if ``chunk`` is the only chunk."""
+    """The object in the work bucket that has the chunks, as a JSON array. `bucket` and `key`
+    are empty if `chunk` is the only chunk."""
     chunks: int
     """The number of chunks in the plan."""
     data_end: int
@@ -214,7 +214,7 @@ class Plan:
     unread: Unread | None
     """Why the rest of a compressed file could not be unpacked. None if all of it was unpacked."""
     generation: str = ""
-    """The generation of the load's entries and digests, see ``ingestion.generation``. Empty in
+    """The generation of the load's entries and digests, see `ingestion.generation`. Empty in
     plans of an earlier release."""
     digest_key: str = ""
     """The random key of the load's digests, in hexadecimal. Empty in plans of an earlier release.
@@ -270,7 +270,7 @@ class TurnRequest:
     """When the execution started."""
     waits_for: str | None = None
     waited_since: str | None = None
-    """``waits_for`` and ``waited_since`` are copied from the last Turn. None if there was none."""
+    """`waits_for` and `waited_since` are copied from the last Turn. None if there was none."""
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -291,17 +291,17 @@ class Turn(_Contract):
     turn: str
     """One of:
 
-    - ``mine``: write now.
-    - ``wait``: call it again after ``seconds``.
-    - ``overtaken``: a later version has claimed the object.
+    - `mine`: write now.
+    - `wait`: call it again after `seconds`.
+    - `overtaken`: a later version has claimed the object.
     """
     waits_for: str | None = None
     """One of:
 
-    - ``execution``: a running execution has claimed the same version of the object.
-    - ``writers``: those of an earlier version or an earlier execution may still be writing.
-    - ``slot``: as many loads as allowed are writing.
-    - ``line``: the same, and too many of the waiting loads were started earlier.
+    - `execution`: a running execution has claimed the same version of the object.
+    - `writers`: those of an earlier version or an earlier execution may still be writing.
+    - `slot`: as many loads as allowed are writing.
+    - `line`: the same, and too many of the waiting loads were started earlier.
     """
     seconds: int | None = None
     waited_since: str | None = None
@@ -320,7 +320,7 @@ class ChunkTask:
     of an earlier release."""
     generation: str = ""
     digest_key: str = ""
-    """``generation`` and ``digest_key`` are copied from the plan."""
+    """`generation` and `digest_key` are copied from the plan."""
     max_seconds: float | None = None
     """Seconds after which the call ends with a checkpoint, even if Lambda would allow more. None if
     it may take as long as Lambda allows."""
@@ -344,7 +344,7 @@ class ChunkTask:
 class RefusedRow(NamedTuple):
     """A row that is not in the table, because it is refused or superseded.
 
-    ``line`` is counted from the start of the chunk in parts, and from the start of the file in the
+    `line` is counted from the start of the chunk in parts, and from the start of the file in the
     joined CSV file.
     """
 
@@ -381,11 +381,11 @@ class EqualKeysResult(_Contract):
     state: str
     """One of:
 
-    - ``settled``
-    - ``unsettled``: call it again.
-    - ``waiting``: call it again after the leases of the load's last writers have expired.
-    - ``overtaken``: another load, usually of a later version, has claimed the object.
-    - ``table_replaced``: the table isn't the one that the load was validated for.
+    - `settled`
+    - `unsettled`: call it again.
+    - `waiting`: call it again after the leases of the load's last writers have expired.
+    - `overtaken`: another load, usually of a later version, has claimed the object.
+    - `table_replaced`: the table isn't the one that the load was validated for.
     """
     rows_superseded: int = 0
     """Rows found so far that a row in a later chunk supersedes."""
@@ -408,7 +408,7 @@ class ErrorGroup(_Contract):
     chunks: int
     """How many chunks."""
     indexes: str
-    """Which chunks, as text: ``0-3, 7``."""
+    """Which chunks, as text: `0-3, 7`."""
 
 
 @dataclass(frozen=True)
@@ -424,9 +424,9 @@ class LoadResult(_Contract):
     equal_keys: str
     """One of:
 
-    - ``settled``
-    - ``unsettled``: call Settle Equal Keys, and then Reconcile again.
-    - ``incomplete``: they are not settled, and this execution can't settle them. For example, the
+    - `settled`
+    - `unsettled`: call Settle Equal Keys, and then Reconcile again.
+    - `incomplete`: they are not settled, and this execution can't settle them. For example, the
       keys of unfinished chunks are not known.
     """
     summary: str
@@ -441,10 +441,10 @@ class LoadResult(_Contract):
     chunks: int
     chunks_finished: int
     refused_rows: str | None
-    """The ``s3://`` address of the CSV file that lists the rows that are not in the table. If there
+    """The `s3://` address of the CSV file that lists the rows that are not in the table. If there
     are too many for the file, the address of a manifest. None if there are no such rows."""
     report: str
-    """The ``s3://`` address of the JSON report."""
+    """The `s3://` address of the JSON report."""
     errors: list[ErrorGroup] = field(default_factory=list)
     """The errors with which the unfinished chunks failed in this execution, the most frequent
     first. A chunk whose function was ended by Lambda has recorded none."""

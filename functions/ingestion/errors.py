@@ -29,7 +29,7 @@ class ObjectChanged(IngestionError):
 class ObjectUnreadable(IngestionError):
     """S3 doesn't return the object, for a cause that retries don't remove.
 
-    ``reason`` is the code of the refusal. The message is ``cause``, which says why, and after it
+    `reason` is the code of the refusal. The message is `cause`, which says why, and after it
     what to do about it.
     """
 

@@ -22,9 +22,9 @@ def generation(
 ) -> str:
     """Returns the generation of a load: 16 hexadecimal digits.
 
-    ``table_id`` is the table's TableId, which changes if the table is deleted and created again.
-    ``declaration`` is the source's, without what doesn't change a row; None in executions that
-    began before the stack was updated from a release without sources. ``lineage`` is the attribute
+    `table_id` is the table's TableId, which changes if the table is deleted and created again.
+    `declaration` is the source's, without what doesn't change a row; None in executions that
+    began before the stack was updated from a release without sources. `lineage` is the attribute
     that names the load in each item, or None.
     """
     basis = [RULES_VERSION, table_id, declaration or EARLIER_SOURCE, lineage]

@@ -1,6 +1,6 @@
 """Publishes the metrics of loads.
 
-This is not a part of ``telemetry``, so that only Reconcile has to import Powertools.
+This is not a part of `telemetry`, so that only Reconcile has to import Powertools.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from ingestion.telemetry import UNITS, UNSETTLED
 def publish_metrics(measured: Mapping[str, float], outcome: str, service: str) -> None:
     """Writes the metrics of a load to the log in the embedded metric format.
 
-    CloudWatch extracts them from there. ``outcome`` and ``service`` become dimensions. If the
-    outcome is ``Unsettled``, Reconcile will be called again, and nothing is written.
+    CloudWatch extracts them from there. `outcome` and `service` become dimensions. If the
+    outcome is `Unsettled`, Reconcile will be called again, and nothing is written.
     """
     if outcome == UNSETTLED:
         return

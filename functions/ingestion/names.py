@@ -16,7 +16,7 @@ def execution_name(
     etag: str | None = None,
     sequencer: str | None = None,
 ) -> str:
-    """Returns the name of the execution that an upload starts: at most 74 of ``[0-9A-Za-z_-]``.
+    """Returns the name of the execution that an upload starts: at most 74 of `[0-9A-Za-z_-]`.
 
     It consists of the end of the key, in readable form, and a hash. The hash is of the bucket, the
     key and the version. In an unversioned bucket, the ETag and the event's sequencer replace the
@@ -28,8 +28,8 @@ def execution_name(
 def load_id(bucket: str, key: str, identity: str) -> str:
     """Returns the id of the load of one object version. It is the same for all its executions.
 
-    ``identity`` distinguishes the object's content from others of its key, see
-    ``ObjectState.identity``. In a versioned bucket it is the version, so the id equals the name of
+    `identity` distinguishes the object's content from others of its key, see
+    `ObjectState.identity`. In a versioned bucket it is the version, so the id equals the name of
     the execution that the upload starts.
     """
     return _name(bucket, key, [identity])
@@ -38,7 +38,7 @@ def load_id(bucket: str, key: str, identity: str) -> str:
 def forced_load_id(load: str, execution_name: str) -> str:
     """Returns the id of a load that is forced to load an object version again.
 
-    Each forced execution has its own id, which its replays share. ``load`` is the id of the load
+    Each forced execution has its own id, which its replays share. `load` is the id of the load
     without force.
     """
     original = re.sub(r"(-r[0-9]+)+$", "", execution_name)
@@ -73,7 +73,7 @@ def digests_key(load_id: str, generation: str, index: int) -> str:
 
 def suspects_key(load_id: str, generation: str, slab: int) -> str:
     """Returns the key of the object with the suspects of a slab, see
-    ``tasks.settle_equal_keys``."""
+    `tasks.settle_equal_keys`."""
     return f"{digests_prefix(load_id, generation)}suspects/{slab:06d}"
 
 
@@ -84,12 +84,12 @@ def refused_rows_prefix(load_id: str, generation: str, index: int) -> str:
 
 def joined_rows_folder(load_id: str, execution: str | None) -> str:
     """Returns the folder of the file with all refused and superseded rows, which each execution of
-    a load writes. ``execution`` is None for an execution of an earlier release."""
+    a load writes. `execution` is None for an execution of an earlier release."""
     return f"refused-rows/{execution or load_id}"
 
 
 def report_key(load_id: str, execution: str | None) -> str:
-    """Returns the key of the report, which each execution of a load writes. ``execution`` is None
+    """Returns the key of the report, which each execution of a load writes. `execution` is None
     for an execution of an earlier release."""
     return f"reports/{execution or load_id}.json"
 

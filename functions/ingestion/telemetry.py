@@ -32,9 +32,9 @@ def log_step(
 ) -> None:
     """Logs at level INFO that a step is done.
 
-    ``execution`` is the name of the execution, or None for an execution that began before a stack
-    update and does not pass it. Each of ``facts`` becomes a field of the log entry: Lambda's JSON
-    log format writes the fields of ``extra`` next to the message ("Using structured JSON logs with
+    `execution` is the name of the execution, or None for an execution that began before a stack
+    update and does not pass it. Each of `facts` becomes a field of the log entry: Lambda's JSON
+    log format writes the fields of `extra` next to the message ("Using structured JSON logs with
     Python", Lambda Developer Guide).
     """
     _log.info(step, extra={"execution": execution, "load_id": load_id, **facts})
@@ -60,7 +60,7 @@ def log_chunk(execution: str | None, load_id: str, result: ChunkResult) -> None:
 
 
 def outcome(result: LoadResult) -> str:
-    """Returns the outcome of a load: ``Succeeded``, ``Failed`` or ``Overtaken``. ``Unsettled``
+    """Returns the outcome of a load: `Succeeded`, `Failed` or `Overtaken`. `Unsettled`
     means that Reconcile will be called again."""
     if result.equal_keys == "unsettled":
         return UNSETTLED
@@ -72,9 +72,9 @@ def outcome(result: LoadResult) -> str:
 def measures(file: File, result: LoadResult, started_at: str | None) -> dict[str, float]:
     """Returns the metrics of a reconciled load by name. Those without an entry in UNITS are counts.
 
-    ``started_at`` is the time at which this execution began, in ISO 8601. So the Duration of a
+    `started_at` is the time at which this execution began, in ISO 8601. So the Duration of a
     replay does not include earlier executions. An execution that began before a stack update may
-    not pass ``started_at``, and then has no Duration.
+    not pass `started_at`, and then has no Duration.
     """
     rows = {metric: getattr(result, name) for name, metric in MEASURES.items()}
     measured = {**rows, "Bytes": file.size}

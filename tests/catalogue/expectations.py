@@ -40,7 +40,7 @@ Item = dict[str, Any]
 
 @dataclass(frozen=True)
 class Unread:
-    """The rest of a file that can't be read. ``line`` is where the trouble began."""
+    """The rest of a file that can't be read. `line` is where the trouble began."""
 
     reason: str
     line: int | None = None
@@ -52,7 +52,7 @@ class Outcome:
     """What became of a file, or must become of it."""
 
     ending: str
-    """``refused`` (the file), ``loaded``, or ``failed``."""
+    """`refused` (the file), `loaded`, or `failed`."""
     reasons: tuple[tuple[str, int | None, str | None], ...] = ()
     """Of a refused file: reason, line, column."""
     items: dict[tuple[str, str], Item] = field(default_factory=dict)
@@ -81,7 +81,7 @@ def loaded(
     unread: Unread | None = None,
     ending: str = "loaded",
 ) -> Outcome:
-    """The rows are written, each one an item; ``superseded`` gives lines."""
+    """The rows are written, each one an item; `superseded` gives lines."""
     items = {(row["ticket_id"], row["product"]): row for row in rows}
     assert len(items) == len(rows), "the kind's rows must have different keys"
     notes = tuple(sorted([*refused, *((line, "", "superseded") for line in superseded)]))
@@ -104,7 +104,7 @@ def failed(rows: list[Item], **more: Any) -> Outcome:
 
 
 class Tickets:
-    """Makes lines of a file and the items they become. ``prefix`` is of this file alone."""
+    """Makes lines of a file and the items they become. `prefix` is of this file alone."""
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix

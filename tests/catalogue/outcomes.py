@@ -11,7 +11,7 @@ _ENDINGS = {"SUCCEEDED": "loaded", "FAILED": "failed"}
 
 
 def outcome_of(records: LoadRecords, load_id: str, prefix: str) -> Outcome:
-    """The outcome of a load that has ended; ``prefix`` is what its tickets' numbers begin with."""
+    """The outcome of a load that has ended; `prefix` is what its tickets' numbers begin with."""
     entry = records.ledger(load_id)["load"]
     first = entry.get("first_error")
     first_error = (first["line"], first["column"], first["reason"]) if first else None

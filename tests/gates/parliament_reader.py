@@ -10,7 +10,7 @@ from parliament import analyze_policy_string, enhance_finding
 
 
 def findings(policies: dict[str, object]) -> list[dict[str, str]]:
-    """``{"id", "policy", "detail", "title"}`` for each finding, by the policies' names."""
+    """`{"id", "policy", "detail", "title"}` for each finding, by the policies' names."""
     return [
         {"id": one.issue, "policy": name, "detail": str(one.detail), "title": one.title}
         for name, document in policies.items()

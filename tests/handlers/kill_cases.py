@@ -43,7 +43,7 @@ TWICE = FILE + good_and_bad_rows(60).removeprefix(HEADER)  # the same keys in ot
 
 @dataclass(frozen=True)
 class Case:
-    """A handler's call. ``prepare`` brings the cloud to where it is due and returns the event."""
+    """A handler's call. `prepare` brings the cloud to where it is due and returns the event."""
 
     handler: str
     prepare: Callable[[Any], Any]

@@ -112,7 +112,7 @@ class Rig:
         raise AssertionError("it does not finish")
 
     def kill_at(self, number: Any, landed: Any) -> None:
-        """Call the handler, and kill it at its write ``number``, counted over all rounds. Whatever
+        """Call the handler, and kill it at its write `number`, counted over all rounds. Whatever
         else it has under way has landed, or never will."""
         killed: list[str] = []
         writes = itertools.count(1)

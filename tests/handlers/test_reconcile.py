@@ -32,7 +32,7 @@ def awkward_file(rows: int = 36) -> bytes:
 
 @pytest.fixture
 def written(cloud: Cloud) -> Any:
-    """A load with all its chunks written: ``(state, chunks, body)``."""
+    """A load with all its chunks written: `(state, chunks, body)`."""
     body = awkward_file()
     state, chunks = cloud.plan(cloud.put(body))
     assert len(chunks) > 3
@@ -42,7 +42,7 @@ def written(cloud: Cloud) -> Any:
 
 
 def forget(cloud: Cloud, state: Any, index: Any) -> None:
-    """As if chunk ``index`` had never been written."""
+    """As if chunk `index` had never been written."""
     cloud.dynamodb.delete_item(
         TableName=cloud.ledger_table,
         Key={"load_id": {"S": state["load_id"]}, "entry": {"S": chunk_entry(index)}},

@@ -18,7 +18,7 @@ CORRECTED = rows("T9", store="Nice")
 
 
 def loaded(cloud: Cloud, body: bytes = A + REFUSED, name: str = "first", **where: str) -> Any:
-    """Loads an object, one row of which is refused. Returns the ``resubmits`` of its corrected
+    """Loads an object, one row of which is refused. Returns the `resubmits` of its corrected
     rows."""
     given = cloud.put(body, **where)
     execution = cloud.run(given, name)

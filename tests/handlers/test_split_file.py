@@ -156,7 +156,7 @@ def rows(size: int, row: bytes = ROW) -> bytes:
 
 
 def refused(cloud: Cloud, given: dict[str, Any], before: Deed) -> Any:
-    """The reason for which Split File refuses a file that Validate File accepts. ``before`` is
+    """The reason for which Split File refuses a file that Validate File accepts. `before` is
     called between the two."""
     state = cloud.validate(given)
     assert state["verdict"] == "accepted"

@@ -27,7 +27,7 @@ Declare = Callable[..., None]
 
 @pytest.fixture
 def declare(monkeypatch: pytest.MonkeyPatch, fresh_clients: Callable[[], None]) -> Declare:
-    """Deploys a source for ``exports/`` that is the built-in one with other properties."""
+    """Deploys a source for `exports/` that is the built-in one with other properties."""
 
     def deploy(**properties: Any) -> None:
         declaration = json.loads((BUNDLED / BUILT_IN_FILE).read_text(encoding="utf-8"))

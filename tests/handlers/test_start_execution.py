@@ -33,7 +33,7 @@ def failures(answer: Any) -> list[Any]:
 
 
 def change_upload(message: Any, change: Any) -> None:
-    """Apply ``change`` to the first S3 record in a queue message."""
+    """Apply `change` to the first S3 record in a queue message."""
     body = json.loads(message["body"])
     change(body["Records"][0])
     message["body"] = json.dumps(body)

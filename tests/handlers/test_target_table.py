@@ -38,7 +38,7 @@ def chunk_entry(cloud: Cloud, state: Any, chunk: Any) -> Any:
 
 
 def refused(cloud: Cloud, state: Any, chunk: Any) -> list[Any]:
-    """The listed rows of a chunk as ``(line in the chunk, column, reason, raw)``."""
+    """The listed rows of a chunk as `(line in the chunk, column, reason, raw)`."""
     return [tuple(row) for row in cloud.listed_rows(state, chunk["index"])]
 
 

@@ -46,8 +46,8 @@ ONE_CHUNK = "1000000"
 
 @pytest.fixture
 def writing(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A load of 200 rows in one chunk that has its turn, and a newer version: ``(state, chunk,
-    newer state)``."""
+    """A load of 200 rows in one chunk that has its turn, and a newer version: `(state, chunk,
+    newer state)`."""
     monkeypatch.setenv("CHUNK_SIZE_BYTES", ONE_CHUNK)
     state, [chunk] = cloud.plan(cloud.put(MANY))
     assert cloud.take_turn(state) == "mine"

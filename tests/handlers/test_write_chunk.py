@@ -74,7 +74,7 @@ def write(cloud: Cloud, state: Any, chunk: Any, **options: Any) -> Any:
 
 
 def refused(answer: Any) -> list[Any]:
-    """The listed rows of a chunk as ``(line in the chunk, column, reason)``, by line."""
+    """The listed rows of a chunk as `(line in the chunk, column, reason)`, by line."""
     return [(row.line, row.column, row.reason) for row in answer["listed"]]
 
 

@@ -66,7 +66,7 @@ def chunk_entry(index: int) -> str:
 
 
 NOT_WAITED = {"waits_for": None, "waited_since": None}
-"""What the state Validate File adds to its handler's answer, as ``turn``."""
+"""What the state Validate File adds to its handler's answer, as `turn`."""
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
@@ -212,7 +212,7 @@ class Cloud(LoadRecords):
         return assert_loaded(self, execution.described, file)
 
     def executions(self) -> list[dict[str, Any]]:
-        """The executions that were started, as ``{name, input}``, sorted by name."""
+        """The executions that were started, as `{name, input}`, sorted by name."""
         found = self.step_functions.list_executions(stateMachineArn=self.state_machine_arn)
         described = [
             self.step_functions.describe_execution(executionArn=one["executionArn"])
@@ -260,7 +260,7 @@ class Cloud(LoadRecords):
         return state
 
     def plan(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Calls Validate File and Split File. Returns the data ``$`` before Write Chunks, and the
+        """Calls Validate File and Split File. Returns the data `$` before Write Chunks, and the
         chunks of the plan."""
         state = self.accept(given)
         state["turn"] = NOT_WAITED
@@ -418,7 +418,7 @@ class _Session(boto3.Session):
         self._clients: dict[str, Any] = {}
 
     def client(self, *arguments: Any, config: Config | None = None, **options: Any) -> Any:
-        """The client for these arguments and the current ``AWS_`` variables."""
+        """The client for these arguments and the current `AWS_` variables."""
         variables = sorted(item for item in os.environ.items() if item[0].startswith("AWS_"))
         made_from = repr((arguments, options, config and vars(config), variables))
         if made_from not in self._clients:

@@ -68,7 +68,7 @@ def transformed() -> Template:
 
 @dataclass(frozen=True)
 class Stack:
-    """The resolved ``resources`` and ``outputs`` that the template deploys with certain
+    """The resolved `resources` and `outputs` that the template deploys with certain
     parameters."""
 
     resources: dict[str, dict[str, Any]]

@@ -9,5 +9,5 @@ ONLY = os.environ.get("FUZZ_ONLY")
 
 
 def files(quick: int) -> int:
-    """The number of files to try; ``quick`` in `make test`."""
+    """The number of files to try; `quick` in `make test`."""
     return int(os.environ.get("FUZZ_FILES", quick))

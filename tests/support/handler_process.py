@@ -2,8 +2,8 @@
 
 One process imports everything and forks for each call, because importing boto3 and reading its
 models would take a second each time. Forking is safe, because the process has no threads. For each
-call it reads one line of JSON and writes lines of JSON: ``{"pid"}``, then ``{"answer"}`` or
-``{"error"}`` unless the call is killed, then ``{"ended"}`` with the exit code.
+call it reads one line of JSON and writes lines of JSON: `{"pid"}`, then `{"answer"}` or
+`{"error"}` unless the call is killed, then `{"ended"}` with the exit code.
 """
 
 import importlib
@@ -30,7 +30,7 @@ class Failed(Exception):
 
 
 class HandlerProcess:
-    """Calls handlers, one at a time. Any thread may call ``kill`` while a call is under way."""
+    """Calls handlers, one at a time. Any thread may call `kill` while a call is under way."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -47,7 +47,7 @@ class HandlerProcess:
 
     def call(self, handler: str, event: Any, **options: Any) -> Any:
         """Returns the handler's answer, or None if it was killed. Raises Failed if the handler
-        raised an error. For ``options`` see ``_answer``."""
+        raised an error. For `options` see `_answer`."""
         self._started.clear()
         assert self._process.stdin
         assert self._process.stdout

@@ -22,7 +22,7 @@ class Late:
 
 
 class Once:
-    """Selects one call. ``at`` is (operation, n): the n-th call of the operation, or of all calls
+    """Selects one call. `at` is (operation, n): the n-th call of the operation, or of all calls
     if the operation is empty."""
 
     def __init__(self, at: Any) -> None:

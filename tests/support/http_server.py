@@ -36,8 +36,8 @@ def taken(request: Request) -> tuple[int, bytes]:
 
 
 class Server:
-    """The running server. ``answer`` may be changed at any time. If ``closes`` is set, it closes
-    the connection after each answer without announcing it with a ``Connection: close`` header."""
+    """The running server. `answer` may be changed at any time. If `closes` is set, it closes
+    the connection after each answer without announcing it with a `Connection: close` header."""
 
     def __init__(self, http: ThreadingHTTPServer, scheme: str) -> None:
         self.answer: Answer = taken

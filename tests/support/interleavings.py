@@ -106,7 +106,7 @@ def explore(
     """Runs every order. Yields each world in which nothing more can happen, with the names of the
     steps that led to it.
 
-    ``switches`` limits how often an actor that could continue gives way to another one. The number
+    `switches` limits how often an actor that could continue gives way to another one. The number
     of orders grows fast with the number of actors, but few switches are enough to show most races.
 
     An exception in an actor ends the exploration. The steps so far are added to it as a note.

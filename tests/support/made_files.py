@@ -40,7 +40,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Content:
-    """The content of an upload. Each row contains ``name``, which shows which upload an item is
+    """The content of an upload. Each row contains `name`, which shows which upload an item is
     from.
 
     If the seed is a multiple of three, each ticket comes once. Otherwise a ticket may come more
@@ -107,7 +107,7 @@ class Content:
         return self.rows > 0 and not self.is_refused
 
     def counts(self, index: int, rows: int, finished: bool) -> Counts:
-        """The counts of a chunk's first ``rows`` rows. Until the chunk is finished, superseded rows
+        """The counts of a chunk's first `rows` rows. Until the chunk is finished, superseded rows
         are counted as written."""
         counts = _counts(self.chunks[index][:rows])
         if finished:

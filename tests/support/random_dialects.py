@@ -36,7 +36,7 @@ class RandomDialect:
         )
 
     def expressible(self, text: str, *, is_first: bool) -> str:
-        """The text, without what the dialect can't express. ``is_first`` says that a row begins
+        """The text, without what the dialect can't express. `is_first` says that a row begins
         with it."""
         # Real files have them, but csv reads them in another way, or they have no meaning.
         lost = {"\r", "\f", "\x1a", "\x00", "\ufeff"}

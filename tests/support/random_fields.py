@@ -25,7 +25,7 @@ FORMATS = {
         *("%Y-%m-%dT%H:%M:%S%z", "%H:%M %d.%m.%Y", "%d %B %Y %H Uhr", "%Y-%m-%d"),
     ],
 }
-"""``any`` has tests of its own."""
+"""`any` has tests of its own."""
 
 _MISSING = st.sampled_from([("",), ("", "NULL"), ("n/a", "-", "0"), (), ("\\N", "")])
 _PIECES_OF_NUMBERS = [

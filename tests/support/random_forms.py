@@ -58,7 +58,7 @@ def same(text: str) -> str:
 
 
 class Form(NamedTuple):
-    """How a file is written. The last field of ``names`` may be one without a name."""
+    """How a file is written. The last field of `names` may be one without a name."""
 
     above: Sequence[bytes] = ()
     names: Sequence[str] = COLUMNS
@@ -67,7 +67,7 @@ class Form(NamedTuple):
     delimiter: str = ","
     end: str = "\n"
     header_ends: str = ""
-    """What is written after the last name, and ``rows_end`` after the last value: nothing or a
+    """What is written after the last name, and `rows_end` after the last value: nothing or a
     delimiter."""
     rows_end: str = ""
 
@@ -90,7 +90,7 @@ def random_form(rng: Random) -> Form:
 
 
 def in_form(form: Form, rows: Sequence[Sequence[str]], rng: Random | None = None) -> bytes:
-    """A file with these rows. ``rng`` chooses which fields are quoted; by default those that must
+    """A file with these rows. `rng` chooses which fields are quoted; by default those that must
     be."""
     text = io.StringIO(newline="")
     quoting = rng.choice((csv.QUOTE_MINIMAL, csv.QUOTE_ALL)) if rng else csv.QUOTE_MINIMAL

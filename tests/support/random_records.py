@@ -136,7 +136,7 @@ class Told(NamedTuple):
     line: int
     lines: int
     kind: str
-    """A problem, ``end mark``, or empty."""
+    """A problem, `end mark`, or empty."""
     doubtful: bool
 
 

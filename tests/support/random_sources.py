@@ -38,7 +38,7 @@ WHEN_MISSING: dict[str, dict[str, Any]] = {
     "empty": {"S": ""},
 }
 UNDEFINED = "\udc81"
-"""A byte that neither Windows-1252 nor UTF-8 defines, as ``surrogateescape`` decodes it."""
+"""A byte that neither Windows-1252 nor UTF-8 defines, as `surrogateescape` decodes it."""
 
 
 class ExpectedRow(NamedTuple):
@@ -141,7 +141,7 @@ class _Maker:
         return ["a0", *([self.one_of(*values)] if values and self.chance(2) else [])], values
 
     def file_columns(self) -> tuple[list[str], str]:
-        """The names of the file's columns, and what ``fieldsMatch`` has to be for them."""
+        """The names of the file's columns, and what `fieldsMatch` has to be for them."""
         names = [one.name for one in self.fields]
         lacks = extra = False
         if self.chance(4):
@@ -379,7 +379,7 @@ class _Maker:
         return {"N": written(Decimal(outcome[0]["N"]))}, outcome[1]
 
     def made(self, line: int, filled: Mapping[str, str]) -> dict[str, Any]:
-        """The attributes that ``values`` declares."""
+        """The attributes that `values` declares."""
         made: dict[str, Any] = {}
         if "number" in self.values:
             made["number"] = {"N": written(Decimal(str(self.values["number"])))}

@@ -19,7 +19,7 @@ class Parsed(NamedTuple):
     """The result of reading one or more lines as one record."""
 
     state: str
-    """``closed``, ``open`` (the text ends within quotes) or ``malformed``."""
+    """`closed`, `open` (the text ends within quotes) or `malformed`."""
     fields: list[bytes]
     raw_fields: list[bytes]
     """The fields with their quotes."""
@@ -32,16 +32,16 @@ class Found(NamedTuple):
     """The line at which it begins; the first line of the data is 1."""
     lines: int
     kind: str
-    """``row``, ``blank``, ``header``, ``comment``, ``end mark``, or the reason for refusing it:
-    ``fields``, ``value``, ``not_utf8``, ``malformed_quote``, ``stray_quote`` or
-    ``record_too_long``."""
+    """`row`, `blank`, `header`, `comment`, `end mark`, or the reason for refusing it:
+    `fields`, `value`, `not_utf8`, `malformed_quote`, `stray_quote` or
+    `record_too_long`."""
     fields: list[bytes]
     doubtful: bool = False
 
 
 @dataclass
 class Reference:
-    """Reads files of one layout. ``fits`` says whether a value fits a column."""
+    """Reads files of one layout. `fits` says whether a value fits a column."""
 
     width: int
     delimiter: bytes
@@ -339,8 +339,8 @@ def whole_number(value: bytes) -> str | None:
 
 
 def _is_timestamp(value: bytes) -> bool:
-    """Whether a value is ``YYYY-MM-DD``, optionally followed by ``T``, ``t`` or a space, and
-    ``hh:mm``, then optionally ``:ss``, a fraction of seconds, and an offset."""
+    """Whether a value is `YYYY-MM-DD`, optionally followed by `T`, `t` or a space, and
+    `hh:mm`, then optionally `:ss`, a fraction of seconds, and an offset."""
     shape = "".join("9" if byte in b"0123456789" else chr(byte) for byte in value)
     day, time, rest = shape[:10], shape[10:16], shape[16:]
     if day != "9999-99-99" or time not in ("T99:99", "t99:99", " 99:99", ""):

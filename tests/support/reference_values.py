@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from ingestion.sources.model import Field
 
 Outcome = tuple[dict[str, Any], str] | str
-"""The attribute and the text for templates; ``missing``; or the reason for a refusal."""
+"""The attribute and the text for templates; `missing`; or the reason for a refusal."""
 
 DIGITS = frozenset("0123456789")
 SMALLEST, LARGEST = Decimal("1E-130"), Decimal("9." + "9" * 37 + "E+125")
@@ -33,7 +33,7 @@ class NoValueError(Exception):
 
 
 def reference_outcome(field: Field, text: str | None) -> Outcome:
-    """``text`` is None for a field that is written as the null sequence."""
+    """`text` is None for a field that is written as the null sequence."""
     keeps_blanks = field.type in ("string", "list")
     if text is None or (text if keeps_blanks else text.strip(" \t")) in field.missing_values:
         return "missing"

@@ -1,4 +1,4 @@
-"""Corrects the drafts of ``retail_files`` where a person has to decide because the files don't.
+"""Corrects the drafts of `retail_files` where a person has to decide because the files don't.
 
 Six of the eight drafts are used as they are.
 """

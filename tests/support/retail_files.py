@@ -1,7 +1,7 @@
 """Makes eight small files in the forms in which retail systems export their sales.
 
 Each is made up, and has the shape of a file that people have: the columns, dates, numbers, quotes
-and encoding of a public data set or of a program's export. ``tests.support.retail_items`` reads
+and encoding of a public data set or of a program's export. `tests.support.retail_items` reads
 them with Python's own libraries.
 """
 
@@ -135,7 +135,7 @@ def pipes() -> bytes:
 
 
 def excel_german() -> bytes:
-    """Excel's German export: ``sep=;``, Windows-1252, date and time apart, ``1.234,50``."""
+    """Excel's German export: `sep=;`, Windows-1252, date and time apart, `1.234,50`."""
     rows = [
         (
             f"B{sale.ticket}",

@@ -1,4 +1,4 @@
-"""Reads the files of ``retail_files`` with Python's own libraries: the items that the table must
+"""Reads the files of `retail_files` with Python's own libraries: the items that the table must
 have after each of them is loaded with its drafted and corrected declaration."""
 
 import csv

@@ -16,7 +16,7 @@ _ENDLESS = 100_000
 
 
 class Answer(NamedTuple):
-    """The table's answer to a batch, ``takes`` seconds after it was sent."""
+    """The table's answer to a batch, `takes` seconds after it was sent."""
 
     left: int = 0
     """How many of the batch's items, counted from the end, are returned as unprocessed."""
@@ -25,7 +25,7 @@ class Answer(NamedTuple):
     """Sent in place of an answer with the unprocessed items. The table then stores no item."""
     takes: float | None = None
     stored: bool = False
-    """Whether the table stores the batch although it answers with ``body``: only the answer was
+    """Whether the table stores the batch although it answers with `body`: only the answer was
     lost."""
 
 

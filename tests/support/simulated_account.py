@@ -10,7 +10,7 @@ time. What the account allows is as documented:
   up after MaxAttempts ("Handling errors in Step Functions workflows", Step Functions Developer
   Guide). An execution with more than 25,000 events fails.
 - A table accepts a number of writes per second, of which each running Write Chunk gets an equal
-  share. A call that isn't finished after 15 minutes, or after ``max_seconds``, saves a checkpoint.
+  share. A call that isn't finished after 15 minutes, or after `max_seconds`, saves a checkpoint.
 - Equal keys are settled if a load has several chunks. No two rows have equal keys, so this takes
   the time of the search: one GET per chunk and slab, and the comparison of the digests. A call
   begins only slabs for which it has time.
@@ -79,7 +79,7 @@ class Counted(Execution):
 
 @dataclass
 class Load:
-    """A load of ``chunks`` chunks of ``rows`` rows each, and what became of it."""
+    """A load of `chunks` chunks of `rows` rows each, and what became of it."""
 
     name: str
     chunks: int

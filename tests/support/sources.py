@@ -35,7 +35,7 @@ def tickets_with(
     primary_key: Sequence[str] = (),
     **dynamodb: Any,
 ) -> Source:
-    """The built-in source with further properties of some fields and of ``dynamodb``.
+    """The built-in source with further properties of some fields and of `dynamodb`.
 
     fields: by name, properties to add to a field.
     """

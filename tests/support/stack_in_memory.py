@@ -80,7 +80,7 @@ class BucketsInMemory:
 class TableInMemory:
     """The table in memory. It is the DynamoDB client and the sender of batches in one.
 
-    ``items`` are by ticket and product, even if ``key`` says that the ticket alone is the key.
+    `items` are by ticket and product, even if `key` says that the ticket alone is the key.
     """
 
     def __init__(self) -> None:

@@ -59,7 +59,7 @@ class CrashedError(Exception):
 @dataclass
 class Call:
     """When a call of Write Chunk is made and how long it takes, in seconds. Its own clock is wrong
-    by ``skew``. Its rows land when it begins, or, if they are ``late``, when it ends."""
+    by `skew`. Its rows land when it begins, or, if they are `late`, when it ends."""
 
     at: float
     takes: float
@@ -90,7 +90,7 @@ ANY_CALLS = st.lists(
     max_size=8,
 )
 WEAK_DIGESTS = st.sampled_from([2**64, 2**64, 16, 3, 1])
-"""Numbers of different digests, for ``small``."""
+"""Numbers of different digests, for `small`."""
 
 
 class Simulation:
@@ -207,7 +207,7 @@ class Expected:
 def check(
     simulation: Simulation, file: str, content: dict[tuple[str, str], str] | None = None
 ) -> None:
-    """``content`` is the table's content, if the simulation's own table doesn't have all of it."""
+    """`content` is the table's content, if the simulation's own table doesn't have all of it."""
     expected = Expected(file)
     assert (content or simulation.table.content()) == expected.content
     result = simulation.stack.result

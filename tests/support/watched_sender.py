@@ -10,7 +10,7 @@ INVALID = b'{"__type":"com.amazonaws.dynamodb.v20120810#ValidationException","me
 
 
 class WatchedSender:
-    """Installed by ``watch``. It has its own clock: each batch advances it by ``batch_takes``
+    """Installed by `watch`. It has its own clock: each batch advances it by `batch_takes`
     seconds, and waiting for answers when none is due advances it by the time waited."""
 
     def __init__(

@@ -1,7 +1,7 @@
 """Files that look real, mutilated: no crash, no hang, and every line accounted for.
 
 Each file is loaded on a stack in memory. What has become of it is compared with what the reference
-in ``tests/support`` finds in it. `make fuzz` does this with 10,000 files; a file that is not loaded
+in `tests/support` finds in it. `make fuzz` does this with 10,000 files; a file that is not loaded
 as it should be is named by its number, and `FUZZ_ONLY=<number>` loads it alone.
 """
 

@@ -1,6 +1,6 @@
 """However a file is cut into chunks, its rows are those of the whole file: the rows that the csv
 module has written, or in files with stray quotes those that the reference in
-``tests/support`` finds. `make fuzz` does this with 10,000 files of each kind.
+`tests/support` finds. `make fuzz` does this with 10,000 files of each kind.
 """
 
 import csv
@@ -181,7 +181,7 @@ CHARACTERS = [" ", " ", "a", "é", "味", "\x00", "\u2028", "\n", "\r\n"]
 
 
 def of_a_dialect(rng: Random) -> Written:
-    """As ``well_formed``, but in any dialect, with comments, and as the csv module reads it."""
+    """As `well_formed`, but in any dialect, with comments, and as the csv module reads it."""
     dialect: dict[str, Any] = {
         "delimiter": rng.choice(",;\t|§"),
         "quotechar": rng.choice(['"', "'", "«", None]),
@@ -241,7 +241,7 @@ def _encoded(text: str | None) -> bytes | None:
 def test_wherever_a_file_is_cut_its_rows_are_those_of_the_csv_module(
     capsys: pytest.CaptureFixture[str], make_file: Callable[[Random], Written], share: float
 ) -> None:
-    """``share`` is the least number of rows of several lines for each file."""
+    """`share` is the least number of rows of several lines for each file."""
     counts: Counter[str] = Counter()
     for number in range(FILES):
         text, rows, layout = make_file(Random(f"{make_file.__name__}-{SEED}-{number}"))

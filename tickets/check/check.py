@@ -83,7 +83,7 @@ class Checked:
 def check_file(path: Path, key: str, sources: Sources, units_per_second: float) -> Checked:
     """Checks a local file as an object with this key.
 
-    ``-`` is standard input. Temporary files hold what a pipe delivers, what Split File would
+    `-` is standard input. Temporary files hold what a pipe delivers, what Split File would
     unpack, and 16 bytes for each row. Raises OSError.
     """
     with TemporaryDirectory(prefix="tickets-check-") as folder:

@@ -35,7 +35,7 @@ class EqualRows(NamedTuple):
 def count_earlier(reading: Reading, rows: Sequence[Rows]) -> tuple[int, list[EqualRows]]:
     """The number of accepted rows whose key a later row has too, and the lines of some of them.
 
-    ``rows`` are those of each chunk.
+    `rows` are those of each chunk.
     """
     chunks = range(len(rows))
     different = 0
@@ -60,7 +60,7 @@ def count_earlier(reading: Reading, rows: Sequence[Rows]) -> tuple[int, list[Equ
 
 
 def _sorted(files: Sequence["_Digests"], low: int, high: int) -> list[float]:
-    """The digests in ``[low, high)`` of all files, ascending, as the floats with the same bits.
+    """The digests in `[low, high)` of all files, ascending, as the floats with the same bits.
 
     Python merges ascending runs quickly, and floats faster than integers.
     """
@@ -114,7 +114,7 @@ class _Digests:
         return at < self._size and self._values[at] == digest
 
     def between(self, low: int, high: int) -> bytes:
-        """The digests in ``[low, high)``, as they are in the file."""
+        """The digests in `[low, high)`, as they are in the file."""
         first = bisect_left(self._values, low)
         last = bisect_left(self._values, high, first)
         return self._values[first:last].tobytes()

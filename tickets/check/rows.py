@@ -22,7 +22,7 @@ from tickets.check.estimate import write_units
 from tickets.check.stand_ins import LocalObjects
 
 LOAD_ID = "check"
-"""Stands for ``{load}`` in templates."""
+"""Stands for `{load}` in templates."""
 
 MAX_ROWS_SHOWN = 5
 """Refused rows that are kept for each reason, and accepted rows as examples."""
@@ -74,7 +74,7 @@ class Rows:
         return self.accepted + self.refused
 
     def refusing(self, rows: int, column: str, reason: str) -> "Rows":
-        """These rows, with ``rows`` of the accepted ones counted as refused for this reason."""
+        """These rows, with `rows` of the accepted ones counted as refused for this reason."""
         if not rows:
             return self
         return replace(

@@ -27,7 +27,7 @@ DEFAULT_KEY = ("ticket_id", "product")
 
 class LocalObjects:
     """Does what the tasks ask of an S3 client. The bucket UPLOADS has one object, a local file
-    under the key ``key``. The objects of WORK are files in a folder."""
+    under the key `key`. The objects of WORK are files in a folder."""
 
     def __init__(self, path: Path, key: str, work: Path) -> None:
         self._path = path
@@ -63,7 +63,7 @@ class LocalObjects:
                 file.write(block)
 
     def read(self, bucket: str, key: str, size: int = -1) -> bytes:
-        """The first ``size`` bytes of an object, or all of them."""
+        """The first `size` bytes of an object, or all of them."""
         with self._file(bucket, key).open("rb") as file:
             return file.read(size)
 
@@ -77,7 +77,7 @@ class LocalObjects:
 
 
 class _Part:
-    """The bytes ``[start, end)`` of a file, as the body of a response."""
+    """The bytes `[start, end)` of a file, as the body of a response."""
 
     def __init__(self, path: Path, start: int, end: int) -> None:
         self._file = path.open("rb")

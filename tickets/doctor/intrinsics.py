@@ -10,8 +10,8 @@ LEFT_OUT = object()
 
 
 class Intrinsics(ABC):
-    """A template whose references have values. ``source`` is the parsed template, in which short
-    forms such as ``!Ref`` are in their long form.
+    """A template whose references have values. `source` is the parsed template, in which short
+    forms such as `!Ref` are in their long form.
 
     Evaluating a function that this class doesn't support raises KeyError.
     """

@@ -64,14 +64,14 @@ def attributes_of(titles: Sequence[str]) -> dict[int, str]:
 
 
 def other_attribute(title: str) -> str:
-    """The name of the attribute for a column that isn't one of the seven: ``Unit Price`` and
-    ``UnitPrice`` become ``unit_price``."""
+    """The name of the attribute for a column that isn't one of the seven: `Unit Price` and
+    `UnitPrice` become `unit_price`."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", title)
     return re.sub(r"[^a-z0-9]+", "_", _plain(words)).strip("_")
 
 
 def is_code(title: str) -> bool:
-    """Whether a title is the name of a code such as ``CustomerID``, whose digits aren't a
+    """Whether a title is the name of a code such as `CustomerID`, whose digits aren't a
     number."""
     words = other_attribute(title).split("_")
     return bool(_CODE.fullmatch(words[-1]))

@@ -24,7 +24,7 @@ _DEFAULT_BOOLEANS = (["true", "True", "TRUE", "1"], ["false", "False", "FALSE", 
 
 @dataclass(frozen=True)
 class ColumnGuess:
-    """What a column holds. ``properties`` and ``dynamodb`` are for its field's declaration."""
+    """What a column holds. `properties` and `dynamodb` are for its field's declaration."""
 
     type: str
     guess: Guess
@@ -46,8 +46,8 @@ def guess_column(
 ) -> ColumnGuess:
     """Guesses the type of a column.
 
-    ``is_text`` says that its title names a code or a name, so that digits aren't numbers;
-    ``is_date`` that it names a date.
+    `is_text` says that its title names a code or a name, so that digits aren't numbers;
+    `is_date` that it names a date.
     """
     missing = [one for one in ("", *_CERTAINLY_MISSING) if values[one]]
     there = Counter({value: count for value, count in values.items() if value not in missing})

@@ -51,9 +51,9 @@ _PARTS = re.compile(r"(?:(?P<day>.+?)(?P<between>[ T]+))?(?P<time>\d{1,2}:\d\d.*
 
 class DateGuess(NamedTuple):
     type: str
-    """``date``, ``datetime`` or ``time``."""
+    """`date`, `datetime` or `time`."""
     formats: tuple[str, ...]
-    """For strptime, or ``default``. Several if the column mixes them."""
+    """For strptime, or `default`. Several if the column mixes them."""
     fitting: int
     alternative: str | None
     """The first format with day and month exchanged, if it fits as many values."""
@@ -62,7 +62,7 @@ class DateGuess(NamedTuple):
 def guess_date(values: Mapping[str, int], *, may_be_compact: bool) -> DateGuess | None:
     """How the dates or times among the values are written. None if too few of them are any.
 
-    ``values`` counts the values. ``may_be_compact`` says whether ``20251231`` may be a date.
+    `values` counts the values. `may_be_compact` says whether `20251231` may be a date.
     """
     found: list[DateGuess] = []
     rest = values

@@ -31,7 +31,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Division:
-    """How a text is divided. ``rows`` are all of its rows that aren't blank, in order."""
+    """How a text is divided. `rows` are all of its rows that aren't blank, in order."""
 
     delimiter: str
     quote_char: str | None
@@ -40,7 +40,7 @@ class Division:
     width: int
     """The number of fields that most rows have."""
     has_trailing_delimiter: bool
-    """Whether these rows end with a delimiter that adds no field, and ``width`` doesn't count."""
+    """Whether these rows end with a delimiter that adds no field, and `width` doesn't count."""
     comment_char: str | None = None
 
     def is_regular(self, row: Row) -> bool:
@@ -233,7 +233,7 @@ def _is_quoted(row: Row, quote: str | None) -> bool:
 
 
 def _without_comments(division: Division) -> Division:
-    """The division, with comments left out if lines between the rows begin with ``#``."""
+    """The division, with comments left out if lines between the rows begin with `#`."""
     marked = [row for row in division.rows if row.values[0].startswith("#")]
     first = next((row.line for row in division.rows if division.is_regular(row)), 0)
     below = [row for row in marked if row.line > first]

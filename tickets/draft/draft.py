@@ -195,7 +195,7 @@ def _with_timestamp(columns: Sequence[_Column]) -> list[_Column]:
 
 def _with_joined_time(columns: Sequence[_Column]) -> list[_Column]:
     """The columns. If there is one date and one time of day, neither has an attribute of its own,
-    and ``timestamp`` is made of both."""
+    and `timestamp` is made of both."""
     joined = _date_and_time(columns)
     return [
         column._replace(attribute=None) if column.title in joined else column for column in columns
@@ -203,7 +203,7 @@ def _with_joined_time(columns: Sequence[_Column]) -> list[_Column]:
 
 
 def _date_and_time(columns: Sequence[_Column]) -> tuple[str, ...]:
-    """The titles of the columns that ``timestamp`` is made of: a date and a time, or none."""
+    """The titles of the columns that `timestamp` is made of: a date and a time, or none."""
     dates = [column for column in columns if column.found.type == "date"]
     times = [column for column in columns if column.found.type == "time"]
     has_both = any(column.found.type == "datetime" for column in columns)

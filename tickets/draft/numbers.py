@@ -50,7 +50,7 @@ _FORMS = tuple(
 def guess_number(values: Mapping[str, int], prefers_comma: bool) -> NumberGuess | None:
     """How the numbers among the values are written. None if too few of them are numbers.
 
-    ``values`` counts the values. ``prefers_comma`` says whether the file's other numbers have
+    `values` counts the values. `prefers_comma` says whether the file's other numbers have
     decimal commas; it decides where both readings are possible.
     """
     counts = {form: _fitting(values, form) for form in _FORMS}

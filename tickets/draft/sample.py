@@ -18,7 +18,7 @@ _GZIP = b"\x1f\x8b"
 _MIN_UTF8_LINES = 0.95
 """Share of the lines that must be UTF-8 if the others are taken for damaged ones."""
 _NAMES = {"Windows-1252": "windows-1252", "ISO-8859-15": "iso-8859-15", "CP850": "cp850"}
-"""Encodings that a source can declare, as ``looks_like`` names them."""
+"""Encodings that a source can declare, as `looks_like` names them."""
 
 
 class Sample(NamedTuple):
@@ -30,7 +30,7 @@ class Sample(NamedTuple):
 
 
 def read_sample(path: Path) -> Sample:
-    """Reads the beginning of a file, or of standard input if the path is ``-``.
+    """Reads the beginning of a file, or of standard input if the path is `-`.
 
     Raises CommandError if the file is empty or binary, or if no source can declare its encoding,
     and OSError.

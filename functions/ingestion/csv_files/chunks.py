@@ -25,9 +25,9 @@ _FIRST_READ = 16 * 1024
 
 
 class Boundary(NamedTuple):
-    """Where the chunk that belongs to ``multiple`` begins.
+    """Where the chunk that belongs to `multiple` begins.
 
-    ``start`` is None if it can't be found without reading the file from the chunk before.
+    `start` is None if it can't be found without reading the file from the chunk before.
     """
 
     multiple: int
@@ -35,9 +35,9 @@ class Boundary(NamedTuple):
 
 
 class BoundaryFinder:
-    """Finds boundaries in a stream that begins at ``offset`` of the file.
+    """Finds boundaries in a stream that begins at `offset` of the file.
 
-    ``boundaries`` are those found so far, in order, beginning with that of ``multiple``.
+    `boundaries` are those found so far, in order, beginning with that of `multiple`.
     """
 
     def __init__(self, offset: int, multiple: int, chunk_size: int, layout: Layout) -> None:
@@ -93,7 +93,7 @@ class BoundaryFinder:
                 self._search_from = offset + line_end - 1 if line_end else end
 
     def _forget(self, position: int) -> None:
-        """Forgets the text before ``position`` of the file, except what ``may_be_escaped``
+        """Forgets the text before `position` of the file, except what `may_be_escaped`
         needs."""
         kept = max(0, position - self._offset - MAX_ESCAPE_BYTES)
         self._text, self._offset = self._text[kept:], self._offset + kept
@@ -115,7 +115,7 @@ def find_boundary(
 ) -> Boundary | None:
     """Finds the boundary of one multiple with a few small reads.
 
-    ``read`` returns the bytes of a half-open range of the file, which ends at ``end``. Returns None
+    `read` returns the bytes of a half-open range of the file, which ends at `end`. Returns None
     if the file ends before a boundary.
     """
     at, size = max(0, multiple - 1 - MAX_ESCAPE_BYTES), _FIRST_READ
@@ -136,9 +136,9 @@ def cut(
     boundaries: Iterable[Boundary],
     sections_from: Callable[[int], Generator[Section]],
 ) -> list[tuple[int, int]]:
-    """The half-open byte ranges of a file's chunks. Its rows are in ``[start, end)``.
+    """The half-open byte ranges of a file's chunks. Its rows are in `[start, end)`.
 
-    ``sections_from`` reads the file from the start of a chunk to the end of the file.
+    `sections_from` reads the file from the start of a chunk to the end of the file.
     """
     starts = [start]
     unknown: list[int] = []

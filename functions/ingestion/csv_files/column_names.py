@@ -9,10 +9,10 @@ from ingestion.sources.model import Field
 
 _LEFT_OUT = frozenset({"Cc", "Cf", "Pc", "Pd", "Zl", "Zp", "Zs"})
 """Unicode categories of the characters that don't count in a name: control and invisible
-characters, ``_`` and similar ones, hyphens and dashes, and blanks."""
+characters, `_` and similar ones, hyphens and dashes, and blanks."""
 
 _MIN_SIMILARITY = 0.54
-"""Low enough to find ``Qty`` for ``quantity``, but not ``Country`` for ``category``."""
+"""Low enough to find `Qty` for `quantity`, but not `Country` for `category`."""
 
 _MAX_NAMES = 200
 """Names that are compared with missing columns. Each takes some tens of microseconds."""
@@ -46,7 +46,7 @@ def find_columns(names: Sequence[str], fields: Sequence[Field]) -> dict[str, lis
 
 def nearest_names(names: Sequence[str], columns: Mapping[str, Sequence[int]]) -> dict[str, str]:
     """For each field without a column, the most similar of the other names, if one is similar at
-    all. ``columns`` is what ``find_columns`` returns.
+    all. `columns` is what `find_columns` returns.
 
     Empty if a name has a digit: then the line may be a row, whose values must not be shown.
     """
@@ -95,8 +95,8 @@ def _spelling(fields: Sequence[Field]) -> Callable[[str], str]:
 
 
 def folded_name(name: str) -> str:
-    """A name in the form in which names are compared: ``Ticket ID``, ``TICKET_ID`` and ``ticket-id
-    #`` become ``ticketid``."""
+    """A name in the form in which names are compared: `Ticket ID`, `TICKET_ID` and `ticket-id
+    #` become `ticketid`."""
     return "".join(
         character
         for character in name.casefold()

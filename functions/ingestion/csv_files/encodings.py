@@ -44,7 +44,7 @@ def is_utf8(text: bytes) -> bool:
 
 
 def utf16_without_mark(text: bytes) -> str | None:
-    """``UTF-16LE`` or ``UTF-16BE`` if almost every second byte of a text is NUL, else None."""
+    """`UTF-16LE` or `UTF-16BE` if almost every second byte of a text is NUL, else None."""
     sample = text[:_MAX_SAMPLE]
     for name, zeros, others in (
         ("UTF-16LE", sample[1::2], sample[::2]),
@@ -56,7 +56,7 @@ def utf16_without_mark(text: bytes) -> str | None:
 
 
 def is_rather_utf8(text: bytes, codec: str) -> bool:
-    """Whether a text whose encoding is declared as ``codec`` is UTF-8 instead.
+    """Whether a text whose encoding is declared as `codec` is UTF-8 instead.
 
     It is if most of its lines with non-ASCII characters are valid UTF-8, and make more sense as
     UTF-8. A few words of another encoding can be valid UTF-8 by chance, such as "NESCAFÉ®" in

@@ -1,7 +1,7 @@
 """Finds rows with equal keys: the last row of each key is written, earlier ones are left out.
 
 "Last" means last in the file's order. Unless the source says otherwise, the earlier rows are
-superseded; ``totals`` is for sources that add them up instead. Digests (``key_digests``) show which
+superseded; `totals` is for sources that add them up instead. Digests (`key_digests`) show which
 rows may have equal keys. Only those rows are read here, and their actual keys are compared.
 """
 
@@ -28,7 +28,7 @@ _BYTES_PER_SECOND = 10e6
 
 
 def finding_seconds(repeated: int, size: int) -> float:
-    """The most seconds ``superseded_rows`` takes for ``repeated`` digests in ``size`` bytes."""
+    """The most seconds `superseded_rows` takes for `repeated` digests in `size` bytes."""
     readings = -(-repeated // MAX_KEYS_AT_A_TIME) + 1
     return 2 + readings * size / _BYTES_PER_SECOND
 
@@ -44,7 +44,7 @@ SUPERSEDED = WhyLeftOut("superseded", "")
 
 
 class KeyedRow(NamedTuple):
-    """An accepted row. ``line`` is counted from the start of the text that was read."""
+    """An accepted row. `line` is counted from the start of the text that was read."""
 
     line: int
     raw: bytes
@@ -65,9 +65,9 @@ def rows_with(
     *,
     keys_only: bool = False,
 ) -> Iterator[KeyedRow]:
-    """The accepted rows whose key has one of the digests in ``wanted``, in the file's order.
+    """The accepted rows whose key has one of the digests in `wanted`, in the file's order.
 
-    ``sections`` are those of a chunk, from its start. If ``keys_only``, requests may be empty.
+    `sections` are those of a chunk, from its start. If `keys_only`, requests may be empty.
     """
     lines = 0
     for section in sections:
@@ -103,10 +103,10 @@ def superseded_rows(
 ) -> Iterator[RefusedRow]:
     """The rows of a chunk whose key a later row of the chunk has, in the order of their lines.
 
-    ``repeated`` are the digests that occur more than once in the chunk. ``sections`` returns the
+    `repeated` are the digests that occur more than once in the chunk. `sections` returns the
     chunk's sections from its start. The chunk is read once per MAX_KEYS_AT_A_TIME digests, and once
     more to list the rows if their texts are longer than MAX_TEXT_BYTES. The table has refused the
-    rows at ``refused_lines``, so they supersede nothing. Memory: those keys and texts, and one bit
+    rows at `refused_lines`, so they supersede nothing. Memory: those keys and texts, and one bit
     per line.
     """
     lines = _Lines()

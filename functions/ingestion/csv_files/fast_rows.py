@@ -1,4 +1,4 @@
-"""Reads rows a page at a time: faster than ``ingestion.csv_files.rows``, with the same result.
+"""Reads rows a page at a time: faster than `ingestion.csv_files.rows`, with the same result.
 
 A page is split as a whole and converted column by column. Rows that need a closer look are read one
 by one, which also yields the reasons for refusing them. A page that can't be split is halved until
@@ -63,7 +63,7 @@ class Page:
         """Lines of the chunk before the section."""
         self.keys: list[EncodedKey] = []
         self.requests: list[bytes] = []
-        """The requests that put the accepted rows' items; like ``keys``, in the file's order."""
+        """The requests that put the accepted rows' items; like `keys`, in the file's order."""
         self.refused: list[RefusedRow] = []
         self.row_lines = 0
         """Lines of accepted and refused rows."""
@@ -84,7 +84,7 @@ class Page:
         )
 
     def warn(self, kind: str, rows: int, line: int) -> None:
-        """Counts ``rows`` rows, the first of them at ``line``."""
+        """Counts `rows` rows, the first of them at `line`."""
         known = self.warnings.get(kind)
         self.warnings[kind] = (
             Warned(known.rows + rows, min(known.line, line)) if known else Warned(rows, line)
@@ -94,7 +94,7 @@ class Page:
 class _Part:
     """Whole records of a section, none of which is to be read by itself.
 
-    ``lines_before`` are the lines of the section before the part.
+    `lines_before` are the lines of the section before the part.
     """
 
     def __init__(self, section: Section, start: int, end: int, lines_before: int) -> None:
@@ -157,11 +157,11 @@ class PageReader:
         ]
 
     def read_keys(self, section: Section, lines_before: int = 0) -> Page:
-        """Reads a section as ``read`` does, but faster, because requests are left empty."""
+        """Reads a section as `read` does, but faster, because requests are left empty."""
         return self._read(Page(section, lines_before), keys_only=True)
 
     def read(self, section: Section, lines_before: int = 0) -> Page:
-        """Reads a section. ``lines_before`` are the lines of the text before it."""
+        """Reads a section. `lines_before` are the lines of the text before it."""
         return self._read(Page(section, lines_before), keys_only=False)
 
     def _read(self, page: Page, *, keys_only: bool) -> Page:
@@ -191,14 +191,14 @@ class PageReader:
                 yield record, _encoded(outcome.key)
 
     def part(self, page: Page, accepted: int) -> Page:
-        """The page up to and including its ``accepted``-th accepted row."""
+        """The page up to and including its `accepted`-th accepted row."""
         if not accepted:
             return Page(Section(b"", 0), page.lines_before)
         record, _ = next(islice(self.accepted(page), accepted - 1, None))
         return self.read(page.section.before(record.end), page.lines_before)
 
     def _read_into(self, page: Page, start: int, end: int, line: int, keys_only: bool) -> None:
-        """Reads a part of the page's text. ``line`` lines of the page come before it."""
+        """Reads a part of the page's text. `line` lines of the page come before it."""
         if start == end:
             return
         section = page.section
@@ -222,7 +222,7 @@ class PageReader:
     def _add_rows(
         self, page: Page, part: _Part, fields: list[bytes], odd: set[int], keys_only: bool
     ) -> None:
-        """Adds the rows of a part whose fields are split, except for those of ``odd`` records."""
+        """Adds the rows of a part whose fields are split, except for those of `odd` records."""
         if self._may_repeat_header:
             odd = odd | self._repeated_headers(part)
         made = self._items.make(
@@ -273,7 +273,7 @@ class PageReader:
                 page.warn(kind, 1, line)
 
     def _read_records(self, page: Page, records: Iterator[Record], line: int) -> None:
-        """Reads records one by one. ``line`` lines of the page come before them."""
+        """Reads records one by one. `line` lines of the page come before them."""
         for record in records:
             row = self._read_row(page, line + record.line, record.raw, record.problem)
             if row:
@@ -304,7 +304,7 @@ class PageReader:
 
     @staticmethod
     def _record_end(section: Section, position: int, start: int, end: int) -> int:
-        """The first end of a record of a part, at or after ``position``."""
+        """The first end of a record of a part, at or after `position`."""
         newline = section.text.find(b"\n", position, end)
         if newline < 0:
             return end

@@ -78,7 +78,7 @@ def undecodable_rows(
 ) -> Reason | None:
     """The reason to refuse a file whose first rows have bytes that its encoding doesn't define.
 
-    ``data`` is the head without the header, in UTF-8, and has such bytes. None if few rows have
+    `data` is the head without the header, in UTF-8, and has such bytes. None if few rows have
     them: then only these rows are refused, when they are read.
     """
     if not complete:

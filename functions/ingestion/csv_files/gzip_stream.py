@@ -27,8 +27,8 @@ _FREE_SIZE = 64 * 1024 * 1024
 class Unpacker:
     """Iterates over the unpacked blocks of a gzip file, which may have several members.
 
-    ``size`` is that of the file. The iteration ends early if data can't be unpacked (``damaged`` is
-    true then) or the file unpacks to more than it may (``refusal`` says so).
+    `size` is that of the file. The iteration ends early if data can't be unpacked (`damaged` is
+    true then) or the file unpacks to more than it may (`refusal` says so).
     """
 
     def __init__(self, blocks: Iterable[bytes], size: int) -> None:
@@ -39,7 +39,7 @@ class Unpacker:
 
     @staticmethod
     def largest(size: int) -> int:
-        """The most bytes that a file of ``size`` bytes may unpack to. MAX_RATIO doesn't apply to
+        """The most bytes that a file of `size` bytes may unpack to. MAX_RATIO doesn't apply to
         the first 64 MiB."""
         return min(MAX_UNPACKED_BYTES, max(_FREE_SIZE, size * MAX_RATIO))
 

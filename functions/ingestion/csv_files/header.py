@@ -71,10 +71,10 @@ def examine(
 ) -> FileFacts | list[Reason]:
     """Returns the facts about a file, or the reasons why it is refused.
 
-    The file begins with ``head``, in the encoding that its source declares, and ``head`` is all of
-    it if ``complete``. If the object is compressed, ``head`` is already unpacked.
+    The file begins with `head`, in the encoding that its source declares, and `head` is all of
+    it if `complete`. If the object is compressed, `head` is already unpacked.
 
-    ``too_many_refused(refused, rows)`` returns whether a load with these counts fails. The file is
+    `too_many_refused(refused, rows)` returns whether a load with these counts fails. The file is
     refused here if that many rows of the head can't be decoded.
     """
     empty = Reason("empty_file", "The file is empty; a file needs at least a header.")

@@ -56,8 +56,8 @@ def problems_of(line: HeadLine, source: Source) -> list[Reason]:
 def unexpected_columns(
     names: Sequence[str], columns: Mapping[str, int], line: int, source: Source
 ) -> Reason | None:
-    """Why a header doesn't fit ``fieldsMatch``, if it has columns that aren't fields, or has the
-    fields in another order. ``columns`` maps the fields that were found to columns."""
+    """Why a header doesn't fit `fieldsMatch`, if it has columns that aren't fields, or has the
+    fields in another order. `columns` maps the fields that were found to columns."""
     known = set(columns.values())
     unknown = [name for column, name in enumerate(names) if column not in known]
     if unknown and source.fields_match in ("exact", "equal", "superset"):
@@ -80,8 +80,8 @@ def unexpected_columns(
 
 
 def missing_positions(names: Iterable[str], width: int, source: Source) -> list[Reason]:
-    """The reason to refuse a file without header, whose rows have ``width`` fields and therefore
-    lack the fields ``names``, which it must have."""
+    """The reason to refuse a file without header, whose rows have `width` fields and therefore
+    lack the fields `names`, which it must have."""
     needed = _needed(source)
     return [
         Reason(

@@ -20,7 +20,7 @@ from ingestion.csv_files.syntax import Syntax
 from ingestion.sources.model import DELIMITERS, Source
 
 MAX_LINES_ABOVE = 20
-"""Lines above a header that are skipped, such as titles or Excel's ``sep=;``. Comments don't
+"""Lines above a header that are skipped, such as titles or Excel's `sep=;`. Comments don't
 count."""
 
 
@@ -39,7 +39,7 @@ class HeadLine(NamedTuple):
     names: list[str]
     """The values of its columns. Empty if its quotes don't match, or if its end is not known."""
     columns: dict[str, list[int]]
-    """The columns of each field, as ``find_columns`` returns them."""
+    """The columns of each field, as `find_columns` returns them."""
     lines: int = 1
     """Lines that the names are in, if a source declares several header lines."""
 

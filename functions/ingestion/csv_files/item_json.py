@@ -12,7 +12,7 @@ def encode(value: Any) -> bytes:
 
 
 EncodedKey = tuple[bytes, ...]
-"""The values of an item's key attributes as ``escape`` gives them, partition key first."""
+"""The values of an item's key attributes as `escape` gives them, partition key first."""
 
 TO_ESCAPE = bytes(range(32)) + b'"\\'
 """The characters that must be escaped in JSON strings (RFC 8259, 7)."""
@@ -29,7 +29,7 @@ def escape(value: bytes) -> bytes:
 
 
 def escape_all(values: list[bytes]) -> list[bytes]:
-    """Escapes UTF-8 strings as ``escape`` does, which is slower for many of them."""
+    """Escapes UTF-8 strings as `escape` does, which is slower for many of them."""
     joined = _NOT_ESCAPED.join(values)
     if len(joined.translate(None, TO_ESCAPE)) == len(joined):
         return values
@@ -43,10 +43,10 @@ def put_request(item: Mapping[str, Any]) -> bytes:
 
 
 def put_requests(columns: Sequence[tuple[bytes, Sequence[bytes]]], end: bytes) -> list[bytes]:
-    """The requests to put the items of several rows, each like those of ``put_request``.
+    """The requests to put the items of several rows, each like those of `put_request`.
 
     Each column has the JSON that precedes its value in every row, and the values of all rows,
-    escaped. ``end`` is the JSON after the last value.
+    escaped. `end` is the JSON after the last value.
     """
     rows = len(columns[0][1])
     pieces: list[Iterable[bytes]] = []

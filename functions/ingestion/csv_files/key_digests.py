@@ -1,7 +1,7 @@
 """Digests of the rows' keys, 8 bytes each and sorted, to find keys that may be equal.
 
 Equal keys have equal digests, but different keys may too. So equal digests only show which rows to
-compare; ``equal_keys`` compares the keys themselves.
+compare; `equal_keys` compares the keys themselves.
 """
 
 import secrets
@@ -38,12 +38,12 @@ def new_secret() -> str:
 
 
 def key_digest(secret: str) -> Digest:
-    """Returns the digest function of a load. ``secret`` is the load's random key, in hexadecimal.
+    """Returns the digest function of a load. `secret` is the load's random key, in hexadecimal.
 
     Its first 64 bits are xxh3's seed, which is mixed with every part of a key, so that nobody can
     make keys with equal digests without knowing it. A prefix wouldn't prevent that: xxh3 hashes
     each 16 bytes of a short input separately and adds up the results. An execution that began
-    before the stack was updated may have an empty ``secret``; its seed is 0.
+    before the stack was updated may have an empty `secret`; its seed is 0.
     """
     seed = int(secret[:16] or "0", 16)
     join = b"\0".join  # no value of an EncodedKey has a NUL, so different keys join differently
@@ -85,7 +85,7 @@ class KeyDigests:
             del self._recent[:RUN_DIGESTS]
 
     def keep(self, count: int) -> None:
-        """Forgets all rows except the first ``count``. At most RUN_DIGESTS rows can be
+        """Forgets all rows except the first `count`. At most RUN_DIGESTS rows can be
         forgotten."""
         surplus = len(self) - count
         if surplus > len(self._recent):

@@ -34,7 +34,7 @@ NO_RULES = KeyRules()
 def canonical_number(text: str) -> str | None:
     """The canonical form of a number, or None if DynamoDB can't store the text as a number.
 
-    ``007``, ``7.0`` and ``7`` all become ``7``, and ``1.5e3`` becomes ``1500``.
+    `007`, `7.0` and `7` all become `7`, and `1.5e3` becomes `1500`.
     """
     if len(text) <= MAX_NUMBER_DIGITS and text.isascii() and text.isdigit():
         return text.lstrip("0") or "0"

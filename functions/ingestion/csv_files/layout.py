@@ -38,9 +38,9 @@ class Layout:
 
     A delimiter at the end of a row, after its last field, adds no field.
 
-    ``checks`` maps zero-based fields to their checks; other fields take any text. ``header`` is the
-    header's line, if the file has one. ``judges_line_ends`` says whether a record of several lines
-    must also pass the tests (b) and (c) of ``multiline``, which need columns with checks. Switch it
+    `checks` maps zero-based fields to their checks; other fields take any text. `header` is the
+    header's line, if the file has one. `judges_line_ends` says whether a record of several lines
+    must also pass the tests (b) and (c) of `multiline`, which need columns with checks. Switch it
     off if no column has a check, or if the source's line ends are trusted.
     """
 
@@ -73,7 +73,7 @@ class Layout:
         return raw_fields
 
     def fits(self, fields: Sequence[bytes], first: int = 0) -> bool:
-        """Whether each field fits its column; ``first`` is the column of the first one."""
+        """Whether each field fits its column; `first` is the column of the first one."""
         end = first + len(fields)
         for column, check in self._checks:
             if first <= column < end and not check(fields[column - first]):

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 
 class LineCounter:
-    """Counts line ends between ``offset``, where the stream begins, and each of the ``points``.
+    """Counts line ends between `offset`, where the stream begins, and each of the `points`.
 
-    The points are offsets in ascending order, and may be infinitely many. ``counts`` has one number
+    The points are offsets in ascending order, and may be infinitely many. `counts` has one number
     for each point that the stream has reached.
     """
 

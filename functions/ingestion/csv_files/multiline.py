@@ -19,7 +19,7 @@ In a file with an escape character, (b) and (c) do not look at lines after a lin
 escaped: it can't be the end of a row. In a file without quotes, only escaped line ends make records
 of several lines, and (c) does not apply. A comment is never a row.
 
-(b) and (c) apply only if ``Layout.judges_line_ends`` is set.
+(b) and (c) apply only if `Layout.judges_line_ends` is set.
 """
 
 import re
@@ -73,13 +73,13 @@ class Special(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """What was found in the first ``end`` bytes of a text; the rest could not be read yet."""
+    """What was found in the first `end` bytes of a text; the rest could not be read yet."""
 
     end: int
     special: list[Special]
     """In order. The text between them consists of records of one line each."""
     quoted: list[re.Match[bytes]] | None
-    """``Layout.pattern``'s matches, in order, for all other records with a quoted field and for the
+    """`Layout.pattern`'s matches, in order, for all other records with a quoted field and for the
     rows of several lines. None if they were not searched for, because no quote is stray."""
 
 
@@ -119,7 +119,7 @@ def _read_line(line: bytes, layout: Layout) -> tuple[bool, bool]:
 
 
 def may_be_escaped(text: bytes, line_end: int, syntax: Syntax) -> bool:
-    """Whether the LF at ``line_end`` may be escaped: whether an escape character, which may be
+    """Whether the LF at `line_end` may be escaped: whether an escape character, which may be
     escaped itself, precedes it."""
     if syntax.escape is None:
         return False
@@ -135,7 +135,7 @@ def scan(text: bytes, layout: Layout, *, complete: bool) -> Scan:
     """Finds the records of several lines, and the lines with a stray quote.
 
     The text begins at a record's start. What its last lines are may depend on what follows them.
-    Nothing follows a ``complete`` text, so all of it is read.
+    Nothing follows a `complete` text, so all of it is read.
     """
     stop = len(text) if complete else text.rfind(b"\n") + 1
     if not layout.syntax.has_special(text, stop):
@@ -228,7 +228,7 @@ class _Search:
         return stop
 
     def _find_special(self, _: bytes, position: int, stop: int) -> int:
-        """The next quote or escape character that is not in a comment, or -1. ``position`` is at
+        """The next quote or escape character that is not in a comment, or -1. `position` is at
         the start of a record."""
         text, syntax = self._text, self._layout.syntax
         while syntax.special and (match := syntax.special.search(text, position, stop)):
@@ -251,7 +251,7 @@ class _Search:
         return at < quote and (at == 0 or text[at - 1] == LF)
 
     def _judge(self, start: int, match: re.Match[bytes] | None) -> Special:
-        """Judges the record at ``start``, which has a quoted field. ``match`` is the pattern's."""
+        """Judges the record at `start`, which has a quoted field. `match` is the pattern's."""
         line_end = self._line_end(start)
         taken: Taken | None
         if match:
@@ -280,10 +280,10 @@ class _Search:
         return take_record(line, 0, len(line), self._layout.syntax, len(line) + 1, complete=True)
 
     def _take(self, start: int, line_end: int, line: Taken) -> Taken | None:
-        """The record at ``start``, if it is closed within the limit and has as many fields as the
+        """The record at `start`, if it is closed within the limit and has as many fields as the
         header, perhaps with a delimiter after them, else None.
 
-        ``line`` is its first line, at whose end it is open.
+        `line` is its first line, at whose end it is open.
         """
         text, layout = self._text, self._layout
         limit = start + MAX_RECORD_BYTES + 1
@@ -349,7 +349,7 @@ class _Search:
         return False
 
     def _field_may_be_joined(self, column: int, field: bytes) -> bool:
-        """Whether two rows may meet in ``field``, which goes from its opening to its closing quote.
+        """Whether two rows may meet in `field`, which goes from its opening to its closing quote.
 
         Quotes in it are data here, as they are in rows that a stray quote has joined.
         """
@@ -373,7 +373,7 @@ class _Search:
         return False
 
     def _ends_a_row(self, text: bytes, following: int) -> bool:
-        """Whether a row can end as the text does, with ``following`` fields after the first one."""
+        """Whether a row can end as the text does, with `following` fields after the first one."""
         syntax = self._layout.syntax
         values = syntax.with_nulls(syntax.split(text))
         ends = values[len(values) - following :]
@@ -393,7 +393,7 @@ class _Search:
         return False
 
     def _begins_row(self, start: int, line_end: int) -> bool:
-        """Whether a row of several lines begins at ``start``."""
+        """Whether a row of several lines begins at `start`."""
         line = self._take_line(start, line_end)
         if line.state not in _OPEN or is_comment(self._text, self._layout.syntax, start):
             return False

@@ -26,7 +26,7 @@ class _Found(NamedTuple):
 
 
 def separator_line_end(head: bytes) -> int:
-    """The end of the line ``sep=;`` that a file for Excel may begin with, or 0."""
+    """The end of the line `sep=;` that a file for Excel may begin with, or 0."""
     match = _SEPARATOR_LINE.match(head)
     return match.end() if match else 0
 
@@ -34,9 +34,9 @@ def separator_line_end(head: bytes) -> int:
 def find_width(
     head: bytes, start: int, complete: bool, delimiter: bytes, source: Source
 ) -> int | Reason:
-    """The number of fields of a row, or why the file is refused. The first row is at ``start``.
+    """The number of fields of a row, or why the file is refused. The first row is at `start`.
 
-    It is that of most of the first records, as far as the source's ``fields_match`` allows it.
+    It is that of most of the first records, as far as the source's `fields_match` allows it.
 
     One more field at the end counts as a delimiter after the last field if none of the records has
     a value in it. If there is no record, the number is that of the declared fields.

@@ -14,14 +14,14 @@ class OpenRecords:
     """Finds where the records of one text end that are open at the start of a line.
 
     A result is the same for all records that are open there in the same state, so each line is read
-    only once per state. The text is read up to ``stop``.
+    only once per state. The text is read up to `stop`.
     """
 
     def __init__(self, text: bytes, stop: int, syntax: Syntax) -> None:
         self._text = text
         self._stop = stop
         self._syntax = syntax
-        # Results of ``rest``, by the starts of lines.
+        # Results of `rest`, by the starts of lines.
         self._within_quotes: dict[int, tuple[int, int]] = {}
         self._escaped: dict[int, tuple[int, int]] = {}
 

@@ -52,7 +52,7 @@ class FieldSplitter:
     def split_ordinary(self, records: Sequence[bytes]) -> tuple[list[bytes], set[int]] | None:
         """Splits those of the records that can be split, which are given without line ends.
 
-        Returns the fields as ``split`` does, and the numbers of the other records, whose fields are
+        Returns the fields as `split` does, and the numbers of the other records, whose fields are
         arbitrary. None if there are only others.
         """
         ordinary = list(map(self._ordinary, records))
@@ -88,8 +88,8 @@ class FieldSplitter:
     def _split(
         self, text: bytes, quoted: Sequence[re.Match[bytes]], start: int
     ) -> list[bytes] | None:
-        """What ``split`` returns. ``quoted`` has the records with quoted fields in a longer text,
-        in which this one begins at ``start``."""
+        """What `split` returns. `quoted` has the records with quoted fields in a longer text,
+        in which this one begins at `start`."""
         if not quoted:
             return self._without_quotes(text)
         stretches = []  # of records without quoted fields
@@ -118,7 +118,7 @@ class FieldSplitter:
         return fields
 
     def _with_quoted(self, found: QuotedFields) -> list[bytes] | None:
-        """What ``split`` returns, for a text in which ``find_quoted`` has found the fields."""
+        """What `split` returns, for a text in which `find_quoted` has found the fields."""
         fields = self._without_quotes(b"".join(found.outside))
         if fields is None:
             return None
@@ -136,7 +136,7 @@ class FieldSplitter:
         return fields
 
     def _all_quoted(self, values: list[bytes]) -> list[bytes] | None:
-        """What ``split`` returns, for records that ``split_quoted`` has split."""
+        """What `split` returns, for records that `split_quoted` has split."""
         values = escape_all(values)
         fields = [b"\n"] * (len(values) // self._layout.width * (self._layout.width + 1))
         for column in range(self._layout.width):
@@ -144,12 +144,12 @@ class FieldSplitter:
         return fields
 
     def _without_quotes(self, text: bytes) -> list[bytes] | None:
-        """What ``split`` returns, for records without quoted fields."""
+        """What `split` returns, for records without quoted fields."""
         delimiter = self._layout.delimiter
         if delimiter in _IN_ESCAPES:
             return None
         plain = self._layout.syntax.without_initial_spaces(text)
-        # Quotes are data here. They are escaped as ``escape`` does it.
+        # Quotes are data here. They are escaped as `escape` does it.
         plain = plain.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
         if len(plain.translate(None, self._to_escape)) < len(plain):
             plain = self._with_escapes(plain)
@@ -164,7 +164,7 @@ class FieldSplitter:
         return fields
 
     def _split_lines(self, plain: bytes, carriage_returns: int | None) -> list[bytes] | None:
-        """Splits lines that need no escapes. If ``carriage_returns`` are given, each line must end
+        """Splits lines that need no escapes. If `carriage_returns` are given, each line must end
         with CR LF, and there must be no other CR."""
         delimiter, width = self._layout.delimiter, self._layout.width
         # Replacing single characters is several times faster than replacing or counting others.
@@ -212,7 +212,7 @@ class FieldSplitter:
 
 
 def _quoted_records(text: bytes, layout: Layout) -> list[re.Match[bytes]] | None:
-    """``Layout.pattern``'s matches for all records with a quoted field.
+    """`Layout.pattern`'s matches for all records with a quoted field.
 
     The text must consist of whole records without marks. None if one of them is malformed or has
     another number of fields, or if the syntax is not simple.

@@ -1,7 +1,7 @@
 """Converts the fields of many rows to items, column by column.
 
 Rows that need a closer look, most of which are refused, are *odd* here. They are left out, and
-``ingestion.csv_files.rows`` reads them.
+`ingestion.csv_files.rows` reads them.
 """
 
 import re
@@ -33,10 +33,10 @@ _TEXT = b'{"S":"%b"}'
 _NUMBER = b'{"N":"%b"}'
 
 _CANONICAL_INTEGERS = re.compile(rb"(?:(?:-?[1-9][0-9]{0,37}|0)\n)*+")
-"""A column, with an LF after each value, of numbers as ``canonical_number`` gives them."""
+"""A column, with an LF after each value, of numbers as `canonical_number` gives them."""
 
 _MAX_LONGER = 140
-"""A value is longer than its text by fewer bytes than this: ``1e125`` becomes 126 digits. So may
+"""A value is longer than its text by fewer bytes than this: `1e125` becomes 126 digits. So may
 each item of a list."""
 
 _WITH_A_DIGIT = frozenset({"integer", "number", "date", "datetime", "time"})
@@ -197,10 +197,10 @@ class ItemMaker:
     ) -> PageItems:
         """Makes the items of several rows.
 
-        ``fields`` are those of all rows, one after another, escaped for JSON, with an LF as an
-        extra field after each row. ``text`` is what they were split from. ``odd`` are numbers of
-        rows that are known to be odd, and ``lines`` returns the line in the file of each row. If
-        ``keys_only``, requests may be left empty.
+        `fields` are those of all rows, one after another, escaped for JSON, with an LF as an
+        extra field after each row. `text` is what they were split from. `odd` are numbers of
+        rows that are known to be odd, and `lines` returns the line in the file of each row. If
+        `keys_only`, requests may be left empty.
         """
         step = self._width + 1
         rows = len(fields) // step
@@ -244,7 +244,7 @@ class ItemMaker:
 
     def _check_keys(self, columns: dict[str, Column], odd: set[int]) -> list[bytes]:
         """Converts the columns that are keys as RowReader does, and finds odd rows in them. Returns
-        the ``key_texts``."""
+        the `key_texts`."""
         for name in self._rules.left_out_if_empty:
             if b"" in columns.get(name, ()):
                 columns[name] = [value or ABSENT for value in columns[name]]
@@ -292,7 +292,7 @@ class ItemMaker:
 
 
 def _attribute(name: str, json: bytes, missing: Any, *, may_be_missing: bool) -> _Attribute:
-    """``json`` is what ``%`` fills with a value, and ``missing`` stands for a missing one."""
+    """`json` is what `%` fills with a value, and `missing` stands for a missing one."""
     begin, end = json.split(b"%b")
     return _Attribute(
         name,

@@ -1,15 +1,15 @@
 """Parses single CSV records: RFC 4180, with the deviations that real files have.
 
-- A quote opens a quoted field only at the field's start; elsewhere it is data (``5" pipe``).
-- Inside quotes everything is data, including line ends; ``""`` is one quote.
+- A quote opens a quoted field only at the field's start; elsewhere it is data (`5" pipe`).
+- Inside quotes everything is data, including line ends; `""` is one quote.
 - An escape character, if the file has one, makes what follows it data, even a line end outside
   quotes.
 - A line ends at LF, CR LF or CR CR LF. A lone CR is data.
 - Text after a closing quote makes its record malformed.
 - A byte order mark or a form feed at a record's start is dropped.
 
-``multiline`` decides which records of several lines count as one record. The module works on bytes,
-see ``syntax``.
+`multiline` decides which records of several lines count as one record. The module works on bytes,
+see `syntax`.
 """
 
 import re
@@ -39,7 +39,7 @@ class Record(NamedTuple):
     end: int
     """Bytes from the text's start to the byte after the record's line end."""
     problem: str | None = None
-    """Why it is refused before its fields are read: ``stray_quote`` or ``record_too_long``."""
+    """Why it is refused before its fields are read: `stray_quote` or `record_too_long`."""
 
     @property
     def lines(self) -> int:
@@ -90,9 +90,9 @@ def marks_end(text: bytes, start: int = 0) -> int:
 
 
 def fields_of(match: re.Match[bytes]) -> list[bytes]:
-    """The fields of a record that ``Syntax.record_pattern`` matches, with the quotes around them.
+    """The fields of a record that `Syntax.record_pattern` matches, with the quotes around them.
 
-    A delimiter at the record's end adds an empty field, as in ``take_record``.
+    A delimiter at the record's end adds an empty field, as in `take_record`.
     """
     fields = list(match.groups())
     if fields[-1] is None:  # no delimiter at the end
@@ -103,7 +103,7 @@ def fields_of(match: re.Match[bytes]) -> list[bytes]:
 
 
 def is_comment(text: bytes, syntax: Syntax, start: int = 0) -> bool:
-    """Whether a comment begins at ``start``, where a record could begin."""
+    """Whether a comment begins at `start`, where a record could begin."""
     comment = syntax.comment
     return comment is not None and text.startswith(comment, marks_end(text, start))
 
@@ -111,9 +111,9 @@ def is_comment(text: bytes, syntax: Syntax, start: int = 0) -> bool:
 def take_record(
     text: bytes, start: int, stop: int, syntax: Syntax, max_fields: int, *, complete: bool
 ) -> Taken:
-    """Reads the record that begins at ``start``, however many lines it has.
+    """Reads the record that begins at `start`, however many lines it has.
 
-    ``text`` is read up to ``stop``. If it is ``complete``, a record may end there without line end.
+    `text` is read up to `stop`. If it is `complete`, a record may end there without line end.
     """
     at = marks_end(text, start)
     return take_fields(text, at, stop, syntax, max_fields, complete=complete)
@@ -122,7 +122,7 @@ def take_record(
 def take_fields(
     text: bytes, at: int, stop: int, syntax: Syntax, max_fields: int, *, complete: bool
 ) -> Taken:
-    """Reads a record like ``take_record``, but from the start of any of its fields."""
+    """Reads a record like `take_record`, but from the start of any of its fields."""
     if not syntax.is_simple:
         return _take_any_fields(text, at, stop, syntax, max_fields, complete=complete)
     delimiter = syntax.delimiter
@@ -161,7 +161,7 @@ def take_fields(
 def _take_any_fields(
     text: bytes, at: int, stop: int, syntax: Syntax, max_fields: int, *, complete: bool
 ) -> Taken:
-    """Reads fields like ``take_fields``, in any syntax."""
+    """Reads fields like `take_fields`, in any syntax."""
     fields: list[bytes] = []
     while len(fields) < max_fields:
         if syntax.skip_initial_space:
@@ -196,7 +196,7 @@ def _take_any_fields(
 
 
 def quoted_end(text: bytes, at: int, stop: int, syntax: Syntax) -> int:
-    """The end of the quote that closes a field, or -1. ``at`` is after the opening one."""
+    """The end of the quote that closes a field, or -1. `at` is after the opening one."""
     if not syntax.is_simple:
         match = syntax.within_quotes.match(text, at, stop)
         return match.end() if match else -1
@@ -208,9 +208,9 @@ def quoted_end(text: bytes, at: int, stop: int, syntax: Syntax) -> int:
 
 
 def unquoted_end(text: bytes, at: int, stop: int, syntax: Syntax) -> int:
-    """The end of an unquoted field, with the CRs of a line end after it. ``at`` is within it.
+    """The end of an unquoted field, with the CRs of a line end after it. `at` is within it.
 
-    It ends at a delimiter, an LF, an escape character with nothing after it, or ``stop``.
+    It ends at a delimiter, an LF, an escape character with nothing after it, or `stop`.
     """
     match = syntax.unquoted.match(text, at, stop)
     return match.end() if match else at
@@ -248,7 +248,7 @@ def split_fields(raw: bytes, syntax: Syntax) -> list[bytes] | MalformedField:
 def split_as_written(raw: bytes, syntax: Syntax) -> list[bytes] | MalformedField:
     """The fields of a record without marks and line end, with their quotes and escape characters.
 
-    ``Syntax.values_of`` returns their values.
+    `Syntax.values_of` returns their values.
     """
     if not syntax.has_special(raw, len(raw)):
         return syntax.split(raw)

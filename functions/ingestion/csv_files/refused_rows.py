@@ -19,7 +19,7 @@ HEADER = ("line", "column", "reason", "raw")
 def refused_row(line: int, column: str, reason: str, raw: bytes) -> RefusedRow:
     """Describes a refused row.
 
-    Bytes that are not UTF-8 are shown as ``\\xff``. A text over MAX_RAW_BYTES is cut.
+    Bytes that are not UTF-8 are shown as `\\xff`. A text over MAX_RAW_BYTES is cut.
     """
     end = MAX_RAW_BYTES
     while end < len(raw) and 0x80 <= raw[end] < 0xC0 and end > MAX_RAW_BYTES - 4:
@@ -47,9 +47,9 @@ def _sanitized(row: RefusedRow) -> RefusedRow:
 
 
 def parse_csv(lines: Iterable[str]) -> Iterator[RefusedRow]:
-    """The rows of a file that ``csv_lines`` made, apostrophes included.
+    """The rows of a file that `csv_lines` made, apostrophes included.
 
-    Open the file with ``newline=""``.
+    Open the file with `newline=""`.
     """
     csv.field_size_limit(_MAX_FIELD_CHARACTERS)
     for row in csv.DictReader(lines):

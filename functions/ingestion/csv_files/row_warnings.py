@@ -48,9 +48,9 @@ def row_warnings(key: Sequence[str], values: Iterable[str]) -> set[str]:
 
 
 def is_suspicious(text: bytes, keys: Sequence[bytes]) -> bool:
-    """Whether ``suspects`` may find a row. This is much faster.
+    """Whether `suspects` may find a row. This is much faster.
 
-    ``text`` is the text of all rows. For each key attribute, ``keys`` has the values escaped for
+    `text` is the text of all rows. For each key attribute, `keys` has the values escaped for
     JSON, with an LF before each value and after the last one.
     """
     if b"=" in text and b'="' in text:
@@ -69,7 +69,7 @@ def is_suspicious(text: bytes, keys: Sequence[bytes]) -> bool:
 
 
 def suspects(keys: Sequence[Sequence[bytes]], texts: Sequence[Sequence[bytes]]) -> set[int]:
-    """The numbers of the rows that ``row_warnings`` may warn about, given the columns of their key
+    """The numbers of the rows that `row_warnings` may warn about, given the columns of their key
     attributes and of their texts, escaped for JSON."""
     found = set()
     for column in keys:
@@ -92,7 +92,7 @@ def has_control_character(value: str) -> bool:
 
 
 def merged(warnings: Warnings, later: Warnings, lines_before: int) -> Warnings:
-    """Both combined. The lines in ``later`` are counted after the first ``lines_before`` lines."""
+    """Both combined. The lines in `later` are counted after the first `lines_before` lines."""
     if not later:
         return warnings
     both = dict(warnings)

@@ -92,7 +92,7 @@ MAX_KEY_BYTES = (2048, 1024)
 MAX_ITEM_BYTES = 400 * 1024
 
 Item = dict[str, Attribute]
-"""An item in DynamoDB's wire form: ``{"quantity": {"N": "2"}, ...}``."""
+"""An item in DynamoDB's wire form: `{"quantity": {"N": "2"}, ...}`."""
 Key = tuple[str, ...]
 """The values of an item's key attributes, partition key first."""
 
@@ -103,7 +103,7 @@ class Row(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why a row is refused. ``column`` is empty where no single column is to blame."""
+    """Why a row is refused. `column` is empty where no single column is to blame."""
 
     column: str
     reason: str
@@ -125,7 +125,7 @@ def layout_of(
     delimiter: bytes,
     header: HeaderLine | None = None,
 ) -> Layout:
-    """The layout of a source's file. ``columns`` maps names of the source's fields to zero-based
+    """The layout of a source's file. `columns` maps names of the source's fields to zero-based
     fields of the file."""
     checks: dict[int, Check] = {}
     with_form = 0
@@ -145,9 +145,9 @@ def layout_of(
 class RowReader:
     """Reads the records of one file.
 
-    ``columns`` maps the names of the source's fields to zero-based fields of the file. ``width`` is
-    the file's number of fields. ``key`` has the names of the table's key attributes, partition key
-    first. ``header`` is the header's line. ``rules`` apply to the values of key attributes.
+    `columns` maps the names of the source's fields to zero-based fields of the file. `width` is
+    the file's number of fields. `key` has the names of the table's key attributes, partition key
+    first. `header` is the header's line. `rules` apply to the values of key attributes.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class RowReader:
         self._max_bytes = [*texts_of_key, *rules.max_bytes.items()]
 
     def read(self, record: Record, lines_before: int = 0) -> Row | Refusal | NoRow:
-        """Turns a record into a row, or returns why it isn't one. ``lines_before`` are those of the
+        """Turns a record into a row, or returns why it isn't one. `lines_before` are those of the
         text before the part in which the record's line is counted."""
         if record.problem:
             return Refusal("", record.problem)

@@ -29,9 +29,9 @@ class Section:
     size: int
     """Bytes that the section takes up in the chunk."""
     special: Sequence[Special] = ()
-    """See ``Scan``."""
+    """See `Scan`."""
     quoted: Sequence[re.Match[bytes]] | None = None
-    """See ``Scan``."""
+    """See `Scan`."""
     too_long: bool = False
     """Whether the section is one line that is longer than MAX_RECORD_BYTES."""
     end_mark_lines: int = 0
@@ -71,21 +71,21 @@ class Section:
                 at = one.end
 
     def special_between(self, start: int, end: int) -> Sequence[Special]:
-        """The special ranges that begin in ``[start, end)``."""
+        """The special ranges that begin in `[start, end)`."""
         if not self.special:
             return ()
         first = bisect_left(self.special, start, key=attrgetter("start"))
         return self.special[first : bisect_left(self.special, end, key=attrgetter("start"))]
 
     def quoted_between(self, start: int, end: int) -> Sequence[re.Match[bytes]] | None:
-        """The quoted records that begin in ``[start, end)``, or None as for ``quoted``."""
+        """The quoted records that begin in `[start, end)`, or None as for `quoted`."""
         if self.quoted is None or (start == 0 and end == len(self.text)):
             return self.quoted
         first = bisect_left(self.quoted, start, key=re.Match.start)
         return self.quoted[first : bisect_left(self.quoted, end, key=re.Match.start)]
 
     def before(self, position: int) -> "Section":
-        """The section up to ``position``, where a record must end."""
+        """The section up to `position`, where a record must end."""
         if position == self.size:
             return self
         return Section(
@@ -103,7 +103,7 @@ class Section:
 def read_sections(blocks: Iterable[bytes], layout: Layout, *, ends_file: bool) -> Iterator[Section]:
     """Reads the sections of a chunk from its blocks. The chunk begins at a record.
 
-    ``ends_file`` says whether the chunk ends the file, and so may have an end mark.
+    `ends_file` says whether the chunk ends the file, and so may have an end mark.
     """
     return _Reader(blocks, layout, ends_file).sections()
 
@@ -137,7 +137,7 @@ class _Reader:
             wanted = max(1, 2 * len(self._text))
 
     def _fill(self, wanted: int) -> None:
-        """Reads at least one block, until there are ``wanted`` bytes or the chunk ends."""
+        """Reads at least one block, until there are `wanted` bytes or the chunk ends."""
         pieces = [self._text] if self._text else []
         size = len(self._text)
         for block in self._blocks:
@@ -150,7 +150,7 @@ class _Reader:
         self._text = pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _section(self, text: bytes, *, complete: bool) -> Section:
-        """Takes a section from the text that has been read, which begins with ``text``."""
+        """Takes a section from the text that has been read, which begins with `text`."""
         if self._ends_file and not complete:
             text = text[: end_mark_start(text)]
         found = scan(text, self._layout, complete=complete)
@@ -189,7 +189,7 @@ class _Reader:
         return None
 
     def _read_long_line(self) -> Iterator[Section]:
-        """Skips the first line of ``self._text``, which is too long."""
+        """Skips the first line of `self._text`, which is too long."""
         head = self._text[:MAX_RECORD_BYTES]
         block, at, size = self._text, MAX_RECORD_BYTES, 0
         padding = block[at] in END_MARK  # whether only padding follows the head

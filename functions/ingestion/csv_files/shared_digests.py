@@ -25,7 +25,7 @@ Slices = Mapping[int, "array[int]"]
 class Suspects:
     """Digests with the same last chunk, whose rows may have equal keys.
 
-    ``others`` lists the earlier chunks of all digests, one digest after the other. ``counts`` has
+    `others` lists the earlier chunks of all digests, one digest after the other. `counts` has
     the number of earlier chunks of each digest.
     """
 
@@ -46,16 +46,16 @@ class Suspects:
             at += count
 
     def part(self, start: int, end: int) -> "Suspects":
-        """The digests at the positions ``[start, end)``."""
+        """The digests at the positions `[start, end)`."""
         first = sum(self.counts[:start])
         last = first + sum(self.counts[start:end])
         return Suspects(self.digests[start:end], self.counts[start:end], self.others[first:last])
 
 
 def find_suspects(slices: Slices, repeated: Slices, low: int, high: int) -> dict[int, Suspects]:
-    """The digests in ``[low, high)`` that several chunks have, by the last of these chunks.
+    """The digests in `[low, high)` that several chunks have, by the last of these chunks.
 
-    ``repeated`` are digests that one chunk has more than once. They are included even if no other
+    `repeated` are digests that one chunk has more than once. They are included even if no other
     chunk has them.
     """
     found: dict[int, Suspects] = {}
@@ -123,7 +123,7 @@ def pack_suspects(found: Mapping[int, Suspects]) -> bytes:
 
 
 def read_contents(packed: bytes) -> list[GroupPlace] | int:
-    """The table of contents, or its size in bytes if ``packed`` does not hold all of it."""
+    """The table of contents, or its size in bytes if `packed` does not hold all of it."""
     [groups] = array("I", packed[:4])
     start = 4 + 12 * groups
     if len(packed) < start:
@@ -149,7 +149,7 @@ def unpack_group(packed: bytes, place: GroupPlace) -> Suspects:
 
 
 class Piece(NamedTuple):
-    """The suspects ``[first, last)`` of one group, which is in the packed bytes of ``slab``."""
+    """The suspects `[first, last)` of one group, which is in the packed bytes of `slab`."""
 
     slab: int
     place: GroupPlace
@@ -158,10 +158,10 @@ class Piece(NamedTuple):
 
 
 def batches(contents: Mapping[int, Iterable[GroupPlace]], limit: int) -> Iterator[list[Piece]]:
-    """All suspects in batches of at most ``limit``, highest last chunk first.
+    """All suspects in batches of at most `limit`, highest last chunk first.
 
-    ``contents`` are tables of contents by slab. A chunk's suspects are divided only if there are
-    more than ``limit``, so that each chunk is read for as few batches as possible.
+    `contents` are tables of contents by slab. A chunk's suspects are divided only if there are
+    more than `limit`, so that each chunk is read for as few batches as possible.
     """
     by_chunk: dict[int, list[Piece]] = {}
     for slab in sorted(contents):

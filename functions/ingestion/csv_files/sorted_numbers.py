@@ -25,6 +25,6 @@ class SortedNumbers:
         self._numbers.append(number)
 
     def any_between(self, first: int, last: int) -> bool:
-        """Whether one of the numbers is in ``[first, last)``."""
+        """Whether one of the numbers is in `[first, last)`."""
         at = bisect_left(self._numbers, first)
         return at < len(self._numbers) and self._numbers[at] < last

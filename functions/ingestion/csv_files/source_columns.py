@@ -39,8 +39,8 @@ class SourceColumn(NamedTuple):
 def source_columns(
     source: Source, columns: Mapping[str, int], key: Collection[str] = ()
 ) -> list[SourceColumn]:
-    """The source's fields, in its order. ``columns`` maps their names to zero-based fields of the
-    file. ``key`` has the names of the table's key attributes: what they are made of is required."""
+    """The source's fields, in its order. `columns` maps their names to zero-based fields of the
+    file. `key` has the names of the table's key attributes: what they are made of is required."""
     required = {
         name
         for attribute, value in source.values.items()
@@ -64,7 +64,7 @@ def _as_required(field: Field) -> Field:
 
 
 def fillers(source: Source, origin: Origin) -> dict[str, Filler]:
-    """What makes each attribute that has a template in the source's ``values``."""
+    """What makes each attribute that has a template in the source's `values`."""
     constants = {"{key}": origin.key, "{load}": origin.load_id}
     return {
         name: Filler(value, constants)

@@ -82,7 +82,7 @@ class Syntax:
         return re.compile(b"|".join(characters)) if characters else None
 
     def has_special(self, text: bytes, stop: int) -> bool:
-        """Whether a text contains a quote or an escape character before ``stop``."""
+        """Whether a text contains a quote or an escape character before `stop`."""
         if self.is_simple:
             return text.find(self.opening, 0, stop) >= 0
         return self.special is not None and self.special.search(text, 0, stop) is not None
@@ -99,8 +99,8 @@ class Syntax:
         return re.compile(self._unquoted)
 
     def record_pattern(self, width: int) -> re.Pattern[bytes]:
-        """A pattern for a record of ``width`` fields, perhaps with a delimiter at its end, and its
-        line end, as ``take_record`` reads it.
+        """A pattern for a record of `width` fields, perhaps with a delimiter at its end, and its
+        line end, as `take_record` reads it.
 
         One thing differs: an unquoted last field includes the CRs of the line end.
         """

@@ -26,7 +26,7 @@ class Total:
 
 
 class Totals:
-    """The totals of some keys. ``attributes`` are the number attributes that are added up.
+    """The totals of some keys. `attributes` are the number attributes that are added up.
 
     Memory: some 700 bytes per key.
     """
@@ -80,7 +80,7 @@ class Totals:
         return sum(total.rows - 1 for total in self._totals.values())
 
     def to_lines(self) -> Iterator[bytes]:
-        """The totals as JSON lines, from which ``from_lines`` restores them."""
+        """The totals as JSON lines, from which `from_lines` restores them."""
         for key, total in self._totals.items():
             numbers = [None if number is None else str(number) for number in total.numbers]
             place = [total.chunk, total.line, total.rows]

@@ -3,11 +3,11 @@
 Nothing is replaced. What the encoding doesn't define stays in the text as bytes that make the text
 invalid UTF-8 at that place, so that exactly the rows that contain it are refused:
 
-- A byte that Windows-1252 doesn't define (``81``, ``8D``, ``8F``, ``90`` or ``9D``) is kept. In
+- A byte that Windows-1252 doesn't define (`81`, `8D`, `8F`, `90` or `9D`) is kept. In
   UTF-8 it could only continue a character, and the characters around it are complete.
-- Half a surrogate pair of UTF-16 becomes ``ED`` and two bytes from ``A0 80`` to ``BF BF``. UTF-8
+- Half a surrogate pair of UTF-16 becomes `ED` and two bytes from `A0 80` to `BF BF`. UTF-8
   excludes them ("Well-Formed UTF-8 Byte Sequences", Unicode Standard, table 3-7).
-- An odd byte at the end of UTF-16 text becomes ``FF``, which never occurs in UTF-8. Kept as it is,
+- An odd byte at the end of UTF-16 text becomes `FF`, which never occurs in UTF-8. Kept as it is,
   it could be a letter or a line end.
 """
 
@@ -36,8 +36,8 @@ def transcode(blocks: Iterable[bytes], encoding: str, *, complete: bool = True) 
     """Yields the text in blocks of UTF-8. Each of these has at most MAX_GROWTH times the bytes of
     the block that it is made from.
 
-    ``encoding`` is a key of ENCODING_NAMES. UTF-16 text must begin with a byte order mark, which is
-    left out; if it has none, UnicodeError is raised. If the text is not ``complete``, a character
+    `encoding` is a key of ENCODING_NAMES. UTF-16 text must begin with a byte order mark, which is
+    left out; if it has none, UnicodeError is raised. If the text is not `complete`, a character
     that is cut off at its end is left out.
     """
     if encoding == "utf_8":
@@ -51,7 +51,7 @@ def transcode(blocks: Iterable[bytes], encoding: str, *, complete: bool = True) 
 
 
 def encode(text: bytes, encoding: str) -> bytes:
-    """Converts a part of the text that ``transcode`` yields back to its encoding.
+    """Converts a part of the text that `transcode` yields back to its encoding.
 
     UTF-16 text gets no byte order mark, and is little-endian. What UTF-8 excludes becomes the bytes
     that it was made from, apart from an odd byte at the end of UTF-16 text, which is replaced.

@@ -1,7 +1,7 @@
 """Writes items with BatchWriteItem: several batches in flight, retried until a deadline.
 
-Throttling slows the writer down but never makes it fail. The interface is ``BatchWriter.put``,
-``pass_over``, ``drain``, ``stop`` and ``acknowledged``.
+Throttling slows the writer down but never makes it fail. The interface is `BatchWriter.put`,
+`pass_over`, `drain`, `stop` and `acknowledged`.
 """
 
 import time
@@ -21,7 +21,7 @@ from ingestion.errors import TableMismatch, TableRefusesEveryRow, TableUnreachab
 
 BATCH_ITEMS = 25
 """BatchWriteItem's limit on items. Its limit of 16 MB can't be reached: a batch comes from one
-page, so it has one item of up to 400 KB and ``fast_rows.PAGE_SIZE`` bytes of others. JSON turns a
+page, so it has one item of up to 400 KB and `fast_rows.PAGE_SIZE` bytes of others. JSON turns a
 byte into at most six."""
 
 _MAX_UNACKNOWLEDGED = 8
@@ -41,7 +41,7 @@ class WritingStopped(Exception):
 
 
 class Sender(Protocol):
-    """The part of ``ingestion.dynamodb.transport.Transport`` that the writer uses."""
+    """The part of `ingestion.dynamodb.transport.Transport` that the writer uses."""
 
     @property
     def under_way(self) -> int: ...
@@ -54,8 +54,8 @@ class Sender(Protocol):
 class _Batch(Generic[Mark]):
     """A batch of items in progress.
 
-    ``requests`` are those that the table has yet to accept: one per key, although ``rows`` may have
-    several. ``first_row`` is the number of the batch's first row.
+    `requests` are those that the table has yet to accept: one per key, although `rows` may have
+    several. `first_row` is the number of the batch's first row.
     """
 
     __slots__ = ("backoff", "bisection", "first_row", "keys", "mark", "requests", "rows")
@@ -82,14 +82,14 @@ class BatchWriter(Generic[Mark]):
     """Puts items into one table. Items with equal keys are put in the order given: an item is sent
     only after every earlier item of the same key is acknowledged, or in its place.
 
-    ``sender`` must have no requests under way, and has none when the ``with`` block ends. ``rate``
-    caps the items per second. ``acknowledged`` is the mark of the last ``put`` up to which every
+    `sender` must have no requests under way, and has none when the `with` block ends. `rate`
+    caps the items per second. `acknowledged` is the mark of the last `put` up to which every
     item is in the table, replaced or refused.
 
     If DynamoDB refuses a batch as invalid, the writer finds the rows at fault and puts all others.
-    If it has refused every row so far, the writer calls ``any_accepted``, which returns whether
+    If it has refused every row so far, the writer calls `any_accepted`, which returns whether
     another writer of the load had a row accepted; if not, the writer gives up. Without
-    ``may_refuse``, a batch that is refused as invalid is an error.
+    `may_refuse`, a batch that is refused as invalid is an error.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class BatchWriter(Generic[Mark]):
         self.unanswered = 0
         """Requests without a response from DynamoDB, which may carry them out later."""
         self.batch_items = min(BATCH_ITEMS, self._rate.batch_items) if self._rate else BATCH_ITEMS
-        """The most items of one ``put``."""
+        """The most items of one `put`."""
 
     def __enter__(self) -> "BatchWriter[Mark]":
         return self
@@ -144,7 +144,7 @@ class BatchWriter(Generic[Mark]):
                 self.unanswered += _is_fault(reply)
 
     def put(self, keys: Sequence[Hashable], requests: Sequence[bytes], mark: Mark) -> None:
-        """Sends at most ``batch_items`` items as one batch. Blocks while enough are in flight.
+        """Sends at most `batch_items` items as one batch. Blocks while enough are in flight.
 
         Raises WritingStopped, TableUnreachable after too many faults in a row,
         TableRefusesEveryRow, and botocore's ClientError for an error that a retry can't fix.
@@ -166,7 +166,7 @@ class BatchWriter(Generic[Mark]):
         self._send(batch)
 
     def pass_over(self, mark: Mark) -> None:
-        """Records that ``mark`` is reached without an item to put."""
+        """Records that `mark` is reached without an item to put."""
         if not self._sent:
             self.acknowledged = mark
         elif self._sent[-1].keys:
@@ -175,14 +175,14 @@ class BatchWriter(Generic[Mark]):
             self._sent[-1].mark = mark
 
     def drain(self) -> None:
-        """Returns once everything is acknowledged. Raises like ``put``."""
+        """Returns once everything is acknowledged. Raises like `put`."""
         while self._sent:
             self._advance(_MAX_WAIT_SECONDS)
         if self._refused and not self._accepted:
             self._check_any_accepted()
 
     def stop(self) -> None:
-        """Waits for the requests in flight, without retries, and updates ``acknowledged``.
+        """Waits for the requests in flight, without retries, and updates `acknowledged`.
 
         Raises nothing.
         """
@@ -201,7 +201,7 @@ class BatchWriter(Generic[Mark]):
         )
 
     def _advance(self, seconds: float) -> None:
-        """Resends what is due and processes the replies. Waits at most ``seconds`` for one."""
+        """Resends what is due and processes the replies. Waits at most `seconds` for one."""
         now = self._clock()
         if now >= self._deadline:
             raise WritingStopped

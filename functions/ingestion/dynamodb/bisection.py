@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 class Bisection:
     """One batch that was refused as invalid, sent again part by part.
 
-    ``keys`` and ``requests`` are those of all rows of the batch, in order. Of rows with equal keys,
+    `keys` and `requests` are those of all rows of the batch, in order. Of rows with equal keys,
     the last one is sent. If it is refused, the one before it is sent instead, because a refused row
     supersedes nothing. n rows take at most 2n requests.
     """

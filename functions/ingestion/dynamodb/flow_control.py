@@ -29,7 +29,7 @@ class InFlightLimit:
 
 
 class RateLimit:
-    """Allows at most ``rate`` items per second from ``now`` on, without bursts.
+    """Allows at most `rate` items per second from `now` on, without bursts.
 
     Even the first items have to wait, so that many small chunks are no faster than a large one.
     """
@@ -46,7 +46,7 @@ class RateLimit:
         return max(1, int(self._rate * self._MAX_WAIT_SECONDS))
 
     def take(self, items: int, now: float) -> float:
-        """The earliest time at which ``items`` more items may be sent."""
+        """The earliest time at which `items` more items may be sent."""
         self._next = max(self._next, now) + items / self._rate
         return self._next
 

@@ -44,7 +44,7 @@ _MAX_FAULTS = 6  # server faults or broken connections in a row
 
 
 class Answer(NamedTuple):
-    """A classified response. ``left`` are the requests (JSON) still to send; empty if accepted."""
+    """A classified response. `left` are the requests (JSON) still to send; empty if accepted."""
 
     left: Sequence[bytes]
     throttled: bool = False
@@ -56,7 +56,7 @@ class Answer(NamedTuple):
 def read_answer(status: int, body: bytes, requests: Sequence[bytes], table: str) -> Answer:
     """Classifies the response to a batch.
 
-    ``status`` is 0 if there was no response. Then the batch may or may not have been accepted, and
+    `status` is 0 if there was no response. Then the batch may or may not have been accepted, and
     it is safe to send it again. Raises botocore's ClientError for errors that a retry can't fix.
     """
     if status == 200 and body == TAKEN:

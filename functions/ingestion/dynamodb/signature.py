@@ -22,8 +22,8 @@ _CONTENT_TYPE = "application/x-amz-json-1.0"
 class Signer:
     """Makes the headers of POST requests with JSON bodies to one service's endpoint.
 
-    ``credentials`` may be botocore's refreshable ones: they are read for each request, and botocore
-    refreshes them before they expire. ``clock`` returns seconds since the epoch.
+    `credentials` may be botocore's refreshable ones: they are read for each request, and botocore
+    refreshes them before they expire. `clock` returns seconds since the epoch.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Signer:
         self._target = target
         self._clock = clock
         self._made_for: tuple[int, object] | None = None
-        """The second and the credentials for which ``_prepare`` has set the attributes below."""
+        """The second and the credentials for which `_prepare` has set the attributes below."""
         self._headers: list[str] = []
         self._authorization = ""
         self._request = sha256()
@@ -50,9 +50,9 @@ class Signer:
         self._key = b""
 
     def headers(self, body: bytes) -> list[str]:
-        """The signed headers of a request, as lines ``name: value``.
+        """The signed headers of a request, as lines `name: value`.
 
-        ``host`` is included, because an HTTP client may not write it as it was signed: libcurl
+        `host` is included, because an HTTP client may not write it as it was signed: libcurl
         keeps the capitals of a URL.
         """
         credentials = self._credentials.get_frozen_credentials()

@@ -17,7 +17,7 @@ _TAKES_WRITES = ("ACTIVE", "UPDATING")
 
 
 class KeyAttribute(NamedTuple):
-    """An attribute of a key. ``type`` is its DynamoDB type: ``S``, ``N`` or ``B``."""
+    """An attribute of a key. `type` is its DynamoDB type: `S`, `N` or `B`."""
 
     name: str
     type: str
@@ -79,7 +79,7 @@ class TableSchema:
     def mismatches(self, provided: Mapping[str, Sequence[str]]) -> list[Mismatch]:
         """The reasons why rows can't be written to the table; empty if they can.
 
-        ``provided`` maps each attribute of an item to the types that it may be stored as: first the
+        `provided` maps each attribute of an item to the types that it may be stored as: first the
         usual one, then those that it is converted to if the table's key has them. An index key that
         rows don't provide isn't a mismatch: their items just aren't in that index.
         """

@@ -28,7 +28,7 @@ under way at each start. More would leave the table idle while the next rows are
 
 
 class Reply(NamedTuple):
-    """The outcome of a request. Without an HTTP response, ``status`` is 0 and ``body`` says why."""
+    """The outcome of a request. Without an HTTP response, `status` is 0 and `body` says why."""
 
     tag: Any
     status: int
@@ -36,9 +36,9 @@ class Reply(NamedTuple):
 
 
 class Transport:
-    """Sends POST requests to ``url``. ``headers`` makes a request's header lines from its body.
+    """Sends POST requests to `url`. `headers` makes a request's header lines from its body.
 
-    Connections are kept and reused. Not thread-safe. ``ca_file`` is the bundle of CA certificates
+    Connections are kept and reused. Not thread-safe. `ca_file` is the bundle of CA certificates
     used to verify the server.
     """
 
@@ -57,7 +57,7 @@ class Transport:
         return len(self._busy)
 
     def send(self, tag: object, body: bytes) -> None:
-        """Sends a request without waiting. Its reply will have the same ``tag``."""
+        """Sends a request without waiting. Its reply will have the same `tag`."""
         curl = self._idle.pop() if self._idle else self._new()
         received: list[bytes] = []
         # An empty "Expect" keeps libcurl from asking before it sends a large body.
@@ -71,7 +71,7 @@ class Transport:
             self._perform()
 
     def replies(self, seconds: float) -> list[Reply]:
-        """The replies that have come in. Waits at most ``seconds`` for the first one.
+        """The replies that have come in. Waits at most `seconds` for the first one.
 
         It waits even with nothing under way, so that a caller can use it to sleep.
         """
@@ -128,10 +128,10 @@ class Transport:
 def dynamodb_transport(
     client: "DynamoDBClient", credentials: "Credentials | None" = None
 ) -> Transport:
-    """A transport for BatchWriteItem to the endpoint of ``client``.
+    """A transport for BatchWriteItem to the endpoint of `client`.
 
     It uses the credentials of botocore's chain unless others are given. So profiles,
-    ``AWS_ENDPOINT_URL``, FIPS endpoints and ``AWS_CA_BUNDLE`` have the same effect as on the
+    `AWS_ENDPOINT_URL`, FIPS endpoints and `AWS_CA_BUNDLE` have the same effect as on the
     client.
     """
     session = get_session()

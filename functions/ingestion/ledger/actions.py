@@ -12,7 +12,7 @@ _PREFIX = "action#"
 
 
 class Actions:
-    """Reads and writes the entries of actions in the ledger table ``table``."""
+    """Reads and writes the entries of actions in the ledger table `table`."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._entries = Entries(client, table)
@@ -20,9 +20,9 @@ class Actions:
     def record(
         self, load_id: str, action: str, by: str | None, reason: str | None, **facts: Any
     ) -> None:
-        """Records an action, such as ``dismiss``, on a load. Earlier actions are kept.
+        """Records an action, such as `dismiss`, on a load. Earlier actions are kept.
 
-        ``by`` is the ARN of the caller, ``reason`` their words, and ``facts`` what else is known.
+        `by` is the ARN of the caller, `reason` their words, and `facts` what else is known.
         """
         at = now()
         values = {**facts, "action": action, "by": by, "reason": reason, "at": at}

@@ -2,10 +2,10 @@
 
 The entry of an execution is written by that execution only, so later attempts leave it as it is.
 An execution that is stopped, times out or fails in one of its states can't record its end. Its
-entry stays RUNNING, and readers complete it with what Step Functions knows (``tickets.runs``).
+entry stays RUNNING, and readers complete it with what Step Functions knows (`tickets.runs`).
 
-The entries are in both indexes of the ledger: in ``loads`` by the object's URL and the start, and
-in ``days`` by the day (UTC) and the start.
+The entries are in both indexes of the ledger: in `loads` by the object's URL and the start, and
+in `days` by the day (UTC) and the start.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -51,7 +51,7 @@ class Attempt:
     started_by: str | None = None
     """The ARN of the caller that started it. None for an upload or a start without the command."""
     why: str | None = None
-    """``upload``, or as in ``LoadRequest``. None for a start without the command."""
+    """`upload`, or as in `LoadRequest`. None for a start without the command."""
     reason: str | None = None
     uploader: str | None = None
     rows_read: int | None = None
@@ -86,7 +86,7 @@ _RECORDED = tuple(field.name for field in fields(Attempt) if field.name != "load
 
 
 class Attempts:
-    """Reads and writes the entries of attempts in the ledger table ``table``."""
+    """Reads and writes the entries of attempts in the ledger table `table`."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._entries = Entries(client, table)
@@ -102,7 +102,7 @@ class Attempts:
     ) -> None:
         """Records that an execution has begun, with the execution's input.
 
-        ``facts`` are attributes of Attempt. ``started_at`` is None for an execution that began
+        `facts` are attributes of Attempt. `started_at` is None for an execution that began
         before the stack was updated; then it is the current time.
         """
         execution = execution_arn.rpartition(":")[2]
@@ -132,8 +132,8 @@ class Attempts:
         self._entries.update(_owner(execution), _ENTRY, {**recorded, **indexed, **of_load})
 
     def close(self, execution: str, ending: str, facts: Mapping[str, Any]) -> None:
-        """Records how an execution ended: the state that it ends in, and of ``facts`` the
-        attributes of Attempt. The ``summary`` of an execution that did not load is its error."""
+        """Records how an execution ended: the state that it ends in, and of `facts` the
+        attributes of Attempt. The `summary` of an execution that did not load is its error."""
         known = {name: facts[name] for name in _RECORDED if name in facts}
         if ending != LOADED and "summary" in facts:
             known["error"] = facts["summary"]
@@ -165,7 +165,7 @@ class Attempts:
         return sorted(found, key=lambda attempt: attempt.started_at)
 
     def of_day(self, day: str, since: str, until: str) -> Iterator[Attempt]:
-        """Yields the attempts that started on a day (UTC, ``2025-11-26``) and between two times,
+        """Yields the attempts that started on a day (UTC, `2025-11-26`) and between two times,
         the newest first."""
         return self._indexed(DAYS_INDEX, "day", day, since, until)
 
@@ -175,7 +175,7 @@ class Attempts:
 
     def recorded_since(self) -> str | None:
         """Returns the time since which attempts are recorded; None if none is. An earlier release
-        recorded only loads, which the index ``days`` doesn't have."""
+        recorded only loads, which the index `days` doesn't have."""
         entry = self._entries.get(*_FIRST)
         return str(entry["at"]) if entry else None
 

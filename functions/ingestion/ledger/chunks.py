@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class ChunkProgress:
     """The progress of one chunk. Lines are counted from the start of the chunk.
 
-    In a checkpoint, ``finished`` is false, and every row before ``next_byte`` is accounted for.
+    In a checkpoint, `finished` is false, and every row before `next_byte` is accounted for.
     """
 
     index: int
@@ -34,35 +34,35 @@ class ChunkProgress:
     end_mark_lines: int = 0
     line_ends: int = 0
     """LF characters in the bytes read, counted independently of records. Reconcile compares them
-    with ``lines``."""
+    with `lines`."""
     rows_read: int = 0
     rows_written: int = 0
     rows_superseded: int = 0
     rows_refused: int = 0
     rows_refused_by_table: int = 0
-    """Those of ``rows_refused`` that comply with the file's rules, but that the table refuses."""
+    """Those of `rows_refused` that comply with the file's rules, but that the table refuses."""
     refused_parts: int = 0
-    """Complete parts that list the rows refused by the file's rules, see ``s3.refused_rows``."""
+    """Complete parts that list the rows refused by the file's rules, see `s3.refused_rows`."""
     refused_open_rows: int = 0
     """Rows in the incomplete part that a checkpoint wrote after the complete ones."""
     refused_by_table_parts: int = 0
     refused_by_table_open_rows: int = 0
     superseded_parts: int = 0
     first_refused: dict[str, Any] | None = None
-    """The first refused row: ``{"line", "column", "reason"}``."""
+    """The first refused row: `{"line", "column", "reason"}`."""
     warnings: dict[str, list[int]] = field(default_factory=dict)
     """For each kind of warning, the number of rows and the line of the first one."""
     throttles: int = 0
     """Responses in which the table accepted less than it was sent."""
     rounds: list[list[str]] = field(default_factory=list)
     """For each call of Write Chunk that made progress, its start and end in ISO 8601, the id of its
-    lease, and how many rows it added to ``rows_written``. Each call had read what the previous one
+    lease, and how many rows it added to `rows_written`. Each call had read what the previous one
     saved, so these calls did not overlap. Those of an earlier release have no number of rows."""
     distinct_keys: int = 0
     """Distinct digests of the accepted rows' keys, which are in the work bucket. 0 until the chunk
     is finished."""
     repeated_keys: int = 0
-    """Those of ``distinct_keys`` that occur more than once in the chunk."""
+    """Those of `distinct_keys` that occur more than once in the chunk."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -104,10 +104,10 @@ class Round(NamedTuple):
 
 @dataclass(frozen=True)
 class EqualKeys:
-    """The progress of settling equal keys, see ``tasks.settle_equal_keys``."""
+    """The progress of settling equal keys, see `tasks.settle_equal_keys`."""
 
     alone_since: str | None
-    """``Claim.alone_since`` at the time. If the claim has another value now, another load may have
+    """`Claim.alone_since` at the time. If the claim has another value now, another load may have
     written the rows since, and this entry is void."""
     step: int = 0
     """How often the entry was written."""
@@ -124,9 +124,9 @@ class EqualKeys:
     chunk: int | None = None
     """The chunk of the next batch to continue in. None if no chunk of that batch was begun."""
     line: int = 0
-    """The last settled line of ``chunk``."""
+    """The last settled line of `chunk`."""
     are_added: bool = False
-    """Whether all rows of the next batch are added up, so that ``chunk`` and ``line`` are the place
+    """Whether all rows of the next batch are added up, so that `chunk` and `line` are the place
     up to which the totals are put. Always false if the source doesn't add up rows."""
     totals: str | None = None
     """The object in the work bucket with the totals of the next batch so far. None if there are
@@ -142,7 +142,7 @@ class EqualKeys:
     """Rows that were added to another row with the same key, in the settled batches."""
     rows_refused: int = 0
     first_refused: dict[str, Any] | None = None
-    """The first of ``rows_refused``: ``{"chunk", "line", "column", "reason"}``, with the line
+    """The first of `rows_refused`: `{"chunk", "line", "column", "reason"}`, with the line
     counted from the start of the chunk."""
     rows_put_again: int = 0
 
@@ -151,7 +151,7 @@ class EqualKeys:
 
 
 class Chunks:
-    """Reads and writes ChunkProgress and EqualKeys entries in the ledger table ``table``."""
+    """Reads and writes ChunkProgress and EqualKeys entries in the ledger table `table`."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._entries = Entries(client, table)
@@ -169,10 +169,10 @@ class Chunks:
     def save(
         self, load_id: str, generation: str, before: ChunkProgress | None, after: ChunkProgress
     ) -> tuple[ChunkProgress, bool]:
-        """Replaces ``before`` by ``after``, unless another call has replaced it or the chunk is
-        finished. Returns the progress that the ledger has then, and whether it is ``after``.
+        """Replaces `before` by `after`, unless another call has replaced it or the chunk is
+        finished. Returns the progress that the ledger has then, and whether it is `after`.
 
-        ``before`` is None if the chunk had no entry.
+        `before` is None if the chunk had no entry.
         """
         saved = self._entries.put_if(
             load_id,
@@ -185,7 +185,7 @@ class Chunks:
             return after, True
         held = self.chunk(load_id, generation, after.index) or after
         # If the response was lost, the SDK has sent the request again, and the condition has failed
-        # although the first request saved ``after``.
+        # although the first request saved `after`.
         return held, held.rounds == after.rounds
 
     def note_error(
@@ -213,8 +213,8 @@ class Chunks:
     def save_equal_keys(
         self, load_id: str, generation: str, before: EqualKeys | None, after: EqualKeys
     ) -> bool:
-        """Replaces ``before`` by ``after``, unless another call has replaced it. Returns whether it
-        was replaced. ``before`` is None if the load had no entry."""
+        """Replaces `before` by `after`, unless another call has replaced it. Returns whether it
+        was replaced. `before` is None if the load had no entry."""
         return self._entries.put_if(
             load_id,
             _equal_keys_name(generation),
@@ -240,6 +240,6 @@ T = TypeVar("T", ChunkProgress, EqualKeys)
 
 
 def _known(kind: type[T], entry: Entry) -> T:
-    """Creates a ``kind`` from an entry. Attributes that the class does not have are ignored."""
+    """Creates a `kind` from an entry. Attributes that the class does not have are ignored."""
     names = kind.__dataclass_fields__
     return kind(**{name: entry[name] for name in names if name in entry})

@@ -1,7 +1,7 @@
 """Ledger entries of an object: the newest claim on it, and the leases of its writers.
 
-Their partition key is the object's URL. The claim is the entry ``"newest"``, and each lease is an
-entry ``"writer#<id>"``. ``versions`` describes what they are for.
+Their partition key is the object's URL. The claim is the entry `"newest"`, and each lease is an
+entry `"writer#<id>"`. `versions` describes what they are for.
 """
 
 from dataclasses import dataclass, field, replace
@@ -80,7 +80,7 @@ class Lease:
 
 
 class Claims:
-    """Reads and writes claims and leases in the ledger table ``table``."""
+    """Reads and writes claims and leases in the ledger table `table`."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._entries = Entries(client, table)
@@ -102,9 +102,9 @@ class Claims:
         )
 
     def move(self, held: Claim | None, wanted: Claim) -> bool:
-        """Replaces the claim ``held`` by ``wanted``. Returns False if the ledger has another claim.
+        """Replaces the claim `held` by `wanted`. Returns False if the ledger has another claim.
 
-        ``held`` is None if no load has claimed the object.
+        `held` is None if no load has claimed the object.
         """
         if held and held.load_id == wanted.load_id:
             wanted = replace(wanted, replaces=held.replaces, alone_since=held.alone_since)
@@ -115,7 +115,7 @@ class Claims:
         return self._entries.put_if(wanted.object_url, _NEWEST, _values(wanted), *_is_held(held))
 
     def note_alone(self, held: Claim, alone_since: str) -> bool:
-        """Records ``alone_since`` in the claim ``held``. Returns False if the claim has moved."""
+        """Records `alone_since` in the claim `held`. Returns False if the claim has moved."""
         values = _values(held) | {"alone_since": alone_since}
         return self._entries.put_if(held.object_url, _NEWEST, values, *_is_held(held))
 

@@ -1,7 +1,7 @@
 """Ledger entries of loads and of their plans. The ledger is a separate DynamoDB table.
 
 The partition key of a load's entries is its id. There is one entry for the load, and one for the
-plan of each generation. ``chunks`` adds one for each chunk and one for equal keys. ``attempts``
+plan of each generation. `chunks` adds one for each chunk and one for equal keys. `attempts`
 are the entries of the load's executions, under their own names. All writes are conditional or
 repeatable, so a task can run twice, or be killed after any write and run again. The ledger never
 contains the values of a row.
@@ -22,16 +22,16 @@ _ENDINGS = {"SUCCEEDED": LOADED, "OVERTAKEN": OVERTAKEN, "FAILED": FAILED}
 
 
 class Loads:
-    """Reads and writes the entries of loads and plans in the ledger table ``table``."""
+    """Reads and writes the entries of loads and plans in the ledger table `table`."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._entries = Entries(client, table)
         self.attempts = Attempts(client, table)
 
     def open_load(self, load_id: str, facts: Mapping[str, Any], execution_arn: str) -> None:
-        """Records that an execution is working on a load, and adds ``facts`` to the load's entry.
+        """Records that an execution is working on a load, and adds `facts` to the load's entry.
 
-        The load's first execution sets ``started_at``.
+        The load's first execution sets `started_at`.
         """
         self._entries.update(
             load_id,
@@ -82,9 +82,9 @@ class Loads:
     def close_load(
         self, load_id: str, status: str, facts: Mapping[str, Any], execution: str | None = None
     ) -> None:
-        """Records how a load ended: ``SUCCEEDED``, ``FAILED`` or ``OVERTAKEN``. Adds ``facts``.
+        """Records how a load ended: `SUCCEEDED`, `FAILED` or `OVERTAKEN`. Adds `facts`.
 
-        The same is recorded for its ``execution``, a name. It is None for an execution of an
+        The same is recorded for its `execution`, a name. It is None for an execution of an
         earlier release that does not pass it.
         """
         if execution:
@@ -94,7 +94,7 @@ class Loads:
     def refuse_load(
         self, load_id: str, reasons: Sequence[Reason], execution: str | None = None
     ) -> None:
-        """Records that the file of a load is refused, and why. See ``close_load``."""
+        """Records that the file of a load is refused, and why. See `close_load`."""
         first = reasons[0]
         facts = {
             "summary": " ".join(reason.detail for reason in reasons),

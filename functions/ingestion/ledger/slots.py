@@ -39,7 +39,7 @@ _SLOT, _PLACE = "slot#", "place#"
 
 @dataclass(frozen=True)
 class Waiter:
-    """An execution that needs a slot. ``started_at`` is in ISO 8601 and UTC."""
+    """An execution that needs a slot. `started_at` is in ISO 8601 and UTC."""
 
     execution_arn: str
     started_at: str
@@ -56,7 +56,7 @@ class _Entry(NamedTuple):
 
 
 class Slots:
-    """Gives slots to executions. Slots and places are entries of the ledger table ``table``."""
+    """Gives slots to executions. Slots and places are entries of the ledger table `table`."""
 
     def __init__(
         self, client: "DynamoDBClient", table: str, chance: random.Random | None = None
@@ -65,10 +65,10 @@ class Slots:
         self._chance = chance or random.Random()
 
     def take(self, waiter: Waiter, at_a_time: int, is_running: IsRunning) -> str:
-        """Takes one of ``at_a_time`` slots for an execution, unless it has one.
+        """Takes one of `at_a_time` slots for an execution, unless it has one.
 
-        Returns ``TAKEN``, or where in the line the execution has to wait: ``FRONT`` if it may soon
-        take a slot, otherwise ``BACK``.
+        Returns `TAKEN`, or where in the line the execution has to wait: `FRONT` if it may soon
+        take a slot, otherwise `BACK`.
         """
         may_take = PLACES_PER_SLOT * at_a_time
         while True:

@@ -21,7 +21,7 @@ MAX_BATCH_GET = 100
 
 
 def now() -> str:
-    """Returns the current time as a ``timestamp``."""
+    """Returns the current time as a `timestamp`."""
     return timestamp(datetime.now(UTC).timestamp())
 
 
@@ -32,7 +32,7 @@ def timestamp(seconds: float) -> str:
 
 
 def seconds(timestamp: str) -> float:
-    """Converts a ``timestamp`` to seconds since the epoch."""
+    """Converts a `timestamp` to seconds since the epoch."""
     return datetime.fromisoformat(timestamp).timestamp()
 
 
@@ -40,8 +40,8 @@ class Entries:
     """The entries of the ledger table. All reads but those of indexes are strongly consistent.
 
     The partition key of an entry is its owner: the id of a load, the URL of an object, or the name
-    of an execution after ``execution#``. The attribute is called ``load_id`` in all cases. The sort
-    key ``entry`` is the entry's name.
+    of an execution after `execution#`. The attribute is called `load_id` in all cases. The sort
+    key `entry` is the entry's name.
     """
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
@@ -55,7 +55,7 @@ class Entries:
         return deserialize(answer["Item"]) if "Item" in answer else None
 
     def get_all(self, names: Iterable[tuple[str, str]]) -> Iterator[Entry]:
-        """Yields those of the entries that exist, in any order. ``names`` are their owners and
+        """Yields those of the entries that exist, in any order. `names` are their owners and
         names."""
         keys = [_key(*name) for name in names]
         for first in range(0, len(keys), MAX_BATCH_GET):
@@ -69,8 +69,8 @@ class Entries:
     def query_index(
         self, index: str, name: str, value: str, since: str, until: str
     ) -> Iterator[Entry]:
-        """Yields the entries in an index with this value of the attribute ``name``, and with a
-        ``started_at`` from ``since`` up to ``until``, the newest first. Indexes lag behind."""
+        """Yields the entries in an index with this value of the attribute `name`, and with a
+        `started_at` from `since` up to `until`, the newest first. Indexes lag behind."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             IndexName=index,
@@ -85,8 +85,8 @@ class Entries:
             yield from map(deserialize, page["Items"])
 
     def query(self, owner: str, prefix: str, limit: int | None = None) -> Iterator[Entry]:
-        """Yields the owner's entries whose names begin with ``prefix``, sorted by name: all of
-        them, or the first ``limit``."""
+        """Yields the owner's entries whose names begin with `prefix`, sorted by name: all of
+        them, or the first `limit`."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             ConsistentRead=True,
@@ -111,7 +111,7 @@ class Entries:
     ) -> bool:
         """Puts an entry if it does not exist, or if the existing entry meets the condition.
 
-        Returns whether it was put. No existing entry meets an empty ``condition``.
+        Returns whether it was put. No existing entry meets an empty `condition`.
         """
         item = {**values, "load_id": owner, "entry": entry}
         expression = "attribute_not_exists(entry)"
@@ -140,7 +140,7 @@ class Entries:
     ) -> Entry:
         """Sets attributes of an entry, and returns the updated entry.
 
-        ``more`` is appended to the update expression, and ``more_values`` are its values.
+        `more` is appended to the update expression, and `more_values` are its values.
         """
         names = {f"#{number}": name for number, name in enumerate(attributes)}
         values = {f":{number}": value for number, value in enumerate(attributes.values())}

@@ -1,9 +1,9 @@
 """Ledger entries of undoing a load: the claim that keeps loads from writing, and the progress.
 
 Undoing a load deletes the items with its lineage, so none of its writers may run at the same time.
-``versions`` keeps writers apart, and an undo takes part in that like a load: it claims the object,
+`versions` keeps writers apart, and an undo takes part in that like a load: it claims the object,
 waits for the writers' leases, and takes leases itself while it deletes. The claim is held by
-``undo#LOAD``, which is not the id of a load, so it stops every writer of the object, and the
+`undo#LOAD`, which is not the id of a load, so it stops every writer of the object, and the
 object's bytes don't count as loaded.
 
 The ledger's entries of the load's chunks are deleted before the first item is. A later execution of
@@ -48,7 +48,7 @@ class UndoProgress:
 
 
 class Undo:
-    """Undoes one load. ``load`` is its entry in the ledger table ``table``."""
+    """Undoes one load. `load` is its entry in the ledger table `table`."""
 
     def __init__(
         self, s3: "S3Client", client: "DynamoDBClient", table: str, load: Mapping[str, Any]
@@ -108,7 +108,7 @@ class Undo:
     def finish(self, progress: UndoProgress, restorable: str | None) -> UndoProgress:
         """Records the end, and releases the object.
 
-        ``restorable`` is the newest earlier version that was loaded. From then on, it can be loaded
+        `restorable` is the newest earlier version that was loaded. From then on, it can be loaded
         again, and so can later ones. If it is None, the claim keeps the version that is undone.
         """
         held = self._claims.newest(self._claim.object_url)

@@ -55,7 +55,7 @@ class ClaimHeld(Exception):
 
 
 class Turns:
-    """Claims objects for loads, and leases them to writers. ``now`` returns seconds since the
+    """Claims objects for loads, and leases them to writers. `now` returns seconds since the
     epoch."""
 
     def __init__(
@@ -106,7 +106,7 @@ class Turns:
         return True
 
     def is_overtaken(self, wanted: Claim) -> bool:
-        """Whether a later version has claimed the object of ``wanted``."""
+        """Whether a later version has claimed the object of `wanted`."""
         held = self._claims.newest(wanted.object_url)
         return (
             held is not None
@@ -155,14 +155,14 @@ class Turns:
         generation: str = "",
         chunk: int | None = None,
     ) -> "WriterLease":
-        """Takes a lease for a writer whose function must end within ``seconds``."""
+        """Takes a lease for a writer whose function must end within `seconds`."""
         now = self._now()
         until = int(now + seconds) + LEASE_MARGIN_SECONDS
         lease = Lease(load_id, int(now), until, generation, chunk)
         return WriterLease(self._claims, object_url, lease, self._now)
 
     def _is_later(self, one: Claim, other: Claim) -> bool:
-        """Whether ``one`` is the later version.
+        """Whether `one` is the later version.
 
         S3 lists the versions of a key from the newest to the oldest. A version that is not listed
         was deleted or has expired, and counts as older than any listed one.
@@ -184,9 +184,9 @@ class Turns:
 
 
 class WriterLease:
-    """One writer's lease, which ends with the ``with`` block.
+    """One writer's lease, which ends with the `with` block.
 
-    It is then deleted if ``give_back`` was called and ``stray_requests`` was not. Otherwise it
+    It is then deleted if `give_back` was called and `stray_requests` was not. Otherwise it
     stays, and shows that the call existed.
     """
 

@@ -18,7 +18,7 @@ from ingestion.names import execution_name
 class Upload:
     """One created object, as far as the message describes it.
 
-    ``sequencer`` orders the events of a key. It distinguishes uploads in buckets without versions.
+    `sequencer` orders the events of a key. It distinguishes uploads in buckets without versions.
     """
 
     bucket: str

@@ -65,7 +65,7 @@ class ObjectState:
 def pin(
     client: "S3Client", bucket: str, key: str, version_id: str | None, etag: str | None
 ) -> ObjectState:
-    """Pins the requested version, or the newest one if ``version_id`` is None.
+    """Pins the requested version, or the newest one if `version_id` is None.
 
     Raises ObjectGone, ObjectChanged if the newest version does not have the requested ETag, and
     ObjectUnreadable if S3 won't return the object. An archived object can be pinned, but not read.
@@ -119,11 +119,11 @@ def read_blocks(
     *,
     only_the_range: bool = False,
 ) -> Generator[bytes, None, None]:
-    """The bytes of the half-open range in blocks of at most ``block_size``.
+    """The bytes of the half-open range in blocks of at most `block_size`.
 
     The SDK does not retry a body once it streams, so a broken one is resumed at the last offset.
     Raises ObjectGone, ObjectChanged, ObjectUnreadable, or botocore's error if S3 stays unreachable.
-    If the server ignores the range, bytes before it are skipped; with ``only_the_range``,
+    If the server ignores the range, bytes before it are skipped; with `only_the_range`,
     RangeIgnored is raised.
     """
     offset = start
@@ -156,7 +156,7 @@ def read_blocks(
 def read_range(client: "S3Client", source: PinnedObject, start: int, end: int) -> bytes:
     """The bytes of a half-open range, which must fit into memory.
 
-    Raises RangeIgnored, and what ``read_blocks`` raises.
+    Raises RangeIgnored, and what `read_blocks` raises.
     """
     return b"".join(read_blocks(client, source, start, end, only_the_range=True))
 
@@ -170,10 +170,10 @@ def read_ahead(
     range_size: int,
     ranges: int,
 ) -> Generator[bytes, None, None]:
-    """Yields what ``read_blocks`` yields, with ``ranges`` ranged GETs at a time, each in a thread.
+    """Yields what `read_blocks` yields, with `ranges` ranged GETs at a time, each in a thread.
 
-    The blocks come in order. An error of ``read_blocks`` is raised after the blocks of the ranges
-    before it. Memory: ``ranges`` times ``range_size`` bytes. No thread is left when the iteration
+    The blocks come in order. An error of `read_blocks` is raised after the blocks of the ranges
+    before it. Memory: `ranges` times `range_size` bytes. No thread is left when the iteration
     ends; a consumer that may stop early must close the generator. Anything that fits into one range
     is read by one request, without a thread.
     """
@@ -195,7 +195,7 @@ def _in_parallel(
     stopped = threading.Event()
 
     def read(first: int, buffer: bytearray) -> tuple[bytearray, int]:
-        """Fills the buffer from ``first`` on. Returns it and the number of bytes in it."""
+        """Fills the buffer from `first` on. Returns it and the number of bytes in it."""
         filled = 0
         last = min(first + range_size, end)
         with closing(read_blocks(client, source, first, last, only_the_range=True)) as blocks:
@@ -227,7 +227,7 @@ def _in_parallel(
 def _open_range(
     client: "S3Client", source: PinnedObject, start: int, end: int
 ) -> tuple["StreamingBody", int]:
-    """The body of a ranged GET, and the number of its bytes that come before ``start``."""
+    """The body of a ranged GET, and the number of its bytes that come before `start`."""
     arguments: dict[str, Any] = {}
     if source.version_id:
         arguments["VersionId"] = source.version_id
@@ -249,7 +249,7 @@ def _open_range(
 
 
 def _raise_reason(error: ClientError, bucket: str, key: str) -> NoReturn:
-    """Raises the error to report in place of S3's, or ``error`` if another try may succeed."""
+    """Raises the error to report in place of S3's, or `error` if another try may succeed."""
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     if status == 412:
         raise ObjectChanged(f"The object was overwritten since: {bucket}/{key}.") from error

@@ -28,9 +28,9 @@ _PARTS_AHEAD = 16
 
 
 class Series(NamedTuple):
-    """A series of parts: ``complete`` complete ones, then one of ``open_rows`` rows if not 0.
+    """A series of parts: `complete` complete ones, then one of `open_rows` rows if not 0.
 
-    Before them come the parts with the keys in ``names``, if any.
+    Before them come the parts with the keys in `names`, if any.
     """
 
     prefix: str
@@ -56,7 +56,7 @@ def _open_part_key(prefix: str, number: int, rows: int) -> str:
 
 
 class PartWriter:
-    """Writes one series, after the existing parts of ``series``, which have ``rows`` rows.
+    """Writes one series, after the existing parts of `series`, which have `rows` rows.
 
     Memory: one part.
     """
@@ -84,7 +84,7 @@ class PartWriter:
             self._write_complete()
 
     def go_back(self, rows: int) -> None:
-        """Forgets all rows except the first ``rows``, which must include those of ``series``."""
+        """Forgets all rows except the first `rows`, which must include those of `series`."""
         if rows < self._first_rows[-1]:
             while rows < self._first_rows[-1]:
                 self._first_rows.pop()
@@ -128,7 +128,7 @@ def write_part(client: "S3Client", bucket: str, key: str, rows: Iterable[Refused
 def read_parts(
     client: "S3Client", bucket: str, keys: Iterable[str], line_offset: int = 0
 ) -> Iterator[RefusedRow]:
-    """The rows of consecutive parts, with ``line_offset`` added to their lines."""
+    """The rows of consecutive parts, with `line_offset` added to their lines."""
     for key in keys:
         yield from _rows(_get(client, bucket, key), line_offset)
 
@@ -198,7 +198,7 @@ def write_manifest(
     rows: int,
     first_rows: str,
 ) -> None:
-    """Writes a JSON list of where a load's ``rows`` rows are stored.
+    """Writes a JSON list of where a load's `rows` rows are stored.
 
     It has the parts of each chunk, and the address of a CSV file with the first rows.
     """
@@ -216,7 +216,7 @@ def write_manifest(
 
 
 def read_manifest(client: "S3Client", bucket: str, key: str) -> list[ChunkRows]:
-    """Reads a manifest that ``write_manifest`` has written."""
+    """Reads a manifest that `write_manifest` has written."""
     manifest = json.loads(_get(client, bucket, key))
     return [
         ChunkRows(**{**chunk, "series": [Series(**series) for series in chunk["series"]]})

@@ -28,5 +28,5 @@ class IteratorStream(io.RawIOBase):
 
 
 def file_object(source: Iterable[bytes]) -> io.BufferedReader:
-    """Makes ``source`` a file object that ``upload_fileobj`` accepts."""
+    """Makes `source` a file object that `upload_fileobj` accepts."""
     return io.BufferedReader(IteratorStream(source), 1024 * 1024)

@@ -29,7 +29,7 @@ def raise_reason_of_head(
 
     The response to HeadObject has no body, so its error code is only the status. GetObject fails
     for the same cause and returns S3's code. Raises ObjectUnreadable, GetObject's error if it has
-    another cause, or ``error`` if GetObject succeeds.
+    another cause, or `error` if GetObject succeeds.
     """
     arguments: dict[str, Any] = {"VersionId": version_id} if version_id else {}
     try:

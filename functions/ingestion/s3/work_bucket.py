@@ -37,7 +37,7 @@ def read_json(client: "S3Client", bucket: str, key: str) -> Any:
 
 
 def list_keys(client: "S3Client", bucket: str, prefix: str) -> set[str]:
-    """The keys in the work bucket that begin with ``prefix``."""
+    """The keys in the work bucket that begin with `prefix`."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     return {one["Key"] for page in pages for one in page.get("Contents", [])}
 

@@ -40,7 +40,7 @@ class Sources:
 def read_sources(folder: Path, value_problems: Callable[[Source], list[str]]) -> Sources:
     """Reads all declarations in a folder. It need not have a built-in source of its own.
 
-    ``value_problems`` finds the problems of a source that concern the conversion of values, such as
+    `value_problems` finds the problems of a source that concern the conversion of values, such as
     a date format that can't be read. Raises DeclarationError with the problems of all files, among
     them patterns of different sources that tie and can match one key.
     """

@@ -1,6 +1,6 @@
-"""Reads the declaration of a source: Data Package v2 with ``match`` and ``dynamodb`` properties.
+"""Reads the declaration of a source: Data Package v2 with `match` and `dynamodb` properties.
 
-``source-1.schema.json``, next to the declarations, describes the same format for editors.
+`source-1.schema.json`, next to the declarations, describes the same format for editors.
 docs/sources.md explains it. A property that is not supported is an error, and never ignored.
 """
 
@@ -32,7 +32,7 @@ _NOT_EFFECTIVE = ("$schema", "match", *DESCRIPTIVE)
 
 
 class DeclarationError(Exception):
-    """Declarations can't be used. ``problems`` are sentences that name file and property."""
+    """Declarations can't be used. `problems` are sentences that name file and property."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -40,9 +40,9 @@ class DeclarationError(Exception):
 
 
 def read_source(text: bytes, file: str, *, is_built_in: bool = False) -> Source:
-    """Reads a declaration, given as JSON. ``file`` is what errors call it.
+    """Reads a declaration, given as JSON. `file` is what errors call it.
 
-    Only the built-in source has no ``match``. Raises DeclarationError.
+    Only the built-in source has no `match`. Raises DeclarationError.
     """
     try:
         value = _parse(text)
@@ -76,7 +76,7 @@ def source_record(source: Source) -> dict[str, Any]:
 
 
 def recorded_source(record: Mapping[str, Any]) -> Source:
-    """The source that ``source_record`` describes, without its patterns."""
+    """The source that `source_record` describes, without its patterns."""
     source, problems = _read(record["declaration"], record["sha256"])
     if problems:
         raise DeclarationError([f"{record['name']}: {problem}" for problem in problems])
@@ -281,7 +281,7 @@ def _read_values(
 def _read_primary_key(
     schema: ObjectReader, fields: tuple[Field, ...], values: Mapping[str, Any]
 ) -> tuple[str, ...]:
-    """The attributes that ``primaryKey`` names, directly or by their fields."""
+    """The attributes that `primaryKey` names, directly or by their fields."""
     declared = schema.any("primaryKey", [])
     names = [declared] if isinstance(declared, str) else declared
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

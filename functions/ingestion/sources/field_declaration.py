@@ -1,4 +1,4 @@
-"""Reads the declaration of one field: a Data Package field with a ``dynamodb`` property."""
+"""Reads the declaration of one field: a Data Package field with a `dynamodb` property."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ _ITEM_TYPES = ("string", "integer", "number", "boolean")
 
 
 def read_field(field: ObjectReader, missing_values: tuple[str, ...]) -> Field:
-    """Reads a field. ``missing_values`` are those of the schema, which a field may replace."""
+    """Reads a field. `missing_values` are those of the schema, which a field may replace."""
     kind = field.choice("type", tuple(_STORED_AS), "string")
     name = field.text("name")
     if not name:
@@ -57,7 +57,7 @@ def read_field(field: ObjectReader, missing_values: tuple[str, ...]) -> Field:
 
 
 def read_missing_values(reader: ObjectReader, default: tuple[str, ...]) -> tuple[str, ...]:
-    """The texts in ``missingValues``, which may be objects with a value and a label."""
+    """The texts in `missingValues`, which may be objects with a value and a label."""
     values = reader.any("missingValues", None)
     if values is None:
         return default

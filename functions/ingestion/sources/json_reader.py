@@ -17,8 +17,8 @@ class Problems:
 class ObjectReader:
     """Reads the properties of one JSON object.
 
-    A method returns its default if the property is missing, and also if it has a problem. ``path``
-    is the object's own, such as ``schema.fields[2]``, and empty for the outermost one.
+    A method returns its default if the property is missing, and also if it has a problem. `path`
+    is the object's own, such as `schema.fields[2]`, and empty for the outermost one.
     """
 
     def __init__(self, value: Mapping[str, Any], path: str, problems: Problems) -> None:

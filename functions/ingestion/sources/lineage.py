@@ -1,7 +1,7 @@
 """Adds lineage to a source: an attribute that says from which line of which load an item comes.
 
-Its value is ``LOAD#LINE``, such as ``store-12-a-csv-9f86d081884c7d65#17``. It is one more of the
-source's ``values``, so the items, the plan and the types of attributes need nothing else.
+Its value is `LOAD#LINE`, such as `store-12-a-csv-9f86d081884c7d65#17`. It is one more of the
+source's `values`, so the items, the plan and the types of attributes need nothing else.
 """
 
 import re
@@ -16,7 +16,7 @@ _VALUE = re.compile(r"([0-9A-Za-z_-]+)#([1-9][0-9]*)")
 
 
 class Lineage(NamedTuple):
-    """What the attribute says about an item. ``line`` is counted from 1, in the file."""
+    """What the attribute says about an item. `line` is counted from 1, in the file."""
 
     load_id: str
     line: int
@@ -31,7 +31,7 @@ def with_lineage(source: Source, attribute: str | None) -> Source:
 
 def lineage_problem(source: Source, attribute: str, key: Collection[str]) -> str | None:
     """Why the items of a source can't have their lineage in an attribute, in a sentence. None if
-    they can. ``key`` has the names of the table's key attributes."""
+    they can. `key` has the names of the table's key attributes."""
     if attribute in source.attribute_types:
         return (
             f"Source {source.name} stores an attribute {attribute}, which is also the stack's "

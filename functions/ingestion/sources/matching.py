@@ -1,7 +1,7 @@
 """Matches S3 keys with the patterns of sources.
 
-``*`` stands for any characters within a folder, ``**`` for any characters, ``?`` for one character
-within a folder. ``**/`` also matches no folder at all. A ``.gz`` at the end of a key or a pattern
+`*` stands for any characters within a folder, `**` for any characters, `?` for one character
+within a folder. `**/` also matches no folder at all. A `.gz` at the end of a key or a pattern
 is ignored.
 """
 
@@ -38,7 +38,7 @@ def _tokens(pattern: str) -> tuple[str, ...]:
 
 
 def _variants(pattern: str) -> list[tuple[str, ...]]:
-    """The pattern with each ``**/`` at the start of a folder's name as it stands, and left out."""
+    """The pattern with each `**/` at the start of a folder's name as it stands, and left out."""
     parts = re.split(r"(?:(?<=/)|^)\*\*/", _without_gz(pattern))
     found = [parts[0]]
     for part in parts[1:]:

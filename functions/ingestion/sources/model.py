@@ -1,7 +1,7 @@
 """Describes a source: what its files look like, and what their rows become.
 
 The names are those of Data Package v2 (https://datapackage.org), in Python's spelling, and those of
-the ``dynamodb`` properties in docs/sources.md. ``declaration`` creates these objects from JSON and
+the `dynamodb` properties in docs/sources.md. `declaration` creates these objects from JSON and
 sets every default, so that no other module needs to know one.
 """
 
@@ -43,7 +43,7 @@ class Dialect:
 
 @dataclass(frozen=True)
 class Constraints:
-    """What a field's value must fulfil. A missing value fulfils everything but ``required``."""
+    """What a field's value must fulfil. A missing value fulfils everything but `required`."""
 
     required: bool = False
     unique: bool = False
@@ -66,8 +66,8 @@ class Field:
 
     name: str
     type: str = "string"
-    """``string``, ``integer``, ``number``, ``boolean``, ``date``, ``datetime``, ``time`` or
-    ``list``."""
+    """`string`, `integer`, `number`, `boolean`, `date`, `datetime`, `time` or
+    `list`."""
     header_names: tuple[str, ...] = ()
     """Other titles that the column may have in a header."""
     missing_values: tuple[str, ...] = ("",)
@@ -78,9 +78,9 @@ class Field:
     decimal_char: str = "."
     group_char: str | None = None
     bare_number: bool = True
-    """If false, characters before and after the number are left out, such as ``€`` or ``%``."""
+    """If false, characters before and after the number are left out, such as `€` or `%`."""
     trailing_minus: bool = False
-    """Whether ``12.50-`` is a negative number."""
+    """Whether `12.50-` is a negative number."""
 
     # Booleans
     true_values: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ class Field:
 
     # Dates and times
     formats: tuple[str, ...] = ("default",)
-    """``default``, ``any`` or formats for strptime. The first one that fits applies."""
+    """`default`, `any` or formats for strptime. The first one that fits applies."""
     timezone: str | None = None
     """A name of the tz database: the zone of times without an offset."""
 
@@ -100,9 +100,9 @@ class Field:
     attribute: str | None = None
     """None: the value is checked, but not stored in an attribute of this field."""
     stored_as: str = "S"
-    """The DynamoDB type: ``S``, ``N``, ``BOOL``, ``SS``, ``NS`` or ``L``."""
+    """The DynamoDB type: `S`, `N`, `BOOL`, `SS`, `NS` or `L`."""
     when_missing: str = "omit"
-    """``omit`` (leave the attribute out), ``empty`` (an empty string) or ``null``."""
+    """`omit` (leave the attribute out), `empty` (an empty string) or `null`."""
     ttl: bool = False
     """Whether a date is stored as seconds since 1970, as DynamoDB's TTL needs it."""
     as_given: bool = False
@@ -118,11 +118,11 @@ class Field:
 
 @dataclass(frozen=True)
 class Template:
-    """A text with places for values. It has one more entry in ``texts`` than in ``names``."""
+    """A text with places for values. It has one more entry in `texts` than in `names`."""
 
     texts: tuple[str, ...]
     names: tuple[str, ...]
-    """Names of fields, or ``{key}``, ``{load}`` and ``{line}`` with their braces, which no field
+    """Names of fields, or `{key}`, `{load}` and `{line}` with their braces, which no field
     can be confused with."""
 
 
@@ -134,20 +134,20 @@ class Source:
     match: tuple[str, ...]
     """Patterns of S3 keys. Empty for the built-in source, which applies where no other does."""
     encoding: str
-    """The name of one of the supported Python codecs: ``utf_8``, ``utf_16``, ``cp1252``,
-    ``iso8859_1``, ``iso8859_15``, ``cp437`` or ``cp850``."""
+    """The name of one of the supported Python codecs: `utf_8`, `utf_16`, `cp1252`,
+    `iso8859_1`, `iso8859_15`, `cp437` or `cp850`."""
     dialect: Dialect
     fields: tuple[Field, ...]
     fields_match: str
-    """``subset`` (the file has all fields and maybe more), ``exact``, ``equal``, ``superset`` or
-    ``partial``, as Data Package defines them."""
+    """`subset` (the file has all fields and maybe more), `exact`, `equal`, `superset` or
+    `partial`, as Data Package defines them."""
     primary_key: tuple[str, ...]
     """The names of attributes that are the table's key, partition key first. Empty: not declared,
     the table's key applies."""
     values: Mapping[str, "Template | int | float"]
     """Attributes made from a template (type S) or a constant number (type N)."""
     equal_keys: str
-    """``last`` or ``sum``."""
+    """`last` or `sum`."""
     max_superseded_percent: float | None
     """None: the stack's limit applies."""
     trusts_line_ends: bool
@@ -155,10 +155,10 @@ class Source:
     sha256: str
     """Of the file that declares it, in hexadecimal."""
     declaration: Mapping[str, Any]
-    """The JSON without ``match`` and without properties that only describe. Two sources with equal
-    ones make the same items, if they have the same ``lineage``."""
+    """The JSON without `match` and without properties that only describe. Two sources with equal
+    ones make the same items, if they have the same `lineage`."""
     lineage: str | None = None
-    """The attribute that names the load and the line of each item, see ``lineage``. It is not
+    """The attribute that names the load and the line of each item, see `lineage`. It is not
     declared: the stack has it for all sources. None: there is none."""
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Reads the templates of a source's ``values``, such as ``{Date}T{Time}``."""
+"""Reads the templates of a source's `values`, such as `{Date}T{Time}`."""
 
 import re
 
@@ -12,7 +12,7 @@ _PARTS = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")
 
 
 def read_template(text: str) -> Template:
-    """Reads a template. ``{{`` and ``}}`` stand for single braces.
+    """Reads a template. `{{` and `}}` stand for single braces.
 
     The names in the result are those of fields, or reserved names with their braces. Raises
     ValueError if a brace has no counterpart.

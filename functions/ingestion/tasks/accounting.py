@@ -58,8 +58,8 @@ class Reached(NamedTuple):
 
 
 class Place(NamedTuple):
-    """The place after an accepted row. ``page`` begins where ``reached`` ends, and the row is the
-    ``accepted``-th accepted row of the page."""
+    """The place after an accepted row. `page` begins where `reached` ends, and the row is the
+    `accepted`-th accepted row of the page."""
 
     reached: Reached
     page: Page
@@ -67,10 +67,10 @@ class Place(NamedTuple):
 
 
 class Tally:
-    """Keeps the running counts of one round, which continues from ``progress``.
+    """Keeps the running counts of one round, which continues from `progress`.
 
-    ``refused`` takes the rows that the file's rules refuse, and ``refused_by_table`` those that the
-    table refuses. Both append to the rows that ``progress`` has already counted.
+    `refused` takes the rows that the file's rules refuse, and `refused_by_table` those that the
+    table refuses. Both append to the rows that `progress` has already counted.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Tally:
             self._first_refused = {"line": row.line, "column": row.column, "reason": row.reason}
 
     def go_back(self, place: Place, part: Page) -> None:
-        """Undoes the counts after a place. ``part`` is its page up to that place."""
+        """Undoes the counts after a place. `part` is its page up to that place."""
         self.reached = place.reached
         self._refused.go_back(self.reached.rows_refused - self.before.rows_refused_by_table)
         if self.reached.rows_refused == 0:
@@ -171,7 +171,7 @@ class Tally:
     def progress(
         self, *, throttles: int, times: list[str], finished: "Finished | None"
     ) -> ChunkProgress:
-        """Returns the progress to record, with the round's ``times`` and, for a finished chunk, the
+        """Returns the progress to record, with the round's `times` and, for a finished chunk, the
         counts of its keys. Writes the remaining refused rows to the work bucket.
 
         Rows that are superseded, or refused because their key isn't unique, are counted when the

@@ -22,7 +22,7 @@ _VARIABLE = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0
 
 
 class ChunkError(NamedTuple):
-    """An error with which Write Chunk failed. ``chunk`` is the chunk's index."""
+    """An error with which Write Chunk failed. `chunk` is the chunk's index."""
 
     chunk: int
     error: str
@@ -62,7 +62,7 @@ def without_variables(message: str) -> str:
 
 
 def sentence(group: ErrorGroup) -> str:
-    """``Chunks 0-3: AccessDeniedException: BatchWriteItem: User: ...``"""
+    """`Chunks 0-3: AccessDeniedException: BatchWriteItem: User: ...`"""
     chunks = "Chunk" if group.chunks == 1 else "Chunks"
     return f"{chunks} {group.indexes}: {group.error}: {group.message}"
 
@@ -78,7 +78,7 @@ def with_first_error(summary: str, groups: Sequence[ErrorGroup]) -> str:
 
 
 def _ranges(indexes: Sequence[int]) -> str:
-    """``0-3, 7`` for sorted indexes; beyond _MAX_RANGES ranges, how many more chunks there are."""
+    """`0-3, 7` for sorted indexes; beyond _MAX_RANGES ranges, how many more chunks there are."""
     ranges: list[list[int]] = []
     for index in indexes:
         if ranges and index == ranges[-1][1] + 1:

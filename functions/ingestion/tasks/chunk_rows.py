@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ChunkPages:
-    """The pages of a chunk, read for a load and its table. ``is_last`` says whether the chunk is
+    """The pages of a chunk, read for a load and its table. `is_last` says whether the chunk is
     the file's last one."""
 
     def __init__(
@@ -56,7 +56,7 @@ class ChunkPages:
         return read_sections(blocks, self.reader.layout, ends_file=end == self._file_end)
 
     def pages(self, start: int, end: int, lines_before: int) -> Iterator[Page]:
-        """Reads a byte range. ``lines_before`` are the lines of the chunk before it."""
+        """Reads a byte range. `lines_before` are the lines of the chunk before it."""
         for section in self.sections(start, end):
             page = self.reader.read(section, lines_before)
             yield page
@@ -66,7 +66,7 @@ class ChunkPages:
         self, start: int, end: int, numbers: SortedNumbers, lines_before: int
     ) -> Iterator[tuple[RefusedRow, EncodedKey]]:
         """Yields the accepted rows of a byte range that have these numbers (from 0), as refused
-        rows with their keys. Line numbers continue from ``lines_before``."""
+        rows with their keys. Line numbers continue from `lines_before`."""
         first = 0
         for page in self.pages(start, end, lines_before):
             last = first + len(page.requests)
@@ -81,7 +81,7 @@ class ChunkPages:
         self, start: int, end: int, refused_lines: SortedNumbers
     ) -> Iterator[list[EncodedKey]]:
         """Yields the keys of the accepted rows of a byte range that begins where the chunk does,
-        except those at ``refused_lines``."""
+        except those at `refused_lines`."""
         for page in self.pages(start, end, 0):
             yield self._keys_without(page, refused_lines)
 

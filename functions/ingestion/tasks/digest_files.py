@@ -46,7 +46,7 @@ def write_digests(client: "S3Client", bucket: str, key: str, digests: KeyDigests
 
 
 class DigestSection(NamedTuple):
-    """Ascending digests within an object: ``size`` of them, from the ``first``-th on."""
+    """Ascending digests within an object: `size` of them, from the `first`-th on."""
 
     bucket: str
     key: str
@@ -54,7 +54,7 @@ class DigestSection(NamedTuple):
     size: int
 
     def read(self, client: "S3Client", low: int, high: int) -> "array[int]":
-        """The digests in ``[low, high)``, by one ranged GET unless they are spread unevenly."""
+        """The digests in `[low, high)`, by one ranged GET unless they are spread unevenly."""
         start, end = self._guess(low, high)
         if start == end:
             return array("Q")

@@ -29,7 +29,7 @@ def restore_digests(
 ) -> Iterator[int]:
     """Writes the missing digests of finished chunks, by reading these chunks again.
 
-    ``pages`` returns the pages of a chunk, given its index. Yields the index of each chunk after
+    `pages` returns the pages of a chunk, given its index. Yields the index of each chunk after
     its digests are written, so the caller can stop between chunks. Raises AccountingError if a
     chunk has another number of distinct keys than the ledger says.
     """

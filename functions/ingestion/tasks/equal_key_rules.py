@@ -10,7 +10,7 @@ from ingestion.tasks.file_source import source_of
 
 
 class EqualKeyRules(NamedTuple):
-    """Either ``why`` all rows but the last one of a key are left out, or that they are added up."""
+    """Either `why` all rows but the last one of a key are left out, or that they are added up."""
 
     why: WhyLeftOut = SUPERSEDED
     adds_up: bool = False
@@ -19,7 +19,7 @@ class EqualKeyRules(NamedTuple):
 
 
 def equal_key_rules(file: File, key: Sequence[str]) -> EqualKeyRules:
-    """Returns the rules of a file's source. ``key`` names the table's key attributes."""
+    """Returns the rules of a file's source. `key` names the table's key attributes."""
     source = source_of(file)
     if source.equal_keys == "sum":
         return EqualKeyRules(adds_up=True, summed=summed(source, key))

@@ -68,7 +68,7 @@ class Batch:
 
 
 class Place(NamedTuple):
-    """A place in a batch: everything up to ``line`` of ``chunk`` is settled. If ``are_added``, all
+    """A place in a batch: everything up to `line` of `chunk` is settled. If `are_added`, all
     rows of the batch are added up, and the totals are put up to that line."""
 
     chunk: int | None = None
@@ -145,7 +145,7 @@ class Settler:
         self.place = BATCH_START
 
     def settle(self, batch: Batch, number: int, start: Place) -> None:
-        """Settles the rest of a batch, from ``start`` on. If it raises WritingStopped, ``place`` is
+        """Settles the rest of a batch, from `start` on. If it raises WritingStopped, `place` is
         where to go on."""
         raise NotImplementedError
 
@@ -177,7 +177,7 @@ class LastRowSettler(Settler):
         self.place = BATCH_START
 
     def _settle_chunk(self, batch: Batch, number: int, index: int, after_line: int) -> None:
-        """Settles the rows of a chunk after ``after_line``."""
+        """Settles the rows of a chunk after `after_line`."""
         wanted, certain = frozenset(batch.wanted[index]), batch.certain(index)
         line = after_line
         self.place = Place(index, line)

@@ -20,9 +20,9 @@ def source_of(file: File) -> Source:
 
 
 def source_facts(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What the ledger's entry of a load keeps of its source, given what ``source_record`` returns.
+    """What the ledger's entry of a load keeps of its source, given what `source_record` returns.
 
-    ``declaration`` is for `tickets audit`, which may run years after the source was changed.
+    `declaration` is for `tickets audit`, which may run years after the source was changed.
     """
     return {
         "source": {name: value for name, value in record.items() if name != "declaration"},

@@ -25,8 +25,8 @@ MAX_JOINED_ROWS = 1_000_000
 def join_refused_rows(
     client: "S3Client", bucket: str, folder: str, chunks: Sequence[ChunkRows], counted: int
 ) -> str | None:
-    """Writes the CSV file, and the manifest if it does not hold all of the ``counted`` rows, into a
-    folder of the work bucket. Returns the ``s3://`` address of what lists them all, or None if
+    """Writes the CSV file, and the manifest if it does not hold all of the `counted` rows, into a
+    folder of the work bucket. Returns the `s3://` address of what lists them all, or None if
     there are none.
 
     Raises AccountingError if the parts have more or fewer rows.

@@ -17,7 +17,7 @@ _BLOCK_SIZE = 1024 * 1024
 
 
 def listed_rows(client: "S3Client", uri: str) -> Iterator[RefusedRow]:
-    """Yields the rows listed at ``s3://bucket/key``: in one file, or in the files of a manifest.
+    """Yields the rows listed at `s3://bucket/key`: in one file, or in the files of a manifest.
 
     In a file, a text that a spreadsheet would take for a formula has an apostrophe before it; a
     manifest's files have the original texts.

@@ -29,7 +29,7 @@ class QualityLimits:
     def exceeded(self, totals: Mapping[str, int]) -> str | None:
         """Describes in a sentence which limit a load exceeds, or returns None.
 
-        ``totals`` has ``rows_read``, ``rows_refused`` and ``rows_superseded`` of the whole load. A
+        `totals` has `rows_read`, `rows_refused` and `rows_superseded` of the whole load. A
         file without rows exceeds none, and a single refused row only if no other row was accepted.
         """
         read, refused = totals["rows_read"], totals["rows_refused"]

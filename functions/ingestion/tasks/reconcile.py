@@ -41,7 +41,7 @@ BEGUN_BEFORE_UPDATE = (
 
 
 class Reconciler:
-    """Reconciles loads. Those whose rows exceed ``limits`` fail."""
+    """Reconciles loads. Those whose rows exceed `limits` fail."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Reconciler:
         """Adds up a load; writes its refused rows (CSV) and its report (JSON) to the work bucket.
 
         Then give back the slot of its execution. If equal keys have to be settled first, the result
-        says so, and nothing is written or given back. ``execution_arn`` and ``started_at`` are None
+        says so, and nothing is written or given back. `execution_arn` and `started_at` are None
         for an execution of an earlier release, which has no slot and no entry of its own.
         """
         execution = execution_arn.rpartition(":")[2] if execution_arn else None
@@ -153,7 +153,7 @@ class Reconciler:
         return result
 
     def _had_other_rules(self, load_id: str, file: File, plan: Plan, replaces: str | None) -> bool:
-        """Whether this load has another generation too, or the load that it ``replaces`` had
+        """Whether this load has another generation too, or the load that it `replaces` had
         another source."""
         if plan.generation and set(self._loads.generations(load_id)) - {plan.generation}:
             return True
@@ -349,7 +349,7 @@ def _numbered(chunks: Sequence[ChunkProgress]) -> list[ChunkProgress]:
 
 def _totals(chunks: Sequence[ChunkProgress], settled: EqualKeys | None) -> dict[str, int]:
     """Totals of all chunks. In the chunks, rows that are superseded, combined or refused according
-    to ``settled`` count as written."""
+    to `settled` count as written."""
     settled = settled or EqualKeys(None)
     superseded, refused = settled.rows_superseded, settled.rows_refused
     combined = settled.rows_combined
@@ -365,7 +365,7 @@ def _totals(chunks: Sequence[ChunkProgress], settled: EqualKeys | None) -> dict[
 
 
 def _line_counts(chunks: Sequence[ChunkProgress], file: File) -> dict[str, int]:
-    """Counts the lines of the file by kind. The counts add up to ``total``."""
+    """Counts the lines of the file by kind. The counts add up to `total`."""
     counts = {
         "skipped": file.skipped_lines,
         "header": file.header_lines,
@@ -396,7 +396,7 @@ def _warnings(chunks: Sequence[ChunkProgress], lines_before_data: int) -> dict[s
 
 def rows_per_second(chunks: Sequence[ChunkProgress], since: str | None = None) -> int | None:
     """Rows written per second in which a chunk was being written, by an execution that started at
-    ``since``. None if that time is too short to measure. Chunks written by an earlier release,
+    `since`. None if that time is too short to measure. Chunks written by an earlier release,
     which recorded no times, do not count."""
     rounds = [
         one for chunk in chunks for one in chunk.rounds_written() if one.began >= (since or "")

@@ -12,7 +12,7 @@ be interrupted and repeated:
 2. *Settle*: process the suspects in batches, ordered by the last chunk that has them, highest
    first. For each batch, read its chunks again, the last chunk first. So the row that wins is read
    before the rows that it supersedes. List the superseded rows. Put the winning row again, unless
-   it was certainly written after them. To add up rows, see ``totals_batch``.
+   it was certainly written after them. To add up rows, see `totals_batch`.
 
 The progress is one entry of the ledger. A call replaces the whole entry, unless another call has
 replaced it first.
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 class EqualKeySettler:
     """Settles the equal keys of loads into one table.
 
-    It has at most ``in_flight`` batches in flight, and puts at most ``rows_per_second`` rows per
+    It has at most `in_flight` batches in flight, and puts at most `rows_per_second` rows per
     second (0: no cap).
     """
 
@@ -91,7 +91,7 @@ class EqualKeySettler:
         self._clock = clock
 
     def settle(self, load_id: str, file: File, plan: Plan, seconds: float) -> EqualKeysResult:
-        """Settles the equal keys of a load, or as many as ``seconds`` allow. Records the progress.
+        """Settles the equal keys of a load, or as many as `seconds` allow. Records the progress.
 
         Raises NoProgress if there is none, and AccountingError if a chunk is not finished.
         """
@@ -145,7 +145,7 @@ class EqualKeySettler:
 
     def _go_on(self, load: "_Load", before: EqualKeys) -> tuple[EqualKeys, str]:
         """Searches and settles from where an earlier call ended. Returns the new progress, and the
-        ``state`` for the result."""
+        `state` for the result."""
         # A call of Write Chunk takes its lease before it reads its chunk's entry. All chunks are
         # finished, so every call that may have written rows without recording them has a lease.
         leases = [

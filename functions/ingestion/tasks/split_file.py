@@ -86,7 +86,7 @@ class _FileRefused(Exception):
 
 
 class Planner:
-    """Plans loads. ``chunk_size`` (bytes) applies to loads that have not been planned yet."""
+    """Plans loads. `chunk_size` (bytes) applies to loads that have not been planned yet."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class Planner:
 
         Planning a load again gives the same plan, because the ledger keeps the chunk size of the
         generation's first one. If the file is refused, nothing is written, and the result has the
-        reason. ``seconds`` is the time that the call has left. ``execution`` is the name of the
+        reason. `seconds` is the time that the call has left. `execution` is the name of the
         execution, or None for one of an earlier release.
         """
         deadline = self._clock() + seconds - MIN_SECONDS_LEFT
@@ -234,7 +234,7 @@ class Planner:
     def _in_time(
         self, blocks: Iterator[bytes], deadline: float, start: int, end: int
     ) -> Iterator[bytes]:
-        """Yields the blocks of the range from ``start`` to ``end``. Raises _FileRefused at the
+        """Yields the blocks of the range from `start` to `end`. Raises _FileRefused at the
         deadline."""
         at = start
         for block in blocks:
@@ -292,7 +292,7 @@ class Planner:
         return chunks, end, unread
 
     def _with_noted_lines(self, chunks: list[Chunk], noted: Sequence[int]) -> list[Chunk]:
-        """Notes the lines before each chunk of a copy. ``noted`` has the lines before each multiple
+        """Notes the lines before each chunk of a copy. `noted` has the lines before each multiple
         of LINES_STEP."""
 
         def with_lines(chunk: Chunk) -> Chunk:

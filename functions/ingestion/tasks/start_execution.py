@@ -19,7 +19,7 @@ REASON, SENT_AT = "Reason", "SentAt"
 """Message attributes of a dead letter: why the upload was not started, and when its message was
 first sent, in milliseconds since the epoch."""
 MAX_RECEIVES = 20
-"""The upload queue's ``maxReceiveCount``."""
+"""The upload queue's `maxReceiveCount`."""
 _MAX_REASON = 2000
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class SuspectRows:
     """Reads chunks of one load.
 
-    ``pages`` returns the pages of a chunk. ``listed`` returns the series of the accepted rows that
-    Write Chunk has found superseded or the table has refused. ``look`` is called before each page,
+    `pages` returns the pages of a chunk. `listed` returns the series of the accepted rows that
+    Write Chunk has found superseded or the table has refused. `look` is called before each page,
     and raises WritingStopped when there is no more time.
     """
 

@@ -43,7 +43,7 @@ PARALLEL_READS = Config(max_pool_connections=_THREADS)
 
 class SuspectSearch:
     """Searches the digests of a generation's chunks. A digest that occurs more than once in one of
-    the ``overlapped`` chunks is a suspect too; if rows are added up (``adds_up``), in any chunk."""
+    the `overlapped` chunks is a suspect too; if rows are added up (`adds_up`), in any chunk."""
 
     def __init__(
         self,

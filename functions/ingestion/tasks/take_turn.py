@@ -24,7 +24,7 @@ LATER_VERSION_CLAIMED = Turn("overtaken")
 
 
 class TurnTaker:
-    """Decides when loads may write. At most ``at_a_time`` loads write at the same time."""
+    """Decides when loads may write. At most `at_a_time` loads write at the same time."""
 
     def __init__(
         self, turns: Turns, loads: Loads, slots: Slots, at_a_time: int, is_running: IsRunning

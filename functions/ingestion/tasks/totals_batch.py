@@ -68,7 +68,7 @@ class TotalsSettler(Settler):
     def _put(
         self, batch: Batch, number: int, index: int, lines: frozenset[int], totals: Totals
     ) -> None:
-        """Puts the totals that belong to ``lines`` of a chunk, after the current place."""
+        """Puts the totals that belong to `lines` of a chunk, after the current place."""
         after_line = self.place.line if self.place.chunk == index else 0
         self.place = Place(index, after_line, are_added=True)
         keys: list[EncodedKey] = []
@@ -94,5 +94,5 @@ class TotalsSettler(Settler):
 
 
 def _rest(chunks: Sequence[int], start: Place) -> list[int]:
-    """The chunks from ``start`` on."""
+    """The chunks from `start` on."""
     return [index for index in chunks if start.chunk is None or index >= start.chunk]

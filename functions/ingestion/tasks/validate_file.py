@@ -58,15 +58,15 @@ class _Head(NamedTuple):
     data: bytes
     compression: str | None
     complete: bool
-    """Whether the file ends with ``data``."""
+    """Whether the file ends with `data`."""
     unreadable: Reason | None = None
     """Why S3 doesn't return the object."""
 
 
 class Validator:
-    """Validates objects, using S3, the ledger and the table that they are loaded into. ``limits``
-    are those of the load. ``sources`` declare what the objects look like. ``chunk_size`` (bytes) is
-    that of Split File. ``lineage`` is the attribute that names the load and the line of each item;
+    """Validates objects, using S3, the ledger and the table that they are loaded into. `limits`
+    are those of the load. `sources` declare what the objects look like. `chunk_size` (bytes) is
+    that of Split File. `lineage` is the attribute that names the load and the line of each item;
     None if items have no such attribute."""
 
     def __init__(
@@ -94,7 +94,7 @@ class Validator:
     ) -> Verdict:
         """Accepts or refuses the object named in an execution's input.
 
-        ``started_at`` is when the execution started. It is None for an execution that began before
+        `started_at` is when the execution started. It is None for an execution that began before
         the stack was updated. Raises only errors that a retry or an operator can resolve.
         """
         open_attempt = partial(self._loads.attempts.open, execution_arn, request, started_at)
@@ -171,7 +171,7 @@ class Validator:
         return Verdict("accepted", "The file is accepted.", [], load, file, plan)
 
     def _plan(self, load: str, file: File, source: Source, made_for: str) -> Plan | None:
-        """Returns the plan of a small file for the generation ``made_for``.
+        """Returns the plan of a small file for the generation `made_for`.
 
         It has the same chunk as the plan that Split File would make, so either task can continue a
         load that the other one began. Returns None if the file has to be rewritten, has no rows, or

@@ -1,6 +1,6 @@
 """The task Write Chunk: writes the rows of one byte range to the table and records the counts.
 
-``rows read = written + superseded + refused`` holds for every chunk, finished or checkpointed.
+`rows read = written + superseded + refused` holds for every chunk, finished or checkpointed.
 """
 
 import time
@@ -46,8 +46,8 @@ class Overtaken(WritingStopped):
 
 
 class ChunkWriter:
-    """Writes chunks into one table, with ``in_flight`` batches at a time. A load, which writes
-    ``at_a_time`` chunks in parallel, keeps to ``rows_per_second`` (0: no cap)."""
+    """Writes chunks into one table, with `in_flight` batches at a time. A load, which writes
+    `at_a_time` chunks in parallel, keeps to `rows_per_second` (0: no cap)."""
 
     def __init__(
         self,
@@ -75,10 +75,10 @@ class ChunkWriter:
         self._clock = clock
 
     def write(self, task: ChunkTask, seconds: float) -> ChunkResult:
-        """Writes a chunk, or as much of it as ``seconds`` allow, and records how far it got.
+        """Writes a chunk, or as much of it as `seconds` allow, and records how far it got.
 
         The result of a finished chunk comes from the ledger; an unfinished one continues from its
-        checkpoint. Raises NoProgress if not one row could be accounted for in ``seconds``,
+        checkpoint. Raises NoProgress if not one row could be accounted for in `seconds`,
         TableMismatch if rows don't fit the table, and what BatchWriter raises. The ledger keeps the
         last error, so that Reconcile can say why the chunk is missing.
         """
@@ -138,7 +138,7 @@ class ChunkWriter:
         lease: WriterLease,
         deadline: float,
     ) -> tuple[ChunkProgress, bool]:
-        """Writes the rest of a chunk. Returns its progress, which is ``before`` if no row was
+        """Writes the rest of a chunk. Returns its progress, which is `before` if no row was
         acknowledged, and whether it was overtaken."""
         began = timestamp(self._turns.now())
         series = chunk_series(task.load_id, task.generation, before)
@@ -213,7 +213,7 @@ class ChunkWriter:
         lease: WriterLease,
         deadline: float,
     ) -> None:
-        """Puts the rest of the chunk. The rows at ``refused_lines`` were refused by the table in
+        """Puts the rest of the chunk. The rows at `refused_lines` were refused by the table in
         an earlier round. Raises WritingStopped at the deadline, or Overtaken."""
         before = tally.before
         if before.rows_read > before.rows_refused:

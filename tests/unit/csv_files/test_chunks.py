@@ -1,4 +1,4 @@
-"""Where files are cut. That the rows stay the same is in ``test_oracle``."""
+"""Where files are cut. That the rows stay the same is in `test_oracle`."""
 
 from collections.abc import Generator
 

@@ -1,6 +1,6 @@
-"""Pages against the plain implementation: each record of a section read by ``RowReader``, each
-request read back by ``json.loads``. What a row means has its own tests, in ``test_rows``, and which
-records there are has its own, in ``test_multiline``."""
+"""Pages against the plain implementation: each record of a section read by `RowReader`, each
+request read back by `json.loads`. What a row means has its own tests, in `test_rows`, and which
+records there are has its own, in `test_multiline`."""
 
 import io
 import json
@@ -31,7 +31,7 @@ KEY = ("ticket_id", "product")
 
 
 class Header(NamedTuple):
-    """How a file is laid out: ``fields`` are its header's, None where a column is unknown."""
+    """How a file is laid out: `fields` are its header's, None where a column is unknown."""
 
     fields: Sequence[str | None] = COLUMNS
     delimiter: bytes = b","
@@ -578,7 +578,7 @@ def headers(draw: st.DrawFn) -> Header:
 @st.composite
 def records(draw: st.DrawFn, header: Header, trailing: bool) -> bytes:
     """Mostly a good row; perhaps with an odd value, a quoted one, or not even the right fields. If
-    ``trailing``, it usually has a delimiter at its end."""
+    `trailing`, it usually has a delimiter at its end."""
     kind = draw(
         st.sampled_from(["good"] * 4 + ["quoted", "odd", "odd", "fields", "bytes", "blank"])
     )

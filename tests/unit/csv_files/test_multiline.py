@@ -1,5 +1,5 @@
 """Which records of several lines stand: cases by hand, and files made up at random, which are read
-as the reference in ``tests/support`` reads them."""
+as the reference in `tests/support` reads them."""
 
 import time
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Quoted fields that are found in many lines at once. ``test_fast_rows`` and ``test_multiline``
+"""Quoted fields that are found in many lines at once. `test_fast_rows` and `test_multiline`
 compare what is made of them with the plain implementations, on generated files."""
 
 import pytest

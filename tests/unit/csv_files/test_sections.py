@@ -1,6 +1,6 @@
 """Chunks read as sections: end marks, lines that are too long, and how much is held in memory.
 
-Which records there are is tested in ``test_multiline``.
+Which records there are is tested in `test_multiline`.
 """
 
 from collections.abc import Iterator

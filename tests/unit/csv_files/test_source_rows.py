@@ -1,5 +1,5 @@
 """Rows of declared sources: the item, the key or the reason that a record yields. How single values
-are converted has tests of its own, in ``values``. Pages are compared with ``RowReader``."""
+are converted has tests of its own, in `values`. Pages are compared with `RowReader`."""
 
 import json
 from collections.abc import Mapping, Sequence

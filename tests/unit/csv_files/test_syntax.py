@@ -1,5 +1,5 @@
 """Other dialects than the usual one: cases by hand, and pages against single records. Generated
-files are in ``test_multiline``, ``test_oracle`` and ``test_stray_quotes``."""
+files are in `test_multiline`, `test_oracle` and `test_stray_quotes`."""
 
 import time
 from random import Random

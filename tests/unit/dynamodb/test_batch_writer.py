@@ -1,6 +1,6 @@
 """BatchWriter against a table that is slow, throttled, broken or out of order on demand.
 
-Time is the test's own (``scripted_table``), so no test waits.
+Time is the test's own (`scripted_table`), so no test waits.
 """
 
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Bodies of BatchWriteItem: what ``json.loads`` reads in them is what was meant."""
+"""Bodies of BatchWriteItem: what `json.loads` reads in them is what was meant."""
 
 import json
 from typing import Any

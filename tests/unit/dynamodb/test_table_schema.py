@@ -17,8 +17,8 @@ PROVIDED = {
 
 
 def described(types: str, key: str, **indexes: str) -> dict[str, Any]:
-    """A table's description. ``types`` is written as ``ticket_id=S product=N``, a key as
-    ``HASH=ticket_id RANGE=product``, and an index whose name begins with ``local`` is one."""
+    """A table's description. `types` is written as `ticket_id=S product=N`, a key as
+    `HASH=ticket_id RANGE=product`, and an index whose name begins with `local` is one."""
 
     def schema(text: str) -> list[dict[str, str]]:
         pairs = [one.split("=") for one in text.split()]

@@ -1,4 +1,4 @@
-"""The transport against an HTTP server of the test's own (``http_server``)."""
+"""The transport against an HTTP server of the test's own (`http_server`)."""
 
 import ipaddress
 import os

@@ -32,7 +32,7 @@ def failure(status: Any, code: str = "Failed") -> Any:
 
 
 class Raw(io.BytesIO):
-    """A connection that breaks after ``whole`` bytes, as urllib3 reports it."""
+    """A connection that breaks after `whole` bytes, as urllib3 reports it."""
 
     def __init__(self, content: Any, whole: Any = None) -> None:
         super().__init__(content)
@@ -47,7 +47,7 @@ class Raw(io.BytesIO):
 
 
 class S3:
-    """An S3 client. ``breaks`` gives for each request in turn after how many bytes its body
+    """An S3 client. `breaks` gives for each request in turn after how many bytes its body
     breaks; later ones are whole. An exception in it is raised by the request itself."""
 
     def __init__(self, *breaks: Any, ignore_range: bool = False) -> None:

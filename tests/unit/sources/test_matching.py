@@ -52,8 +52,8 @@ KEYS = [["".join(key) for key in product("ab/", repeat=size)] for size in range(
 @settings(max_examples=150)
 @given(PATTERNS, PATTERNS)
 def test_two_patterns_conflict_if_a_key_shows_it(first: str, second: str) -> None:
-    """If both patterns match a key, they match one in which no character belongs to a ``*`` or
-    ``**`` of both. It is no longer than the rest of both patterns."""
+    """If both patterns match a key, they match one in which no character belongs to a `*` or
+    `**` of both. It is no longer than the rest of both patterns."""
     longest = len((first + second).replace("*", ""))
     keys = (key for same_length in KEYS[: longest + 1] for key in same_length)
     is_shared = any(matches(first, key) and matches(second, key) for key in keys)

@@ -23,8 +23,8 @@ _MIN_VALUES_TO_HALVE = 16
 class Column:
     """Converts the values of one field in several rows.
 
-    ``one`` converts one text and returns None if it is refused. ``missing`` maps missing values to
-    what stands for them. ``first`` is tried on each column, ``many`` on values that are not cached.
+    `one` converts one text and returns None if it is refused. `missing` maps missing values to
+    what stands for them. `first` is tried on each column, `many` on values that are not cached.
     """
 
     def __init__(

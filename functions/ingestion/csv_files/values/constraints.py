@@ -14,9 +14,9 @@ Violated = Callable[[str, Value], str | None]
 
 
 def violated(field: Field, read: Read, read_iso: Read | None) -> Violated | None:
-    """A check of a field's constraints except ``required`` and ``unique``, or None if it has none.
+    """A check of a field's constraints except `required` and `unique`, or None if it has none.
 
-    ``read`` reads values of the field, ``read_iso`` those in ISO 8601 if it has dates or times.
+    `read` reads values of the field, `read_iso` those in ISO 8601 if it has dates or times.
     Raises ValueError if the constraints can't be met.
     """
     constraints = field.constraints

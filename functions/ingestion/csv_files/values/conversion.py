@@ -41,7 +41,7 @@ class Conversion:
     """Converts the values of one field.
 
     Raises ValueError, with a sentence that names the property, if the field's declaration can't be
-    met. ``is_key`` says that the attribute is part of the table's key: there must be a value,
+    met. `is_key` says that the attribute is part of the table's key: there must be a value,
     which must not be empty, and numbers are canonical.
     """
 
@@ -145,22 +145,22 @@ class Conversion:
 
     @property
     def json(self) -> bytes:
-        """What ``column``'s values are put into, by ``%``, to make the attribute's JSON."""
+        """What `column`'s values are put into, by `%`, to make the attribute's JSON."""
         quote = '"' if self.field.stored_as in ("S", "N") else ""
         return f'{{"{self.field.stored_as}":{quote}%b{quote}}}'.encode()
 
     def column(self, values: Values) -> Values | None:
         """Converts the field's values in several rows.
 
-        ``values`` are texts that are escaped for JSON, or ABSENT for the null sequence. The result
-        has what goes into ``json``, and ABSENT for missing values, except that those of a field
-        with ``whenMissing: empty`` are empty. It is None if a value is refused. It may be
-        ``values`` itself.
+        `values` are texts that are escaped for JSON, or ABSENT for the null sequence. The result
+        has what goes into `json`, and ABSENT for missing values, except that those of a field
+        with `whenMissing: empty` are empty. It is None if a value is refused. It may be
+        `values` itself.
         """
         return self._column.convert(values)
 
     def texts(self, values: Values) -> Values | None:
-        """As ``column``, but with the texts for templates, escaped for JSON. Each missing value is
+        """As `column`, but with the texts for templates, escaped for JSON. Each missing value is
         ABSENT."""
         return self._text_column.convert(values)
 

@@ -19,7 +19,7 @@ from ingestion.csv_files.values.dates import (
 from ingestion.sources.model import Field
 
 Parts = Sequence[tuple[bytes, bytes, bytes]]
-"""Values that ``bytes.partition`` has divided into date, separator and time."""
+"""Values that `bytes.partition` has divided into date, separator and time."""
 
 _written_date = itemgetter(slice(10))  # 2026-01-31
 _MAX_DAYS = 4096
@@ -81,7 +81,7 @@ def _timestamps_as_given(values: Values) -> Values | None:
 
 
 def _have_usual_form(column: bytes, rows: int) -> bool:
-    """Whether all values are written like ``2026-01-31T23:59:59Z``, with times that exist. Takes a
+    """Whether all values are written like `2026-01-31T23:59:59Z`, with times that exist. Takes a
     fifth of the time of a regular expression."""
     if column.translate(_DIGITS_TO_ZEROS) != _USUAL_FORM * rows:
         return False
@@ -125,7 +125,7 @@ class DateAndTime:
         self._days: dict[bytes, bytes] = {}
         self._times: dict[bytes, bytes] = {}
         self._offsets: dict[bytes, bytes] = {}
-        """Of the zone on the days in ``_days``; empty without a zone."""
+        """Of the zone on the days in `_days`; empty without a zone."""
 
     def convert(self, values: Values) -> Values | None:
         parts = [value.partition(self._between) for value in values]

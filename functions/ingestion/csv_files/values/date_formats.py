@@ -97,7 +97,7 @@ class Format:
 
 
 def offset_of(text: str | None) -> timedelta | None:
-    """The offset that is written as ``Z``, ``UTC``, ``+02``, ``+0200`` or ``+02:00``."""
+    """The offset that is written as `Z`, `UTC`, `+02`, `+0200` or `+02:00`."""
     if not text:
         return None
     if text[0] not in "+-":

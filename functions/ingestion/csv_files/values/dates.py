@@ -17,7 +17,7 @@ TIMESTAMP = (
     r"(?:[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9}+)?+)?+"
     r"(?: ?+(?:[+-](?:[01][0-9]|2[0-3])(?::?+[0-5][0-9])?+|[Zz]|UTC))?+)?+"
 )
-"""The pattern of a date, or date and time, in the format ``any``, without blanks around it. The
+"""The pattern of a date, or date and time, in the format `any`, without blanks around it. The
 date must exist, too. Possessive quantifiers make it about a fifth faster."""
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -130,7 +130,7 @@ def zone_of(field: Field) -> ZoneInfo | None:
 
 @lru_cache(maxsize=4096)  # few different days occur in a file
 def day(text: str) -> date | None:
-    """The day that is written as ``YYYY-MM-DD``, or None if there is none."""
+    """The day that is written as `YYYY-MM-DD`, or None if there is none."""
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -211,7 +211,7 @@ def written_fraction(moment: Moment) -> str:
 
 
 def written_offset(offset: timedelta) -> str:
-    """``+01:00``. Offsets of the 19th century may have seconds."""
+    """`+01:00`. Offsets of the 19th century may have seconds."""
     sign = "-" if offset < timedelta(0) else "+"
     minutes, second = divmod(abs(offset) // timedelta(seconds=1), 60)
     return f"{sign}{minutes // 60:02}:{minutes % 60:02}" + (f":{second:02}" if second else "")

@@ -10,7 +10,7 @@ from ingestion.sources.model import Field
 
 
 def lists(field: Field) -> Read:
-    """A reader of lists. The ``order`` of what it returns is the list of the items' values. Items
+    """A reader of lists. The `order` of what it returns is the list of the items' values. Items
     that are missing values are left out. Raises ValueError if the declaration can't be met."""
     if field.stored_as == "NS" and field.item_type not in ("integer", "number", "string"):
         raise ValueError(f'"as" is "NS", which can\'t hold items of the type "{field.item_type}".')

@@ -12,7 +12,7 @@ from ingestion.sources.model import Field
 
 INTEGER = r"\+?(-?[0-9]{1,38})(?:\.(?:0|00|0{4,}))?"
 """The pattern of an integer without blanks around it. Its group is what is stored. Three zeros may
-follow a thousands separator, so ``2.000`` does not match."""
+follow a thousands separator, so `2.000` does not match."""
 
 _PLAIN_INTEGER = re.compile(INTEGER)
 _MAX_DIGITS = 38
@@ -26,7 +26,7 @@ _LAST_ZEROS = re.compile(rb"(\.[0-9]*[1-9])0+\n")
 
 _EXPONENT = r"(?:[eE][+-]?[0-9]{1,6})?"
 _HAVE_A_MEANING = frozenset("()-+\u2212\u2010\u2011\u2012\u2013\u2014\ufe63\uff0b\uff0d")
-"""Characters around a number that may mean that the number is negative. ``bareNumber: false`` does
+"""Characters around a number that may mean that the number is negative. `bareNumber: false` does
 not drop them, so that the value is refused rather than stored with the wrong sign."""
 _POINTS = ".,"
 """If one of them is next to the number, it may be the decimal character of another convention."""
@@ -160,7 +160,7 @@ def _without_groups(digits: str, field: Field) -> str:
 
 
 def _sign(match: re.Match[str]) -> str | None:
-    """``-`` or nothing; None if the number has a sign at both ends."""
+    """`-` or nothing; None if the number has a sign at both ends."""
     if match["sign"] and match["trailing"]:
         return None
     return "-" if "-" in (match["sign"], match["trailing"]) else ""

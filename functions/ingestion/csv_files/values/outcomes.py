@@ -11,7 +11,7 @@ ABSENT = b"\xff"
 them, because it is not UTF-8."""
 
 Attribute = dict[str, Any]
-"""A value in DynamoDB's wire form, such as ``{"N": "2"}`` or ``{"SS": ["a", "b"]}``."""
+"""A value in DynamoDB's wire form, such as `{"N": "2"}` or `{"SS": ["a", "b"]}`."""
 
 
 class Stored(NamedTuple):
@@ -23,7 +23,7 @@ class Stored(NamedTuple):
 
 
 class Missing(Enum):
-    """The field has no value. The conversion's ``when_missing`` is stored instead, if at all."""
+    """The field has no value. The conversion's `when_missing` is stored instead, if at all."""
 
     MISSING = "missing"
 
@@ -41,6 +41,6 @@ class Value(NamedTuple):
     """A value that was read as its type."""
 
     text: str
-    """The converted text: ISO 8601, ``true`` or ``false``, or a number as DynamoDB writes it."""
+    """The converted text: ISO 8601, `true` or `false`, or a number as DynamoDB writes it."""
     order: Any
     """Compares with other values of the same field: a text, Decimal, bool, date or tuple."""

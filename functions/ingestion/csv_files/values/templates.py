@@ -8,7 +8,7 @@ from ingestion.sources.model import Template
 
 
 class Filler:
-    """Fills one template. ``constants`` has the texts of ``{key}`` and ``{load}``."""
+    """Fills one template. `constants` has the texts of `{key}` and `{load}`."""
 
     def __init__(self, template: Template, constants: Mapping[str, str]) -> None:
         texts = [template.texts[0]]
@@ -20,14 +20,14 @@ class Filler:
                 names.append(name)
                 texts.append(text)
         self.names: Sequence[str] = names
-        """The names that vary from row to row, in the template's order: fields and ``{line}``."""
+        """The names that vary from row to row, in the template's order: fields and `{line}`."""
         self._texts = texts
         escaped = [escape(text.encode()).replace(b"%", b"%%") for text in texts]
         self._format = b"%b".join(escaped)
         self._ends = escape(texts[0].encode()), escape(texts[-1].encode())
 
     def text(self, texts: Sequence[str | None]) -> str | None:
-        """The attribute of one row, from the texts for ``names``. None if one of them is
+        """The attribute of one row, from the texts for `names`. None if one of them is
         missing."""
         filled = self._texts[0]
         for value, text in zip(texts, self._texts[1:], strict=True):
@@ -37,7 +37,7 @@ class Filler:
         return filled
 
     def column(self, columns: Sequence[Sequence[bytes]], rows: int) -> list[bytes]:
-        """The attribute of several rows, escaped for JSON, from the columns of ``names``. It is
+        """The attribute of several rows, escaped for JSON, from the columns of `names`. It is
         ABSENT where one of the texts is."""
         if not columns:
             return [self._format % ()] * rows

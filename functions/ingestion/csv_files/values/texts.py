@@ -15,7 +15,7 @@ def read_text(text: str) -> Value:
 def text_columns(
     constraints: Constraints, missing_values: Set[bytes], stands_for_missing: Mapping[bytes, bytes]
 ) -> Whole | None:
-    """What converts columns of texts. ``stands_for_missing`` maps missing values to what stands for
+    """What converts columns of texts. `stands_for_missing` maps missing values to what stands for
     them; it is empty if they are refused. None if each text must be looked up."""
     are_valid = _validity(constraints)
     if are_valid is None:

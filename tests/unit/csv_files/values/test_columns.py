@@ -34,7 +34,7 @@ def column(texts: list[str | None]) -> list[bytes]:
 
 
 def one_by_one(conversion: Conversion, texts: list[str | None]) -> list[tuple[Any, str]] | None:
-    """What ``convert`` makes of the texts: attributes, and texts for templates."""
+    """What `convert` makes of the texts: attributes, and texts for templates."""
     converted: list[tuple[Any, str]] = []
     for text in texts:
         outcome = conversion.convert(text)
@@ -45,7 +45,7 @@ def one_by_one(conversion: Conversion, texts: list[str | None]) -> list[tuple[An
 
 
 def as_column(conversion: Conversion, texts: list[str | None]) -> list[tuple[Any, str]] | None:
-    """What ``column`` and ``texts`` make of them, in the same form."""
+    """What `column` and `texts` make of them, in the same form."""
     stored = conversion.column(column(texts))
     for_templates = conversion.texts(column(texts))
     if stored is None or for_templates is None:
