@@ -12,8 +12,8 @@ TicketsError                 a message for the operator, which the command print
 """
 
 FAILED = 1
-"""A load failed or would fail, a command found what it looks for (missing rows, failed checks,
-failures that wait), or another reader holds some of the dead letters."""
+"""A load failed or would fail, the command found a problem (missing rows, no lineage, failed
+checks, waiting failures), or another reader holds some of the dead letters."""
 WRONG_USE = 2
 """The command was used wrongly or could not do its work: wrong arguments, no stack, missing
 permissions."""

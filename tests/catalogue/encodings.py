@@ -60,7 +60,7 @@ def two_byte_order_marks(t: Tickets) -> Made:
 
 @kind()
 def byte_order_mark_in_a_row(t: Tickets) -> Made:
-    """As when two files were put one after the other: it is data there."""
+    """Two joined files, for example, have one: within a row it is data."""
     body = text(t.line(1), t.line(2, product="\ufeffTea"))
     return body, loaded([*t.rows(1), t.row(2, product="\ufeffTea")])
 
@@ -180,7 +180,7 @@ def json_lines(t: Tickets) -> Made:
 
 @kind()
 def unicode_text_of_every_kind(t: Tickets) -> Made:
-    """Stored as given: nothing is normalised, so these are four products."""
+    """Texts are stored as given, without normalization, so these are four products."""
     names = ["Café", "Cafe\u0301", "\u200bTea\u00a0", "味噌 🍵\u2028\u0085"]
     body = text(*(t.line(1, product=name) for name in names))
     return body, loaded([t.row(1, product=name) for name in names])

@@ -1,4 +1,4 @@
-"""Headers in every dress, and files that have none."""
+"""Headers in every form, and files without one."""
 
 from tests.catalogue.expectations import (
     COLUMNS,
@@ -72,7 +72,7 @@ def twenty_one_lines_above_the_header(t: Tickets) -> Made:
 
 @kind()
 def rows_above_the_header(t: Tickets) -> Made:
-    """As when a file was sorted."""
+    """A sorted file, for example, has rows above its header."""
     body = f"{t.line(1)}\n{HEADER}\n{t.line(2)}\n".encode()
     return body, refused(("rows_above_header", 1, None))
 

@@ -30,7 +30,8 @@ def mixed_line_ends(t: Tickets) -> Made:
 
 @kind(chunk_sizes=ONE_RECORD)
 def only_cr_ends_lines(t: Tickets) -> Made:
-    """A CR alone ends no line, so everything is the header, and its last name is no column."""
+    """A CR alone doesn't end a line, so everything is the header, and its last name isn't a
+    column."""
     return text(t.line(1), end="\r"), refused(("missing_column", 1, "store"))
 
 
@@ -86,7 +87,7 @@ def rows_of_empty_fields_are_blank(t: Tickets) -> Made:
 
 @kind(chunk_sizes=ONE_RECORD)
 def marks_at_the_start_of_rows(t: Tickets) -> Made:
-    """Of files that were joined, and of pages that were printed."""
+    """Joined files have byte order marks there, and printed pages have form feeds."""
     body = text("\ufeff" + t.line(1), "\f" + t.line(2), "\f", "\ufeff" + HEADER, t.line(3))
     return body, loaded(t.rows(1, 2, 3), blank_lines=1)
 
@@ -109,7 +110,7 @@ def padding_behind_a_row_without_line_end(t: Tickets) -> Made:
 
 @kind(chunk_sizes=ONE_RECORD)
 def end_mark_in_the_middle(t: Tickets) -> Made:
-    """It is no end mark there."""
+    """In the middle of a file it isn't an end mark."""
     return text(t.line(1), "\x1a", t.line(2)), loaded(
         t.rows(1, 2), refused=[(3, "", "too_few_fields")]
     )
@@ -270,7 +271,7 @@ def a_line_over_a_mib_then_a_bad_row(t: Tickets) -> Made:
 
 @kind(chunk_sizes=ONE_CHUNK)
 def a_record_of_nearly_a_mib(t: Tickets) -> Made:
-    """Within what is read, but far more than an item may hold."""
+    """It can be read, but is far larger than an item may be."""
     body = text(t.line(1), t.line(2, category="x" * (1024 * 1024 - 200)), t.line(3))
     return body, loaded(t.rows(1, 3), refused=[(3, "", "value_too_long")])
 

@@ -1,4 +1,4 @@
-"""Files packed with gzip: whole, in parts, damaged, and made to do harm."""
+"""Files packed with gzip: whole, in several members, damaged, and harmful."""
 
 import gzip
 import struct
@@ -127,7 +127,7 @@ def gzip_damaged_in_its_second_member(t: Tickets) -> Made:
 
 @kind(PACKED)
 def gzip_with_trailing_zeros(t: Tickets) -> Made:
-    """As tapes and some tools pad files."""
+    """Tapes and some tools pad files like this."""
     return packed(text(t.line(1), t.line(2))) + bytes(1024), loaded(t.rows(1, 2))
 
 

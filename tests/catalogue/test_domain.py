@@ -13,7 +13,7 @@ from tests.support.cloud import Cloud, empty_cloud, forget_clients
 
 @pytest.fixture(scope="module")
 def catalogue(moto_url: str) -> Iterator[Cloud]:
-    """One cloud for all kinds: each has a key of its own."""
+    """One cloud for all kinds, because each has a different key."""
     limit = str(MAX_REFUSED_PERCENT)
     with empty_cloud(moto_url, MAX_REFUSED_PERCENT=limit, CHUNK_SIZE_BYTES="1") as cloud:
         yield cloud

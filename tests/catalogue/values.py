@@ -168,7 +168,7 @@ def an_item_over_400_kb(t: Tickets) -> Made:
 
 @kind()
 def formulas(t: Tickets) -> Made:
-    """Data here; only the file of refused rows makes them sanitize."""
+    """They are data here. Only the file of refused rows makes them harmless for spreadsheets."""
     products = ["=1+1", "+1", "-1", "@SUM(A1)", "=HYPERLINK(0)", "\"=cmd|'/c calc'!A1,x\""]
     lines = [t.line(1, product=product) for product in products]
     rows = [t.row(1, product=product.strip('"')) for product in products]
@@ -220,7 +220,7 @@ def one_key_60_times(t: Tickets) -> Made:
 
 @kind(chunk_sizes=ONE_CHUNK)
 def one_row_60_times(t: Tickets) -> Made:
-    """The same bytes again and again are superseded as well."""
+    """Repetitions of the same row are superseded as well."""
     return text(*[t.line(1)] * 60), failed(t.rows(1), superseded=list(range(2, 61)))
 
 

@@ -376,7 +376,7 @@ def remove(reader: Reader, stack: "SamStack", first: TicketFile) -> None:
     # A new stack has the defaults of whatever is not named, as the page warns.
     assert second.variables("Reconcile")["MAX_REFUSED_PERCENT"] == "5"
     # The engine makes a table's name from the stack's, always the same one, and makes the ledger
-    # anew over the kept one. On AWS the second ledger has another name and the first one stays.
+    # again over the kept one. On AWS the second ledger has another name and the first one stays.
     assert second.names.upload_bucket != stack.names.upload_bucket
     assert second.all_items() == kept
     assert_loaded(second, second.load("sam/known.csv", first.body), first)
@@ -432,7 +432,7 @@ def deployed(engine: Engine) -> SamStack:
 
 
 def test_every_printed_command_is_in_the_story_or_has_a_reason_why_not() -> None:
-    """What the story says at its end, after minutes, told at once."""
+    """The long test asserts this only at its end, after minutes."""
     here = ast.parse(Path(__file__).read_text(encoding="utf-8"))
     texts = {node.value for node in ast.walk(here) if isinstance(node, ast.Constant)}
     parts = (INVOKE, EMPTY, UPDATE_WARM, READ_WARM)

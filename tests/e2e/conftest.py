@@ -13,7 +13,7 @@ from tickets.runs import connect, dead_letters
 
 # Small, so that a small file has several chunks.
 CHUNK_SIZE = 65_536
-# Retries come as often as defined, and soon.
+# There are as many retries as defined, with short delays.
 WAIT_SCALE = 0.02
 
 

@@ -42,7 +42,7 @@ def file_with_bad_rows(name: str) -> TicketFile:
     file.refused(f'{{}}-b10,"Gift set" (red),B1,{TIME},Home,1,Lyon', "product", "malformed_quote")
     file.refused(f"{{}}-b11,{'é' * 513},B1,{TIME},Home,1,Lyon", "product", "value_too_long")
     file.rows(300)
-    # Odd, and good: whatever stands in a value is kept as it is.
+    # Odd but good: values are stored as they are.
     file.raw(f'{{}}-g01,Pipe 5" copper,B1,{TIME},,+7,')
     file.raw(f'"{{}}-g02","lone \r in quotes","B1","{TIME}","","-0","a;b|c\td"')
     file.raw(f"{{}}-g03,  blanks  ,B1,2026-03-01 12:00,\u2028\x85\x0b\x0c\x1c,{'9' * 38},Köln ")
@@ -183,7 +183,7 @@ def test_a_loaded_version_is_not_loaded_again(stack: RunningStack) -> None:
 
 
 def test_an_ending_that_nothing_catches_is_reported_by_the_rule(stack: RunningStack) -> None:
-    # The engine does not check targets, so a definition can lose its way as no test should let it.
+    # The engine doesn't check targets, so a definition with a missing state can be deployed.
     def lose_the_way(definition: dict[str, Any]) -> None:
         small = definition["States"]["File Accepted?"]["Choices"][1]
         assert small["Next"] == "Write Small File"

@@ -77,6 +77,7 @@ def test_a_file_appended_to_itself(stack: RunningStack) -> None:
     assert [note.line for note in stack.refused_rows(result["refused_rows"])] == list(
         range(2, count + 2)
     )
-    # Chunks of the second half are written after those of the first, but for a few in the middle.
+    # Chunks of the second half are written after those of the first, except for a few in the
+    # middle.
     put_again = json.loads(execution["output"])["equal_keys"]["rows_put_again"]
     assert put_again < count / 2

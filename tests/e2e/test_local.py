@@ -1,4 +1,4 @@
-"""The local stack from outside: found by its name, described, and refused with reasons."""
+"""The local stack from outside: it is found by its name and described, or refused with a reason."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a load tells the world at its end: an event for a consumer's own rule, and its metrics."""
+"""What a load announces at its end: an event for consumers' rules, and its metrics."""
 
 import json
 from collections.abc import Iterator

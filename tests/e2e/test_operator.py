@@ -65,7 +65,7 @@ def fail_one_chunk(stack: RunningStack, name: str) -> tuple[TicketFile, dict[str
 def assert_only_unfinished_written(
     stack: RunningStack, wire: Wire, load_id: str, finished: list[dict[str, Any]]
 ) -> None:
-    """By a count of the batches since, and of the items in them."""
+    """Asserts it by the number of batches sent since then, and of items in them."""
     batches = [call.json["RequestItems"] for call in wire.calls if call.operation == BATCH]
     entries = stack.chunk_entries(load_id)
     [missing] = [one for one in entries if one["index"] not in {one["index"] for one in finished}]
@@ -217,7 +217,7 @@ def test_a_stopped_load_is_seen_and_replayed(stack: RunningStack) -> None:
 @pytest.mark.exhaustive
 def test_an_upload_that_could_not_be_started_is_sent_again(stack: RunningStack) -> None:
     file = TicketFile("unstarted").rows(20)
-    poison = "This is no S3 event."
+    poison = "This is not an S3 event."
     with stack.failed_uploads_return_after(seconds=1):
         with stack.without_statement("StartExecution", "StartExecutions"):
             stack.sqs.send_message(QueueUrl=stack.names.upload_queue_url, MessageBody=poison)
@@ -242,7 +242,8 @@ def test_an_upload_that_could_not_be_started_is_sent_again(stack: RunningStack) 
 
 
 def test_readers_of_the_dead_letters_do_not_hide_them_from_each_other(stack: RunningStack) -> None:
-    """Each of three at once lists all of them; more than one ReceiveMessage returns."""
+    """Three readers at once each list all of them, which are more than one ReceiveMessage
+    returns."""
     for number in range(12):
         stack.sqs.send_message(
             QueueUrl=stack.names.failed_executions_queue_url, MessageBody=f"message {number}"

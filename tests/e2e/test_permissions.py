@@ -23,7 +23,7 @@ from tickets.runs.stack import make_client
 
 BASIC = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
 TRACING = "arn:aws:iam::aws:policy/AWSXrayWriteOnlyAccess"
-# What no call under the role's credentials can show here. `tests/template` holds them statically.
+# What no call under the role's credentials can show here. `tests/template` checks it statically.
 WITHOUT_A_CALL = {
     "UseKey": "S3, SQS and DynamoDB use the key in the role's name; the engine encrypts nothing.",
     BASIC: "Lambda itself writes the logs; the engine does so outside IAM.",
@@ -278,7 +278,7 @@ def test_no_reason_and_no_call_is_left_over() -> None:
 
 
 def test_a_new_statement_is_a_new_case(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fault that the above exist for: a role gains a statement that nobody has a call for."""
+    """The fault that the tests above find: a role gains a statement without a call for it."""
     import tests.support.deployed as deployed
 
     grown = deployed.transformed()

@@ -58,8 +58,9 @@ with local_stack(on_step=lambda step: print(step, flush=True)) as local:
     print("ready", flush=True)
     local.engine.wait()
 """
-# Hears SIGTERM in a thread, so that it does not interrupt the wait of the main thread: as when it
-# comes just before the main thread's system call, which cannot be timed from outside.
+# Handles SIGTERM in a thread, so that it does not interrupt the wait of the main thread. The same
+# happens if it arrives just before the main thread's system call, which can't be timed from
+# outside.
 DRIVER_WITH_A_THREAD = """
 import signal, threading
 from tickets.local.engine import Engine
@@ -115,7 +116,7 @@ class Driver:
         found = {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdecimal():
-                # A process that ends under our eyes, or a zombie, has nothing to read.
+                # A process that ends while it is read, or a zombie, has nothing to read.
                 with contextlib.suppress(OSError):
                     if f"TMPDIR={self.folder}".encode() in (entry / "environ").read_bytes():
                         command = (entry / "cmdline").read_bytes()
@@ -329,7 +330,7 @@ def test_nothing_is_left_when_the_guard_itself_is_ended(
         guard = driver.pid_of("engine_guard.py")
         assert guard is not None
         os.kill(guard, number)
-        assert_nothing_is_left(driver)  # the driver hears of it, says so, and ends
+        assert_nothing_is_left(driver)  # the driver notices it, says so, and ends
     assert "guard has ended" in (tmp_path / "stderr").read_text()
 
 

@@ -1,4 +1,4 @@
-"""Removing the stack and deploying again over what it kept, as docs/operations.md says it."""
+"""Removing the stack and deploying again over what it kept, as docs/operations.md describes it."""
 
 import os
 import re

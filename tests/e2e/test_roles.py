@@ -80,8 +80,8 @@ def test_a_state_that_may_not_read_the_upload_says_so(stack: RunningStack) -> No
 
 
 def fails_without(stack: RunningStack, function: str, sid: str, state: str) -> tuple[str, str]:
-    """Loads a file while a function's role lacks a statement, and replays it. Returns the role, and
-    the cause in the dead letter."""
+    """Loads a file while a function's role lacks a statement, then replays it. Returns the role,
+    and the cause in the dead letter."""
     # Two chunks: Split File doesn't read a file of one.
     file = TicketFile(f"role-{function}-{sid}").rows(1_200)
     file.refused("{}-b,Soap,B1,2026-03-01T12:00:00Z,Home,two,Lyon", "quantity", "bad_quantity")

@@ -1,4 +1,4 @@
-"""The table that is really there, on an engine of its own, because its table comes and goes."""
+"""Checks of the target table, on a separate engine, because its table is deleted and created."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

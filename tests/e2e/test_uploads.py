@@ -1,4 +1,4 @@
-"""What comes between an upload and its execution: doubled, broken, odd and overtaking events."""
+"""Events between an upload and its execution: duplicate, broken, odd and out of order."""
 
 import json
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from tests.support.ticket_files import TicketFile
 @pytest.mark.exhaustive
 def test_a_poison_message_ends_in_its_queue_and_holds_nothing_up(stack: RunningStack) -> None:
     files = [TicketFile(f"poison{number}").rows(20) for number in range(3)]
-    poison = ["This is no JSON.", json.dumps({"Records": [{"eventName": "ObjectCreated:Put"}]})]
+    poison = ["This is not JSON.", json.dumps({"Records": [{"eventName": "ObjectCreated:Put"}]})]
     url = stack.names.upload_queue_url
     with stack.failed_uploads_return_after(seconds=1):
         with stack.uploads_held():
@@ -34,7 +34,8 @@ def test_a_poison_message_ends_in_its_queue_and_holds_nothing_up(stack: RunningS
 def test_uploads_that_sns_and_eventbridge_announce_are_loaded_beside_a_broken_record(
     stack: RunningStack,
 ) -> None:
-    """As where several consumers share the bucket; S3's own events are taken out of the queue."""
+    """Several consumers may share a bucket like this. S3's own events are taken out of the
+    queue."""
     by_sns, by_rule = TicketFile("by-sns").rows(20), TicketFile("by-rule").rows(20)
     url = stack.names.upload_queue_url
     with stack.failed_uploads_return_after(seconds=1):

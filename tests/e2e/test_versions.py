@@ -14,7 +14,7 @@ from tests.support.ticket_files import Items, TicketFile
 
 
 class Version(TicketFile):
-    """Versions of one name have tickets in common; the store tells whose row it is."""
+    """Versions of one name have tickets in common; the store shows which version a row is from."""
 
     def __init__(self, name: str, store: str) -> None:
         super().__init__(name)
@@ -38,7 +38,7 @@ def merged(older: Version, newer: Version) -> Items:
 
 
 def assert_newer_wins(found: Items, older: Version, newer: Version) -> None:
-    """Whatever of the older one was written besides."""
+    """Asserts it, whatever else of the older version was written."""
     wanted = merged(older, newer)
     assert found.items() <= wanted.items()
     assert found.items() >= newer.expected().items.items()
@@ -53,7 +53,7 @@ def load_of(stack: RunningStack, arn: str) -> str:
 
 
 def in_the_middle(stack: RunningStack, upload: Upload) -> str:
-    """The upload's execution, when it has finished a chunk and not all."""
+    """The upload's execution, once it has finished some but not all of its chunks."""
     arn = stack.execution_of(upload)
     until(lambda: stack.chunk_entries(load_of(stack, arn)), "the first finished chunk")
     return arn
@@ -89,7 +89,7 @@ def test_a_newer_version_uploaded_meanwhile_overtakes_and_wins(stack: RunningSta
     assert stack.states_entered(second)[-1] == "Loaded"
     found = stack.items_of(older.name)
     assert_newer_wins(found, older, newer)
-    # What the older one says to have written is there, the newer one's version of it or its own.
+    # Each row that the older one recorded as written is there, in its own or the newer version.
     only_older = [item for item in found.values() if item["store"] == "older"]
     assert 0 < len(only_older) <= told["rows_written"] < 6000
     report = json.loads(stack.read_url(result(loaded)["report"]))
@@ -218,7 +218,7 @@ def test_versions_delivered_together_end_with_the_newest_in_the_table(
     assert ends[2] == "Loaded"
     found = stack.items_of(name)
     assert found.items() >= versions[2].expected().items.items()
-    # Of the others, what is there is the newest one's that was loaded, wherever that has the row.
+    # Every other row is from the newest loaded version that has it.
     if ends[1] == "Loaded":
         newest = versions[1].expected().items | versions[2].expected().items
         assert found.items() >= newest.items()

@@ -1,4 +1,4 @@
-"""A file for the faults on moto, its S3 event, and what its load must have come to."""
+"""A file for the faults on moto, its S3 event, and how its load must have ended."""
 
 import json
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ def s3_event(given: Mapping[str, Any], sequencer: str = "0065") -> str:
 
 
 def assert_ended(execution: Execution, kind: Kind) -> None:
-    """As the matrix says."""
+    """Asserts that the execution ended as the matrix says."""
     assert execution.ended_in == kind.ending, execution.cause
     assert kind.why in execution.cause
 

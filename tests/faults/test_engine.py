@@ -1,4 +1,4 @@
-"""Faults of the engine itself: it stands still, or it is stopped and started again."""
+"""Faults of the engine itself: it is frozen, or stopped and started again."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ from tickets.local.engine import Engine
 from tickets.runs.stack import Stack
 
 WAIT_SCALE = 0.02
-# The engine saves its state service by service when it is told to end; this is its last word.
+# The engine saves its state service by service when it is told to end, and logs this last.
 LAST_WORD = "SFTP: stopped"
 
 
@@ -105,7 +105,7 @@ def test_engine_restarted(kind: Kind, tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.timeout(180)
 def test_engine_frozen(kind: Kind, stack: RunningStack, wire: Wire) -> None:
-    """For longer than a function waits for an answer from the table."""
+    """It is frozen for longer than a function waits for an answer from the table."""
     file = TicketFile("frozen").rows(1500)
     hold = Hold()
     batch = names("frozen-000200")

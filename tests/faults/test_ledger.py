@@ -33,7 +33,7 @@ def test_ledger_write_refused_once(kind: Kind, cloud: Cloud) -> None:
 
 
 def test_ledger_write_refused(kind: Kind, cloud: Cloud) -> None:
-    """Rows get into the table, and nothing of it into the ledger."""
+    """Rows get into the table, and the ledger records nothing."""
     file = ticket_file("no-ledger")
     given = cloud.upload(file)
     denied = refuse("AccessDeniedException")

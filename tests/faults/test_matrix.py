@@ -1,4 +1,4 @@
-"""The matrix and the tests are about the same kinds, and a fault that does nothing is noticed."""
+"""The matrix and the tests have the same kinds, and a fault that does nothing is found."""
 
 import ast
 from pathlib import Path

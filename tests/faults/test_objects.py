@@ -21,7 +21,7 @@ Given = dict[str, Any]
 
 
 class TwoVersions:
-    """A file, and a newer one that comes under the same key when it is told to."""
+    """A file, and a newer version of it that is uploaded when the test calls for it."""
 
     def __init__(self, cloud: Cloud, name: str, bucket: str = UPLOADS) -> None:
         self.old, self.new = ticket_file(name), ticket_file(f"{name}-newer")

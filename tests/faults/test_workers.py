@@ -63,7 +63,7 @@ def test_worker_killed(kind: Kind, stack: RunningStack, wire: Wire) -> None:
         assert parent_of(worker) == stack.local.engine.pid
         os.kill(worker, signal.SIGKILL)
         ended = stack.ended(arn)
-        hold.let_go.set()  # the dead worker's batch lands after all
+        hold.let_go.set()  # the killed worker's batch lands after all
     assert stack.states_entered(arn)[-1] == kind.ending
     assert tries(stack, arn) == len(stack.children(arn)) + 1
     assert_loaded(stack, ended, file, packed=packed)

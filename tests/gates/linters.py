@@ -140,7 +140,7 @@ def checkov(stacks: Mapping[str, Stack]) -> list[Finding]:
 def policies(stack: Stack) -> Iterator[tuple[str, Any]]:
     """The policies of roles, buckets, queues and keys by the logical id of their resource.
 
-    Not those that say who may assume a role: parliament knows none without a resource, and
+    Not those that say who may assume a role: parliament supports none without a resource, and
     tests/template/test_permissions.py compares them whole.
     """
     for name, resource in stack.resources.items():

@@ -98,7 +98,7 @@ def packed(cloud: Cloud) -> Any:
 
 
 def packed_and_large(cloud: Cloud) -> Any:
-    """Unpacked it has 13 MB, of which the SDK makes two parts."""
+    """A file with 13 MB when unpacked, which the SDK uploads in two parts."""
     return accepted(cloud, gzip.compress(HEADER + b"".join(map(row, range(1000))) * 250, mtime=0))
 
 

@@ -1,4 +1,4 @@
-"""Files and names that are made to do harm: each has a cap, and is accounted for within it.
+"""Harmful files and names: a limit stops each one, and every row is accounted for.
 
 The caps and their reasons are listed in docs/security.md, with the tests of the others.
 """

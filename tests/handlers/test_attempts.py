@@ -99,7 +99,8 @@ def test_a_file_that_split_file_refuses(cloud: Cloud, monkeypatch: pytest.Monkey
 
 
 def test_a_file_that_is_loaded_already(cloud: Cloud) -> None:
-    """Under the load that was found, even if that is of another version with the same bytes."""
+    """Its entry names the load that was found, even if that loaded another version of the same
+    bytes."""
     data = cloud.run(cloud.put(A), "first").data
     first = attempt(cloud, "first")
     assert cloud.run(cloud.put(A), "again").ended_in == "Already Loaded"

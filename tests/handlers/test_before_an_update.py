@@ -49,7 +49,7 @@ def test_a_load_of_several_chunks_fails_and_asks_for_a_replay(
 
 
 def test_a_file_that_split_file_refuses_does_not_succeed(cloud: Cloud) -> None:
-    """Its definition doesn't know of refusals, and calls Reconcile for a plan without chunks."""
+    """Its definition doesn't handle refusals, and calls Reconcile for a plan without chunks."""
     state = cloud.validate(cloud.put(gzip.compress(HEADER + ROWS)))
     event = {name: state[name] for name in ("load_id", "file")}
     state["plan"] = cloud.call("split_file", event, seconds=60)

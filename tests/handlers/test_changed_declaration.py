@@ -66,7 +66,7 @@ def test_a_replay_begins_again_with_the_new_declaration(cloud: Cloud, deploy: De
 
 
 def test_a_load_ends_under_the_declaration_that_its_rows_have(cloud: Cloud, deploy: Deploy) -> None:
-    """Also if another execution has planned it for the new one in the meantime, and was stopped
+    """Even if another execution has planned it under the new declaration since, and was stopped
     while it waited for its turn."""
     deploy(storing_the_store_as("store"))
     given = cloud.put(FILE)

@@ -59,7 +59,7 @@ def test_an_event_of_a_task_has_the_fields_that_its_state_sends(event: Any) -> N
 
 @pytest.mark.parametrize("event", OF_TASKS)
 def test_an_answer_has_every_field_that_its_state_selects(event: Any) -> None:
-    """The expected answer; that the handler gives it is tested above."""
+    """Checks the expected answer. The test above checks that the handler gives it."""
     answer = read(event.removesuffix(".json") + EXPECTED)["answer"]
     for field, path in task_states()[event.split("/")[0]]["ResultSelector"].items():
         assert not field.endswith(".$") or path.removeprefix("$.Payload.") in answer

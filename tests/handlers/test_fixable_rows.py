@@ -47,7 +47,7 @@ BAD = [
 ]
 FILE = HEADER + GOOD + b"".join(BAD) + row(36) + row(37, LONG, quantity="three") + GOOD
 FIXABLE = HEADER + b"".join(BAD[:-1]) + row(37, LONG, quantity="three")
-"""Without the superseded row T36, and without those of the first GOOD."""
+"""The expected file: without the superseded row T36, and without the rows of the first GOOD."""
 
 
 def loaded(cloud: Cloud, body: bytes) -> Any:

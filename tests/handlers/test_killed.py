@@ -112,8 +112,8 @@ class Rig:
         raise AssertionError("it does not finish")
 
     def kill_at(self, number: Any, landed: Any) -> None:
-        """Call the handler, and kill it at its write `number`, counted over all rounds. Whatever
-        else it has under way has landed, or never will."""
+        """Call the handler, and kill it at its write `number`, counted over all rounds. Its other
+        writes have landed, or never will."""
         killed: list[str] = []
         writes = itertools.count(1)
 
@@ -135,7 +135,7 @@ class Rig:
         assert answers[-1] is None, f"it made only {self.wire.operations}"
 
     def left(self) -> dict[str, Any]:
-        """All that can be seen afterwards, apart from times and from the leases of the dead."""
+        """All that can be seen afterwards, apart from times and from the leases of killed calls."""
         objects = {}
         for one in self.cloud.s3.list_objects_v2(Bucket=self.cloud.work).get("Contents", []):
             body: Any = self.cloud.read(self.cloud.work, one["Key"])
@@ -237,7 +237,7 @@ def test_killed_at_a_write_and_called_again(
 
 
 def test_behind_a_killed_writer_all_others_wait_until_its_lease_has_run_out(rig: Any) -> None:
-    """The killed one's last batch may be on its way until then."""
+    """The last batch of the killed writer may be on its way until then."""
     due = rig("a chunk is written in one round")
     own = {name: due.event[name] for name in ("load_id", "file")}
     later = planned(due.cloud, HEADER + row(1), "v2")

@@ -45,7 +45,7 @@ def explore(stack: Any, examples: Any, steps: Any) -> None:
             derandomize=True,
             deadline=None,
             database=None,
-            # To explain a failure takes minutes, to make it small takes enough of them.
+            # Explaining a failure takes minutes more, and shrinking it takes long enough.
             phases=[Phase.generate, Phase.shrink],
             report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
@@ -60,7 +60,7 @@ def step_of_a_writer(loads: Loads, *arguments: Any, **options: Any) -> None:
 
 
 def test_a_batch_that_lands_after_its_writers_crash(stack: Any) -> None:
-    """One way by hand, since it is rarely come across: a later version must have waited for it."""
+    """A case written by hand, because it rarely occurs: a later version must have waited for it."""
     loads = Loads(stack)
     loads._upload(Content("a.csv", "s000", 40, seed=0), is_delivered=True)
     late = Fault("late", ("BatchWriteItem", 1), loads)
@@ -75,7 +75,7 @@ def test_a_batch_that_lands_after_its_writers_crash(stack: Any) -> None:
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_batch_meets_each_fault(stack: Any, kind: Any) -> None:
-    """By hand as well: of all calls that a fault may meet, few are a batch."""
+    """Written by hand as well, because a fault rarely hits a batch."""
     loads = Loads(stack)
     loads._upload(Content("a.csv", "s000", 40, seed=0), is_delivered=True)
     step_of_a_writer(loads, Fault(kind, ("BatchWriteItem", 1), loads))
@@ -84,7 +84,7 @@ def test_a_batch_meets_each_fault(stack: Any, kind: Any) -> None:
 
 
 def test_a_chunk_in_rounds_of_little_time(stack: Any) -> None:
-    """Another by hand, for the same reason."""
+    """Written by hand, because it rarely occurs."""
     loads = Loads(stack)
     loads._upload(Content("a.csv", "s000", 80, seed=1), is_delivered=True)
     step_of_a_writer(loads, tick=12.0)

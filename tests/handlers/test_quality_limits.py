@@ -107,7 +107,7 @@ def test_without_an_error_there_is_none(cloud: Cloud) -> None:
 def test_too_many_refused_rows_are_a_failure_even_if_a_later_version_has_taken_over(
     cloud: Cloud, most_refused: Any
 ) -> None:
-    """Everything was read and written, so nothing was left to the later one."""
+    """Every row was read and written, so the load has a result of its own."""
     most_refused("5")
     state, [chunk] = cloud.plan(cloud.put(file_of(2, 2)))
     assert cloud.take_turn(state) == "mine"

@@ -42,7 +42,7 @@ def written(cloud: Cloud) -> Any:
 
 
 def forget(cloud: Cloud, state: Any, index: Any) -> None:
-    """As if chunk `index` had never been written."""
+    """Removes a chunk's entry, as if the chunk had never been written."""
     cloud.dynamodb.delete_item(
         TableName=cloud.ledger_table,
         Key={"load_id": {"S": state["load_id"]}, "entry": {"S": chunk_entry(index)}},
@@ -260,7 +260,7 @@ def test_more_rows_counted_than_listed_is_a_defect(cloud: Cloud, written: Any) -
 
 
 def test_rows_counted_as_refused_and_nowhere_listed_are_a_defect(cloud: Cloud) -> None:
-    """Not one chunk has a part, so there is nothing to join; the row is lost all the same."""
+    """No chunk has a part, so there is nothing to join, and yet the row is lost."""
     state = cloud.load(cloud.put(HEADER + b"T1,Tea,B,2025-11-23T08:00:00Z,,1,\n"))
     cloud.change_entry(state["load_id"], chunk_entry(0), rows_refused=1, rows_written=0)
     with pytest.raises(AccountingError):

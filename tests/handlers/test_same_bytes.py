@@ -1,4 +1,4 @@
-"""The same content under the same key is not loaded twice, unless somebody insists."""
+"""The same content under the same key is not loaded twice, unless a load is forced."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ def test_and_again_and_again(cloud: Cloud) -> None:
 
 
 def test_a_b_a_is_loaded_three_times(cloud: Cloud) -> None:
-    """The second A is in the table no more as it was."""
+    """B has replaced rows of the first A, so A has to be loaded again."""
     first = cloud.load(cloud.put(A))
     second = cloud.load(cloud.put(B))
     assert stores(cloud) == {"T1": "Nice", "T2": "Lyon", "T3": "Nice"}
@@ -70,7 +70,7 @@ def test_after_a_load_that_failed_the_same_bytes_are_loaded(cloud: Cloud) -> Non
 
 
 def test_while_the_first_is_still_being_loaded_the_same_bytes_are_loaded(cloud: Cloud) -> None:
-    """Nobody knows yet whether that will succeed."""
+    """The first load may still fail."""
     state, _ = cloud.plan(cloud.put(A))
     assert cloud.take_turn(state) == "mine"
     assert cloud.validate(cloud.put(A))["verdict"] == "accepted"

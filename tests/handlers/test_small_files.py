@@ -141,7 +141,7 @@ def test_a_later_version_waits_for_no_one_if_the_earlier_one_is_written(cloud: C
 
 
 def test_a_load_that_split_file_planned_is_continued(cloud: Cloud) -> None:
-    """Of an earlier release, which claimed nothing in Validate File."""
+    """An earlier release planned it, and claimed nothing in Validate File."""
     given = cloud.upload(TEN)
     state, [chunk] = cloud.plan(given)
     finished = cloud.write(state, chunk)
@@ -152,7 +152,7 @@ def test_a_load_that_split_file_planned_is_continued(cloud: Cloud) -> None:
 def test_a_load_of_several_chunks_stays_one(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, fresh_clients: Callable[[], None]
 ) -> None:
-    """Although it would now fit into one chunk."""
+    """It stays one although it would now fit into one chunk."""
     given = cloud.upload(TEN)
     monkeypatch.setenv("CHUNK_SIZE_BYTES", "300")
     fresh_clients()
@@ -190,7 +190,7 @@ def test_a_small_file_that_keeps_failing_is_loaded_by_its_replay(cloud: Cloud) -
     assert letter["error"] == "LoadIncomplete"
     assert letter["failed"]["write_small_file"]["Error"] == "TableUnreachable"
 
-    # The first execution holds the claim, and only Take Turn can tell that it has ended.
+    # The first execution holds the claim, and only Take Turn can find out that it has ended.
     replay = cloud.run(given, "first-r1")
     assert states_of(replay) == [*AT_ONCE[:2], *WITH_A_SLOT]
     cloud.assert_loaded(replay, TEN)

@@ -78,7 +78,7 @@ def test_the_chunks_are_ranges_of_a_copy_in_utf8(
         (LINES, str.encode),
         (LINES, lambda text: gzip.compress(text.encode())),
         (LINES | {"encoding": "utf-16"}, lambda text: text.encode("utf-16")),
-        # Line ends that are trusted are no help in finding boundaries.
+        # Trusted line ends don't help to find boundaries.
         ({"dynamodb": LINES["dynamodb"] | {"lineEnds": "trusted"}}, str.encode),
     ],
     ids=["plain", "gzip", "utf-16", "trusted line ends"],

@@ -1,4 +1,4 @@
-"""start_execution: every upload is started once, and one bad message holds up no other."""
+"""start_execution: every upload is started once, and a bad message delays no other."""
 
 import json
 import os
@@ -64,7 +64,8 @@ def test_a_delivery_after_the_execution_has_ended_is_a_success_too(
 
 
 def test_nothing_of_the_delivery_is_in_the_execution(cloud: Cloud, two_uploads: Any) -> None:
-    """Otherwise a second delivery would have another name, or another input under the same."""
+    """Otherwise a second delivery would start an execution of another name or with another
+    input."""
     cloud.call("start_execution", two_uploads)
     started = cloud.executions()
 
@@ -112,7 +113,7 @@ def test_an_upload_that_can_not_be_started_comes_again_alone(
 def test_one_broken_record_stops_none_of_its_message_and_the_message_fails(
     cloud: Cloud, two_uploads: Any
 ) -> None:
-    """The good ones come again with their message, and are started already by then."""
+    """The good records are delivered again with their message, and are already started by then."""
     first, second = two_uploads["Records"]
     good = [json.loads(one["body"])["Records"][0] for one in (first, second)]
     broken = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "uploads"}}}
@@ -177,7 +178,7 @@ def test_in_a_bucket_without_versions_the_sequencer_tells_uploads_apart(cloud: C
 def test_a_message_received_for_the_last_time_is_a_dead_letter_with_the_reason(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, receives: int, is_sent: bool
 ) -> None:
-    """And stays with SQS, which moves it without the reason, if it can't be sent."""
+    """If it can't be sent with the reason, SQS moves it without one."""
     sqs = boto3.client("sqs")
     if is_sent:
         sqs.create_queue(QueueName="not-started")

@@ -1,4 +1,4 @@
-"""What a load tells about itself: a line for each step, and the metrics of its end."""
+"""What a load logs: a line for each step, and the metrics of its end."""
 
 import ast
 import gzip
@@ -86,8 +86,8 @@ def test_the_duration_is_that_of_the_execution(
 def test_an_execution_that_began_before_an_update_of_the_stack_is_not_failed_by_its_story(
     cloud: Cloud, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its definition is the old one, which says neither its name nor when it began; its functions
-    are the new ones."""
+    """The execution has the old definition, which passes neither its name nor its start, and the
+    new functions."""
     caplog.set_level(logging.INFO, "ingestion.telemetry")
     cloud.machine = definition.load()
     for state in all_states(cloud.machine).values():
@@ -175,7 +175,8 @@ def test_a_refused_file_tells_its_verdict(cloud: Cloud, caplog: pytest.LogCaptur
 def test_nothing_that_is_told_holds_a_rows_value(
     cloud: Cloud, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """At every level and of every logger, botocore's aside: a function logs from INFO on."""
+    """Checks every level and every logger except botocore's, because a function logs from INFO
+    on."""
     caplog.set_level(logging.INFO)
     cloud.load(cloud.put(HEADER + GOOD % 1 + GOOD % 1 + BAD))
     told = [str(vars(one)) for one in caplog.records]

@@ -1,4 +1,4 @@
-"""The table that is really there: checked before a load, the same one all through it."""
+"""The target table: it is checked before a load, and must stay the same during the load."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -194,7 +194,7 @@ def test_an_execution_that_began_before_an_update_does_not_know_its_table(
 def test_such_an_execution_fails_with_what_is_wrong(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, happens: Any, why: str
 ) -> None:
-    """Its definition knows no answer for that, so it is an error."""
+    """Its definition has no answer for that, so it is an error."""
     state, chunk = planned(cloud, file_of(row(1)), monkeypatch)
     del state["file"]["table_id"]
     happens(cloud)
@@ -264,7 +264,7 @@ def test_rows_that_the_table_refuses_are_listed_and_all_others_written(
 def test_a_row_that_the_table_refuses_supersedes_nothing(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither the one in the same batch nor the one in an earlier batch."""
+    """Neither a row in the same batch nor one in an earlier batch."""
     cloud.replace_table("ticket_id")
     rows = [row(at) for at in range(60)]
     rows[30], rows[31], rows[32] = row(5, "Bad"), row(30, "Tea"), row(30, "Bad")

@@ -147,7 +147,7 @@ def test_the_lineage_of_items_is_found_after_the_parameter_was_changed(
 
 
 def test_a_text_that_looks_like_lineage_is_none(cloud: Cloud) -> None:
-    """Only the attribute that the load's entry names counts."""
+    """Only the attribute that the load's entry names is lineage."""
     given = load(cloud)
     forged = {"S": f"{load_id_of(given, cloud)}#7"}
     item = {"ticket_id": {"S": "T99"}, "product": {"S": "Tea"}, "store": forged}

@@ -1,4 +1,4 @@
-"""validate_file: each verdict, and that what was judged is what will be read."""
+"""validate_file: each verdict, and that the later tasks read the version that was validated."""
 
 import gzip
 import json

@@ -88,7 +88,8 @@ FILES = {
 
 @dataclass
 class Story:
-    """Runs a file through the state machine, and keeps all that is said on the way."""
+    """Runs a file through the state machine, and keeps everything that is logged, raised or
+    returned."""
 
     cloud: Cloud
     caplog: pytest.LogCaptureFixture
@@ -103,8 +104,8 @@ class Story:
         self.told[f"{len(self.told)}: {where}"] = text if isinstance(text, str) else repr(text)
 
     def call(self, handler: Any, event: Any) -> Any:
-        """The answer, or None after an error. An error is told as Lambda tells it: its text and its
-        trace, with what it was raised from, in the log and as the execution's cause."""
+        """The answer, or None after an error. An error is reported as Lambda reports it: its text
+        and its trace, with its causes, in the log and as the execution's cause."""
         self.tell(f"what {handler} is given", event)
         try:
             answer = self.cloud.invoke(handler, event, self.seconds)
@@ -134,7 +135,7 @@ class Story:
         return answer
 
     def search(self) -> None:
-        """Fail if a row's value is told anywhere."""
+        """Fail if a row's value is found anywhere."""
         self._look_around()
         for where, text in self.told.items():
             for mark in MARKS:
@@ -174,7 +175,7 @@ def event_of(request: Any) -> dict[str, Any]:
 def telling(
     cloud: Cloud, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> Any:
-    # Everything of ours; of libraries what a function would log, from INFO on.
+    # All messages of the product, and those of libraries that a function would log, from INFO on.
     caplog.set_level(logging.INFO)
     for name in ("ingestion", "handlers"):
         caplog.set_level(logging.DEBUG, name)
@@ -189,7 +190,7 @@ def story(telling: Any) -> Iterator[Any]:
 
 
 def everything_inside(cloud: Cloud) -> Any:
-    """What the places hold in which values belong."""
+    """The contents of the places in which values belong."""
     inside = str(cloud.items())
     for key in keys(cloud.s3, cloud.work):
         if key.startswith(MAY_HOLD_VALUES):
@@ -247,12 +248,12 @@ def quoting(status: Any, code: Any) -> Any:
 
 
 def a_proxys_page(call: Any) -> Any:
-    """Some gateways show what they were asked for."""
+    """Some gateways quote the request in their error pages."""
     return reply_with(b"<html>502 Bad Gateway " + call.body + b"</html>", 502, "text/html")
 
 
 def unprocessed(call: Any) -> Any:
-    """Nothing is ever taken."""
+    """An answer that accepts no item."""
     return reply_with(json.dumps({"UnprocessedItems": call.json["RequestItems"]}))
 
 
@@ -306,7 +307,7 @@ def test_no_value_is_told_by_a_message_that_is_no_event(story: Any, cloud: Cloud
     for text in (body, MARK, f'["{MARK}"]', f'{{"Records": "{MARK}"}}'):
         event = {"Records": [queue_record("1", text)]}
         with pytest.MonkeyPatch.context() as patch:
-            # What it was given is the message itself, not something that was told.
+            # The input is the message itself, and not something that the handler has logged.
             patch.setattr(story, "tell", lambda *_: None)
             answer = story.call("start_execution", event)
         assert answer == {"batchItemFailures": [{"itemIdentifier": "1"}]}
@@ -324,7 +325,7 @@ def test_no_value_is_told_by_a_message_that_is_no_event(story: Any, cloud: Cloud
     ],
 )
 def test_a_value_that_is_told_is_found(telling: Any, cloud: Cloud, place: Any, where: Any) -> None:
-    """Written here to each of the places that are searched."""
+    """Writes a value to each of the places that are searched."""
     if place == "log":
         logging.getLogger("ingestion.telemetry").info("a row: %s", f"{MARK}T1")
     elif place == "print":

@@ -1,5 +1,5 @@
 """The comparison of `tickets verify`: its files, loaded by the handlers on moto, are as it expects
-them, and whatever is changed afterwards is told."""
+them, and every later change is found."""
 
 import json
 from collections.abc import Callable
@@ -111,7 +111,7 @@ def test_every_file_is_loaded_as_expected(
     assert loads.differences(loads.load(packed, "packed")) == []
 
 
-# --- what is changed after a load is told
+# --- changes after a load are found
 
 Change = Callable[[Loads, Upload], object]
 

@@ -134,7 +134,7 @@ def test_a_writer_holds_a_lease_for_all_its_functions_time_and_only_while_it_wri
 
 
 def test_a_writer_that_fails_leaves_a_lease_that_has_ended(cloud: Cloud, writing: Any) -> None:
-    """Nobody waits for it, and Settle Equal Keys knows that rows may be in the table."""
+    """No load waits for it, and it shows Settle Equal Keys that rows may be in the table."""
     state, chunk, newer = writing
     watch(before=lambda batch: 1 / (batch - 2))
     with pytest.raises(ZeroDivisionError):

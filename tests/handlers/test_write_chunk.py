@@ -1,4 +1,4 @@
-"""write_chunk: what the table holds afterwards, however often and however interrupted it ran."""
+"""write_chunk: what the table contains afterwards, however often it ran or was interrupted."""
 
 import csv
 import io
@@ -48,7 +48,8 @@ def file_of(rows: Any) -> bytes:
 
 
 def parsed(body: Any, key: Any = ("ticket_id", "product")) -> Any:
-    """The items of a file of good rows as the csv module reads it; of equal keys the last."""
+    """The items of a file of good rows as the csv module reads it. The last row of equal keys
+    counts."""
     items = {}
     for values in csv.DictReader(io.StringIO(body.decode(), newline="")):
         values["quantity"] = Decimal(values["quantity"])

@@ -113,7 +113,7 @@ SETTLED = ["Settle Equal Keys", "Equal Keys Settled?", "Reconcile"]
                 *["Everything Written?", "Announce Success", "Loaded"],
             ],
         ),
-        # Reconcile tells what it means for the load.
+        # Reconcile decides what it means for the load.
         (
             {"reconcile": "unsettled", "settle_equal_keys": "table replaced"},
             [*WRITTEN, *SETTLED, "Everything Written?", "Announce Success", "Loaded"],
@@ -141,7 +141,7 @@ def test_the_route_of_a_chunk(answers: Answers, chosen: Json, route: list[str]) 
     assert {json.dumps(visit.input["chunk"]) for visit in child.visits} == {
         json.dumps(answers["item"]["chunk"])
     }
-    assert execution.ended_in == "Loaded", "Reconcile tells what a chunk means for the load"
+    assert execution.ended_in == "Loaded", "Reconcile decides what a chunk means for the load"
 
 
 @pytest.mark.parametrize("state", [name for name in TASKS if name != "Write Chunk"])
@@ -164,7 +164,7 @@ def test_a_small_file_that_keeps_failing_leaves_it_to_reconcile(answers: Answers
 
 
 def test_a_chunk_that_keeps_failing_leaves_it_to_reconcile(answers: Answers) -> None:
-    """It fails with the function's own error, so that it stays redrivable."""
+    """The child execution fails with the function's own error, so that it stays redrivable."""
     execution = load(answers, failing="Write Chunk", reconcile="missing")
     assert states_of(execution) == [*WRITTEN, "Describe Shortfall", *FAILS]
     [child] = execution.all_children

@@ -248,7 +248,8 @@ def test_only_write_chunk_has_no_catch() -> None:
 
 @pytest.mark.parametrize("name", MAPS)
 def test_one_failed_chunk_does_not_throw_away_the_work_of_the_others(name: str) -> None:
-    """No count beside the percentage: either one fails the Map. The engine needs a literal."""
+    """There is only a percentage, because a count would fail the Map as well. The engine needs a
+    literal."""
     assert STATES[name]["ToleratedFailurePercentage"] == 100
     assert not [
         field

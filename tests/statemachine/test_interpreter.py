@@ -1,5 +1,5 @@
 """What the embedded engine can't confirm of the interpreter: pauses, tolerated failures, and that
-it refuses what it does not know. test_branches.py compares the rest with the engine."""
+it refuses what it does not support. test_branches.py compares the rest with the engine."""
 
 import json
 from typing import Any

@@ -51,7 +51,7 @@ def test_loads_wait_and_none_fails(scenario: Scenario) -> None:
     assert outcome.account.failed_chunks == 0
     assert outcome.account.most_writing == scenario.loads_at_a_time
     assert outcome.account.longest_idle <= 600
-    # Nobody waits much longer than it takes to write all rows, and the slots are in use.
+    # No load waits much longer than it takes to write all rows, and the slots are in use.
     assert outcome.seconds < 1.2 * scenario.shortest + 60
     assert outcome.events < 20_000
 

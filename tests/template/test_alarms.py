@@ -1,4 +1,5 @@
-"""Guarantees of the alarms: one for each way to lose or stall a file, on a metric that exists.
+"""Guarantees of the alarms: there is one for each way to lose or stall a file, on a metric that
+exists.
 
 The embedded engine makes the alarms but sends no metrics, so nothing ever rings there.
 """
@@ -245,7 +246,7 @@ def test_a_call_near_its_timeout_rings_before_the_timeout(stack: Stack, function
     assert f"{timeout} seconds" in alarm["AlarmDescription"]
     seconds = alarm["Threshold"] / 1000  # Lambda's Duration is in milliseconds
     if function == "WriteChunk":
-        # It leaves off by itself 30 seconds before the end: no fault, but later than that is one.
+        # write_chunk stops by itself 30 seconds before its timeout. Only a longer run is a fault.
         assert timeout - 30 < seconds < timeout
     else:
         assert seconds == 0.8 * timeout

@@ -77,7 +77,7 @@ def test_without_the_key_nothing_names_one(stack: Stack) -> None:
 
 
 def test_the_account_administers_the_key(locked: Stack) -> None:
-    """Otherwise nobody could ever change its policy again."""
+    """Otherwise the policy could never be changed again."""
     statement = policy(locked)["Administration"]
     assert statement["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     assert statement["Action"] == "kms:*"
@@ -98,7 +98,8 @@ def test_the_account_administers_the_key(locked: Stack) -> None:
 def test_services_that_send_to_the_queues_may_use_the_key(
     parameters: dict[str, str], expected: set[str]
 ) -> None:
-    """Each service that a queue's policy admits; without that its messages are lost in silence."""
+    """Each service that a queue's policy admits; without that its messages are lost without an
+    error."""
     locked = deploy(None, CustomerKey="true", **parameters)
     admitted = {
         statement["Principal"]["Service"]

@@ -1,4 +1,4 @@
-"""Guarantees of the functions: what runs them, what they are told, where they log.
+"""Guarantees of the functions: their runtime, their variables, and their logs.
 
 The embedded engine drops log retention and reserved concurrency, so this is where they are proved.
 """
@@ -198,7 +198,7 @@ def test_every_log_group_keeps_logs_as_long_as_the_parameter_says() -> None:
     assert {name: one["RetentionInDays"] for name, one in groups.items()} == dict.fromkeys(
         groups, 7
     )
-    # One a function and one for the state machine.
+    # One per function, and one for the state machine.
     assert len(groups) == len(HANDLERS) + 1
 
 

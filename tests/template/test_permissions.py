@@ -1,6 +1,6 @@
 """Guarantees of the roles: each function and the state machine may do exactly this, and no more.
 
-A new permission is a new line in these tables. That is on purpose: somebody has read it then.
+A new permission needs a new line in these tables, so that a person reviews it.
 """
 
 import json

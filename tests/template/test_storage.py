@@ -128,7 +128,7 @@ def test_indexes_can_be_added_to_the_table(
     outputs: dict[str, str],
     attributes: set[str],
 ) -> None:
-    """DynamoDB refuses a table that defines attributes which are no keys."""
+    """DynamoDB refuses a table that defines attributes that aren't keys."""
     stack = deploy(None, **dict.fromkeys(wanted, "true"))
     table = stack.properties("Table")
     assert table["GlobalSecondaryIndexes"] == indexes
@@ -161,7 +161,7 @@ def test_the_ledger_is_keyed_by_load_and_entry(stack: Stack) -> None:
 
 
 def test_the_history_of_loads_is_indexed_by_object_and_by_day(stack: Stack) -> None:
-    """With everything in it: lists read the entries there and nowhere else."""
+    """The indexes have all attributes, because lists read only the indexes."""
     assert stack.properties("LedgerTable")["GlobalSecondaryIndexes"] == [
         {
             "IndexName": name,

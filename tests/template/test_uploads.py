@@ -241,7 +241,8 @@ def test_the_work_bucket_notifies_nobody(stack: Stack) -> None:
 
 
 def test_no_role_may_write_to_the_upload_bucket(stack: Stack) -> None:
-    """With the test above: nothing that the pipeline writes can start it again."""
+    """Together with the test above, this means that nothing that the loader writes can start it
+    again."""
     upload = stack.arn("UploadBucket")
     for role in stack.of_type("AWS::IAM::Role"):
         for statement in statements(stack, role):

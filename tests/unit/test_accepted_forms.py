@@ -22,8 +22,8 @@ FILES = files(quick=60)
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> list[list[list[str]]]:
-    """The rows of files. A row that lacks its last field is left out: with a delimiter at its end
-    it is complete."""
+    """The rows of files. A row that lacks its last field is left out, because a delimiter at its
+    end would complete it."""
     path: Path = tmp_path_factory.mktemp("samples") / "a.csv"
     made = []
     for seed in range(5):

@@ -56,6 +56,6 @@ def test_what_a_throttled_call_does_not_say_counts_as_running() -> None:
 
 
 def test_a_missing_permission_is_an_error() -> None:
-    """Otherwise the slots of failed loads would never become free, and nobody would know why."""
+    """Otherwise the slots of failed loads would never become free, without any error."""
     with pytest.raises(ClientError, match="AccessDeniedException"):
         ask(error="AccessDeniedException")

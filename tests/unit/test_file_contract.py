@@ -1,4 +1,4 @@
-"""docs/files.md says the truth: every example on the page, run through the loader's own code.
+"""docs/files.md is true: every example on the page is run through the loader's own code.
 
 An example is a fenced `csv` block, the file, and right behind it a fenced `text` block, what comes
 of it. In files marked `escaped` stand `\\xNN`, `\\r`, `\\t`, `\\f` and `{9 times x}`; in any

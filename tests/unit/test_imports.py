@@ -131,7 +131,7 @@ def test_the_allowed_imports_have_no_cycle_and_are_few() -> None:
 
 
 def test_only_some_rooms_import_from_outside() -> None:
-    """`csv_files` knows nothing of AWS, and only `cli` prints."""
+    """`csv_files` imports nothing of AWS, and only `cli` prints."""
     wrong = {
         pair: file
         for pair, file in imports().items()

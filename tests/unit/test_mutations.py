@@ -59,7 +59,7 @@ REASONS = {
 
 
 def mutate(rng: Random, data: bytes) -> bytes:
-    """One to eight wounds."""
+    """Changes a file in one to eight places."""
     body = bytearray(data)
     for _ in range(rng.choice((1, 1, 1, 2, 3, 5, 8))):
         at = rng.randrange(len(body) + 1)
@@ -87,7 +87,7 @@ def mutate(rng: Random, data: bytes) -> bytes:
 
 
 def unpack_plainly(packed: bytes) -> tuple[bytes, bool]:
-    """What can be told of gzip data, byte by byte, and whether that is all."""
+    """What can be unpacked of gzip data, byte by byte, and whether it is complete."""
     data = bytearray()
     member = None
     for at in range(len(packed)):

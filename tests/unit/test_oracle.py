@@ -35,7 +35,7 @@ FILES = files(quick=200)
 
 
 class Reader:
-    """Reads the chunks of one file, each as a file of its own."""
+    """Reads the chunks of one file, each like a separate file."""
 
     def __init__(self, data: bytes, layout: Layout) -> None:
         self._data = data

@@ -1,4 +1,4 @@
-"""docs/sources.md says the truth: every example on the page, read by the functions' own code.
+"""docs/sources.md is true: every example on the page is read by the functions' own code.
 
 An example is a `json` block with a declaration, a `csv` block with a file, and a `text` block with
 what becomes of its rows: those that are written, in order, and those that are refused.

@@ -45,8 +45,8 @@ _GROUPS = ("sources", "local")
 
 _HELP = "Loads CSV files of purchase tickets from S3 into DynamoDB and accounts for every row."
 _EXIT_CODES = (
-    "Exit codes: 0 success; 1 a load failed or would fail, a command found what it looks for "
-    "(missing rows, failed checks, failures that wait), or another process was reading the "
+    "Exit codes: 0 success; 1 a load failed or would fail, the command found a problem (missing "
+    "rows, no lineage, failed checks, waiting failures), or another process was reading the "
     "dead-letter queues; 2 the command was used wrongly or could not do its work; 3 --timeout ran "
     "out, and the load goes on."
 )

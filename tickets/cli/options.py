@@ -61,8 +61,8 @@ Timeout = Annotated[
     typer.Option(
         "--timeout",
         min=0,
-        help="With --wait: the most seconds to wait. After that, the load goes on, and the exit "
-        "code is 3.",
+        help="With --wait: maximum number of seconds to wait. After that, the load goes on, and "
+        "the exit code is 3.",
         show_default=False,
     ),
 ]

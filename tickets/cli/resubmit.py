@@ -49,7 +49,8 @@ def resubmit(
         typer.Option(
             "--timeout",
             min=0,
-            help="The most seconds to wait. After that, the load goes on, and the exit code is 3.",
+            help="Maximum number of seconds to wait. After that, the load goes on, and the exit "
+            "code is 3.",
         ),
     ] = None,
     reason: ReasonText = None,

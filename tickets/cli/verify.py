@@ -36,7 +36,8 @@ def verify(
         ),
     ] = False,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=1, help="Seconds that each load may take.")
+        float,
+        typer.Option("--timeout", min=1, help="Maximum number of seconds that each load may take."),
     ] = 600,
     as_json: AsJson = False,
     stack_name: StackName = None,

@@ -1,4 +1,4 @@
-"""The tests of commands share a deployed stack, which none of them leaves options to."""
+"""The tests of commands share a deployed stack. Each test starts without the options of another."""
 
 import time
 from collections.abc import Iterator

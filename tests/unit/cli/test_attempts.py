@@ -1,4 +1,4 @@
-"""The history of a load's executions, as `tickets loads`, `executions` and `show` tell it."""
+"""The history of a load's executions, as `tickets loads`, `executions` and `show` print it."""
 
 import csv
 import io
@@ -283,7 +283,7 @@ def test_a_stopped_attempt_keeps_the_rows_it_had_when_the_replay_began(
 def test_rows_of_a_later_attempt_are_not_shown_as_those_of_a_stopped_one(
     step_functions: StepFunctions, loads: Loads, chunks: Chunks
 ) -> None:
-    """As if the later one had been started in the console, where nothing recorded the rows."""
+    """The later one was started in the AWS console, so nothing recorded the rows before it."""
     begin(loads, "one", ago(hours=3))
     loads.note_plan("one", "generation", {"chunks": 2})
     step_functions.add("one", "ABORTED")

@@ -1,4 +1,4 @@
-"""Endings that are neither a plain load nor a plain failure, as the command tells them."""
+"""Endings that are neither a plain load nor a plain failure, as the command prints them."""
 
 import json
 from pathlib import Path
@@ -132,7 +132,7 @@ def test_equal_errors_of_chunks_are_one_line_and_the_first_is_told_once(
 
 @pytest.mark.usefixtures("stack")
 def test_the_error_of_a_small_file_is_told_once(step_functions: StepFunctions) -> None:
-    """By its state, whose error has the same text in other words."""
+    """The failed state and the chunk have the same error; only the state's is printed."""
     cause = "An error occurred (AccessDenied) when calling the PutObject operation: User: x: no."
     failed = {"write_small_file": {"Error": "ClientError", "Cause": cause}}
     error = {"error": "AccessDenied", "message": "PutObject: User: x: no.", "chunks": 1}

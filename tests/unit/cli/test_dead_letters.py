@@ -86,7 +86,7 @@ def test_a_failure_is_told_with_its_reason_and_how_far_it_came(
 def test_a_load_by_another_name_is_found_through_its_execution(
     stack: Stack, step_functions: StepFunctions
 ) -> None:
-    """As one that was forced: its ledger entry is not named as the execution."""
+    """A forced load, for example: its ledger entry doesn't have the name of the execution."""
     plan = {"bucket": "work", "key": "plans/a.json", "chunks": 4}
     Loads(stack.client("dynamodb"), "ledger").open_load("load-1", {"plan": plan}, "by-hand")
     step_functions.add("by-hand", "ABORTED", [("Task", "Validate File", ACCEPTED)])
@@ -328,7 +328,7 @@ def test_twenty_loads_are_listed_per_cause_and_json_lists_all(stack: Stack) -> N
 def test_an_error_that_the_letter_lacks_comes_from_the_chunks_executions(
     stack: Stack, step_functions: StepFunctions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As of a function that Lambda ended."""
+    """A function that Lambda ended can't record its error."""
     loads = Loads(stack.client("dynamodb"), "ledger")
     loads.open_load("a", {}, f"{EXECUTION}:a")
     loads.note_plan("a", "generation", {"bucket": "work", "key": "plans/a.json", "chunks": 2})

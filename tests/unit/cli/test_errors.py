@@ -60,7 +60,7 @@ def test_foreseen_errors_are_one_sentence(
 def test_a_cure_names_the_profile_that_was_passed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Of an SSO profile whose session does not exist."""
+    """The SSO session of the profile does not exist."""
     (tmp_path / "config").write_text(
         "[profile oncall]\nsso_session = corp\nsso_account_id = 123456789012\n"
         "sso_role_name = Reader\nregion = eu-west-1\n"
@@ -102,7 +102,7 @@ def test_an_unforeseen_error_is_no_traceback_either(tmp_path: Path) -> None:
 
 
 def test_an_early_interrupt_is_quiet() -> None:
-    """While the command is still being loaded."""
+    """Ctrl-C is pressed while the command is still being imported."""
     interrupted = (
         "def load(name, *rest, load=builtins.__import__):\n"
         "    if name == 'tickets.cli.errors': os.kill(os.getpid(), signal.SIGINT)\n"

@@ -1,4 +1,4 @@
-"""How an execution's history is read: one line a state, and the failure in words."""
+"""How an execution's history is read: one line per state, and the failure in words."""
 
 import json
 from typing import Any, cast

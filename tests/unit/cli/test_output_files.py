@@ -74,7 +74,7 @@ def test_devices_may_always_be_written_to() -> None:
 
 @pytest.mark.exhaustive
 def test_a_name_that_is_not_utf8_is_written_and_read(tmp_path: Path) -> None:
-    """In a process of its own: the test's own arguments are text."""
+    """Runs in a separate process, because arguments in this process are text already."""
     name = b"caf\xe9.csv"
     command = [sys.executable, "-c", "from tickets.cli.main import main; main()"]
 

@@ -73,7 +73,7 @@ def test_nothing_is_done_twice(stack: Stack, step_functions: StepFunctions, stat
 def test_a_load_that_another_execution_works_on_is_left_alone(
     stack: Stack, step_functions: StepFunctions
 ) -> None:
-    """As the console's New execution starts one."""
+    """For example one that was started with *New execution* in the AWS console."""
     loads = Loads(stack.client("dynamodb"), "ledger")
     for name, status in (("a", "FAILED"), ("by-hand", "RUNNING")):
         step_functions.add(name, status)

@@ -1,4 +1,4 @@
-"""What `tickets ingest` is told to load: the keys of uploads, and addresses of objects."""
+"""What `tickets ingest` loads: the keys of uploads, and addresses of objects."""
 
 from pathlib import Path
 from typing import Any

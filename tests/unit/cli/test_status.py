@@ -1,4 +1,4 @@
-"""`tickets status`: one look at a stack, and exit code 1 if anybody has to do something."""
+"""`tickets status`: the state of a stack, and exit code 1 if anybody has to act."""
 
 import json
 import time

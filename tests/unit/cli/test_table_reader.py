@@ -1,4 +1,4 @@
-"""The reader of `tickets audit`: partial answers and the rate cap, with a clock of its own."""
+"""The reader of `tickets audit`: partial answers and the rate cap, on a virtual clock."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ SCHEMA = TableSchema("Tickets", "id", "ACTIVE", (KeyAttribute("id", "S", 2048),)
 
 
 class SlowTable:
-    """Answers with at most two items at a time. Knows the items with even numbers."""
+    """Answers with at most two items at a time. It has the items with even numbers."""
 
     def __init__(self) -> None:
         self.asked: list[list[str]] = []

@@ -139,7 +139,7 @@ def test_a_run_is_removed_and_nothing_else(
     left = s3.list_object_versions(Bucket="uploads")["Versions"]
     assert {one["Key"] for one in left} >= {f"{RUN}0/rows.csv", "rows.csv"}
     assert not [one for one in left if one["Key"].startswith(f"{RUN}/")]
-    # All loads have succeeded, so nobody looked at the queues.
+    # All loads have succeeded, so the queues were not read.
     assert letters(stack) == [f"{RUN}-of-another-time"]
 
 

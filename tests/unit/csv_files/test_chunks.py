@@ -159,7 +159,7 @@ def test_small_reads_find_what_a_stream_finds(
 
 
 def test_reads_are_small_and_few() -> None:
-    """In a file of 100 MB whose bytes are made when they are read."""
+    """The file has 100 MB, which are generated when they are read."""
     row = b"7," + b"y" * 97 + b"\n"
     reads = []
 

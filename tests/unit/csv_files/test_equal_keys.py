@@ -1,5 +1,5 @@
-"""Superseded rows of a chunk against a dictionary of all its rows, with digests as they are and
-with digests of which there are so few that they collide."""
+"""Superseded rows of a chunk against a dictionary of all its rows, with the usual digests and with
+so few different digests that they collide."""
 
 from collections import defaultdict
 from typing import NamedTuple
@@ -52,7 +52,7 @@ def text_of(lines: list[Line]) -> bytes:
 
 
 def by_dictionary(lines: list[Line]) -> list[tuple[int, str]]:
-    """The rows, as line and text, whose key comes again."""
+    """The line and the text of each row whose key occurs again later."""
     rows = defaultdict(list)
     at = 1
     for line in lines:
@@ -66,7 +66,7 @@ DIGEST = key_digest("00" * 16)
 
 
 def weak(digests: int) -> Digest:
-    """So few digests."""
+    """Digests with only a few different values, so that they collide."""
     return lambda keys: [digest % digests for digest in DIGEST(keys)]
 
 

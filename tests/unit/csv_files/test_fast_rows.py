@@ -367,7 +367,7 @@ def test_quantities(given: str, stored: str) -> None:
 
 @pytest.mark.parametrize("quoted", [False, True])
 def test_what_json_escapes_is_stored_as_given(quoted: bool) -> None:
-    """In a plain field, and in a quoted one among plain rows."""
+    """The value is in a plain field, or in a quoted one among plain rows."""
     for character in [*map(chr, range(1, 32)), "\\", '"', "\x7f", "\u2028", "\ufeff", "😀"]:
         if character == "\n" and not quoted:
             continue
@@ -390,7 +390,7 @@ def test_every_delimiter_also_as_data(delimiter: bytes) -> None:
 
 
 def test_a_row_that_is_given_in_two_ways_has_one_key() -> None:
-    """Plain and by the page; quoted; and one by one beside a bad row."""
+    """The row is read by the page, both plain and quoted, and by itself beside a bad row."""
     rows = [*many(20), good(7, ticket_id='"T7"'), good(7, quantity="+7"), good(7, product='"Tea"')]
     page = check(Header(), lines(*rows))
     assert page.keys.count((b"T7", b"Tea")) == 4
@@ -418,7 +418,7 @@ def test_no_text_is_no_page() -> None:
 
 @pytest.mark.parametrize("before", [0, 5, 300, 900])
 def test_a_page_is_never_halved_within_a_record(before: int) -> None:
-    """However it lies to the page's middle."""
+    """Wherever the record lies relative to the page's middle."""
     long = good(1, store='"' + "\na,b\n" * 2000 + '"')
     rows = [*many(before), good(0, quantity="x"), long, *many(300)]
     page = check(Header(), lines(*rows))
@@ -500,7 +500,7 @@ def test_the_keys_limits_are_those_of_their_place(
 
 
 def test_a_value_that_must_not_be_empty_may_be_one_of_the_key_and_others_may_be_empty() -> None:
-    """An empty store is a value; as a key it would be none that DynamoDB takes."""
+    """An empty store is a value, but DynamoDB would refuse it as a key."""
     page = check(Header(), lines(good(1, store="", category=""), good(2)))
     assert len(page.requests) == 2
 
@@ -577,7 +577,7 @@ def headers(draw: st.DrawFn) -> Header:
 
 @st.composite
 def records(draw: st.DrawFn, header: Header, trailing: bool) -> bytes:
-    """Mostly a good row; perhaps with an odd value, a quoted one, or not even the right fields. If
+    """Draws mostly good rows, and some with an odd value, a quoted one, or the wrong fields. If
     `trailing`, it usually has a delimiter at its end."""
     kind = draw(
         st.sampled_from(["good"] * 4 + ["quoted", "odd", "odd", "fields", "bytes", "blank"])
@@ -618,7 +618,7 @@ def files(draw: st.DrawFn, most: int) -> tuple[Header, bytes]:
 
 
 def check_file(header: Header, data: bytes, block: int) -> None:
-    """By the pages that its blocks make, as the writer gets them."""
+    """Checks the pages that the file's blocks make, as the writer reads them."""
     blocks = [data[at : at + block] for at in range(0, len(data), block)]
     size = 0
     for section in read_sections(blocks, header.reader().layout, ends_file=True):
@@ -644,7 +644,7 @@ def test_any_page_at_length(file: tuple[Header, bytes], block: int) -> None:
     check_file(*file, block)
 
 
-# Of each part of a value the first is as it should be; several of the others are, too.
+# The first variant of each part is valid; some of the others are, too.
 TIME_PARTS = [
     ["2026-01-31", "2024-02-29", "2026-02-29", "2026-1-31", "0000-01-01", "x"],
     ["T", " ", "t", "", "\n"],
@@ -679,7 +679,7 @@ def deviations(parts: list[list[str]]) -> Iterator[str]:
     ("column", "parts"), [("timestamp", TIME_PARTS), ("quantity", NUMBER_PARTS)]
 )
 def test_values_at_the_edge_of_the_grammar(column: str, parts: list[list[str]]) -> None:
-    """Each in a page of its own, since one that is bad keeps all others from the page's way."""
+    """Each value has a separate page, because a bad one makes the whole page be read row by row."""
     for value in dict.fromkeys(deviations(parts)):
         field = f'"{value}"' if "\n" in value else value
         check(Header(), lines(good(1, **{column: field})))

@@ -89,7 +89,7 @@ def test_damage_anywhere_ends_the_data_and_is_told(at: int, block_size: int) -> 
 
 
 def test_nothing_follows_a_problem() -> None:
-    """Not even what would be fine again."""
+    """Not even data that would be valid again."""
     unpacker = Unpacker([PACKED, b"garbage", PACKED], 2 * len(PACKED) + 7)
     assert b"".join(unpacker) == TEXT
     assert unpacker.damaged

@@ -158,7 +158,7 @@ def test_the_header_is_the_first_line_that_names_all_columns() -> None:
     ],
 )
 def test_a_file_with_rows_above_its_header_is_refused(above: bytes, line: int) -> None:
-    """They would be lost without a trace."""
+    """Otherwise these rows would be lost unnoticed."""
     assert refusals(above + HEADER + b"\n" + ROW) == [("rows_above_header", line, None)]
 
 

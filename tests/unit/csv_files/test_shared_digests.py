@@ -122,7 +122,7 @@ def place(chunk: int, digests: int) -> GroupPlace:
 def made(
     contents: dict[int, list[GroupPlace]], limit: int
 ) -> list[list[tuple[int, int, int, int]]]:
-    """Slab, chunk, first and last of each piece."""
+    """The slab, the chunk, the first and the last suspect of each piece."""
     return [
         [(piece.slab, piece.place.chunk, piece.first, piece.last) for piece in batch]
         for batch in batches(contents, limit)

@@ -1,5 +1,5 @@
-"""Rows of declared sources: the item, the key or the reason that a record yields. How single values
-are converted has tests of its own, in `values`. Pages are compared with `RowReader`."""
+"""Rows of declared sources: the item, the key or the reason that a record yields. The conversion of
+single values is tested in `values`. Pages are compared with `RowReader`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -208,7 +208,7 @@ def test_keys_of_indexes_are_left_out_if_they_are_empty_and_refused_if_they_are_
 
 
 def test_the_names_and_all_values_of_an_item_count_towards_its_size() -> None:
-    """A template stores a field once more."""
+    """The template makes the item store a field twice."""
     twice = source(
         Field("A", attribute="a"),
         Field("B", attribute="é"),

@@ -1,5 +1,5 @@
 """What the engine doesn't implement: encryption, point-in-time recovery, and time to live. Then the
-tables, of which an engine has only good ones."""
+tables, because an engine has only good ones."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

@@ -37,12 +37,12 @@ SECRET = "Ada Lovelace"  # a row's value
 
 @pytest.fixture
 def longest_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Jitter at its longest, so that pauses can be foretold."""
+    """The jitter is always at its maximum, so that pauses can be predicted."""
     monkeypatch.setattr("random.uniform", lambda shortest, longest: longest)
 
 
 def pauses(table: Any) -> list[Any]:
-    """The seconds between an answer and the batch that was sent behind it, for one in flight."""
+    """The seconds between an answer and the next batch, with one batch in flight."""
     times = [call.at for call in table.calls]
     return [pytest.approx(after - before - table.takes) for before, after in pairwise(times)]
 
@@ -84,7 +84,7 @@ def test_a_batch_waits_until_an_earlier_one_with_an_equal_key_is_taken() -> None
 
 
 def test_a_batch_waits_for_every_earlier_one_that_shares_a_key() -> None:
-    """The second batch in flight is the one in common, not the first."""
+    """The shared key is in the second batch in flight, not in the first."""
     table = ScriptedTable(Answer(takes=5), Answer(takes=30))
     with writer_for(table, in_flight=4) as writer:
         for value in (1, 2, 3):
@@ -97,7 +97,8 @@ def test_a_batch_waits_for_every_earlier_one_that_shares_a_key() -> None:
 def test_a_batch_does_not_overtake_an_earlier_one_with_an_equal_key_that_is_to_be_sent_again(
     longest_pauses: Any,
 ) -> None:
-    """Not in flight, and not in the table either: the later one would be lost behind it."""
+    """The earlier batch is neither in flight nor in the table, and would overwrite the later
+    one."""
     table = ScriptedTable(FAULT, FAULT)
     with writer_for(table, in_flight=4) as writer:
         put(writer, [1], key=lambda _: "same")
@@ -178,7 +179,7 @@ def test_faults_do_not_count_as_throttles() -> None:
 
 
 def test_a_batch_to_be_sent_again_keeps_its_place_in_flight(longest_pauses: Any) -> None:
-    """Else new batches would take it, one after the other, and the window fill up behind it."""
+    """Otherwise new batches would take its place, and the window would fill up behind it."""
     table = ScriptedTable(FAULT, Answer(takes=10))
     with writer_for(table, in_flight=2) as writer:
         for value in (1, 2, 3):
@@ -190,7 +191,7 @@ def test_a_batch_to_be_sent_again_keeps_its_place_in_flight(longest_pauses: Any)
 def test_no_more_than_eight_times_the_batches_in_flight_are_sent_behind_one_not_acknowledged() -> (
     None
 ):
-    """What the round has to send once more, if its time ends there, is bounded."""
+    """This bounds what has to be sent again if the time of the round ends there."""
     table = ScriptedTable(Answer(takes=500))
     with writer_for(table, in_flight=2, deadline=400) as writer:
         with pytest.raises(WritingStopped):

@@ -45,7 +45,8 @@ def test_every_second_row_at_fault_costs_less_than_two_requests_per_row() -> Non
 
 
 def test_a_refused_row_supersedes_nothing() -> None:
-    """The row before it that had its key, and had been dropped from the batch, is put instead."""
+    """The row before it with the same key, which had been dropped from the batch, is put
+    instead."""
     table = ScriptedTable(invalid=[4])
     with writer_for(table) as writer:
         put(writer, [1, 2, 3, 4], key={1: "a", 2: "b", 3: "a", 4: "a"}.get)
@@ -86,7 +87,7 @@ def test_a_batch_with_an_equal_key_waits_until_the_refused_one_is_narrowed_down(
 
 
 def test_refused_rows_have_the_numbers_of_the_order_they_were_put_in() -> None:
-    """Not of the order in which the batches were narrowed down."""
+    """The order in which the batches were narrowed down doesn't matter."""
     table = ScriptedTable(Answer(takes=50), invalid=[3, 30, 31, 80])
     writer = write(table, range(100), in_flight=4)
     assert list(writer.refused) == [3, 30, 31, 80]

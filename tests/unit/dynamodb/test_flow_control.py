@@ -1,7 +1,7 @@
-"""How hard the writer presses: the limit of batches in flight (additive increase, multiplicative
-decrease), and the cap of rows a second.
+"""How fast the writer sends: the limit of batches in flight (additive increase, multiplicative
+decrease), and the cap of rows per second.
 
-Time is the test's own.
+Time is virtual.
 """
 
 from itertools import pairwise
@@ -146,7 +146,7 @@ def test_a_rate_that_allows_nothing_before_the_deadline_ends_there() -> None:
 
 
 def test_a_slow_table_makes_no_burst_afterwards() -> None:
-    """The batches that it held up go no faster than the others."""
+    """Delayed batches are sent no faster than the others."""
     table = ScriptedTable(*[THROTTLED] * 9)
     with writer_for(table, in_flight=1, rate=50) as writer:
         put_all(writer, range(50 * 10))
@@ -159,7 +159,7 @@ def test_a_slow_table_makes_no_burst_afterwards() -> None:
 
 @pytest.mark.parametrize("rows", [1, 3, 30, 260])
 def test_many_small_chunks_together_are_no_faster_than_the_load_may_be(rows: int) -> None:
-    """Eight of them at a time, and as many as there are begin at once."""
+    """Eight chunks are written at a time, and all of them begin at once."""
     for chunks in (1, 3, 8):
         sent = []
         for _ in range(chunks):
@@ -178,8 +178,8 @@ def test_many_small_chunks_together_are_no_faster_than_the_load_may_be(rows: int
 
 
 class TableWithAClock(TableInMemory):
-    """Time passes only while somebody waits for it. It notes when it was asked, and for how many
-    items."""
+    """A table whose time passes only while a caller waits for it. It records when it was called,
+    and for how many items."""
 
     def __init__(self) -> None:
         super().__init__()

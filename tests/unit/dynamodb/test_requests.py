@@ -1,4 +1,4 @@
-"""Bodies of BatchWriteItem: what `json.loads` reads in them is what was meant."""
+"""Bodies of BatchWriteItem: `json.loads` reads in them what was put in."""
 
 import json
 from typing import Any

@@ -90,7 +90,7 @@ def test_every_kind_of_endpoint(url: Any, credentials: Any) -> None:
 
 @pytest.fixture
 def in_paris(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The process has a local time, which is not that of signatures."""
+    """The local time of the process isn't UTC, which signatures use."""
     with monkeypatch.context() as patch:
         patch.setenv("TZ", "Europe/Paris")
         time.tzset()
@@ -137,7 +137,7 @@ def test_one_signer_over_a_new_day_and_a_new_year() -> None:
 def test_any_bodies_at_any_time(
     requests: Any, url: Any, region: Any, secret: Any, token: Any
 ) -> None:
-    """Times may go back, as a clock that is set does; the same signer makes all signatures."""
+    """One signer makes all signatures. Time may go back, as when a clock is set."""
     clock, credentials = Clock(), Credentials("AKIDEXAMPLE", secret, token)
     made = signer(credentials, clock, url, region=region)
     for body, now in requests:
@@ -168,7 +168,7 @@ def test_credentials_are_refreshed_before_they_expire_and_the_fresh_ones_used() 
 
 
 def test_the_same_secret_of_another_day_is_another_key() -> None:
-    """What is kept between two requests is found again only for what it was made for."""
+    """What the signer caches is used again only for the same day and credentials."""
     clock = Clock()
     made = signer(clock=clock)
     first = as_dict(made.headers(b"{}"))

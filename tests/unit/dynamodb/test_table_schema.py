@@ -41,7 +41,7 @@ def described(types: str, key: str, **indexes: str) -> dict[str, Any]:
 
 
 class Client:
-    """A DynamoDB client that knows one table, or answers with an error."""
+    """A DynamoDB client that has one table, or answers with an error."""
 
     def __init__(self, answer: dict[str, Any] | str) -> None:
         self._answer = answer

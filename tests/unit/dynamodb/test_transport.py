@@ -1,4 +1,4 @@
-"""The transport against an HTTP server of the test's own (`http_server`)."""
+"""The transport against an HTTP server that the test scripts (`http_server`)."""
 
 import ipaddress
 import os
@@ -128,7 +128,7 @@ def test_header_lines_are_sent_as_given_and_made_from_each_body(server: Any) -> 
 
 
 def test_many_requests_are_under_way_at_once(server: Any) -> None:
-    """The server answers none before all are there."""
+    """The server answers only after all requests have arrived."""
     together = threading.Barrier(32)
 
     def wait_for_all(request: Any) -> Any:
@@ -210,7 +210,7 @@ def test_a_connection_that_the_server_closed_meanwhile_is_replaced(server: Any) 
 def test_a_connection_that_the_server_closes_just_as_it_is_used_again_is_replaced(
     server: Any,
 ) -> None:
-    """Nothing of an answer has come, so libcurl itself sends the request by a new one."""
+    """No part of an answer has arrived, so libcurl sends the request on a new connection."""
 
     def answer_once(request: Any) -> Any:
         if request.nth > 1:
@@ -240,7 +240,7 @@ def test_a_host_without_address_is_a_reply_that_says_so() -> None:
 
 
 def test_a_connection_that_breaks_is_a_reply_that_says_so() -> None:
-    """Reset before a word of the answer, or in the middle of it."""
+    """The connection is reset before the answer, or in the middle of it."""
     half = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"
     for words, number in [(b"", b"curl 56: "), (half, b"curl 56: "), (half, b"curl 18: ")]:
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -309,7 +309,7 @@ def test_after_any_failure_the_same_transport_goes_on(
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The file of a certificate for 127.0.0.1 that only itself vouches for, and of its key."""
+    """The files of a self-signed certificate for 127.0.0.1 and of its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an engine of the test's own")])
     now = datetime.now(UTC)

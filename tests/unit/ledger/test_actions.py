@@ -1,4 +1,4 @@
-"""What people did to a load is kept in the order in which they did it. On moto's DynamoDB."""
+"""People's actions on a load are kept in order. On moto's DynamoDB."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Each execution has an entry of its own, which no other execution changes. On moto's DynamoDB."""
+"""Each execution has a separate entry, which no other execution changes. On moto's DynamoDB."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -100,7 +100,7 @@ def test_the_summary_of_what_did_not_load_is_its_error(
 
 
 def test_a_later_attempt_leaves_the_earlier_one_as_it_is(dynamodb: Any, clock: str) -> None:
-    """Through the ledger's loads, as the tasks do it."""
+    """The end is recorded by `Loads`, as the tasks do it."""
     loads = Loads(dynamodb, "Ledger")
     loads.attempts.open(f"{ARN}a", UPLOAD, "2025-11-26T09:00:00Z", "load")
     loads.open_load("load", {}, f"{ARN}a")

@@ -66,7 +66,7 @@ def test_who_has_no_slot_gives_none_back(line: Line) -> None:
 
 
 def test_the_slot_of_an_execution_that_has_ended_is_free(line: Line) -> None:
-    """Also if it could not give it back, because it failed or was stopped."""
+    """The slot is free even if the execution failed or was stopped before it gave it back."""
     assert [line.ask(number) for number in (1, 2, 3)] == [TAKEN, TAKEN, FRONT]
     line.end(1)
     assert [line.ask(number) for number in (3, 4)] == [TAKEN, FRONT]
@@ -147,7 +147,7 @@ def test_executions_that_ended_while_they_waited_do_not_block_the_line() -> None
 
 
 def test_nor_if_they_are_all_far_ahead() -> None:
-    """Then only some calls look them up, so it may need several."""
+    """Only some calls look them up then, so several calls may be needed."""
     line = memory_line()
     for number in range(100):
         line.ask(number)

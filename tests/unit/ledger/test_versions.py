@@ -1,6 +1,6 @@
 """Whose turn it is, by the order in which S3 has the versions of a key.
 
-The entries are in DynamoDB as moto has it, unless a test decides itself who comes in between. That
+The entries are in moto's DynamoDB, unless a test decides which load acts in between. That
 no order of steps lets two versions write at once is in test_turns_interleaved.py.
 """
 
@@ -141,7 +141,7 @@ def test_a_key_may_be_written_in_any_letters(turns: Any, put: Any, key: str) -> 
 
 
 def test_a_key_with_more_versions_than_a_page_lists(turns: Any, s3: Any, put: Any) -> None:
-    """S3 lists a thousand a page, so the order is told across pages."""
+    """S3 lists a thousand versions per page, so the order extends over several pages."""
     versions = [put() for _ in range(5)]
     asked = []
 
@@ -234,7 +234,7 @@ def test_a_forced_load_of_an_older_version_is_overtaken_all_the_same(turns: Any,
 def test_the_same_load_may_claim_a_later_version_and_then_no_earlier_one_wins(
     turns: Any, put: Any
 ) -> None:
-    """The same bytes again: Validate File moves the claim of the load on."""
+    """The later version has the same bytes, so Validate File moves the load's claim to it."""
     first, between, last = put(), put(), put()
     turns.claim(claim(first, "load-a"))
     assert turns.move_on(claim(first, "load-a"), last)
@@ -257,7 +257,7 @@ def test_a_claim_that_is_not_held_any_more_does_not_move_on(turns: Any, put: Any
 
 
 class Racing(ClaimsInMemory):
-    """Before the first move somebody else moves the claim."""
+    """Another load moves the claim just before the first move."""
 
     def __init__(self, *others: Any) -> None:
         super().__init__()
@@ -392,7 +392,7 @@ def turn(turns: Any, dynamodb: Any, version: Any, load: Any = None) -> Any:
 def test_since_when_a_load_writes_alone_is_noted_once(
     turns: Any, dynamodb: Any, put: Any, clock: Any
 ) -> None:
-    """After a wait, and anew if another load had the claim in between."""
+    """It is recorded after a wait, and again if another load had the claim in between."""
     version = put()
     with turns.lease(URL, "older", 900):
         assert turn(turns, dynamodb, version) == "wait"

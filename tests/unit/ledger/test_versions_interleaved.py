@@ -25,7 +25,7 @@ VERSIONS = ["v1", "v2", "v3"]  # the oldest first
 
 
 class S3:
-    """Lists the versions; that never changes, so it is no step."""
+    """Lists the versions. The list never changes, so a request for it is not a step."""
 
     def get_paginator(self, name: Any) -> Any:
         assert name == "list_object_versions"
@@ -82,7 +82,7 @@ class Loads(World):
         return taker.take(TurnRequest(f"load-{version}", file)).turn
 
     def write(self, actor: Any, turns: Any) -> None:
-        """As ChunkWriter does it: the lease, a look, and more looks between the writes."""
+        """Writes as ChunkWriter does: takes the lease, and checks the claim before each write."""
         with turns.lease(URL, f"load-{actor.name}", SECONDS) as lease:
             for _ in range(self.writes):
                 if lease.overtaken():
@@ -134,12 +134,12 @@ class Loads(World):
 
 
 def known(answer: Any) -> Any:
-    """What an actor can tell from an answer; a lease's own name is a random one."""
+    """What an actor learns from an answer, without the random names of leases."""
     return repr(sorted(map(str, answer)) if isinstance(answer, list) else answer)
 
 
 def endings(make: Any, switches: int | None = None) -> Any:
-    """How it can end: who wrote in which order, and what each load's last turn was."""
+    """The possible endings: the order of the writes, and the last turn of each load."""
     found = explore(make, switches)
     return {(*world.landed, *sorted(world.turns.items())) for world, _ in found}
 
@@ -215,8 +215,8 @@ class NoLease(Loads):
 
 @pytest.mark.parametrize("wrong", [LookBeforeLease, WaitBeforeClaim, NoLease])
 def test_the_order_of_the_steps_is_what_keeps_them_apart(wrong: Any) -> None:
-    """Lease before look, claim before wait: with either the other way round, an order is found in
-    which two write at once."""
+    """A writer takes its lease before it checks the claim, and a load claims before it waits. If
+    either order is reversed, two loads write at once in some order of steps."""
     with pytest.raises(AssertionError, match=r"write at once|, then v1"):
         endings(lambda: wrong("v1", "v2", tries=3))
 

@@ -178,7 +178,7 @@ def test_a_key_from_eventbridge_stays_as_it_is(key: str) -> None:
 
 
 def test_what_else_happens_to_objects_is_passed_over() -> None:
-    """As other event names of a notification are."""
+    """Other event names of a notification are passed over, too."""
     for other in ("Object Deleted", "Object Tags Added", "Object Restore Completed"):
         assert read_notification(event(other)) == Notification()
 

@@ -1,4 +1,4 @@
-"""Reading S3 objects: pinned, continued where a stream broke, and given up in the end."""
+"""Reading S3 objects: pinned, continued where a stream broke, and given up after several breaks."""
 
 import io
 import threading
@@ -271,7 +271,7 @@ def test_ranges_read_ahead_are_the_whole_in_order(end: int) -> None:
 
 @pytest.mark.parametrize("start", [0, 10])
 def test_a_server_that_ignores_range_is_asked_once_more_for_all_that_is_left(start: int) -> None:
-    """MiniStack does, and would send the whole file for each range."""
+    """MiniStack is such a server, and would send the whole file for each range."""
     s3 = ManyRanges(ignore_range=True)
     assert b"".join(read_many(s3, start, 9000)) == CONTENT[start:9000]
     assert s3.requests[-1]["Range"] == f"bytes={start or 1000}-8999"
@@ -435,7 +435,7 @@ def test_a_version_is_its_own_identity() -> None:
 def test_without_versions_the_same_bytes_stored_again_are_another_object(
     more: dict[str, Any],
 ) -> None:
-    """What was loaded of it in between may be another content."""
+    """Other content may have been loaded in between."""
     answers = (
         head(**more),
         head(**more),

@@ -26,7 +26,7 @@ AWKWARD = ['a,"b"', "two\nlines", "cr\rhere", "crlf\r\nhere", "\u2028\x85\x1c", 
 
 
 class Bucket:
-    """As much of an S3 client as the parts need."""
+    """The part of an S3 client that the parts need."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}

@@ -1,4 +1,4 @@
-"""What the report says of how fast a load was. The totals have their tests in tests/handlers."""
+"""The speed of a load in the report. The totals are tested in tests/handlers."""
 
 import itertools
 from datetime import UTC, datetime, timedelta
@@ -93,7 +93,7 @@ def test_each_round_adds_its_throttles_and_its_times() -> None:
 
 
 class ThrottlingTable(TableInMemory):
-    """Says no to the first two batches of each chunk."""
+    """A table that throttles the first two batches of each chunk."""
 
     def __init__(self) -> None:
         super().__init__()

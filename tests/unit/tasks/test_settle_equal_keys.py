@@ -47,7 +47,7 @@ TWO_CHUNKS = numbered([1, 2, 3, 1, 4, 5])
 
 
 def loaded(file: str, *calls: list[Call]) -> Simulation:
-    """Each list are the calls of a chunk."""
+    """Each list has the calls of one chunk."""
     with small():
         simulation = Simulation(file, THREE_ROWS)
         assert len(simulation.tasks) == len(calls)
@@ -97,7 +97,8 @@ def test_a_call_that_goes_on_after_another_has_finished_its_chunk() -> None:
 
 @pytest.mark.parametrize("others", [[], [4, 5, 6]])
 def test_a_crashed_call_leaves_the_earlier_one_of_two_rows_of_its_chunk(others: list[int]) -> None:
-    """Also if the file has no other chunk. It is settled then because there was such a call."""
+    """Even if the file has no other chunk: the crashed call alone makes the load settle its
+    keys."""
     file = numbered([1, 2, 1, *others])
     crashed = [Call(1, 1, late=True, crash_at=1), Call(3, 1)]
     with pytest.MonkeyPatch.context() as patch:

@@ -31,7 +31,7 @@ class Versions:
 
 
 class World:
-    """One slot, unless `at_a_time` says otherwise."""
+    """A ledger with one slot, unless `at_a_time` says otherwise."""
 
     def __init__(self) -> None:
         self.now = START

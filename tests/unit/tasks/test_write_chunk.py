@@ -241,7 +241,7 @@ def test_a_chunk_of_many_rounds() -> None:
 
 
 def test_refused_rows_behind_what_is_acknowledged_are_left_to_the_next_round() -> None:
-    """In each round one batch finds the table broken to the end, and pages behind it are read."""
+    """In each round, the table fails one batch until the round ends, and later pages are read."""
     records = [
         ("x,y", False) if at % 5 == 4 else (f"T{at % 700},Tea,B1,2026-01-31T00:00,,{at},Lyon", True)
         for at in range(900)
@@ -255,7 +255,7 @@ def test_refused_rows_behind_what_is_acknowledged_are_left_to_the_next_round() -
 
 
 def test_the_lines_of_comments_add_up() -> None:
-    """Over two rounds, as Reconcile compares them with the line ends."""
+    """They add up over two rounds, as Reconcile compares them with the line ends."""
     reader = PageReader(BUILT_IN, ACCEPTED.columns, 7, b",", ("ticket_id", "product"))
     reader.layout.syntax = Syntax(b",", comment=b"#")
     text = b'# "Sales\nT1,Tea,B1,2026-01-31T00:00,,1,Lyon\n#\n\n'

@@ -25,7 +25,7 @@ Resources:
 
 
 class Uploads:
-    """Stands for the S3 client: keeps what is put."""
+    """Stands in for the S3 client: keeps what is put."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}

@@ -20,7 +20,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
 
 
 def read_outcomes(content: bytes) -> list[Row | Refusal | NoRow]:
-    """Every row as our own reader sees it: an item or a refusal."""
+    """Every row as the loader reads it: an item or a refusal."""
     columns = {column: at for at, column in enumerate(COLUMNS)}
     rows = RowReader(BUILT_IN, columns, len(COLUMNS), b",", ("ticket_id", "product"))
     data = content.partition(b"\r\n")[2]

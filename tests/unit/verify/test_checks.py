@@ -1,4 +1,4 @@
-"""The checks of `tickets verify` tell what went wrong, and skip what depends on it.
+"""The checks of `tickets verify` say what went wrong, and skip what depends on it.
 
 What AWS does is scripted here; tests/e2e/test_verify.py makes the checks on the whole stack.
 """

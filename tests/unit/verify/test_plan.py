@@ -1,4 +1,4 @@
-"""The files of `tickets verify`: within the stack's limits, told apart from all other rows, and
+"""The files of `tickets verify`: within the stack's limits, different from all other rows, and
 cheap."""
 
 import csv

@@ -15,7 +15,7 @@ from tests.support.random_fields import fields, texts_for
 from tests.support.reference_values import Outcome, reference_outcome
 
 TEMPORAL = ("date", "datetime", "time")
-"""Their fractions of a second may have more digits than strptime takes."""
+"""Types whose fractions of a second may have more digits than strptime supports."""
 FIELDS_AND_TEXTS = fields().flatmap(lambda field: st.tuples(st.just(field), texts_for(field)))
 
 

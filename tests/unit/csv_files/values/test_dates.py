@@ -96,7 +96,7 @@ def test_a_text_that_does_not_fit_is_refused(
         ("2025-12-31T18:05:00", "America/New_York", "2025-12-31T18:05:00-05:00"),
         ("2025-12-31T23:30:00Z", "Europe/Berlin", "2026-01-01T00:30:00+01:00"),
         ("2025-12-31T23:30:00.5+05:30", "UTC", "2025-12-31T18:00:00.5+00:00"),
-        # Summer time ends at 3:00. The first of both 2:30 is meant, unless an offset tells.
+        # Summer time ends at 3:00. 2:30 means the first of the two, unless there is an offset.
         ("2025-10-26T02:30:00", "Europe/Berlin", "2025-10-26T02:30:00+02:00"),
         ("2025-10-26T01:30:00Z", "Europe/Berlin", "2025-10-26T02:30:00+01:00"),
         # Summer time begins at 2:00.
