@@ -25,7 +25,9 @@ def check_packages() -> None:
 def running_console(stack: Stack) -> Iterator[str]:
     """Serves the console, read-only and on a free port, until the end of the block. Yields its
     address."""
-    from tickets.console.server import run  # installed only with the extra `console`
+    # installed only with the extra `console`
+    from tickets.console.connection import Connection
+    from tickets.console.server import run
 
     stop, ready = threading.Event(), threading.Event()
     addresses: list[str] = []
@@ -37,7 +39,7 @@ def running_console(stack: Stack) -> Iterator[str]:
     with ThreadPoolExecutor(1, "console") as threads:
         server = threads.submit(
             run,
-            stack,
+            Connection(stack),
             0,
             allow_changes=False,
             explain=lambda error: sentence(error) or f"{type(error).__name__}: {error}",

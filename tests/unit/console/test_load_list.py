@@ -1,6 +1,5 @@
 """The list of loads is brought up to date in a few calls, whatever its length."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +17,7 @@ from tickets.runs.stack import Stack
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The calls to AWS, by operation."""
     made: list[str] = []
     call = BaseClient._make_api_call  # type: ignore[attr-defined] # not in the stubs
