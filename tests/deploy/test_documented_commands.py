@@ -55,6 +55,18 @@ NOT_RUN = {
         ["tickets trace T1001 Espresso", "tickets undo week-47-csv-6f61ed0e869e481b"],
         "need a LineageAttribute; tests/e2e/test_week.py runs both",
     ),
+    **dict.fromkeys(
+        [
+            "tickets report EXECUTION --open",
+            "tickets report EXECUTION --output page.html",
+            "tickets report --missing",
+        ],
+        "tests/unit/cli/test_report.py and tests/unit/cli/test_report_pages.py",
+    ),
+    **dict.fromkeys(
+        ["tickets console", "tickets console --allow-changes"],
+        "stay until Ctrl-C; tests/unit/cli/test_console.py and tests/browser/test_console.py",
+    ),
     "tickets verify": "the same as `.venv/bin/tickets verify`, which README.md prints",
     "aws lambda get-account-settings --query AccountLimit": "the engine has no quotas",
     "sam deploy --parameter-overrides CreateTable=false TableName=Tickets "
