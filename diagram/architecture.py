@@ -105,6 +105,8 @@ def add_everything() -> None:
     caption("Failed executions", (SPLIT + WRITE) / 2, FAILED, "dead-letter queue")
     rule = icon(Eventbridge, RECONCILE, FAILED)
     caption("EventBridge rule", RECONCILE, FAILED)
+    page = icon(Lambda, SETTLE, FAILED)
+    caption("write_report_page", SETTLE, FAILED, "to the work bucket")
 
     bus = icon(Eventbridge, ANNOUNCED, FILES)
     caption("Event bus", ANNOUNCED, FILES, "for other systems")
@@ -123,6 +125,8 @@ def add_everything() -> None:
     arrow(reconcile, settle, both=True)
     arrow(point(right, FILES), bus)
     text("loaded\nor failed", (right + ANNOUNCED - ICON / 2) / 2, FILES + 0.3)
+    arrow(point(SETTLE, bottom), page)
+    text("any ending", SETTLE + 0.1, 1.48, align="l")
 
     # What is read and written.
     corner = point(VALIDATE, STORED)
