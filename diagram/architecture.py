@@ -1,7 +1,7 @@
 """Draws architecture.png: the resources of template.yaml and the data that flows between them.
 
 Every element has a fixed position, in inches from the lower left corner. There are three rows:
-storage at the top, the path of a file in the middle, failures at the bottom.
+storage at the top, the path of a file in the middle, failures and report pages at the bottom.
 """
 
 from __future__ import annotations
