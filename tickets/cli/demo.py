@@ -84,7 +84,7 @@ def demo(
     if file is not None and rows is not None:
         raise CommandError("--rows sets the sample's size: leave it out, or leave out FILE.")
     if watched and as_json:
-        raise CommandError("--console is for people, and --json for programs: leave out one.")
+        raise CommandError("--console and --json can't be used together: pass one of them.")
     check_prerequisites()
     if watched:
         check_packages()

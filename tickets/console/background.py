@@ -21,7 +21,7 @@ class Background:
         self._futures: set[asyncio.Future[Any]] = set()
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Call a function in a thread, and return what it returns.
+        """Calls a function in a thread, and returns what it returns.
 
         Raises CommandError if the console ends before.
         """
@@ -58,7 +58,7 @@ class Background:
                 future.set_exception(CommandError("The console has been ended."))
 
     def finish(self, seconds: float) -> None:
-        """Wait for the threads, but not longer than this, so that a change that has begun is
+        """Waits for the threads, but not longer than this, so that a change that has begun is
         completed."""
         until = time.monotonic() + seconds
         for thread in list(self._threads):

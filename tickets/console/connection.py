@@ -20,7 +20,7 @@ class Connection:
         self._lock = threading.Lock()
 
     def failed(self, error: Exception) -> None:
-        """Find the stack anew if a call failed because of the credentials."""
+        """Finds the stack again if a call failed because of the credentials."""
         if self._find is None or not is_about_credentials(error):
             return
         with self._lock:

@@ -80,7 +80,7 @@ class Guard:
 
 
 class Permission:
-    """Decides whether a request may change something. ``token`` is in the console's own forms, and
+    """Decides whether a request may change something. `token` is in the console's own forms, and
     another one after each start."""
 
     def __init__(self, is_given: bool, port: int) -> None:

@@ -1,4 +1,4 @@
-"""Sends the live part of a page anew when what it shows has changed (server-sent events, HTML
+"""Sends the live part of a page again when what it shows has changed (server-sent events, HTML
 Living Standard, 9.2)."""
 
 import asyncio

@@ -27,7 +27,7 @@ _LATE = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class LoadList:
-    """Loads, the newest first. ``are_all`` is false if there are older ones in the same time."""
+    """Loads, the newest first. `are_all` is false if there are older ones in the same time."""
 
     loads: list[Load]
     are_all: bool
@@ -37,7 +37,7 @@ class LoadList:
 def read_loads(stack: Stack, days: int, last: LoadList | None) -> LoadList:
     """The loads of the last days.
 
-    ``last`` is the previous list, or None. Bringing it up to date needs one call of
+    `last` is the previous list, or None. Bringing it up to date needs one call of
     ListExecutions, one or two queries, and a few calls for each load that has begun or ended.
     """
     since = datetime.now(UTC) - timedelta(days=days)

@@ -22,7 +22,7 @@ _CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not 
 
 
 class Pages:
-    """Renders pages and parts of them. ``common`` has the values that every page shows."""
+    """Renders pages and parts of them. `common` has the values that every page shows."""
 
     def __init__(self, common: Mapping[str, Any]) -> None:
         self._common = common
@@ -83,7 +83,7 @@ def moment(given: str | datetime | None) -> str:
 
 
 def whole_duration(seconds: float) -> str:
-    """``12 s``, ``3 min 05 s``, ``2 h 03 min``."""
+    """`12 s`, `3 min 05 s`, `2 h 03 min`."""
     return f"{seconds:.0f} s" if round(seconds) < 60 else duration(float(round(seconds)))
 
 

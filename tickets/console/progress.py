@@ -27,7 +27,7 @@ class Sample:
 
 @dataclass
 class Samples:
-    """The progress of a load over time. ``planned`` is its number of chunks, and ``chunks`` are the
+    """The progress of a load over time. `planned` is its number of chunks, and `chunks` are the
     entries of the last sample."""
 
     taken: list[Sample] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Samples:
     chunks: Sequence[ChunkProgress] = ()
 
     def add(self, known: Recorded, now: float) -> None:
-        """Take a sample. A load never goes backwards: if what is known is older than the last
+        """Takes a sample. A load never goes backwards: if what is known is older than the last
         sample, nothing is added."""
         rows = sum(chunk.rows_read for chunk in known.chunks)
         done = sum(chunk.next_byte - chunk.start for chunk in known.chunks)
@@ -99,7 +99,7 @@ class Samples:
         return found
 
     def curve(self) -> str:
-        """The points of a polyline: ``rates`` over time. Empty for fewer than two."""
+        """The points of a polyline: `rates` over time. Empty for fewer than two."""
         rates = self.rates()
         if len(rates) < 2:
             return ""
@@ -137,7 +137,7 @@ class Grid:
 
 
 def grid(chunks: Sequence[ChunkProgress], planned: int) -> Grid:
-    """Returns the picture of ``planned`` chunks, of which ``chunks`` have entries in the ledger."""
+    """Returns the picture of `planned` chunks, of which `chunks` have entries in the ledger."""
     outcomes = ["waiting"] * planned
     for chunk in chunks:
         outcomes[chunk.index] = "finished" if chunk.finished else "begun"

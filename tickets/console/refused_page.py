@@ -31,7 +31,7 @@ _MAX_PAGE = 1_000_000
 
 @dataclass(frozen=True)
 class RowsShown:
-    """One page of rows. ``why_none`` says why there is no list at all."""
+    """One page of rows. `why_none` says why there is no list at all."""
 
     rows: list[RefusedRow]
     more: bool

@@ -33,9 +33,9 @@ def run(
     ready: Callable[[str], None],
     stop: threading.Event | None = None,
 ) -> None:
-    """Serves the pages of a stack, and calls ``ready`` with their address. Port 0: a free one.
+    """Serves the pages of a stack, and calls `ready` with their address. Port 0: a free one.
 
-    Returns after SIGINT or SIGTERM; in a thread other than the main one, after ``stop`` is set.
+    Returns after SIGINT or SIGTERM; in a thread other than the main one, after `stop` is set.
     Raises CommandError if the port can't be used.
     """
     listener = _listen(port)

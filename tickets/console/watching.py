@@ -27,8 +27,8 @@ def _never(_: Any) -> bool:
 
 
 class Reading:
-    """A thing that pages show. ``version`` counts the values that were read, and ``failure`` is why
-    the newest reading failed. ``closed`` is set when the console ends."""
+    """A thing that pages show. `version` counts the values that were read, and `failure` is why
+    the newest reading failed. `closed` is set when the console ends."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Reading:
         return f"Stale: what you see is {seconds} seconds old.{why}"
 
     def refresh(self, explain: Callable[[Exception], str]) -> None:
-        """Read it now. If that fails, the last value remains."""
+        """Reads it now. If that fails, the last value remains."""
         began = time.monotonic()
         try:
             value = self._read(self.value)
@@ -97,14 +97,14 @@ class Reading:
         self.was_tried.set()
 
     async def first(self, seconds: float) -> None:
-        """Return when it has been read once, or after some seconds."""
+        """Returns when it has been read once, or after some seconds."""
         until = time.monotonic() + seconds
         while not (self.was_tried.is_set() or self.closed.is_set() or time.monotonic() > until):
             await asyncio.sleep(_LOOK_SECONDS)
 
 
 class Watcher:
-    """Keeps readings fresh, each in a thread of its own, from ``with`` to its end."""
+    """Keeps readings fresh, each in a thread of its own, from `with` to its end."""
 
     def __init__(self, explain: Callable[[Exception], str]) -> None:
         self.explain = explain
@@ -123,7 +123,7 @@ class Watcher:
         self._closed.set()
 
     def reading(self, name: str, read: Read, is_final: Callable[[Any], bool] = _never) -> Reading:
-        """Return the reading of a thing without waiting. Pages that stay open ask again and again.
+        """Returns the reading of a thing without waiting. Pages that stay open ask again and again.
 
         name: what tells it apart from other things.
         read: gets the last value, or None, and returns the new one.

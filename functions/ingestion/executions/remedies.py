@@ -26,7 +26,7 @@ def is_refused(error: str | None, reasons: Collection[str]) -> bool:
 def remedy(*, refused: bool, rows_refused: int | None, all_chunks_done: bool, settled: bool) -> str:
     """The verb of the command that deals with a failed load: one of the constants above.
 
-    refused: see ``is_refused``. settled: whether the file, or a later version of it, is loaded in
+    refused: see `is_refused`. settled: whether the file, or a later version of it, is loaded in
     the meantime; then a replay only deletes the dead letter.
     """
     if settled:

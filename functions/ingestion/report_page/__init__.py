@@ -1,5 +1,7 @@
 """The HTML page of an execution, for people: what happened to the file, and what has to be done.
 
-``page`` defines what the page says, ``graph`` colours the picture of the state machine, and
-``rendering`` makes the HTML.
+- `recorded` has what is known of an execution, and `content` what the page says
+- `building` makes the one from the other, with `endings`, `states`, `chunks`, `facts` and `cost`
+- `marks` and `graph` colour the picture of the state machine by what the execution did
+- `rendering` makes the HTML
 """

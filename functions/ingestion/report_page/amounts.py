@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 
 def duration(seconds: float | None) -> str:
-    """``0.8 s``, ``12.4 s``, ``3 min 05 s``, ``2 h 03 min``; empty for None."""
+    """`0.8 s`, `12.4 s`, `3 min 05 s`, `2 h 03 min`; empty for None."""
     if seconds is None:
         return ""
     if seconds < 60:
@@ -16,7 +16,7 @@ def duration(seconds: float | None) -> str:
 
 
 def size(number: int) -> str:
-    """``812 bytes``, ``1.8 kB``, ``12.3 MB``."""
+    """`812 bytes`, `1.8 kB`, `12.3 MB`."""
     if number < 1000:
         return f"{number} bytes"
     if number < 1_000_000:
@@ -25,8 +25,8 @@ def size(number: int) -> str:
 
 
 def moment(at: datetime | str | None) -> str:
-    """``2026-11-24 03:00:09 UTC``, of a time or of its text in ISO 8601; empty for None. A page is
-    read where and when nobody knows, so it has one time zone."""
+    """`2026-11-24 03:00:09 UTC`, of a time or of its text in ISO 8601; empty for None. A page may
+    be read in any place, so all its times are in one time zone."""
     if not at:
         return ""
     known = at if isinstance(at, datetime) else datetime.fromisoformat(at)

@@ -19,7 +19,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Counts:
-    """The rows of a load. ``read`` is the sum of the others."""
+    """The rows of a load. `read` is the sum of the others."""
 
     read: int
     written: int
@@ -38,7 +38,7 @@ class NextStep:
 
 @dataclass(frozen=True)
 class Cause:
-    """Why a file was refused, or why chunks failed. ``where`` names a line and a column, or chunks,
+    """Why a file was refused, or why chunks failed. `where` names a line and a column, or chunks,
     and may be empty."""
 
     where: str
@@ -48,7 +48,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class Span:
-    """A piece of a timeline. ``left`` and ``width`` are shares of its whole time."""
+    """A piece of a timeline. `left` and `width` are shares of its whole time."""
 
     outcome: str
     left: float
@@ -74,8 +74,8 @@ class StateLine:
 
 @dataclass(frozen=True)
 class ChunkLine:
-    """A chunk, or consecutive ones of a load with many chunks. ``began``, ``took`` and
-    ``rows_per_second`` are of this execution, and empty if it wrote nothing of them."""
+    """A chunk, or consecutive ones of a load with many chunks. `began`, `took` and
+    `rows_per_second` are of this execution, and empty if it wrote nothing of them."""
 
     chunks: str
     outcome: str
@@ -90,7 +90,7 @@ class ChunkLine:
 
 @dataclass(frozen=True)
 class ReasonLine:
-    """Rows that are not in the table for the same reason. ``lines`` are the first of them."""
+    """Rows that are not in the table for the same reason. `lines` are the first of them."""
 
     outcome: str
     column: str
@@ -138,7 +138,7 @@ class Page:
     verdict: Verdict
     counts: Counts | None
     graph: str
-    """An ``<svg>`` element."""
+    """An `<svg>` element."""
     causes: Sequence[Cause]
     next_steps: Sequence[NextStep]
     states: Sequence[StateLine]

@@ -90,14 +90,12 @@ def causes(known: Recorded) -> list[Cause]:
 
 def next_steps(known: Recorded) -> list[NextStep]:
     """What has to be done about a load that failed. The first command is the one that
-    ``tickets dead-letters`` names as the next step."""
+    `tickets dead-letters` names as the next step."""
     if known.status in ("RUNNING", "SUCCEEDED"):
         return []
     replay = _command(known, "replay")
     if known.load.get("status") in _SETTLED:
-        text = (
-            "The file is loaded in the meantime: a replay starts nothing and deletes the message."
-        )
+        text = "The file has been loaded since: a replay starts nothing and deletes the message."
         return [NextStep(text, replay)]
     verb = _remedy(known)
     if verb == DISMISS:
@@ -133,7 +131,7 @@ def _success(known: Recorded, rows: Counts | None) -> Verdict:
     took = ""
     if known.stopped_at:
         took = f" in {duration((known.stopped_at - known.started_at).total_seconds())}"
-    rest = "Every row of it is in the table."
+    rest = "Every row is in the table."
     if rows and rows.refused + rows.superseded:
         rest = "The rows that are not in the table are listed below."
     elif rows and not rows.read:

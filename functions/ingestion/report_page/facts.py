@@ -36,7 +36,10 @@ def reason_lines(known: Recorded) -> list[ReasonLine]:
 def reasons_note(known: Recorded) -> str:
     if known.reasons_read is None:
         return ""
-    return f"Counted are the first {known.reasons_read:,} of these rows. The list has them all."
+    return (
+        f"Only the first {known.reasons_read:,} of these rows are counted. The list has all of "
+        "them."
+    )
 
 
 def report_address(known: Recorded) -> str:

@@ -1,6 +1,6 @@
 """Colours the picture of the state machine by what an execution did.
 
-``statemachine.svg`` is drawn from the definition by ``make diagram``. Each state and each arrow is
+`statemachine.svg` is drawn from the definition by `make diagram`. Each state and each arrow is
 a group whose title is its name. The groups get classes, which the page's style sheet colours:
 
     succeeded, failed, running, stopped     states that the execution entered, by outcome
@@ -26,7 +26,7 @@ _NOTE_RISE = 8.0
 
 
 def coloured(marks: Mapping[str, Mark], ways: set[Way]) -> str:
-    """Returns the picture as an ``<svg>`` element to be placed in HTML.
+    """Returns the picture as an `<svg>` element to be placed in HTML.
 
     States that it lacks are left out: an execution may have begun under an earlier definition.
     """

@@ -20,9 +20,9 @@ _STOPS = ("ABORTED", "TIMED_OUT")
 
 @dataclass(frozen=True)
 class Mark:
-    """What an execution did in a state. ``seconds`` are None if it has not left the state or if
-    they are not known, ``tries`` count the calls of its task, and ``visits`` how often it was
-    entered. ``count`` says of how many chunks it is true."""
+    """What an execution did in a state. `seconds` are None if it has not left the state or if
+    they are not known, `tries` count the calls of its task, and `visits` how often it was
+    entered. `count` says of how many chunks it is true."""
 
     outcome: str
     seconds: float | None = None
@@ -46,7 +46,7 @@ whether because of an error that the definition catches."""
 
 
 def outcome(run: StateRun, status: str, *, is_last: bool) -> str:
-    """The outcome of a visit. ``status`` is the execution's own, and ``is_last`` says whether it
+    """The outcome of a visit. `status` is the execution's own, and `is_last` says whether it
     entered no other state afterwards."""
     if is_last and status in _STOPS:
         return STOPPED

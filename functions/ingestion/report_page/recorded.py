@@ -24,9 +24,9 @@ class UnlistedReason:
 
 @dataclass(frozen=True)
 class Recorded:
-    """An execution and its load. ``load`` is the load's ledger entry, and empty if there is none.
+    """An execution and its load. `load` is the load's ledger entry, and empty if there is none.
 
-    ``execution_input`` is empty and ``states`` are few if Step Functions has forgotten them.
+    `execution_input` is empty and `states` are few if Step Functions has forgotten them.
     """
 
     execution: str
@@ -48,7 +48,7 @@ class Recorded:
     report: bytes = b""
     reasons: Sequence[UnlistedReason] = ()
     reasons_read: int | None = None
-    """How many of the listed rows ``reasons`` counts; None if it counts them all."""
+    """How many of the listed rows `reasons` counts; None if it counts them all."""
     stack: Mapping[str, str] = field(default_factory=dict)
     """Parameters of the stack, and the version of its code."""
 

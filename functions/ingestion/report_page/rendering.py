@@ -11,7 +11,7 @@ from markupsafe import Markup
 from ingestion.report_page.content import Page
 
 FOLDER = Path(__file__).parent
-"""Where the templates are. The console includes ``page_body.html.j2`` too."""
+"""Where the templates are. The console includes `page_body.html.j2` too."""
 FILTERS = {"number": "{:,}".format, "percent": lambda share: f"{100 * share:.2f}%"}
 
 

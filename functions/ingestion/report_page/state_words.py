@@ -17,7 +17,7 @@ MEANINGS = {
     "Chunk Finished?": "Decides whether the chunk is written.",
     "Chunk Written": "The chunk is written.",
     "Chunk Overtaken": "A later version of the file has taken over.",
-    "Table Replaced": "The table is another one than at the start of the load.",
+    "Table Replaced": "The table is not the one that it was at the start of the load.",
     "Reconcile": "Adds up the rows of all chunks and writes the report.",
     "Everything Written?": "Decides whether every row is accounted for.",
     "Settle Equal Keys": "Makes the last of several rows with equal keys win.",

@@ -21,7 +21,7 @@ _NO_DURATION = ("Choice", "Pass", "Succeed", "Fail")
 
 def state_lines(known: Recorded, seconds: float) -> list[StateLine]:
     """Returns a line for the visits to each state with the same result, in the order of their first
-    ones. ``seconds`` are those of the timeline."""
+    ones. `seconds` are those of the timeline."""
     ended = dict(zip(map(id, known.states), outcomes(known.states, known.status), strict=True))
     words = _words(known)
     if len(set(zip(map(attrgetter("state"), known.states), words, strict=True))) > MAX_LINES:
@@ -51,8 +51,8 @@ def merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def span(outcome: str, began: float, took: float, whole: float) -> Span:
-    """Returns the piece of something that began ``began`` seconds after the start of a timeline of
-    ``whole`` seconds."""
+    """Returns the piece of something that began `began` seconds after the start of a timeline of
+    `whole` seconds."""
     left = _share(began, whole)
     return Span(outcome, left, min(_share(began + took, whole) - left, 1.0))
 

@@ -2,7 +2,7 @@
 
 It is not a state of the state machine: an event announces that an execution has ended. EventBridge
 delivers such events at least once and without an order ("Amazon EventBridge User Guide"), and may
-lose one. So the event only names the execution, and what the page says is read anew.
+lose one. So the event only names the execution, and everything on the page is read again.
 """
 
 import json
@@ -48,7 +48,7 @@ class EndNotVisible(Exception):
 class Pages:
     """Makes the pages of executions.
 
-    ``stack`` holds names and values that the page shows, such as parameters.
+    `stack` holds names and values that the page shows, such as parameters.
     """
 
     def __init__(
@@ -73,8 +73,8 @@ class Pages:
         self._stack = stack
 
     def write_ended(self, execution_arn: str, redrives: int) -> str | None:
-        """Write the page of an execution that has ended, as an event announces, after so many
-        redrives. Returns the page's S3 address.
+        """Writes the page of an execution that has ended, as an event announces. Returns the page's
+        S3 address. `redrives` is the number of redrives that the event names.
 
         Returns None if there is no page to write: Step Functions has deleted the execution, which
         it does 90 days after the end, or the execution has been redriven since, so that its next
@@ -90,7 +90,7 @@ class Pages:
         return None if is_running else self.write(execution_arn)
 
     def write(self, execution_arn: str) -> str:
-        """Write the page of an execution and its history to the work bucket. Returns the page's S3
+        """Writes the page of an execution and its history to the work bucket. Returns the page's S3
         address.
 
         If the execution ends again in the meantime, which a redrive makes it do, they are written
@@ -109,7 +109,7 @@ class Pages:
                 return f"s3://{self._work_bucket}/{page_key(known.execution)}"
 
     def recorded(self, execution_arn: str) -> tuple[Recorded, list[Event]]:
-        """Return what is known of an execution, and the events of its history.
+        """Returns what is known of an execution, and the events of its history.
 
         Raises ExecutionDoesNotExist if Step Functions doesn't have it.
         """

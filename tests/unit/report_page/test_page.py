@@ -47,7 +47,7 @@ def test_the_verdict_and_the_equation_come_first() -> None:
 
 HEADINGS = [
     *("What happened", "What needs to be done", "Timeline", "Chunks"),
-    *("Rows that are not in the table", "File", "Executions of this load", "What people did"),
+    *("Rows that are not in the table", "File", "Executions of this load", "Actions on the load"),
     *("Earlier versions that this file replaced", "Stack", "Cost", "Report as JSON"),
 ]
 
@@ -131,7 +131,7 @@ SAID = {
         "States.DataLimitExceeded: The state/task",
         [f"tickets replay {LONG} {WHERE}"],
     ),
-    "redriven": ("Loaded", "The file was loaded in 96 h 08 min. Every row of it is in the", []),
+    "redriven": ("Loaded", "The file was loaded in 96 h 08 min. Every row is in the", []),
 }
 
 
@@ -277,7 +277,7 @@ def test_a_large_report_is_named_and_not_shown() -> None:
     said = text_of(page(known))
     assert f"SHA-256 {hashlib.sha256(report).hexdigest()}" in said
     assert "s3://work/reports/week-csv.json" in said
-    assert "too much for this page" in said
+    assert "too large for this page" in said
 
 
 def test_the_report_is_shown_with_its_digest() -> None:
