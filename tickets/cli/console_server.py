@@ -1,15 +1,16 @@
 """`tickets console`: the pages of a stack, in a browser on this machine."""
 
 import threading
-import webbrowser
 from contextvars import Context, copy_context
 from functools import partial
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 from botocore.exceptions import ClientError
 
-from tickets.cli.console import print_error, print_json
+from tickets.cli.browser import open_page
+from tickets.cli.console import print_json
 from tickets.cli.errors import sentence
 from tickets.cli.options import AsJson, EndpointUrl, Profile, Region, StackName
 from tickets.errors import CommandError
@@ -46,16 +47,9 @@ def console(
     """
     find = partial(_find, copy_context(), stack_name, endpoint_url, region, profile)
     stack = find()
-    try:
-        from tickets.console.connection import Connection
-        from tickets.console.server import run
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("hypercorn", "starlette"):
-            raise
-        raise CommandError(
-            "The console needs packages that are not installed: run `pip install '.[console]'` in "
-            "the project's folder."
-        ) from error
+    check_packages()
+    from tickets.console.connection import Connection
+    from tickets.console.server import run
 
     def ready(address: str) -> None:
         if as_json:
@@ -64,23 +58,23 @@ def console(
             print(f"{address}  (Ctrl-C ends the console)", flush=True)
         if browser:
             # In a thread, because a browser in the terminal returns when it is closed.
-            threading.Thread(target=_open, args=(address,), daemon=True).start()
+            threading.Thread(target=open_page, args=(address,), daemon=True).start()
 
     run(Connection(stack, find), port, allow_changes=allow_changes, explain=_explain, ready=ready)
+
+
+def check_packages() -> None:
+    """Raises CommandError if the packages of the extra `console` are missing."""
+    if any(find_spec(module) is None for module in ("hypercorn", "starlette")):
+        raise CommandError(
+            "The console needs packages that are not installed: run `pip install '.[console]'` in "
+            "the project's folder."
+        )
 
 
 def _find(context: Context, *given: str | None) -> Stack:
     """Finds the stack as the command's options say it, in any thread."""
     return context.copy().run(connect.find_stack, *given).with_timeout(_TIMEOUT_SECONDS)
-
-
-def _open(address: str) -> None:
-    try:
-        opened = webbrowser.open(address)
-    except webbrowser.Error:
-        opened = False
-    if not opened:
-        print_error(f"No browser could be opened: open {address} in yours.")
 
 
 def _explain(error: Exception) -> str:

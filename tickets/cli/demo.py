@@ -14,8 +14,10 @@ from rich.status import Status
 from rich.text import Text
 
 from ingestion.csv_files.refused_rows import parse_csv
+from tickets.cli.browser import open_page
 from tickets.cli.console import console, print_error, print_json
-from tickets.cli.demo_console import check_packages, open_browser, running_console
+from tickets.cli.console_server import check_packages
+from tickets.cli.demo_console import running_console
 from tickets.cli.ingest import renamed_note
 from tickets.cli.options import AsJson
 from tickets.cli.outcome import exit_if_failed, print_outcome
@@ -142,7 +144,7 @@ def _show_live(stack: Stack, arn: str, address: str, out: Console, browser: bool
     url = f"{address}loads/{arn.rpartition(':')[2]}"
     out.print(Text(f"\nWatch the load: {url}"))
     if browser:
-        open_browser(url)
+        open_page(url)
 
 
 def _stay(local: LocalStack, address: str, out: Console) -> None:

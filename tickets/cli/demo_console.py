@@ -1,24 +1,12 @@
 """The console of the demo's stack, beside the demo itself."""
 
 import threading
-import webbrowser
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from importlib.util import find_spec
 
-from tickets.cli.console import print_error
 from tickets.cli.errors import sentence
-from tickets.errors import CommandError
 from tickets.runs.stack import Stack
-
-
-def check_packages() -> None:
-    """Raises CommandError if the packages of the console are missing."""
-    if any(find_spec(module) is None for module in ("hypercorn", "starlette")):
-        raise CommandError(
-            "The console needs packages that are not installed: install tickets[console]."
-        )
 
 
 @contextmanager
@@ -54,9 +42,3 @@ def running_console(stack: Stack) -> Iterator[str]:
             yield addresses[0]
         finally:
             stop.set()
-
-
-def open_browser(url: str) -> None:
-    """Opens a page in the user's browser, or says that they have to do it."""
-    if not webbrowser.open(url):
-        print_error(f"No browser could be started. Open this address: {url}")

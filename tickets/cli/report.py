@@ -1,12 +1,12 @@
 """`tickets report`: the page that shows what an execution did."""
 
-import webbrowser
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tickets.cli.console import console, print_error, print_json
+from tickets.cli.browser import open_page
+from tickets.cli.console import console, print_json
 from tickets.cli.options import SINCE, AsJson, EndpointUrl, Profile, Region, StackName
 from tickets.cli.output_file import Force, is_standard_output, output_file
 from tickets.errors import CommandError
@@ -31,7 +31,7 @@ def report(
     open_it: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     missing: Annotated[
         bool,
-        typer.Option("--missing", help="Make the pages of all ended executions that have none."),
+        typer.Option("--missing", help="Make the page of every ended execution that has none."),
     ] = False,
     since: Annotated[str, SINCE] = "90d",
     as_json: AsJson = False,
@@ -40,10 +40,10 @@ def report(
     region: Region = None,
     profile: Profile = None,
 ) -> None:
-    """Show what an execution did, as an HTML page that needs nothing else.
+    """Show what an execution did, as a self-contained HTML page.
 
     The stack makes the page when an execution ends, and keeps it for as long as its report. This
-    command names it, or makes it if it is missing.
+    command prints its address, and makes the page first if it is missing.
     """
     if missing == (execution is not None):
         raise CommandError("Name an execution, or pass --missing.")
@@ -75,5 +75,4 @@ def _open(path: Path | None, page: bytes, name: str, url: str | None) -> None:
         path = OUTPUT / f"{name}.html"
         path.write_bytes(page)
     target = path.resolve().as_uri() if path is not None else str(url)
-    if not webbrowser.open(target):
-        print_error(f"No browser could be started. Open this address: {target}")
+    open_page(target)

@@ -13,8 +13,8 @@ import pytest
 from tests.support.command_line import OUTCOME_KEYS, assert_sentence, lines, tickets
 from tests.support.step_functions import StepFunctions, loaded_visits, refused_visits
 from tests.support.terminal import on_terminal
+from tickets.cli import console_server
 from tickets.cli import demo as demo_module
-from tickets.cli import demo_console
 from tickets.runs.stack import Stack
 
 LocalStack = Callable[..., None]
@@ -166,13 +166,13 @@ def test_an_engine_that_ends_ends_the_console(local_stack: LocalStack) -> None:
 
 @pytest.mark.usefixtures("alone")
 def test_the_console_is_for_people() -> None:
-    assert_sentence(tickets("demo", "--console", "--json"), "leave out one")
+    assert_sentence(tickets("demo", "--console", "--json"), "can't be used together")
 
 
 @pytest.mark.usefixtures("alone")
 def test_the_console_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo_console, "find_spec", lambda module: None)
-    assert_sentence(tickets("demo", "--console"), "install tickets[console]")
+    monkeypatch.setattr(console_server, "find_spec", lambda module: None)
+    assert_sentence(tickets("demo", "--console"), "run `pip install '.[console]'`")
 
 
 def test_a_console_that_can_not_start_says_why(
