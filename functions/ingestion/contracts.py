@@ -298,10 +298,10 @@ class Turn(_Contract):
     waits_for: str | None = None
     """One of:
 
-    - `execution`: a running execution has claimed the same version of the object.
-    - `writers`: those of an earlier version or an earlier execution may still be writing.
-    - `slot`: as many loads as allowed are writing.
-    - `line`: the same, and too many of the waiting loads were started earlier.
+    - `execution`: a running execution has claimed the same version of the object. - `writers`:
+    functions that write an earlier version, or belong to an earlier execution, may still be
+    running. - `slot`: as many loads as allowed are writing. - `line`: the same, and too many of the
+    waiting loads were started earlier.
     """
     seconds: int | None = None
     waited_since: str | None = None

@@ -60,7 +60,7 @@ class Checked:
     chunks: int = 0
     largest_chunk: int = 0
     rows: Rows = field(default_factory=Rows)
-    """Of the whole file; lines are those of the file."""
+    """The rows of the whole file, with their lines in the file."""
     superseded: int = 0
     combined: int = 0
     """Rows that are added to others."""

@@ -35,7 +35,7 @@ class EqualRows(NamedTuple):
 def count_earlier(reading: Reading, rows: Sequence[Rows]) -> tuple[int, list[EqualRows]]:
     """The number of accepted rows whose key a later row has too, and the lines of some of them.
 
-    `rows` are those of each chunk.
+    `rows` has the rows of each chunk.
     """
     chunks = range(len(rows))
     different = 0

@@ -68,7 +68,7 @@ def report(
 
 
 def _open(path: Path | None, page: bytes, name: str, url: str | None) -> None:
-    """Opens the saved page, the page on AWS, or a copy of that of a local stack."""
+    """Opens the saved page, the page on AWS, or a copy of a local stack's page."""
     if path is None and url is None:
         OUTPUT.mkdir(exist_ok=True)
         (OUTPUT / ".gitignore").write_text("*\n")

@@ -128,7 +128,7 @@ def _replays(
     for name in chosen.executions:
         try:
             yield _replay(stack, letters, name, chosen, reason, dry_run=dry_run)
-        except CommandError as error:  # replay the others all the same
+        except CommandError as error:  # replay the others nevertheless
             yield Done(name, str(error))
 
 
@@ -170,4 +170,4 @@ def _uploads(
     found = {one.message.id for one in uploads}
     for message in chosen.messages:
         if message not in found:
-            yield Done(message, "It is no upload, or waits no more: nothing to send.")
+            yield Done(message, "It isn't an upload, or it is no longer waiting: nothing to send.")

@@ -103,9 +103,7 @@ class Permission:
         form = await read_form(request)
         token = "".join(form.get("token", []))
         if not hmac.compare_digest(token.encode(), self.token.encode()):
-            raise HTTPException(
-                403, "The page is of an earlier start of the console: load it again."
-            )
+            raise HTTPException(403, "The page is from an earlier start of the console: reload it.")
         return form
 
 

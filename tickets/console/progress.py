@@ -137,7 +137,8 @@ class Grid:
 
 
 def grid(chunks: Sequence[ChunkProgress], planned: int) -> Grid:
-    """Returns the picture of `planned` chunks, of which `chunks` have entries in the ledger."""
+    """Returns the picture of `planned` chunks. `chunks` are the entries that the ledger has of
+    them."""
     outcomes = ["waiting"] * planned
     for chunk in chunks:
         outcomes[chunk.index] = "finished" if chunk.finished else "begun"

@@ -17,7 +17,7 @@ from tickets.runs.stack import LOOPBACK_HOSTS, Stack
 
 @dataclass(frozen=True)
 class Deployment:
-    """`status` and `parameters` are those of the stack, and `resources` maps its logical ids to
+    """`status` and `parameters` belong to the stack, and `resources` maps its logical ids to
     physical ones. `seconds_ahead` is how far this machine's clock is ahead of AWS's; None if the
     response had no date.
     """

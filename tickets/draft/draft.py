@@ -106,7 +106,7 @@ def declaration_text(value: Any, indent: str = "") -> str:
 
 
 def source_name(path: Path) -> str:
-    """A name for the source of such files: that of the file, without digits at its end."""
+    """A name for the source of such files: the file's name, without digits at its end."""
     stem = re.sub(r"(\.csv|\.txt|\.tsv|\.psv)?(\.gz)?$", "", path.name.lower())
     name = re.sub(r"[^a-z0-9]+", "-", stem)
     return re.sub(r"(-?\d+)+$", "", name).strip("-") or "source"

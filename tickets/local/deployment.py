@@ -20,7 +20,7 @@ from tickets.runs.stack import Stack
 STACK_NAME = "tickets"  # as in samconfig.toml, so that commands need no --stack-name
 ARTIFACTS_BUCKET = "tickets-local-artifacts"
 # Only the parameters differ from AWS: chunks are small, so that small files have several.
-# Concurrency is that of the default, and stays low if the default changes, because every running
+# Concurrency has the default's value, and stays low if the default changes, because every running
 # chunk is a Python process on this machine.
 LOCAL_PARAMETERS: Mapping[str, str] = {
     "EmbeddedEngine": "true",

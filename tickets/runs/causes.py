@@ -40,8 +40,8 @@ def chunk_errors(execution: Execution) -> list[ErrorGroup]:
     """The errors of an execution's unfinished chunks, grouped, the most frequent first.
 
     Those that Write Chunk recorded are in the result of Reconcile. If there are none, because
-    Lambda ended the functions or Reconcile did not run, Step Functions has those of the first ten
-    chunks.
+    Lambda ended the functions or Reconcile did not run, Step Functions has the errors of the first
+    ten chunks.
     """
     result = last_value(execution.states, "result") or {}
     if result.get("errors"):

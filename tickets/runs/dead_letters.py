@@ -61,8 +61,8 @@ class Message:
 class FailedExecution:
     """A failed execution and all messages about it, from the state machine and from EventBridge.
 
-    `reason` is a sentence, `error` is Step Functions' error name, and `errors` are those of the
-    chunks, if the load is incomplete. `state`, `load_id` and `input` are None if no message has
+    `reason` is a sentence, `error` is Step Functions' error name, and `errors` are the chunks'
+    errors, if the load is incomplete. `state`, `load_id` and `input` are None if no message has
     them.
     """
 

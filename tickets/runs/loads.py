@@ -81,7 +81,7 @@ def list_loads(stack: Stack, wanted: Wanted) -> Iterator[Load]:
 
 
 def loads_of(stack: Stack, given: Iterable[Attempt | Entry]) -> list[Load]:
-    """The loads of attempts, and those of entries, of which only `load_id` is used."""
+    """The loads of attempts and of entries. Only the `load_id` of an entry is used."""
     return list(_loads(stack, list(given), set()))
 
 

@@ -175,7 +175,7 @@ def _value(path: AccessPath, search: Search) -> dict[str, str]:
 def _dates(search: Search) -> dict[str, date]:
     """Bounds for the texts of timestamps, which all begin with a date.
 
-    The date of a text differs from that of its instant in UTC by a day at most, because offsets
+    The date of a text differs from the date of its instant in UTC by a day at most, because offsets
     are shorter than a day. The bound `until` is the first date that can't occur.
     """
     days = {"since": (search.since, -1), "until": (search.until, 2)}

@@ -21,7 +21,7 @@ _BLOCK_SIZE = 1024 * 1024
 
 def refused_rows_uri(execution: Execution) -> str | None:
     """The S3 address of the file with the execution's refused rows; None if there is no such file.
-    Of an execution that an earlier release ran, only that of its load is known."""
+    If an earlier release ran the execution, only the file of its load is known."""
     uri = execution.outcome().refused_rows
     if uri is None and execution.attempt is None:
         uri = execution.load.get("refused_rows")

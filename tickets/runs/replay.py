@@ -201,7 +201,7 @@ def _load(
     stack: Stack, stem: str, letters: list[FailedExecution], known: Iterable[Described]
 ) -> dict[str, Any] | None:
     """The load's entry in the ledger. Looks for the load's id in the cheapest place first: in the
-    dead letters, in the name (that of an upload's execution is the load's id), then in the
+    dead letters, in the name (the name of an upload's execution is the load's id), then in the
     executions' histories."""
     loads = Loads(stack.client("dynamodb"), stack.ledger_table)
     for load_id in [*filter(None, (letter.load_id for letter in letters)), stem]:

@@ -10,7 +10,7 @@ _REPLAY = re.compile(r"(-r[0-9]+)+$")
 
 def stem_of(name: str) -> str:
     """What the names of all replays of an execution begin with: the original execution's name. A
-    name of more than 74 characters is cut to 74, the last eight of which are its hash."""
+    name of more than 74 characters is cut to 74, and its last eight characters are its hash."""
     original = _REPLAY.sub("", name)
     if len(original) <= _MAX_STEM:
         return original

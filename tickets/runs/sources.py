@@ -10,7 +10,7 @@ from tickets.errors import CommandError
 
 
 def find_sources(folder: Path | None = None) -> Sources:
-    """Reads the declarations in a folder, by default those of this project.
+    """Reads the declarations in a folder, by default in this project's.
 
     Raises CommandError with a line for each problem.
     """

@@ -1,6 +1,6 @@
 """Undoes a load: deletes the items that still carry its lineage.
 
-An item is deleted only on the condition that its lineage is that of the row, so an item that
+An item is deleted only on the condition that it still has the lineage of the row, so an item that
 another load has written since stays. If the command is ended, the next one continues where the
 ledger says.
 """

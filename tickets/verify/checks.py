@@ -117,7 +117,7 @@ class Checks:
 
         note: more words for the evidence.
         kept: rows of an earlier version, which must still be in the table.
-        arn: the execution that must have loaded it; that of the upload if None.
+        arn: the execution that must have loaded it; the upload's execution if None.
         """
         file = upload.file
         try:

@@ -62,11 +62,11 @@ class Cost:
 class Plan:
     """The files of a run.
 
-    run: its name, with which the keys of its files and the ids of its tickets begin.
-    second: the second version of `rows`, which lacks some of its rows and changes others.
-    chunked: has equal keys in different chunks; None if the stack allows no superseded rows.
-    refused, stopped: a file to be refused, and one whose load is stopped; None without failures.
-    lineage: the attribute that items have besides those of their rows; None if there is none.
+    run: its name, with which the keys of its files and the ids of its tickets begin. second: the
+    second version of `rows`, which lacks some of its rows and changes others. chunked: has equal
+    keys in different chunks; None if the stack allows no superseded rows. refused, stopped: a file
+    to be refused, and one whose load is stopped; None without failures. lineage: the attribute that
+    items have in addition to the attributes of their rows; None if there is none.
     """
 
     run: str
@@ -183,7 +183,7 @@ def second_version(maker: RowMaker, key: str) -> TicketFile:
 def chunked_file(
     maker: RowMaker, key: str, chunk_size: int, max_superseded_percent: float
 ) -> TicketFile | None:
-    """A file of two chunks that ends with rows whose keys are those of its first rows.
+    """A file of two chunks that ends with rows that have the keys of its first rows.
 
     Its rows are large, but not its items: most of their bytes are in a column that isn't stored.
     None if the stack doesn't allow even one superseded row.

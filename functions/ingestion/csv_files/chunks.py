@@ -37,7 +37,7 @@ class Boundary(NamedTuple):
 class BoundaryFinder:
     """Finds boundaries in a stream that begins at `offset` of the file.
 
-    `boundaries` are those found so far, in order, beginning with that of `multiple`.
+    `boundaries` has the boundaries found so far, in order, beginning with the one of `multiple`.
     """
 
     def __init__(self, offset: int, multiple: int, chunk_size: int, layout: Layout) -> None:

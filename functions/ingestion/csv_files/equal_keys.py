@@ -67,7 +67,7 @@ def rows_with(
 ) -> Iterator[KeyedRow]:
     """The accepted rows whose key has one of the digests in `wanted`, in the file's order.
 
-    `sections` are those of a chunk, from its start. If `keys_only`, requests may be empty.
+    `sections` are a chunk's sections, from its start. If `keys_only`, requests may be empty.
     """
     lines = 0
     for section in sections:

@@ -92,7 +92,7 @@ class Page:
 
 
 class _Part:
-    """Whole records of a section, none of which is to be read by itself.
+    """Whole records of a section, without those that have to be read by themselves.
 
     `lines_before` are the lines of the section before the part.
     """
@@ -134,7 +134,7 @@ class _Part:
 
 
 class PageReader:
-    """Reads the records of one file page by page. The arguments are those of RowReader."""
+    """Reads the records of one file page by page. Takes the arguments of RowReader."""
 
     def __init__(
         self,

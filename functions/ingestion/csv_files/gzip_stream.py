@@ -27,7 +27,7 @@ _FREE_SIZE = 64 * 1024 * 1024
 class Unpacker:
     """Iterates over the unpacked blocks of a gzip file, which may have several members.
 
-    `size` is that of the file. The iteration ends early if data can't be unpacked (`damaged` is
+    `size` is the file's size. The iteration ends early if data can't be unpacked (`damaged` is
     true then) or the file unpacks to more than it may (`refusal` says so).
     """
 

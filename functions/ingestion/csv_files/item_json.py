@@ -43,7 +43,7 @@ def put_request(item: Mapping[str, Any]) -> bytes:
 
 
 def put_requests(columns: Sequence[tuple[bytes, Sequence[bytes]]], end: bytes) -> list[bytes]:
-    """The requests to put the items of several rows, each like those of `put_request`.
+    """The requests to put the items of several rows, in the form of `put_request`.
 
     Each column has the JSON that precedes its value in every row, and the values of all rows,
     escaped. `end` is the JSON after the last value.

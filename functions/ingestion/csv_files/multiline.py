@@ -365,7 +365,7 @@ class _Search:
             text = without_line_end(line + b"\n")
             if may_be_escaped(text, len(text), layout.syntax):
                 continue
-            # A delimiter at its end may be that of a last field that is empty, or belong to none.
+            # A delimiter at its end may precede an empty last field, or add no field.
             if self._ends_a_row(text, following) or self._ends_a_row(
                 text.removesuffix(layout.delimiter), following
             ):

@@ -36,10 +36,11 @@ def find_width(
 ) -> int | Reason:
     """The number of fields of a row, or why the file is refused. The first row is at `start`.
 
-    It is that of most of the first records, as far as the source's `fields_match` allows it.
+    It is the number that most of the first records have, as far as the source's `fields_match`
+    allows it.
 
     One more field at the end counts as a delimiter after the last field if none of the records has
-    a value in it. If there is no record, the number is that of the declared fields.
+    a value in it. If there is no record, it is the number of declared fields.
     """
     declared = len(source.fields)
     found = list(_first_records(head, start, complete, delimiter, source))

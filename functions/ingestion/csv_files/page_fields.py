@@ -50,7 +50,7 @@ class FieldSplitter:
         return None if quoted is None else self._split(text, quoted, 0)
 
     def split_ordinary(self, records: Sequence[bytes]) -> tuple[list[bytes], set[int]] | None:
-        """Splits those of the records that can be split, which are given without line ends.
+        """Splits the records that can be split. Records are given without line ends.
 
         Returns the fields as `split` does, and the numbers of the other records, whose fields are
         arbitrary. None if there are only others.

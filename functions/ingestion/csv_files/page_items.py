@@ -109,7 +109,7 @@ class _Attribute(NamedTuple):
 
 
 class ItemMaker:
-    """Makes the items of one file. The arguments are those of RowReader."""
+    """Makes the items of one file. Takes the arguments of RowReader."""
 
     def __init__(
         self,
@@ -197,7 +197,7 @@ class ItemMaker:
     ) -> PageItems:
         """Makes the items of several rows.
 
-        `fields` are those of all rows, one after another, escaped for JSON, with an LF as an
+        `fields` has the fields of all rows, one after another, escaped for JSON, with an LF as an
         extra field after each row. `text` is what they were split from. `odd` are numbers of
         rows that are known to be odd, and `lines` returns the line in the file of each row. If
         `keys_only`, requests may be left empty.

@@ -181,8 +181,8 @@ class RowReader:
         self._max_bytes = [*texts_of_key, *rules.max_bytes.items()]
 
     def read(self, record: Record, lines_before: int = 0) -> Row | Refusal | NoRow:
-        """Turns a record into a row, or returns why it isn't one. `lines_before` are those of the
-        text before the part in which the record's line is counted."""
+        """Turns a record into a row, or returns why it isn't one. `lines_before` are the lines of
+        the text before the part in which the record's line is counted."""
         if record.problem:
             return Refusal("", record.problem)
         raw = without_marks(record.raw)

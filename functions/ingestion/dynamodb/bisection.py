@@ -6,9 +6,9 @@ from collections.abc import Hashable, Sequence
 class Bisection:
     """One batch that was refused as invalid, sent again part by part.
 
-    `keys` and `requests` are those of all rows of the batch, in order. Of rows with equal keys,
-    the last one is sent. If it is refused, the one before it is sent instead, because a refused row
-    supersedes nothing. n rows take at most 2n requests.
+    `keys` and `requests` are the keys and requests of all rows of the batch, in order. If rows have
+    equal keys, the last one is sent. If it is refused, the one before it is sent instead, because a
+    refused row supersedes nothing. n rows take at most 2n requests.
     """
 
     def __init__(self, keys: Sequence[Hashable], requests: Sequence[bytes]) -> None:

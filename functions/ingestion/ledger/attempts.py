@@ -29,7 +29,7 @@ _FIRST = ("attempts", "first")
 
 @dataclass(frozen=True)
 class Attempt:
-    """One execution of a load. Counts are those of the load at the end of the execution."""
+    """One execution of a load. Its counts are the load's counts at the end of the execution."""
 
     execution: str
     """The execution's name."""

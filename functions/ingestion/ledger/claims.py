@@ -30,7 +30,7 @@ class Claim:
     execution_arn: str = field(default="", compare=False)
     """The execution of the load. Empty if an execution of an earlier release made the claim."""
     replaces: str | None = field(default=None, compare=False)
-    """The load that held the claim before this one and that of its corrected rows."""
+    """The load that held the claim before this load and before the load of its corrected rows."""
     alone_since: str | None = field(default=None, compare=False)
     """When Take Turn found that no call was writing the object's rows. None until then, and
     again if the load loses the claim and gets it back."""

@@ -76,7 +76,7 @@ class Loads:
         return [str(entry["entry"]).removeprefix(_plan_name("")) for entry in entries]
 
     def all(self, load_ids: Iterable[str]) -> Iterator[Entry]:
-        """Yields the entries of those of the loads that have one, in any order."""
+        """Yields the entries of the loads that have one, in any order."""
         return self._entries.get_all((load_id, _LOAD) for load_id in load_ids)
 
     def close_load(

@@ -37,7 +37,7 @@ def seconds(timestamp: str) -> float:
 
 
 class Entries:
-    """The entries of the ledger table. All reads but those of indexes are strongly consistent.
+    """The entries of the ledger table. All reads except queries of indexes are strongly consistent.
 
     The partition key of an entry is its owner: the id of a load, the URL of an object, or the name
     of an execution after `execution#`. The attribute is called `load_id` in all cases. The sort
@@ -55,7 +55,7 @@ class Entries:
         return deserialize(answer["Item"]) if "Item" in answer else None
 
     def get_all(self, names: Iterable[tuple[str, str]]) -> Iterator[Entry]:
-        """Yields those of the entries that exist, in any order. `names` are their owners and
+        """Yields the entries that exist, in any order. `names` are their owners and
         names."""
         keys = [_key(*name) for name in names]
         for first in range(0, len(keys), MAX_BATCH_GET):

@@ -35,7 +35,7 @@ _DELETES_AT_A_TIME = 16
 
 @dataclass(frozen=True)
 class UndoProgress:
-    """How far the undoing of a load has got. Times are those of the ledger."""
+    """How far the undoing of a load has got. Times are in the ledger's format."""
 
     by: str | None
     """The ARN of the caller that began it."""

@@ -33,7 +33,7 @@ def writing_times(
 ) -> Mapping[int, WritingTime]:
     """Returns the writing time of each finished chunk, by its index.
 
-    `leases` are those of the calls whose results the ledger has not recorded. Another load may
+    `leases` are the leases of calls whose results the ledger has not recorded. Another load may
     have written the same rows before `alone_since`. If that is None, it may still write them.
     """
     left: dict[int | None, list[Lease]] = {}

@@ -18,7 +18,7 @@ MAX_LINES = 250
 def chunk_lines(known: Recorded, seconds: float) -> list[ChunkLine]:
     """Returns a line for each chunk, or for each of at most MAX_LINES groups of chunks.
 
-    `seconds` are those of the timeline.
+    `seconds` is the length of the timeline.
     """
     chunks = known.chunks
     each = 1 if len(chunks) <= MAX_CHUNKS else -(-len(chunks) // MAX_LINES)

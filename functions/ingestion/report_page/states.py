@@ -21,7 +21,7 @@ _NO_DURATION = ("Choice", "Pass", "Succeed", "Fail")
 
 def state_lines(known: Recorded, seconds: float) -> list[StateLine]:
     """Returns a line for the visits to each state with the same result, in the order of their first
-    ones. `seconds` are those of the timeline."""
+    ones. `seconds` is the length of the timeline."""
     ended = dict(zip(map(id, known.states), outcomes(known.states, known.status), strict=True))
     words = _words(known)
     if len(set(zip(map(attrgetter("state"), known.states), words, strict=True))) > MAX_LINES:

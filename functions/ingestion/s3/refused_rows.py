@@ -84,7 +84,7 @@ class PartWriter:
             self._write_complete()
 
     def go_back(self, rows: int) -> None:
-        """Forgets all rows except the first `rows`, which must include those of `series`."""
+        """Forgets all rows except the first `rows`, which must include the rows of `series`."""
         if rows < self._first_rows[-1]:
             while rows < self._first_rows[-1]:
                 self._first_rows.pop()

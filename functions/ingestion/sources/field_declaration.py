@@ -26,7 +26,7 @@ _ITEM_TYPES = ("string", "integer", "number", "boolean")
 
 
 def read_field(field: ObjectReader, missing_values: tuple[str, ...]) -> Field:
-    """Reads a field. `missing_values` are those of the schema, which a field may replace."""
+    """Reads a field. `missing_values` are declared by the schema, and a field may replace them."""
     kind = field.choice("type", tuple(_STORED_AS), "string")
     name = field.text("name")
     if not name:

@@ -46,7 +46,7 @@ def lineage_problem(source: Source, attribute: str, key: Collection[str]) -> str
 
 
 def lineage_prefix(load_id: str) -> str:
-    """What the values of a load begin with, and those of no other load."""
+    """The beginning of a load's values, which no other load's values have."""
     return f"{load_id}#"
 
 

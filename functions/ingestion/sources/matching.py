@@ -38,7 +38,8 @@ def _tokens(pattern: str) -> tuple[str, ...]:
 
 
 def _variants(pattern: str) -> list[tuple[str, ...]]:
-    """The pattern with each `**/` at the start of a folder's name as it stands, and left out."""
+    """The variants of the pattern with each `**/` at the start of a folder's name kept or left
+    out."""
     parts = re.split(r"(?:(?<=/)|^)\*\*/", _without_gz(pattern))
     found = [parts[0]]
     for part in parts[1:]:

@@ -1,8 +1,8 @@
 """Describes a source: what its files look like, and what their rows become.
 
-The names are those of Data Package v2 (https://datapackage.org), in Python's spelling, and those of
-the `dynamodb` properties in docs/sources.md. `declaration` creates these objects from JSON and
-sets every default, so that no other module needs to know one.
+The names come from Data Package v2 (https://datapackage.org), in Python's spelling, and from the
+`dynamodb` properties in docs/sources.md. `declaration` creates these objects from JSON and sets
+every default, so that no other module needs to know one.
 """
 
 from collections.abc import Mapping

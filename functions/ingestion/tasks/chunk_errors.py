@@ -43,7 +43,8 @@ def describe_error(error: Exception) -> tuple[str, str]:
 
 def group_errors(errors: Iterable[ChunkError]) -> list[ErrorGroup]:
     """Groups equal errors, the most frequent first. Messages that differ only in numbers and ids
-    are equal, and the group has that of its first chunk. Returns at most MAX_GROUPS groups."""
+    are equal, and the group has the message of its first chunk. Returns at most MAX_GROUPS
+    groups."""
     groups: defaultdict[tuple[str, str], list[ChunkError]] = defaultdict(list)
     for one in sorted(errors):
         groups[one.error, without_variables(one.message)].append(one)
@@ -57,7 +58,7 @@ def group_errors(errors: Iterable[ChunkError]) -> list[ErrorGroup]:
 
 
 def without_variables(message: str) -> str:
-    """The message without numbers and ids, to compare it with that of another error."""
+    """The message without numbers and ids, to compare it with another error's message."""
     return _VARIABLE.sub("#", message)
 
 

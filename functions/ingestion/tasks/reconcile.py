@@ -310,7 +310,7 @@ def _is_settled(settled: EqualKeys | None, newest: Claim | None) -> bool:
 
 def _series_of_batches(parts: Sequence[str]) -> list[Series]:
     """Groups the parts with rows of one chunk that Settle Equal Keys has listed, by batch.
-    Line numbers ascend across the parts of a batch; those of two batches may interleave."""
+    Line numbers ascend across the parts of a batch. Two batches may interleave."""
     batches = defaultdict(list)
     for part in parts:
         _, batch, *_ = part.rpartition("/")[2].split("-")

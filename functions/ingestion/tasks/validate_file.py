@@ -64,9 +64,9 @@ class _Head(NamedTuple):
 
 
 class Validator:
-    """Validates objects, using S3, the ledger and the table that they are loaded into. `limits`
-    are those of the load. `sources` declare what the objects look like. `chunk_size` (bytes) is
-    that of Split File. `lineage` is the attribute that names the load and the line of each item;
+    """Validates objects, using S3, the ledger and the table that they are loaded into. `limits` are
+    the load's quality limits. `sources` declare what the objects look like. `chunk_size` (bytes) is
+    the one of Split File. `lineage` is the attribute that names the load and the line of each item;
     None if items have no such attribute."""
 
     def __init__(

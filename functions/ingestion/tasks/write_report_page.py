@@ -124,7 +124,7 @@ class Pages:
         load = (self._loads.load(str(load_id)) if load_id else None) or {}
         plan = last_value(states, "plan") or {}
         generation = plan.get("generation") or load.get("generation") or ""
-        # A load that was found loaded is that of other executions, and so are its chunks.
+        # A load that was found loaded belongs to other executions, and so do its chunks.
         is_other = ending(states) == ALREADY_LOADED
         known = Recorded(
             name,

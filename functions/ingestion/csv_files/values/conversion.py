@@ -85,7 +85,7 @@ class Conversion:
 
     def _whole_columns(self, *, is_key: bool) -> tuple[Whole | None, Whole | None]:
         if self._violated is not None or any(map(self._read, self._missing_values)):
-            return None, None  # a value must be looked at though its form is that of the type
+            return None, None  # a value must be looked at even if it has the form of the type
         return _whole_columns(self.field, is_key=is_key)
 
     def convert(self, text: str | None) -> Stored | Missing | Refused:
