@@ -2,8 +2,8 @@
 
 Most are frozen dataclasses that are converted to JSON, from JSON, or both. The state machine passes
 the JSON on, so `Parameters`, `ItemSelector` and `ResultSelector` in its definition name these
-fields. RefusedRow is a NamedTuple: the state machine never sees it, and the parts in the work
-bucket store it as a JSON array.
+fields. RefusedRow is a NamedTuple: it is never passed to the state machine, and the parts in the
+work bucket store it as a JSON array.
 
 An execution that began before the stack was updated passes the JSON of the earlier release. Only
 this module sets defaults for the fields that may be missing. Unknown fields are ignored.

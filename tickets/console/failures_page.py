@@ -54,8 +54,9 @@ class FailuresPage:
         )
 
     async def events(self, request: Request) -> Response:
-        """Says when other messages wait than those on the page. The page itself stays, because
-        somebody may be choosing from it, and reading the messages hides them from others."""
+        """Says when the waiting messages are not the ones on the page any more. The page itself
+        stays, because somebody may be choosing from it, and reading the messages hides them from
+        others."""
         seen = request.query_params.get("seen", "")
         return live.notes(request, self._counted, lambda waiting: _note(waiting, seen))
 

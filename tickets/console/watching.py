@@ -125,7 +125,7 @@ class Watcher:
     def reading(self, name: str, read: Read, is_final: Callable[[Any], bool] = _never) -> Reading:
         """Returns the reading of a thing without waiting. Pages that stay open ask again and again.
 
-        name: what tells it apart from other things.
+        name: what distinguishes it from other things.
         read: gets the last value, or None, and returns the new one.
         is_final: whether a value will not change any more.
         """

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 OK = "ok"
 WARNING = "warning"
-"""The stack works, but there is something that its owner should know."""
+"""The stack works, but its owner should know about something."""
 FAILED = "failed"
 UNKNOWN = "unknown"
 """A permission is missing, or the embedded engine doesn't implement what is checked."""

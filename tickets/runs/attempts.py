@@ -1,5 +1,5 @@
-"""The attempts of loads: what the ledger has recorded about executions, completed by what Step
-Functions knows about those that could not record their end."""
+"""The attempts of loads: what the ledger has recorded about executions, completed from Step
+Functions for executions that could not record their end."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -86,8 +86,8 @@ def record_ends(stack: Stack, load: dict[str, Any]) -> None:
     """Records the ends of a load's executions that were stopped, timed out or failed before they
     could do so, with the rows that the ledger has counted until now.
 
-    Called before a replay, because its rows can't be told from theirs later, and Step Functions
-    deletes executions after 90 days.
+    Called before a replay, because its rows can't be distinguished from theirs later, and Step
+    Functions deletes executions after 90 days.
     """
     ledger = attempts_of(stack)
     names = [arn.rpartition(":")[2] for arn in load.get("executions", ())]
@@ -114,11 +114,11 @@ def main_attempt(attempts: Sequence[Attempt]) -> Attempt | None:
 
 
 def find(stack: Stack, text: str) -> tuple[Attempt | None, Execution | None]:
-    """What the ledger and Step Functions know about the execution that a text names.
+    """Finds the execution that a text names, in the ledger and in Step Functions.
 
     text: an execution's name or ARN. Or `s3://bucket/key[?versionId=ID]`, a key in the upload
     bucket, or the path of a file that was uploaded under its name; then the newest execution.
-    Raises CommandError if neither of the two knows one.
+    Raises CommandError if neither of the two has one.
     """
     name = text.rpartition(":")[2] if text.startswith("arn:") else text
     if _NAME.fullmatch(name):

@@ -365,7 +365,7 @@ def list_executions(stack: Stack, wanted: Wanted) -> ExecutionList:
 def _with_attempts(
     stack: Stack, listed: list[ExecutionSummary]
 ) -> tuple[list[ExecutionSummary], list[ExecutionSummary]]:
-    """Adds what the ledger knows to the executions. Returns those that it knows and the others."""
+    """Adds the ledger's entries to the executions. Returns those with an entry, and the others."""
     ledger = Attempts(stack.client("dynamodb"), stack.ledger_table)
     attempts = {one.execution: one for one in ledger.get_all(one.execution for one in listed)}
     names = [field.name for field in fields(ExecutionSummary)][6:]

@@ -124,7 +124,7 @@ def replay(
         outcome = WOULD_REDRIVE if dry_run else REDRIVEN
         return Replay(name, newest["name"], outcome, redrivable)
     execution_input = _input(stack, name, known, own_letters, load)
-    # The ledger may know replays that Step Functions has deleted.
+    # The ledger may have replays that Step Functions has deleted.
     names = {name, *known, *(arn.rpartition(":")[2] for arn in (load or {}).get("executions", ()))}
     last = max(replay_number(one) for one in names if stem_of(one) == stem)
     next_name = replay_name(stem, last + 1)

@@ -109,7 +109,7 @@ def presigned(stack: Stack, address: str) -> str:
 
 
 def _is_older(page: Mapping[str, Any], stopped_at: datetime) -> bool:
-    """Whether a page was made before the execution ended. S3 tells whole seconds."""
+    """Whether a page was made before the execution ended. S3 returns whole seconds."""
     return bool(page["LastModified"] < stopped_at.astimezone(UTC).replace(microsecond=0))
 
 

@@ -208,7 +208,7 @@ class _Search:
                 continue
             start = text.rfind(b"\n", 0, quote) + 1
             # A stray quote is likely to be followed by more. To avoid reading ahead from each of
-            # them, only the line is matched here. `_judge` knows later lines from `_rest`.
+            # them, only the line is matched here. `_judge` reads later lines with `_rest`.
             ahead = self._line_end(quote) if self._after_stray else start + MAX_RECORD_BYTES + 1
             match = pattern.match(text, start, min(stop, ahead))
             if match and find_byte(b"\n", quote, match.end() - 1) < 0:

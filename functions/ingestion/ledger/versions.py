@@ -11,7 +11,7 @@ arriving after one of a newer version. The ledger keeps the two apart instead:
 - A newer load first claims the object. Then it waits until all leases are given back or expired.
 
 A writer takes its lease before it reads the claim, and a load claims the object before it reads the
-leases. So whichever comes first, at least one of them sees the other. After a crash there is
+leases. So whichever comes first, at least one of them finds the other. After a crash there is
 nothing to release, because leases expire.
 
 A lease also shows Settle Equal Keys that a call existed. The call takes it before it reads its
@@ -235,8 +235,8 @@ class WriterLease:
 
 
 def _is_same_content(one: Claim, other: Claim) -> bool:
-    """Whether two claims are for the same version. Objects without a version are told apart by the
-    load, whose id depends on their content."""
+    """Whether two claims are for the same version. Objects without a version are distinguished by
+    the load, whose id depends on their content."""
     if one.version_id is None:
         return one.original_load_id == other.original_load_id and other.version_id is None
     return one.version_id == other.version_id

@@ -13,7 +13,7 @@ from ingestion.report_page.recorded import Recorded
 
 SUCCEEDED, FAILED, RUNNING, STOPPED = "succeeded", "failed", "running", "stopped"
 SIGNS = {SUCCEEDED: "✓", FAILED: "✗", RUNNING: "…", STOPPED: "■"}
-"""What tells outcomes apart without colours."""
+"""The signs that distinguish outcomes without colours."""
 
 _STOPS = ("ABORTED", "TIMED_OUT")
 

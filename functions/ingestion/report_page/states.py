@@ -97,7 +97,7 @@ def _last_of_each_state(states: Sequence[StateRun], words: Sequence[str]) -> lis
 
 
 def _chunk_counts(known: Recorded) -> dict[str, int] | None:
-    """The chunks by outcome, as a Map Run counts them. The ledger knows which are finished."""
+    """The chunks by outcome, as a Map Run counts them. The ledger records which are finished."""
     if not known.chunks:
         return None
     finished = sum(chunk.finished for chunk in known.chunks)

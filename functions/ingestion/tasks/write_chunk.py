@@ -101,7 +101,7 @@ class ChunkWriter:
         deadline = self._clock() + min(seconds, task.max_seconds or seconds)
         load_id, chunk = task.load_id, task.chunk
         # Take the lease before reading the entry. Settle Equal Keys reads them in the opposite
-        # order, so it sees every call that may have written.
+        # order, so it finds every call that may have written.
         with self._turns.lease(
             task.file.claimed_url, load_id, seconds, task.generation, chunk.index
         ) as lease:
@@ -200,7 +200,7 @@ class ChunkWriter:
         return progress, overtaken
 
     def _any_accepted(self, task: ChunkTask) -> bool:
-        """Whether a row of the load is in the table, as far as the ledger knows."""
+        """Whether a row of the load is in the table, according to the ledger."""
         chunks = self._chunks.all(task.load_id, task.generation)
         return any(chunk.rows_written for chunk in chunks)
 
