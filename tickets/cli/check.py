@@ -37,6 +37,7 @@ def check(
         str | None,
         typer.Option(
             "--source",
+            metavar="NAME",
             help="Name of the source to read the files with. Default: the one whose pattern "
             "matches the path or the name of the file, or else the built-in one.",
         ),

@@ -21,6 +21,7 @@ def draft(
         str | None,
         typer.Option(
             "--name",
+            metavar="NAME",
             help="Name of the source. Default: the file's name, without digits at its end.",
         ),
     ] = None,

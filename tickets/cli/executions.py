@@ -35,7 +35,11 @@ def executions(
     key: KeyPattern = None,
     status: Annotated[
         str | None,
-        typer.Option("--status", help="Only those with this status: " + ", ".join(STATUSES) + "."),
+        typer.Option(
+            "--status",
+            metavar="STATUS",
+            help="Only those with this status: " + ", ".join(STATUSES) + ".",
+        ),
     ] = None,
     since: Annotated[str, SINCE] = DEFAULT_SINCE,
     until: Until = None,

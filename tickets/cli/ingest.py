@@ -43,11 +43,15 @@ def ingest(
     timeout: Timeout = None,
     key: Annotated[
         str | None,
-        typer.Option("--key", help="Key of the file in the upload bucket. Default: its name."),
+        typer.Option(
+            "--key", metavar="KEY", help="Key of the file in the upload bucket. Default: its name."
+        ),
     ] = None,
     prefix: Annotated[
         str | None,
-        typer.Option("--prefix", help="Folder in the upload bucket, such as shops/lyon."),
+        typer.Option(
+            "--prefix", metavar="FOLDER", help="Folder in the upload bucket, such as shops/lyon."
+        ),
     ] = None,
     keep_path: Annotated[
         bool, typer.Option("--keep-path", help="Keep the files' relative paths in their keys.")

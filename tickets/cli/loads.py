@@ -45,7 +45,11 @@ def loads(
     key: KeyPattern = None,
     status: Annotated[
         str | None,
-        typer.Option("--status", help="Only those with this status: " + ", ".join(STATUSES) + "."),
+        typer.Option(
+            "--status",
+            metavar="STATUS",
+            help="Only those with this status: " + ", ".join(STATUSES) + ".",
+        ),
     ] = None,
     since: Since = None,
     until: Until = None,

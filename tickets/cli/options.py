@@ -14,6 +14,7 @@ StackName = Annotated[
     str | None,
     typer.Option(
         "--stack-name",
+        metavar="NAME",
         envvar="TICKETS_STACK_NAME",
         help="Name of the stack. Default: the one in samconfig.toml, or else tickets.",
         callback=repeated,
@@ -24,6 +25,7 @@ EndpointUrl = Annotated[
     str | None,
     typer.Option(
         "--endpoint-url",
+        metavar="URL",
         envvar="AWS_ENDPOINT_URL",
         help="Address of a local stack. Default: AWS.",
         callback=repeated,
@@ -34,6 +36,7 @@ Region = Annotated[
     str | None,
     typer.Option(
         "--region",
+        metavar="REGION",
         # boto3 reads only the second one, other AWS tools read both.
         envvar=["AWS_REGION", "AWS_DEFAULT_REGION"],
         help="AWS region of the stack.",
@@ -45,6 +48,7 @@ Profile = Annotated[
     str | None,
     typer.Option(
         "--profile",
+        metavar="NAME",
         help="AWS profile with the credentials.",
         callback=repeated,
         rich_help_panel=STACK_PANEL,
@@ -60,6 +64,7 @@ Timeout = Annotated[
     float | None,
     typer.Option(
         "--timeout",
+        metavar="SECONDS",
         min=0,
         help="With --wait: maximum number of seconds to wait. After that, the load goes on, and "
         "the exit code is 3.",
@@ -67,13 +72,16 @@ Timeout = Annotated[
     ),
 ]
 SINCE = typer.Option(
-    "--since", help="Only those started since then: 90m, 12h or 7d ago, or a date like 2026-11-01."
+    "--since",
+    metavar="TIME",
+    help="Only those started since then: 90m, 12h or 7d ago, or a date like 2026-11-01.",
 )
 Since = Annotated[str | None, SINCE]
 Until = Annotated[
     str | None,
     typer.Option(
         "--until",
+        metavar="TIME",
         help="Only those started until then, written like --since. A date includes the whole day.",
     ),
 ]

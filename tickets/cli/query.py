@@ -27,11 +27,14 @@ def query(
     since: Annotated[
         str | None,
         typer.Option(
+            metavar="TIME",
             help="Only rows from this time on, like 2026-11-01 or 2026-11-01T18:00+01:00. Times "
-            "without an offset are UTC, here and in the rows."
+            "without an offset are UTC, here and in the rows.",
         ),
     ] = None,
-    until: Annotated[str | None, typer.Option(help="Only rows before this time.")] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only rows before this time.")
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Print at most this many rows. Default: all.")
     ] = None,

@@ -48,6 +48,7 @@ def resubmit(
         float | None,
         typer.Option(
             "--timeout",
+            metavar="SECONDS",
             min=0,
             help="Maximum number of seconds to wait. After that, the load goes on, and the exit "
             "code is 3.",

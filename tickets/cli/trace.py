@@ -20,7 +20,7 @@ def trace(
     key: Annotated[
         list[str],
         typer.Argument(
-            metavar="KEY...",
+            metavar="KEY",
             help="Values of the table's key: the partition key, and the sort key if it has one. "
             "With the partition key alone, all of its items are traced.",
         ),

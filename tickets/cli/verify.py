@@ -37,7 +37,12 @@ def verify(
     ] = False,
     timeout: Annotated[
         float,
-        typer.Option("--timeout", min=1, help="Maximum number of seconds that each load may take."),
+        typer.Option(
+            "--timeout",
+            metavar="SECONDS",
+            min=1,
+            help="Maximum number of seconds that each load may take.",
+        ),
     ] = 600,
     as_json: AsJson = False,
     stack_name: StackName = None,
