@@ -140,13 +140,15 @@ def _print_execution(execution: Execution, out: Console) -> None:
     if outcome.refused_rows is not None:
         out.print(Text(f"Refused rows: {outcome.refused_rows}"))
         out.print(f"`tickets refused {execution.name}` lists them.")
+    _print_page(execution.name, out)
 
 
 def _print_attempt(attempt: Attempt, out: Console) -> None:
     """Prints an execution that Step Functions has deleted."""
     out.print(Text(attempt.execution, style="bold"), status_text(attempt.status), sep="  ")
     out.print(Text(attempt_line(attempt.to_json())), soft_wrap=True)
-    out.print("Step Functions no longer has its states.")
+    out.print("Step Functions no longer has its states. The page has them, unless it has expired.")
+    _print_page(attempt.execution, out)
     if attempt.rows_read is not None:
         out.print(row_counts(vars(attempt)), soft_wrap=True)
     for label, text in (
@@ -156,6 +158,10 @@ def _print_attempt(attempt: Attempt, out: Console) -> None:
     ):
         if text is not None:
             out.print(Text(f"{label}: {text}"), soft_wrap=True)
+
+
+def _print_page(name: str, out: Console) -> None:
+    out.print(f"`tickets report {name} --open` shows it as a page.", soft_wrap=True)
 
 
 def _print_history(history: LoadHistory, out: Console) -> None:

@@ -315,6 +315,7 @@ def test_an_execution_that_step_functions_has_deleted_is_shown_from_the_ledger(
     )
     text = tickets("show", f"{EXECUTION}:one").stdout
     assert "Step Functions no longer has its states." in text
+    assert "`tickets report one --open`" in text
     assert "100 rows read = 60 written" in text
 
 

@@ -111,3 +111,4 @@ def test_a_sentence_is_wrapped_in_its_column_and_states_are_whole(
 def test_a_command_to_copy_is_on_one_line(step_functions: StepFunctions) -> None:
     step_functions.add(LONG, visits=loaded_visits())
     assert f"tickets refused {LONG}" in on_terminal("show", LONG, columns=60)
+    assert f"tickets report {LONG} --open" in on_terminal("show", LONG, columns=60)
