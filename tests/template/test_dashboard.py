@@ -67,6 +67,12 @@ def test_the_refused_share_counts_every_outcome(stack: Stack) -> None:
     assert not any(one[-1]["visible"] for one in counted)
 
 
+@pytest.mark.parametrize("title", ["Function errors", "Function duration (maximum), ms"])
+def test_every_function_is_shown(stack: Stack, title: str) -> None:
+    shown = [one[3] for one in metrics(widgets(stack)[title])]
+    assert sorted(shown) == sorted(map(stack.ref, stack.of_type("AWS::Lambda::Function")))
+
+
 def test_every_alarm_is_on_the_dashboard(stack: Stack) -> None:
     shown = widgets(stack)["Alarms"]["properties"]["alarms"]
     assert sorted(shown) == sorted(stack.arn(name) for name in alarms(stack))

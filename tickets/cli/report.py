@@ -47,6 +47,8 @@ def report(
     """
     if missing == (execution is not None):
         raise CommandError("Name an execution, or pass --missing.")
+    if missing and (output is not None or open_it):
+        raise CommandError("--output and --open are for the page of one execution.")
     stack = connect.find_stack(stack_name, endpoint_url, region, profile)
     if execution is None:
         for address in make_missing_pages(stack, parse_since(since)):
@@ -58,8 +60,8 @@ def report(
         with output_file(output, force) as file:
             file.write(page)
     if is_standard_output(output):
-        return
-    if as_json:
+        output = None
+    elif as_json:
         print_json({"execution": name, "page": address, "file": str(output) if output else None})
     else:
         console().print(str(output or address), soft_wrap=True, markup=False)

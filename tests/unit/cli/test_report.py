@@ -149,6 +149,7 @@ def test_the_page_is_saved_and_never_over_another_file(stack: Stack) -> None:
 def test_an_execution_or_missing_is_needed(stack: Stack) -> None:
     assert_sentence(tickets("report"), "Name an execution, or pass --missing.")
     assert_sentence(tickets("report", "a", "--missing"), "Name an execution, or pass --missing.")
+    assert_sentence(tickets("report", "--missing", "--open"), "for the page of one execution")
 
 
 @pytest.mark.usefixtures("loaded")
