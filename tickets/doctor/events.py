@@ -173,7 +173,7 @@ def report_pages(deployment: Deployment) -> Verdict:
     lost = waiting(deployment, template.physical("ReportPagesDeadLetterQueue"))
     if lost:
         return failed(f"pages that could not be made: about {lost:,}", _PAGES_MISSING)
-    return ok("the rule announces each ending to write_report_page, which could make each page")
+    return ok("the rule announces each ending to write_report_page, and no page has failed")
 
 
 def _mappings(deployment: Deployment, function: str, queue: str) -> list[dict[str, Any]]:
