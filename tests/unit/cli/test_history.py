@@ -131,6 +131,35 @@ def test_an_aborted_execution_ends_its_running_state() -> None:
     assert (state.error, state.cause, state.seconds) == ("ExecutionAborted", "stop it", 1.0)
 
 
+def test_a_redriven_execution_goes_on_in_the_state_in_which_it_ended() -> None:
+    timed_out = {
+        "type": "ExecutionTimedOut",
+        "executionTimedOutEventDetails": {"error": "States.Timeout"},
+    }
+    redriven = [
+        {"type": "ExecutionRedriven", "executionRedrivenEventDetails": {"redriveCount": 1}},
+        {"type": "MapRunRedriven", "mapRunRedrivenEventDetails": {"redriveCount": 1}},
+    ]
+    began = [entered("Map", "Write Chunks"), {"type": "MapRunStarted"}]
+    [ended] = read_states(history(*began, timed_out))
+    assert (ended.error, ended.seconds, ended.attempts) == ("States.Timeout", 2.0, 1)
+    [running] = read_states(history(*began, timed_out, *redriven))
+    assert (running.error, running.seconds, running.attempts) == (None, None, 2)
+
+
+def test_a_map_that_succeeds_when_it_is_retried_has_no_error_left() -> None:
+    failed = {
+        "type": "MapRunFailed",
+        "mapRunFailedEventDetails": {"error": "States.ItemReaderFailed", "cause": "slow"},
+    }
+    started, succeeded = {"type": "MapRunStarted"}, {"type": "MapRunSucceeded"}
+    end = exited("Map", "Write Chunks", {})
+    [state] = read_states(
+        history(entered("Map", "Write Chunks"), started, failed, started, succeeded, end)
+    )
+    assert (state.error, state.attempts) == (None, 2)
+
+
 def test_failed_chunks_are_counted() -> None:
     states = list(
         read_states(history(entered("Map", "Write Chunks"), exited("Map", "Write Chunks")))
