@@ -4,8 +4,10 @@ Graphviz places the states: the path to `Loaded` runs straight down, failures ar
 it. Every state and every arrow of the definition is one SVG group with a `<title>`. So a test can
 compare the picture with the definition without drawing it, and the report page can colour it:
 
-    <g class="node task"><title>Validate File</title>             a state; class: its type
-    <g class="cluster map"><title>Write Chunks</title>            a Map, the box around its states
+    <g id="state_validate_file" class="node task"><title>Validate File</title>
+                                                    a state; class: its type
+    <g id="state_write_chunks" class="cluster map"><title>Write Chunks</title>
+                                                    a Map, the box around its states
     <g class="edge next"><title>Validate File->File Accepted?</title>
                                                     class: start, next, choice, default or catch
 
@@ -132,6 +134,7 @@ def add_states(graph: Graph, machine: dict[str, Any], owner: str) -> None:
             **NODE_STYLES[state["Type"]],
             "label": wrapped(name, state["Type"]),
             "class": state["Type"].lower(),
+            "id": state_id(name),
         }
         if state["Type"] in MARGINS:
             attributes["margin"] = MARGINS[state["Type"]]
@@ -146,7 +149,7 @@ def add_states(graph: Graph, machine: dict[str, Any], owner: str) -> None:
 def add_map(graph: Graph, name: str, state: dict[str, Any]) -> None:
     """Adds a Map as a box around its states."""
     inner = state["ItemProcessor"]
-    identifier = f"map{len(graph.maps)}"
+    identifier = state_id(name)
     graph.titles[identifier] = name
     graph.maps[name] = [start_mark(name), *happy_path(inner)]
     graph.lines.append(f"subgraph {quote('cluster_' + name)} {{")
@@ -268,6 +271,11 @@ def sources(machine: dict[str, Any], target: str) -> list[str]:
     return [arrow.source for arrow in arrows(machine, "") if arrow.target == target]
 
 
+def state_id(name: str) -> str:
+    """Returns `state_file_accepted` for `File Accepted?`."""
+    return "_".join(["state", *re.findall(r"[a-z0-9]+", name.lower())])
+
+
 def start_mark(owner: str) -> str:
     return f"{owner} start".strip()
 
@@ -310,7 +318,7 @@ def add_legend(graph: Graph) -> None:
 
 
 def readable_titles(svg: str, titles: dict[str, str]) -> str:
-    """Sets the titles of Maps and arrows, and removes comments and the numbers of nodes.
+    """Sets the titles of Maps and arrows, and removes comments and numbers.
 
     Graphviz names an arrow after the nodes that it connects, which may be inside a Map's box. Its
     comments contain its version. A state that is added would change the numbers of others.
@@ -326,7 +334,7 @@ def readable_titles(svg: str, titles: dict[str, str]) -> str:
         )
         if count != 1:
             raise ValueError(f"Graphviz drew {title} {count} times")
-    return svg
+    return re.sub(r'<g id="arrow\d+"', "<g", svg)
 
 
 def quote(text: str) -> str:

@@ -4,11 +4,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ingestion.report_page.graph import coloured
+from ingestion.report_page.graph import PICTURE, coloured
 from ingestion.report_page.marks import Mark, marks, state_marks, state_ways, ways
 from ingestion.report_page.state_words import MEANINGS
 from tests.support.known_executions import ENDINGS
 from tests.support.visited_states import visited
+from tickets import ROOT
 from tools.definition import load
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -115,6 +116,21 @@ def test_every_state_of_the_definition_has_a_place() -> None:
     drawn = classes(coloured({}, set()))
     assert {name for name in drawn if "->" not in name} == {*states, *inner}
     assert MEANINGS.keys() == {*states, *inner}
+
+
+def test_the_picture_is_the_one_that_was_drawn() -> None:
+    drawn = ROOT / "diagram" / "statemachine.svg"
+    assert PICTURE.read_bytes() == drawn.read_bytes(), "run `make diagram`"
+
+
+def test_each_state_has_an_id_of_its_own_that_does_not_change() -> None:
+    groups = list(ElementTree.fromstring(coloured({}, set())).iter(f"{SVG}g"))  # noqa: S314
+    found = {group.get("id"): group.findtext(f"{SVG}title") for group in groups}
+    assert found["state_validate_file"] == "Validate File"
+    assert found["state_everything_written"] == "Everything Written?"
+    assert found["state_write_chunks"] == "Write Chunks"
+    named = [name for name in found if name and name.startswith("state_")]
+    assert len(named) == len(MEANINGS)
 
 
 def test_the_arrows_that_were_followed_are_marked() -> None:
