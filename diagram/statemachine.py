@@ -11,7 +11,7 @@ compare the picture with the definition without drawing it, and the report page 
     <g class="edge next"><title>Validate File->File Accepted?</title>
                                                     class: start, next, choice, default or catch
 
-States that take time are higher than their names need: the report page adds their durations.
+States that take time are larger than their names need: the report page adds their durations.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def add_states(graph: Graph, machine: dict[str, Any], owner: str) -> None:
             attributes["margin"] = MARGINS[state["Type"]]
         if state["Type"] in TIMED:
             attributes["height"] = "0.8" if "\n" in attributes["label"] else "0.62"
-            attributes["width"] = "1.3"
+            attributes["width"] = "2.2"
         if name in happy:
             attributes["group"] = "happy"
         graph.statement(quote(name), attributes)
