@@ -13,7 +13,7 @@ from selenium.webdriver.common.keys import Keys
 
 from ingestion.ledger.attempts import Attempt
 from ingestion.report_page.building import page_of
-from ingestion.report_page.recorded import Recorded, UnlistedReason
+from ingestion.report_page.recorded import CountedReason, Recorded
 from ingestion.report_page.rendering import render
 from tests.support.known_executions import ENDINGS, FAILED, LOADED, NOW, chunk
 from tests.support.visited_states import BEGAN
@@ -27,7 +27,7 @@ LONG_NAMES = replace(
     load={"bucket": "uploads", "key": LONG, "version_id": LONG, "etag": LONG},
     error=LONG,
     cause=LONG,
-    reasons=[UnlistedReason(LONG, LONG, 1, [1], LONG)],
+    reasons=[CountedReason(LONG, LONG, 1, [1], LONG)],
     attempts=[
         Attempt(LONG[:80], LONG, None, "uploads", LONG, LONG, "FAILED", None, BEGAN.isoformat())
     ],

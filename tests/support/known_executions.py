@@ -9,7 +9,7 @@ from typing import Any
 from ingestion.csv_files.rows import REASONS
 from ingestion.executions.history import read_states
 from ingestion.ledger.chunks import ChunkProgress
-from ingestion.report_page.recorded import Recorded, UnlistedReason
+from ingestion.report_page.recorded import CountedReason, Recorded
 from tests.support.visited_states import BEGAN, visited
 
 NOW = datetime(2026, 11, 24, 3, 1, tzinfo=UTC)
@@ -96,8 +96,8 @@ LOADED = Recorded(
     chunks=[chunk(0), chunk(1, throttles=3)],
     report=REPORT,
     reasons=[
-        UnlistedReason("", "superseded", 60, list(range(2, 22)), REASONS["superseded"]),
-        UnlistedReason("quantity", "bad_quantity", 40, [7, 8], REASONS["bad_quantity"]),
+        CountedReason("", "superseded", 60, list(range(2, 22)), REASONS["superseded"]),
+        CountedReason("quantity", "bad_quantity", 40, [7, 8], REASONS["bad_quantity"]),
     ],
     stack=STACK,
 )
@@ -160,6 +160,7 @@ _FAILURE = (
 _UNSETTLED = {"complete": False, "equal_keys": "unsettled"}
 _DENIED = {"error": "AccessDenied", "cause": "no", "attempts": 3}
 _REASON = {"line": 1, "column": "store", "reason": "missing_column", "detail": "No column store."}
+_OTHER = {"line": 1, "column": "product", "reason": "repeated_column", "detail": "Two product."}
 _ERROR = {"error": "AccessDenied", "message": "Role w may not write.", "chunks": 1, "indexes": "1"}
 _INCOMPLETE = {
     "complete": False,
@@ -216,7 +217,10 @@ ENDINGS = {
     "refused": _ended(
         "FAILED",
         *_VALIDATED,
-        ("Describe Refusal", letter("FileRefused", reasons=[_REASON], cause="No column store.")),
+        (
+            "Describe Refusal",
+            letter("FileRefused", reasons=[_REASON, _OTHER], cause="No column store. Two product."),
+        ),
         *_FAILURE,
     ),
     "unpacked": _ended(

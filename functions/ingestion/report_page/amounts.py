@@ -25,8 +25,8 @@ def size(number: int) -> str:
 
 
 def moment(at: datetime | str | None) -> str:
-    """`2026-11-24 03:00:09 UTC`, of a time or of its text in ISO 8601; empty for None. A page may
-    be read in any place, so all its times are in one time zone."""
+    """`2026-11-24 03:00:09 UTC`, of a time or of its text in ISO 8601; empty for None. In UTC,
+    because a page may be read in any time zone."""
     if not at:
         return ""
     known = at if isinstance(at, datetime) else datetime.fromisoformat(at)

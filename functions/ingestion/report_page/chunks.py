@@ -7,7 +7,7 @@ from ingestion.report_page.amounts import duration
 from ingestion.report_page.content import ChunkLine
 from ingestion.report_page.marks import FAILED, RUNNING, STOPPED, SUCCEEDED
 from ingestion.report_page.recorded import Recorded
-from ingestion.report_page.states import span
+from ingestion.report_page.spans import span
 
 MAX_CHUNKS = 500
 """Chunks of a load that have a line each."""

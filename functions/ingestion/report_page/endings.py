@@ -68,8 +68,8 @@ def verdict(known: Recorded, rows: Counts | None) -> Verdict:
 
 
 def causes(known: Recorded) -> list[Cause]:
-    """Why a file that was refused was refused, or the errors of chunks that failed, the most
-    frequent first."""
+    """Why a file was refused, or the errors of chunks that failed, the most frequent first. Empty
+    if there is only one cause and the verdict says it."""
     if known.status == "SUCCEEDED":
         return []
     letter = known.dead_letter
@@ -85,7 +85,8 @@ def causes(known: Recorded) -> list[Cause]:
         )
         for one in (letter.get("result") or {}).get("errors") or ()
     ]
-    return [*reasons, *errors][:MAX_CAUSES]
+    found = [*reasons, *errors][:MAX_CAUSES]
+    return [] if len(found) == 1 and found[0].text in _why(known) else found
 
 
 def next_steps(known: Recorded) -> list[NextStep]:
@@ -114,10 +115,15 @@ def next_steps(known: Recorded) -> list[NextStep]:
                 replay,
             ),
         ]
-    return [NextStep(_first_of_all(known)), NextStep(f"Replay the load. {_GOES_ON}", replay)]
+    return [
+        NextStep(_first_of_all(known)),
+        NextStep("Replay the load. What is written already is not written again:", replay),
+    ]
 
 
-_GOES_ON = "What is written already is not written again:"
+def refused_rows_command(known: Recorded) -> str:
+    """The command that shows the refused and superseded rows."""
+    return _command(known, LIST_REFUSED)
 
 
 def _success(known: Recorded, rows: Counts | None) -> Verdict:
@@ -167,7 +173,7 @@ def _first_of_all(known: Recorded) -> str:
         return "Find out who stopped the load, and why."
     if known.status == "TIMED_OUT":
         return (
-            "Look at the chunks below. If the load made progress, it only needs more time: a "
+            "Look at the timeline below. If the load made progress, it only needs more time: a "
             "larger LoadTimeoutSeconds prevents the next timeout."
         )
     if not known.dead_letter:
@@ -183,10 +189,6 @@ def _command(known: Recorded, verb: str) -> str:
     options = {"--stack-name": known.stack.get("Stack"), "--region": known.stack.get("Region")}
     given = [part for name, value in options.items() if value for part in (name, value)]
     return shlex.join(["tickets", verb, known.execution, *given])
-
-
-def refused_rows_command(known: Recorded) -> str:
-    return _command(known, LIST_REFUSED)
 
 
 def _where(reason: Mapping[str, Any]) -> str:

@@ -11,14 +11,16 @@ from ingestion.report_page.recorded import Recorded
 
 MAX_LINES_SHOWN = 12
 """Line numbers of each reason."""
-MAX_ATTEMPTS = 50
-MAX_REPORT_BYTES = 40_000
+MAX_REASONS = 40
+MAX_ATTEMPTS = 30
+MAX_REPORT_BYTES = 24_000
 """A larger report is not on the page, but only its address."""
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 
 
 def reason_lines(known: Recorded) -> list[ReasonLine]:
+    """The most frequent reasons."""
     return [
         ReasonLine(
             "superseded" if one.reason == "superseded" else "refused",
@@ -29,17 +31,19 @@ def reason_lines(known: Recorded) -> list[ReasonLine]:
             one.lines[:MAX_LINES_SHOWN],
             one.rows > min(len(one.lines), MAX_LINES_SHOWN),
         )
-        for one in known.reasons
+        for one in known.reasons[:MAX_REASONS]
     ]
 
 
 def reasons_note(known: Recorded) -> str:
-    if known.reasons_read is None:
-        return ""
-    return (
-        f"Only the first {known.reasons_read:,} of these rows are counted. The list has all of "
-        "them."
-    )
+    """What the reasons leave out; empty if nothing."""
+    words = []
+    if left := known.reasons[MAX_REASONS:]:
+        rows = sum(one.rows for one in left)
+        words.append(f"{rows:,} more rows have {len(left):,} other columns or reasons.")
+    if known.reasons_read is not None:
+        words.append(f"Only the first {known.reasons_read:,} rows were counted.")
+    return " ".join([*words, "The list has them all."]) if words else ""
 
 
 def report_address(known: Recorded) -> str:

@@ -69,10 +69,8 @@ def _mark(group: ElementTree.Element, name: str, mark: Mark) -> None:
         title.text = f"{name}: {mark.outcome}, {mark.note[2:]}".rstrip(", ")
     texts = group.findall(f"{{{_SVG}}}text")
     if kind == "map":
-        note = f"{mark.note}"
-        heading = texts[0]
-        sub = ElementTree.SubElement(heading, f"{{{_SVG}}}tspan", {"class": "note", "dx": "10"})
-        sub.text = note
+        beside = ElementTree.SubElement(texts[0], f"{{{_SVG}}}tspan", {"class": "note", "dx": "10"})
+        beside.text = mark.note
         return
     if kind not in ("task", "wait"):
         return

@@ -11,7 +11,7 @@ from ingestion.ledger.chunks import ChunkProgress
 
 
 @dataclass(frozen=True)
-class UnlistedReason:
+class CountedReason:
     """Rows that are not in the table for one reason: how many, the first lines, and what the reason
     means."""
 
@@ -46,7 +46,7 @@ class Recorded:
     earlier: Sequence[Mapping[str, Any]] = ()
     """The ledger entries of earlier versions of the same object, the newest first."""
     report: bytes = b""
-    reasons: Sequence[UnlistedReason] = ()
+    reasons: Sequence[CountedReason] = ()
     reasons_read: int | None = None
     """How many of the listed rows `reasons` counts; None if it counts them all."""
     stack: Mapping[str, str] = field(default_factory=dict)

@@ -20,7 +20,7 @@ from ingestion.ledger.attempts import Attempt, Attempts
 from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.loads import Loads
 from ingestion.report_page.building import page_of
-from ingestion.report_page.recorded import Recorded, UnlistedReason
+from ingestion.report_page.recorded import CountedReason, Recorded
 from ingestion.report_page.rendering import render
 from ingestion.tasks.listed_rows import listed_rows
 
@@ -170,7 +170,7 @@ class Pages:
             yield earlier
             load = earlier
 
-    def _reasons(self, listed: str) -> tuple[list[UnlistedReason], int | None]:
+    def _reasons(self, listed: str) -> tuple[list[CountedReason], int | None]:
         """The reasons of the listed rows, the most frequent first, and how many rows were read.
         The number is None if it was all of them."""
         if not listed:
@@ -194,7 +194,7 @@ class Pages:
             if not _has_expired(error):
                 raise
         found = [
-            UnlistedReason(*kind, rows, lines[kind], REASONS.get(kind[1], ""))
+            CountedReason(*kind, rows, lines[kind], REASONS.get(kind[1], ""))
             for kind, rows in counts.items()
         ]
         return sorted(found, key=lambda one: -one.rows), read if cut else None

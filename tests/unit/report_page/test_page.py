@@ -11,10 +11,11 @@ from html.parser import HTMLParser
 
 import pytest
 
+from ingestion.csv_files.rows import REASONS
 from ingestion.ledger.attempts import Attempt
 from ingestion.report_page.building import page_of
 from ingestion.report_page.cost import transitions
-from ingestion.report_page.recorded import Recorded, UnlistedReason
+from ingestion.report_page.recorded import CountedReason, Recorded
 from ingestion.report_page.rendering import render, style_sheet
 from tests.support.known_executions import (
     ENDINGS,
@@ -147,8 +148,14 @@ def test_the_verdict_and_what_needs_to_be_done(ending: str) -> None:
 
 
 def test_the_reasons_of_a_file_and_the_errors_of_chunks_are_listed() -> None:
-    assert "line 1, store: No column store. missing_column" in text_of(page(ENDINGS["refused"]))
+    said = text_of(page(ENDINGS["refused"]))
+    assert "line 1, store: No column store. missing_column" in said
+    assert "line 1, product: Two product. repeated_column" in said
     assert "chunk 1: Role w may not write. AccessDenied" in text_of(page(ENDINGS["chunk"]))
+
+
+def test_an_only_reason_is_not_said_twice() -> None:
+    assert text_of(page(ENDINGS["unreported"])).count("No column store.") == 1
 
 
 def test_a_file_that_can_be_read_later_is_replayed() -> None:
@@ -270,6 +277,40 @@ def test_results_that_are_never_the_same_are_grouped_by_state() -> None:
     assert second.result == "299 rows superseded by later chunks so far"
 
 
+def test_many_reasons_are_summed_up() -> None:
+    reasons = [CountedReason(f"column {n}", "too_long", 100 - n, [n]) for n in range(90)]
+    made = page_of(replace(LOADED, reasons=reasons, reasons_read=200_000), NOW)
+    assert [one.column for one in made.reasons] == [f"column {n}" for n in range(40)]
+    # 60 + 59 + ... + 11
+    assert made.reasons_note == (
+        "1,775 more rows have 50 other columns or reasons. Only the first 200,000 rows were counted. "
+        "The list has them all."
+    )
+
+
+def test_a_page_with_as_much_as_it_can_hold_has_at_most_200_kb() -> None:
+    attempt = Attempt(
+        "week-48-csv-addbf4a4a253fa45-r9", "arn", None, "b", "k", None, "FAILED", None, "2026-11-24"
+    )
+    attempt = replace(attempt, started_by="a" * 90, why="replay", reason="x" * 100)
+    report = {f"kind {n}": {"rows": n, "meaning": "x" * 100} for n in range(110)}
+    known = replace(
+        ENDINGS["limit"],
+        chunks=[chunk(index, throttles=12345, rows_read=1_234_567) for index in range(10_000)],
+        stopped_at=BEGAN + timedelta(seconds=20_000),
+        attempts=[attempt] * 100,
+        report=json.dumps(report).encode(),
+        reasons=[
+            CountedReason(
+                f"column {n}", "bad_quantity", 10**6, [10**9] * 20, REASONS["bad_quantity"]
+            )
+            for n in range(100)
+        ],
+    )
+    assert page_of(known, NOW).report
+    assert len(page(known).encode()) < 200_000
+
+
 def test_a_large_report_is_named_and_not_shown() -> None:
     report = json.dumps({"warnings": {f"kind {n}": {"rows": n} for n in range(5000)}}).encode()
     known = replace(LOADED, report=report)
@@ -312,7 +353,7 @@ def test_names_are_text_wherever_they_stand() -> None:
         execution=EVIL,
         execution_input={"bucket": EVIL, "key": EVIL},
         load=dict.fromkeys(("bucket", "key", "version_id", "etag", "uploader"), EVIL),
-        reasons=[UnlistedReason(EVIL, EVIL, 1, [1])],
+        reasons=[CountedReason(EVIL, EVIL, 1, [1])],
         attempts=[Attempt(EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, NOW.isoformat())],
         stack={EVIL: EVIL},
         report=json.dumps({EVIL: EVIL}).encode(),
