@@ -148,10 +148,12 @@ class Pages:
         return replace(known, reasons=reasons, reasons_read=read, report=report), events
 
     def _all_attempts(self, execution: str, load: Mapping[str, Any]) -> list[Attempt]:
-        """The attempts of a load. Those that could not record their end have the status that Step
-        Functions knows. One that found the file loaded is not in the load's entry."""
+        """The attempts of a load. Others than this one that could not record their end have the
+        status that Step Functions knows. One that found the file loaded is not in the load's
+        entry."""
         names = {execution, *map(_name, load.get("executions", ()))}
-        return [self._ended(one) for one in self._attempts.get_all(names)]
+        found = self._attempts.get_all(names)
+        return [one if one.execution == execution else self._ended(one) for one in found]
 
     def _ended(self, attempt: Attempt) -> Attempt:
         if attempt.ending is not None:
