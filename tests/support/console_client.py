@@ -4,7 +4,7 @@ import http.client
 import json
 import threading
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +64,10 @@ class ConsoleClient:
 
 
 @contextmanager
-def running_console(stack: Stack, *, allow_changes: bool = False) -> Iterator[ConsoleClient]:
+def running_console(
+    stack: Stack, *, allow_changes: bool = False, find: Callable[[], Stack] | None = None
+) -> Iterator[ConsoleClient]:
+    """Runs a console over the stack. ``find`` finds it again when credentials have expired."""
     stop, ready, addresses = threading.Event(), threading.Event(), []
 
     def note(address: str) -> None:
@@ -73,7 +76,7 @@ def running_console(stack: Stack, *, allow_changes: bool = False) -> Iterator[Co
 
     thread = threading.Thread(
         target=run,
-        args=(Connection(stack), 0),
+        args=(Connection(stack, find), 0),
         kwargs={
             "allow_changes": allow_changes,
             "explain": lambda error: f"{type(error).__name__}.",

@@ -60,7 +60,7 @@ def console(
             # In a thread, because a browser in the terminal returns when it is closed.
             threading.Thread(target=open_page, args=(address,), daemon=True).start()
 
-    run(Connection(stack, find), port, allow_changes=allow_changes, explain=_explain, ready=ready)
+    run(Connection(stack, find), port, allow_changes=allow_changes, explain=explain, ready=ready)
 
 
 def check_packages() -> None:
@@ -77,7 +77,8 @@ def _find(context: Context, *given: str | None) -> Stack:
     return context.copy().run(connect.find_stack, *given).with_timeout(_TIMEOUT_SECONDS)
 
 
-def _explain(error: Exception) -> str:
+def explain(error: Exception) -> str:
+    """Says in a sentence why a page could not be read."""
     if isinstance(error, ClientError) and error.response["Error"].get("Code", "") in _THROTTLED:
         return f"AWS throttles {error.operation_name}. The console tries again by itself."
     return sentence(error) or f"{type(error).__name__}: {error}"

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from ingestion.ledger.actions import Actions
 from ingestion.ledger.loads import Loads
 from tests.support.console_client import Answer, ConsoleClient, running_console
 from tests.support.dead_letter_queue import graph_letter, send, waiting
@@ -114,33 +113,6 @@ def test_failures_with_the_same_cause_are_one_group(
 
 
 # --- changes
-
-
-def test_a_replay_is_shown_first_and_started_once_although_asked_for_twice(
-    stack: Stack, step_functions: StepFunctions, client: ConsoleClient
-) -> None:
-    failed_load(stack, step_functions)
-    shown = client.post("/failures/change", replay_fields(client, "a", step="show-replay"))
-    assert "What a replay would do" in shown.text
-    assert step_functions.started == []
-    asked = replay_fields(client, "a", step="replay")
-    for _ in range(2):
-        assert client.post("/failures/change", asked).status in (200, 303)
-    assert [one["name"] for one in step_functions.started] == ["a-r1"]
-
-
-def test_a_dismissal_is_confirmed_and_recorded(
-    stack: Stack, step_functions: StepFunctions, client: ConsoleClient
-) -> None:
-    failed_load(stack, step_functions)
-    asked = replay_fields(client, "a", step="show-dismiss")
-    assert "1 dead letter would be deleted." in client.post("/failures/change", asked).text
-    assert waiting(stack)[0] == 1
-    fields = [*replay_fields(client, "a", step="dismiss"), ("reason", "wrong file")]
-    assert "Dismissed." in client.post("/failures/change", fields).text
-    assert waiting(stack)[0] == 0
-    [action] = Actions(stack.client("dynamodb"), "ledger").all("a")
-    assert (action["action"], action["reason"]) == ("dismiss", "wrong file")
 
 
 def refused(client: ConsoleClient, step_functions: StepFunctions, answer: Answer) -> None:
