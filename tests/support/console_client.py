@@ -32,6 +32,9 @@ class ConsoleClient:
     def get(self, path: str, **headers: str) -> Answer:
         return self._send("GET", path, None, headers)
 
+    def head(self, path: str) -> Answer:
+        return self._send("HEAD", path, None, {})
+
     def post(self, path: str, fields: list[tuple[str, str]], **headers: str) -> Answer:
         given = {"Origin": self.origin, **headers}
         given["Content-Type"] = "application/x-www-form-urlencoded"

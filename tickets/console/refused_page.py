@@ -1,5 +1,6 @@
 """The page with the rows of a load that are not in the table, with their values."""
 
+import re
 from collections import Counter, OrderedDict
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from tickets.console.live import Part
 from tickets.console.pages import Pages
 from tickets.console.watching import Watcher
 from tickets.errors import CommandError
-from tickets.runs.attempts import find
+from tickets.runs.attempts import attempts_of
+from tickets.runs.executions import known_execution
 from tickets.runs.refused_rows import read_refused_rows, refused_rows_uri, why_none
 
 ROWS_PER_PAGE = 100
@@ -26,7 +28,6 @@ MAX_COUNTED = 200_000
 _COUNT_SECONDS = 0.5
 """How long a page waits for the counts. After that, it offers every reason that there is."""
 _MAX_KEPT = 20
-_MAX_PAGE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,10 @@ class RefusedPage:
 
     def _rows(self, execution: str, reason: str, number: int) -> RowsShown:
         stack = self._connection.stack
-        attempt, known = find(stack, stack.execution_arn(execution))
+        known = known_execution(stack, stack.execution_arn(execution))
+        attempt = attempts_of(stack).get(execution)
+        if known is None and attempt is None:
+            raise CommandError(f"Stack {stack.name} has no execution {execution}.")
         # Step Functions deletes executions after 90 days; the ledger keeps their attempts.
         address = refused_rows_uri(known) if known else attempt and attempt.refused_rows
         if not address:
@@ -107,4 +111,4 @@ class RefusedPage:
 
 
 def _page_number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and 0 < int(text) <= _MAX_PAGE else 1
+    return int(text) if re.fullmatch("[1-9][0-9]{0,5}", text) else 1

@@ -2,6 +2,7 @@
 
 import html
 import re
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -149,6 +150,27 @@ def test_a_change_must_come_from_the_consoles_own_pages(
     refused(client, step_functions, client.post("/failures/change", fields, Origin=origin))
 
 
+@pytest.mark.parametrize("step", ["replay", "dismiss"])
+def test_reading_changes_nothing(
+    stack: Stack, step_functions: StepFunctions, client: ConsoleClient, step: str
+) -> None:
+    failed_load(stack, step_functions)
+    given = "&".join(f"{name}={value}" for name, value in replay_fields(client, "a", step=step))
+    for path in ("/", "/failures", "/loads/a", "/loads/a/refused"):
+        assert client.get(f"{path}?{given}").status == 200
+        assert client.head(f"{path}?{given}").status == 200
+    assert (step_functions.started, waiting(stack)[0]) == ([], 1)
+
+
+def test_a_form_has_a_limited_size(
+    stack: Stack, step_functions: StepFunctions, client: ConsoleClient
+) -> None:
+    failed_load(stack, step_functions)
+    fields = [*replay_fields(client, "a", step="replay"), ("reason", "x" * 1_000_000)]
+    assert client.post("/failures/change", fields).status == 413
+    assert step_functions.started == []
+
+
 def test_a_change_is_no_get_request(client: ConsoleClient) -> None:
     assert client.get("/failures/change").status == 405
 
@@ -162,6 +184,25 @@ def test_other_hosts_get_nothing(client: ConsoleClient, host: str) -> None:
         answer = client.get(path, Host=host)
         assert answer.status == 421
         assert "Loads" not in answer.text
+
+
+def test_localhost_is_this_machine_too(client: ConsoleClient) -> None:
+    assert client.get("/", Host=f"localhost:{client.port}").status == 200
+
+
+def test_only_the_loopback_interface_is_listened_on(client: ConsoleClient) -> None:
+    for host in ("127.0.0.2", "::1"):
+        with pytest.raises(OSError, match=r"."):
+            socket.create_connection((host, client.port), 1).close()
+
+
+def test_a_request_without_a_body_gets_none(
+    stack: Stack, step_functions: StepFunctions, client: ConsoleClient
+) -> None:
+    failed_load(stack, step_functions)
+    for path in ("/events/loads", "/events/loads/a", "/events/failures", "/console.js"):
+        answer = client.head(path)
+        assert (answer.status, answer.text) == (200, "")
 
 
 def test_every_answer_restricts_the_browser(client: ConsoleClient) -> None:

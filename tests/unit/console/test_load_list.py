@@ -114,7 +114,7 @@ def test_the_number_of_calls_does_not_depend_on_the_number_of_loads(
 ) -> None:
     for number in range(loads):
         name = f"load-{number}"
-        ledger.begin(name, ago=timedelta(hours=1 + number))
+        ledger.begin(name, ago=timedelta(minutes=60 + 5 * number))
         if number % 3:
             ledger.end(name)
     listed = read_loads(stack, 7, None)
