@@ -74,21 +74,6 @@ def save_all_chunks(stack: Stack, browser: Any, chunks: int) -> None:
     until(lambda: rows_shown(browser) == 25 * chunks, "the chunks' rows", seconds=10)
 
 
-def test_progress_does_not_go_backwards_when_the_page_is_opened_again(
-    browser: Any, stack: Stack, step_functions: StepFunctions, console: ConsoleClient
-) -> None:
-    running_load(stack, step_functions)
-    browser.get(f"{console.origin}/loads/a")
-    save_all_chunks(stack, browser, 2)
-    client = stack.client("dynamodb")
-    key = {"load_id": {"S": "a"}, "entry": {"S": "chunk#g#000001"}}
-    client.delete_item(TableName="ledger", Key=key)  # as if an older answer came
-    for path in ("/failures", "/loads/a"):
-        browser.get(console.origin + path)
-    assert rows_shown(browser) == 50
-    assert "50 rows read" in browser.find_element(By.CSS_SELECTOR, ".equation").text
-
-
 def test_an_update_keeps_what_the_reader_does(
     browser: Any, stack: Stack, step_functions: StepFunctions, console: ConsoleClient
 ) -> None:

@@ -28,8 +28,6 @@ def events(
 ) -> Response:
     """A response that sends the part whenever there is a new version of what it shows, and what is
     to be said about its age. It ends when the reading is final."""
-    if request.method == "HEAD":
-        return Response(media_type="text/event-stream")
     return StreamingResponse(_events(request, reading, part), media_type="text/event-stream")
 
 
@@ -56,8 +54,6 @@ async def _events(
 
 def notes(request: Request, reading: Callable[[], Reading], note: Callable[[Any], str]) -> Response:
     """A response that only sends what is to be said about a page that stays as it is."""
-    if request.method == "HEAD":
-        return Response(media_type="text/event-stream")
     return StreamingResponse(_notes(request, reading, note), media_type="text/event-stream")
 
 

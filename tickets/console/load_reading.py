@@ -80,6 +80,7 @@ class LoadReader:
             grid=grid(known.chunks, samples.planned),
             execution=known.execution,
             has_rows=bool(page.reasons),
+            attempts=[one.execution for one in page.attempts],
         )
         graph = Markup(page.graph)  # noqa: S704 - made and escaped by the report page
         html = self._pages.render("load.html.j2", page=page, graph=graph, progress=progress)

@@ -65,7 +65,7 @@ def test_a_killed_engine_shows_as_stale_within_five_seconds(loaded: Stack) -> No
 
 
 def test_an_engine_that_hangs_neither_blocks_the_pages_nor_the_end(
-    loaded: Stack, monkeypatch: pytest.MonkeyPatch
+    loaded: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(loads_page, "FIRST_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as hanging:
@@ -79,6 +79,7 @@ def test_an_engine_that_hangs_neither_blocks_the_pages_nor_the_end(
             assert time.monotonic() - began < 5
             ended = time.monotonic()
         assert time.monotonic() - ended < 3
+        assert [one for one in caplog.records if one.name == "asyncio"] == []
 
 
 def test_a_call_without_an_answer_ends_at_its_timeout(loaded: Stack) -> None:
