@@ -5,6 +5,8 @@ console.png      the console's page of a load while its chunks are written
 report-page.png  the report page of that load
 """
 
+import base64
+import os
 import subprocess
 import sys
 import tempfile
@@ -30,8 +32,8 @@ ROWS, SEED = 100_000, 47
 PARAMETERS = {"MapConcurrency": "6"}
 SHOWN_SHARE = 0.45
 """The share of chunks that are finished when the console is shown."""
-WIDTH, HEIGHT = 1280, 1000
-TERMINAL = "104x50"
+SCREEN = {"width": 1280, "height": 1200, "deviceScaleFactor": 1, "mobile": False}
+TERMINAL = "100x46"
 # The spinner turns 12 times per second. A picture of each turn would only make the file larger.
 MIN_FRAME_MILLISECONDS, PAUSE_MILLISECONDS = 250, 8_000
 
@@ -54,29 +56,31 @@ def main() -> int:
 
 
 def _record_demo(folder: Path) -> None:
-    cast, termtosvg = folder / "demo.cast", str(Path(sys.executable).with_name("termtosvg"))
+    cast, termtosvg = folder / "demo.cast", Path(sys.executable).with_name("termtosvg")
     command = "sh -c 'echo \"$ make demo\"; exec make -s demo'"
     recorder = subprocess.Popen(
-        [termtosvg, "record", str(cast), "-g", TERMINAL, "-c", command],
+        [termtosvg, "record", cast, "-g", TERMINAL, "-c", command],
         stdin=subprocess.PIPE,  # its end would end the recording
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         cwd=ROOT,
+        env={**os.environ, "TERM": "xterm-256color"},
     )
     if recorder.wait() != 0 or not cast.is_file():
         raise TicketsError("termtosvg could not record the demo.")
+    options = f"-t window_frame -m {MIN_FRAME_MILLISECONDS} -D {PAUSE_MILLISECONDS}".split()
     subprocess.run(
-        [
-            *(termtosvg, "render", str(cast), str(PICTURES / "demo.svg")),
-            *("-m", str(MIN_FRAME_MILLISECONDS), "-D", str(PAUSE_MILLISECONDS)),
-        ],
+        [termtosvg, "render", cast, PICTURES / "demo.svg", *options],
         check=True,
+        stderr=subprocess.DEVNULL,
     )
 
 
 def _take_screenshots(browser: Chrome, stack: Stack, folder: Path) -> None:
     file = folder / "week-47.csv"
     write_sample(file, ROWS, SEED)
-    browser.set_window_size(WIDTH, HEIGHT)
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", SCREEN)
+    browser.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
     with running_console(stack) as address:
         arn = start_load(stack, LocalFile(file, KEY)).execution_arn
         name = arn.rpartition(":")[2]
@@ -96,8 +100,8 @@ def _take_screenshots(browser: Chrome, stack: Stack, folder: Path) -> None:
 
 
 def _save(browser: Chrome, name: str) -> None:
-    if not browser.save_screenshot(str(PICTURES / name)):
-        raise TicketsError(f"{name} can't be written.")
+    taken = browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
+    (PICTURES / name).write_bytes(base64.b64decode(taken["data"]))
 
 
 if __name__ == "__main__":

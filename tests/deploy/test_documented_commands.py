@@ -29,6 +29,7 @@ NOT_RUN = {
     "make": "lists the targets; changes nothing",
     "make demo": "CI runs it as it is, and tests/e2e/test_processes.py",
     "make demo FILE=tickets.csv": "the same as `make demo`; tests/e2e/test_processes.py",
+    "make demo CONSOLE=1": "stays until Ctrl-C; tests/e2e/test_processes.py",
     "make test": "would run this test's siblings; CI runs it as it is",
     "make check": "CI runs it as it is",
     "make arm64-check": "CI runs it as it is",
