@@ -96,7 +96,10 @@ from tickets.console.server import run
 from tickets.runs.stack import REQUIRED_OUTPUTS, Stack
 session = boto3.Session("a", "b", region_name="eu-west-1")
 stack = Stack("tickets", "eu-west-1", dict.fromkeys(REQUIRED_OUTPUTS, "x"), session, sys.argv[1])
-run(Connection(stack), 0, allow_changes=False, explain=str, ready=lambda url: print(url, flush=True))
+run(
+    Connection(stack), 0, allow_changes=False, explain=str,
+    ready=lambda url: print(url, flush=True),
+)
 """
 
 

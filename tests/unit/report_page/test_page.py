@@ -283,8 +283,8 @@ def test_many_reasons_are_summed_up() -> None:
     assert [one.column for one in made.reasons] == [f"column {n}" for n in range(40)]
     # 60 + 59 + ... + 11
     assert made.reasons_note == (
-        "1,775 more rows have 50 other columns or reasons. Only the first 200,000 rows were counted. "
-        "The list has them all."
+        "1,775 more rows have 50 other columns or reasons. Only the first 200,000 rows were "
+        "counted. The list has them all."
     )
 
 
