@@ -41,6 +41,7 @@ FUNCTIONS: dict[str, Grants] = {
         ("states:GetExecutionHistory", f"{EXECUTIONS}:*"),
         ("dynamodb:BatchGetItem", LEDGER),  # all executions of the load
         ("dynamodb:GetItem", LEDGER),
+        ("dynamodb:PutItem", LEDGER),  # how a stopped execution ended
         ("dynamodb:Query", LEDGER),
         ("s3:GetObject", f"{WORK}/refused-rows/*"),
         ("s3:GetObject", f"{WORK}/equal-keys/*"),

@@ -1,8 +1,9 @@
 """Ledger entries of attempts: one for each execution, with who started it, why, and how it ended.
 
 The entry of an execution is written by that execution only, so later attempts leave it as it is.
-An execution that is stopped, times out or fails in one of its states can't record its end. Its
-entry stays RUNNING, and readers complete it from Step Functions (`tickets.runs`).
+An execution that is stopped, times out or fails in one of its states can't record its end. Write
+Report Page does that later, and leaves `ending` None. Until then, the entry stays RUNNING, and
+readers complete it from Step Functions (`tickets.runs`).
 
 The entries are in both indexes of the ledger: in `loads` by the object's URL and the start, and
 in `days` by the day (UTC) and the start.

@@ -14,11 +14,19 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from ingestion.csv_files.rows import REASONS
-from ingestion.executions.history import ALREADY_LOADED, ending, last_value, read_states
+from ingestion.executions.history import (
+    ALREADY_LOADED,
+    ending,
+    ending_in_words,
+    failure_in_words,
+    last_value,
+    read_states,
+)
 from ingestion.ledger.actions import Actions
 from ingestion.ledger.attempts import Attempt, Attempts
 from ingestion.ledger.chunks import Chunks
 from ingestion.ledger.loads import Loads
+from ingestion.ledger.store import timestamp
 from ingestion.report_page.building import page_of
 from ingestion.report_page.recorded import CountedReason, Recorded
 from ingestion.report_page.rendering import render
@@ -87,11 +95,39 @@ class Pages:
         redriven, is_running = found.get("redriveCount", 0), found["status"] == "RUNNING"
         if redriven < redrives or (redriven == redrives and is_running):
             raise EndNotVisible(execution_arn)
-        return None if is_running else self.write(execution_arn)
+        if is_running:
+            return None
+        known = self._write(execution_arn)
+        self._record_end(known)
+        return self._address(known)
 
     def write(self, execution_arn: str) -> str:
         """Writes the page of an execution and its history to the work bucket. Returns the page's S3
-        address.
+        address."""
+        return self._address(self._write(execution_arn))
+
+    def _address(self, known: Recorded) -> str:
+        return f"s3://{self._work_bucket}/{page_key(known.execution)}"
+
+    def _record_end(self, known: Recorded) -> None:
+        """Records in the ledger how an execution ended that could not record it itself, because
+        Step Functions deletes it 90 days later.
+
+        Its `ending` stays None, so that readers ask Step Functions until then: it may be redriven.
+        """
+        attempt = next((one for one in known.attempts if one.execution == known.execution), None)
+        if attempt is None or attempt.ending is not None or known.stopped_at is None:
+            return
+        why = failure_in_words(known.states) or ending_in_words(
+            known.status, known.error, known.cause
+        )
+        stopped_at = timestamp(known.stopped_at.timestamp())
+        self._attempts.complete(
+            replace(attempt, status=known.status, stopped_at=stopped_at, error=why)
+        )
+
+    def _write(self, execution_arn: str) -> Recorded:
+        """Writes the page and the history, and returns what they were made from.
 
         If the execution ends again in the meantime, which a redrive makes it do, they are written
         again: another call may have written its later ending before.
@@ -106,7 +142,7 @@ class Pages:
                 self._states.describe_execution(executionArn=execution_arn).get("stopDate")
                 == known.stopped_at
             ):
-                return f"s3://{self._work_bucket}/{page_key(known.execution)}"
+                return known
 
     def recorded(self, execution_arn: str) -> tuple[Recorded, list[Event]]:
         """Returns what is known of an execution, and the events of its history.
@@ -161,7 +197,7 @@ class Pages:
         try:
             found = self._states.describe_execution(executionArn=attempt.execution_arn)
         except self._states.exceptions.ExecutionDoesNotExist:
-            return replace(attempt, status="UNKNOWN")
+            return replace(attempt, status="UNKNOWN") if attempt.status == "RUNNING" else attempt
         return replace(attempt, status=found["status"])
 
     def _earlier(self, load: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

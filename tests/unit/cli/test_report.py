@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from ingestion.contracts import LoadRequest
+from ingestion.ledger.attempts import LOADED
 from ingestion.ledger.loads import Loads
 from ingestion.tasks.write_report_page import EndNotVisible
 from tests.support.command_line import assert_sentence, lines, tickets
 from tests.support.step_functions import ACCEPTED, EXECUTION, RESULT, StepFunctions
+from tickets.runs.attempts import attempts_of, completed
 from tickets.runs.report_pages import pages_of
 from tickets.runs.stack import Stack
 
@@ -222,3 +225,29 @@ def test_an_execution_that_is_gone_or_was_redriven_needs_no_page_now(
     assert pages.write_ended(f"{EXECUTION}:gone", 0) is None
     kept = stack.client("s3").list_objects_v2(Bucket="work", Prefix="reports/")["Contents"]
     assert [one["Key"] for one in kept] == ["reports/a.json"]
+
+
+@pytest.mark.usefixtures("loaded")
+def test_the_end_of_a_stopped_execution_outlives_step_functions(
+    stack: Stack, step_functions: StepFunctions
+) -> None:
+    attempts = attempts_of(stack)
+    attempts.open(f"{EXECUTION}:a", LoadRequest("uploads", "a.csv"), None, "a")
+    step_functions.described["a"] |= {"status": "ABORTED", "cause": "wrong file"}
+    pages_of(stack).write_ended(f"{EXECUTION}:a", 0)
+    step_functions.forget()
+    [kept] = completed(stack, attempts.get_all(["a"]))
+    assert (kept.status, kept.error) == ("ABORTED", "The execution was stopped: wrong file")
+    assert kept.stopped_at is not None
+
+
+@pytest.mark.usefixtures("loaded")
+def test_an_end_that_the_execution_recorded_stays(
+    stack: Stack, step_functions: StepFunctions
+) -> None:
+    attempts = attempts_of(stack)
+    attempts.open(f"{EXECUTION}:a", LoadRequest("uploads", "a.csv"), None, "a")
+    attempts.close("a", LOADED, {"rows_read": 5})
+    recorded = attempts.get("a")
+    pages_of(stack).write_ended(f"{EXECUTION}:a", 0)
+    assert attempts.get("a") == recorded
