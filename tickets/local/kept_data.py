@@ -1,12 +1,12 @@
 """A folder that keeps the engine's data from one start of `tickets local start` to the next.
 
-    DIR/kept.json    {"port": 4566, "engine": "1.5.33", "data": "data-3"}
-    DIR/data-3/      what the engine saved when it ended: its services' state, and S3's objects
-    DIR/lock         locked as long as an engine uses the folder
+    FOLDER/kept.json    {"port": 4566, "engine": "1.5.33", "data": "data-3"}
+    FOLDER/data-3/      what the engine saved when it ended: its services' state, and S3's objects
+    FOLDER/lock         locked as long as an engine uses the folder
 
 The engine saves its state only when it is told to end, but writes S3's objects at once. So it works
 on a copy, which becomes the kept data once everything is saved. If the machine or the engine is
-killed, DIR is as it was before that start.
+killed, FOLDER is as it was before that start.
 """
 
 import fcntl
