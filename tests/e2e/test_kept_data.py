@@ -1,4 +1,4 @@
-"""`tickets local start --keep FOLDER`: what is there after the next start, and what a kill loses."""
+"""`tickets local start --keep FOLDER`: what the next start finds, and what a kill loses."""
 
 import os
 import signal

@@ -59,7 +59,7 @@ def adopt_orphans() -> None:
 
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     except (ImportError, OSError, AttributeError):
-        pass  # Python was built without ctypes; the workers are killed all the same
+        pass  # Python was built without ctypes; the workers are killed nevertheless
 
 
 def watch_signals() -> int:
