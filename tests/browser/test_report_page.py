@@ -140,7 +140,7 @@ def test_ten_thousand_chunks_are_shown_within_two_seconds(browser: Any, saved: A
 
 
 def test_everything_can_be_read_without_scripts_and_colours(browser: Any, saved: Any) -> None:
-    """The outcome of each state is text for a screen reader, and a sign for everybody else."""
+    """The outcome of each state is text for a screen reader, and a sign for all other readers."""
     open_page(browser, saved, FAILED)
     rows = browser.find_elements(By.CSS_SELECTOR, ".states tbody tr")
     shown = {}

@@ -70,7 +70,7 @@ class ConsoleClient:
 def running_console(
     stack: Stack, *, allow_changes: bool = False, find: Callable[[], Stack] | None = None
 ) -> Iterator[ConsoleClient]:
-    """Runs a console over the stack. ``find`` finds it again when credentials have expired."""
+    """Runs a console over the stack. `find` finds it again when credentials have expired."""
     stop, ready, addresses = threading.Event(), threading.Event(), []
 
     def note(address: str) -> None:

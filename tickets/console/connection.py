@@ -12,7 +12,7 @@ from tickets.runs.stack import Stack
 
 class Connection:
     """Finds the stack again when the credentials have expired: only a new session reads those that
-    were renewed in the meantime."""
+    have been renewed since."""
 
     def __init__(self, stack: Stack, find: Callable[[], Stack] | None = None) -> None:
         self.stack = stack

@@ -212,8 +212,8 @@ def error_in_words(error: str | None, cause: str | None) -> str:
 
 
 def ending_in_words(status: str, error: str | None, cause: str | None) -> str:
-    """Why an execution ended that could not report it itself: it was stopped, timed out, or was
-    ended by Step Functions. The arguments are those of DescribeExecution."""
+    """Why an execution ended that could not report its own end: it was stopped, timed out, or was
+    ended by Step Functions. The arguments come from DescribeExecution."""
     if status == "ABORTED":
         return "The execution was stopped" + (f": {cause}" if cause else ".")
     if status == "TIMED_OUT":

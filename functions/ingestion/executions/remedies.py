@@ -11,14 +11,14 @@ NOT_IN_THE_FILE = frozenset(
         *("key_not_provided", "key_type", "index_key_type"),
     }
 )
-"""Reasons to refuse a file that may have gone when it is replayed, without a change of the file."""
+"""Reasons to refuse a file that may no longer apply to a replay although the file is the same."""
 
 
 def is_refused(error: str | None, reasons: Collection[str]) -> bool:
     """Whether a file was refused for what it contains, so that a replay would refuse the same bytes
     again.
 
-    error: that of the dead letter. reasons: the codes of the reasons, if the letter has some.
+    error: the error of the dead letter. reasons: the codes of its reasons, if it has some.
     """
     return error == "FileRefused" and not (reasons and NOT_IN_THE_FILE.issuperset(reasons))
 
@@ -26,8 +26,8 @@ def is_refused(error: str | None, reasons: Collection[str]) -> bool:
 def remedy(*, refused: bool, rows_refused: int | None, all_chunks_done: bool, settled: bool) -> str:
     """The verb of the command that deals with a failed load: one of the constants above.
 
-    refused: see `is_refused`. settled: whether the file, or a later version of it, is loaded in
-    the meantime; then a replay only deletes the dead letter.
+    refused: see `is_refused`. settled: whether the file, or a later version of it, has been loaded
+    since; then a replay only deletes the dead letter.
     """
     if settled:
         return REPLAY

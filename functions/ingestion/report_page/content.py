@@ -75,7 +75,7 @@ class StateLine:
 @dataclass(frozen=True)
 class ChunkLine:
     """A chunk, or consecutive ones of a load with many chunks. `began`, `took` and
-    `rows_per_second` are of this execution, and empty if it wrote nothing of them."""
+    `rows_per_second` are about this execution, and empty if it wrote none of their rows."""
 
     chunks: str
     outcome: str
@@ -116,7 +116,7 @@ class AttemptLine:
 
 @dataclass(frozen=True)
 class ActionLine:
-    """What somebody did to the load."""
+    """An action of a person on the load."""
 
     at: str
     what: str

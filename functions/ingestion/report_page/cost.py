@@ -45,8 +45,8 @@ def transitions(known: Recorded) -> int:
 
 
 def _writes(known: Recorded) -> int:
-    """Puts of this execution. Those of rows that a later row of the chunk superseded count too,
-    because most of them were written before."""
+    """The puts of this execution. Rows that a later row of the chunk superseded count too, because
+    most of them were written before."""
     writes = 0
     for chunk in known.chunks:
         written = [rows for _, _, rows in known.rounds(chunk)]
@@ -55,8 +55,8 @@ def _writes(known: Recorded) -> int:
 
 
 def _function_seconds(known: Recorded) -> float:
-    """The times of the execution's own calls, and of those that wrote its chunks. The state that
-    writes a small file is one of the former."""
+    """The times of the execution's own calls, among them the one that writes a small file, and of
+    the calls that wrote its chunks."""
     own = sum(run.seconds or 0.0 for run in known.states if run.type == "Task")
     if not known.has_map:
         return own

@@ -26,7 +26,7 @@ from ingestion.report_page.content import (
 from ingestion.report_page.recorded import Recorded
 
 MAX_CAUSE = 600
-"""Characters of a cause. One of Step Functions may quote the whole input of a state."""
+"""Characters of a cause. A cause from Step Functions may quote the whole input of a state."""
 MAX_CAUSES = 20
 
 _SETTLED = ("SUCCEEDED", "OVERTAKEN")

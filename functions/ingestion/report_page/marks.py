@@ -1,6 +1,6 @@
 """What an execution did in each state, and which arrows of the state machine it followed.
 
-The states of chunks are in executions of their own. The ledger says how these ended.
+The states of chunks are in child executions. The ledger says how these ended.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ _STOPS = ("ABORTED", "TIMED_OUT")
 class Mark:
     """What an execution did in a state. `seconds` are None if it has not left the state or if
     they are not known, `tries` count the calls of its task, and `visits` how often it was
-    entered. `count` says of how many chunks it is true."""
+    entered. `count` is the number of chunks that it applies to."""
 
     outcome: str
     seconds: float | None = None

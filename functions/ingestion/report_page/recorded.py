@@ -26,7 +26,8 @@ class CountedReason:
 class Recorded:
     """An execution and its load. `load` is the load's ledger entry, and empty if there is none.
 
-    `execution_input` is empty and `states` are few if Step Functions has forgotten them.
+    `execution_input` is empty and `states` has only a few if Step Functions has deleted the
+    execution.
     """
 
     execution: str
@@ -60,7 +61,7 @@ class Recorded:
     @property
     def listed_rows(self) -> str:
         """The S3 address of the list of refused and superseded rows; empty if there is none. If the
-        file was found loaded, it is that of the earlier load."""
+        file was found loaded, it is the list of the earlier load."""
         of_load = self.load if ending(self.states) == ALREADY_LOADED else {}
         return str(self.result.get("refused_rows") or of_load.get("refused_rows") or "")
 
@@ -71,7 +72,7 @@ class Recorded:
 
     @property
     def file(self) -> Mapping[str, Any]:
-        """What Validate File found out about the file; empty if it was not accepted."""
+        """What Validate File recorded of the file; empty if it was not accepted."""
         return dict(self._last("file"))
 
     @property
@@ -81,7 +82,7 @@ class Recorded:
 
     @property
     def has_map(self) -> bool:
-        """Whether the execution got as far as writing chunks in executions of their own."""
+        """Whether the execution got as far as writing chunks in child executions."""
         return any(run.type == "Map" for run in self.states)
 
     def rounds(self, chunk: ChunkProgress) -> Iterator[tuple[datetime, datetime, int]]:

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from ingestion.report_page.content import Span
 
 _MIN_GAP = 0.004
-"""Pieces that are closer together are one, as a share of the whole time: a load that waits for
-others can have thousands."""
+"""Pieces with a smaller gap between them are joined. A share of the whole time: a load that waits
+for others can have thousands of pieces."""
 
 
 def span(outcome: str, began: float, took: float, whole: float) -> Span:
-    """Returns the piece of something that began ``began`` seconds after the start of a timeline of
-    ``whole`` seconds."""
+    """Returns the piece of something that began `began` seconds after the start of a timeline of
+    `whole` seconds."""
     left = _share(began, whole)
     return Span(outcome, left, _share(began + took, whole) - left)
 

@@ -21,7 +21,7 @@ Visit = tuple[StateRun, str]
 
 def state_lines(known: Recorded, seconds: float) -> list[StateLine]:
     """Returns a line for the visits to each state with the same result, in the order of their first
-    ones. `seconds` are those of the timeline."""
+    ones. `seconds` is the length of the timeline."""
     words = _words(known)
     if len({(run.state, said) for run, said in zip(known.states, words, strict=True)}) > MAX_LINES:
         words = _last_of_each_state(known.states, words)
@@ -74,7 +74,7 @@ def _last_of_each_state(states: Sequence[StateRun], words: Sequence[str]) -> lis
 
 
 def _chunk_counts(known: Recorded) -> dict[str, int] | None:
-    """The chunks by outcome, as a Map Run counts them. The ledger knows which are finished."""
+    """The chunks by outcome, as a Map Run counts them. The ledger records which are finished."""
     if not known.chunks:
         return None
     finished = sum(chunk.finished for chunk in known.chunks)
