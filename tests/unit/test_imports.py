@@ -32,7 +32,8 @@ ALLOWED = {
     "tickets.local tickets.sample tickets.errors tickets.console ingestion.executions "
     "ingestion.csv_files ingestion.sources ingestion.ledger ingestion.contracts "
     "ingestion.report_page",
-    "tickets.console": "tickets.runs ingestion.report_page ingestion.tasks ingestion.ledger",
+    "tickets.console": "tickets.runs tickets.errors ingestion.report_page ingestion.tasks "
+    "ingestion.ledger ingestion.executions ingestion.contracts ingestion.csv_files",
     "tickets.definition": "tickets.errors",
     "tickets.doctor": "tickets.runs tickets.local tickets.definition tickets.errors "
     "ingestion.dynamodb ingestion.tasks",
@@ -57,7 +58,7 @@ ALLOWED_FROM_OUTSIDE = {
     "ingestion.s3": "boto3 botocore",
     "tickets.check": "botocore",
     "tickets.cli": "botocore rich typer",
-    "tickets.console": "hypercorn jinja2 markupsafe starlette",
+    "tickets.console": "botocore hypercorn jinja2 markupsafe starlette",
     "tickets.doctor": "botocore",
     "tickets.local": "boto3 botocore samtranslator",
     "tickets.runs": "boto3 botocore",
