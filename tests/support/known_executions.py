@@ -198,7 +198,8 @@ ENDINGS = {
     ),
     "already": _ended(
         "SUCCEEDED",
-        *_VALIDATED,
+        ("Validate File", {"output": {"verdict": "already_loaded", "load_id": "week-csv"}}),
+        "File Accepted?",
         "Already Loaded",
         load={**LOADED.load, **RESULT},
     ),

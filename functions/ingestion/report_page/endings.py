@@ -10,6 +10,7 @@ from ingestion.executions.history import (
     ending,
     ending_in_words,
     failure_in_words,
+    last_value,
 )
 from ingestion.executions.remedies import DISMISS, LIST_REFUSED, is_refused, remedy
 from ingestion.report_page.amounts import duration, moment
@@ -129,10 +130,17 @@ def refused_rows_command(known: Recorded) -> str:
 def _success(known: Recorded, rows: Counts | None) -> Verdict:
     end = ending(known.states)
     if end == ALREADY_LOADED:
-        text = "The same bytes had been loaded before, so nothing was written."
+        load_id = last_value(known.states, "load_id")
+        which = f", as {load_id}" if load_id else ""
+        text = f"The same bytes had been loaded before{which}. Nothing was written now."
         return Verdict(NEUTRAL, "Already Loaded", text)
     if end == OVERTAKEN:
         text = "A later version of the file is loaded instead of this one."
+        if rows and rows.written:
+            text += (
+                f" Before that, {rows.written:,} rows were written. Those that only this version "
+                "has stay in the table."
+            )
         return Verdict(NEUTRAL, "Overtaken", text)
     took = ""
     if known.stopped_at:

@@ -96,8 +96,14 @@ LONG = "week-48-csv-addbf4a4a253fa45"
 # `tickets dead-letters` names as the next step (tests/unit/cli/test_dead_letters.py).
 SAID = {
     "loaded": ("Loaded", "The file was loaded in 9.0 s. The rows that are not", []),
-    "already": ("Already Loaded", "The same bytes had been loaded before, so nothing was", []),
-    "overtaken": ("Overtaken", "A later version of the file is loaded instead", []),
+    "already": ("Already Loaded", "The same bytes had been loaded before, as week-csv. Noth", []),
+    "waited": ("Overtaken", "A later version of the file is loaded instead of this one.", []),
+    "overtaken": (
+        "Overtaken",
+        "A later version of the file is loaded instead of this one. Before that, 1,100 rows were "
+        "written. Those that only this version has stay in the table.",
+        [],
+    ),
     "running": ("Running", "The load has been running since 2026-11-24 03:00:00 UTC.", []),
     "refused": (
         "Refused",
