@@ -93,7 +93,7 @@ REPLAY = f"tickets replay week-csv {WHERE}"
 LONG = "week-48-csv-addbf4a4a253fa45"
 
 # The verdict, and all commands under "What needs to be done". The first one does what
-# `tickets dead-letters` names as the next step (tests/unit/cli/test_dead_letters.py).
+# `tickets dead-letters` names as the next step (tests/unit/cli/test_page_next_step.py).
 SAID = {
     "loaded": ("Loaded", "The file was loaded in 9.0 s. The rows that are not", []),
     "already": ("Already Loaded", "The same bytes had been loaded before, as week-csv. Noth", []),
