@@ -76,8 +76,9 @@ def running_functions(environment: Mapping[str, str], logs: Path) -> Iterator[di
             processes.append((process, log))
             functions[name] = Function(ports[0])
             _wait_until_it_listens(ports[0])
-        # Imports all of them at the same time. What they answer doesn't matter.
-        with ThreadPoolExecutor(len(functions)) as threads:
+        # Imports their code, on each processor one at a time: all at once, none would answer within
+        # its time on a slow machine. What they answer doesn't matter.
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
             list(threads.map(lambda function: function.call({}), functions.values()))
         yield functions
     finally:
