@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,26 +26,10 @@ class Pages:
 
     def __init__(self, common: Mapping[str, Any]) -> None:
         self._common = common
-        self._templates = Environment(
-            loader=ChoiceLoader(
-                [FileSystemLoader(FOLDER / "templates"), FileSystemLoader(rendering.FOLDER)]
-            ),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.filters |= rendering.FILTERS
-        self._templates.filters |= {
-            "moment": moment,
-            "path": partial(quote, safe=""),
-            "visible": visible,
-            "whole_duration": whole_duration,
-        }
 
     def render(self, template: str, **values: Any) -> Markup:
         """Returns a rendered template. Templates escape the values."""
-        return Markup(self._templates.get_template(template).render(**values))  # noqa: S704
+        return Markup(_environment().get_template(template).render(**values))  # noqa: S704
 
     def page(
         self,
@@ -72,6 +56,27 @@ class Pages:
         )
         # Step Functions stores half surrogates in an input, and UTF-8 has none.
         return HTMLResponse(text.encode("utf-8", "replace"), status)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=ChoiceLoader(
+            [FileSystemLoader(FOLDER / "templates"), FileSystemLoader(rendering.FOLDER)]
+        ),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= rendering.FILTERS
+    environment.filters |= {
+        "moment": moment,
+        "path": partial(quote, safe=""),
+        "visible": visible,
+        "whole_duration": whole_duration,
+    }
+    return environment
 
 
 def moment(given: str | datetime | None) -> str:

@@ -82,6 +82,17 @@ def test_a_load_has_the_report_page(
     assert client.get("/loads/unknown").status == 404
 
 
+def test_a_load_that_step_functions_has_deleted_has_its_stored_page(
+    stack: Stack, client: ConsoleClient
+) -> None:
+    page = "<!doctype html><title>Loaded</title><script>alert(1)</script>"
+    stack.client("s3").put_object(Bucket="work", Key="reports/old.html", Body=page)
+    answer = client.get("/loads/old")
+    assert answer.text == page
+    # No script of it runs, whatever the work bucket has.
+    assert answer.headers["content-security-policy"].startswith("sandbox; default-src 'none';")
+
+
 def test_the_page_of_a_load_that_has_ended_is_sent_once(
     stack: Stack, step_functions: StepFunctions, client: ConsoleClient
 ) -> None:

@@ -10,15 +10,22 @@ import webbrowser
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import pytest
 
 from tests.support.command_line import assert_sentence, lines, tickets
 from tests.support.running_stack import until
 from tickets import ROOT
 from tickets.console import server
+from tickets.runs import connect
 from tickets.runs.stack import Stack
 
-pytestmark = pytest.mark.usefixtures("stack")
+STACK = Stack("tickets", "eu-west-1", {}, boto3.Session("test", "test", region_name="eu-west-1"))
+
+
+@pytest.fixture(autouse=True)
+def _found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connect, "find_stack", lambda *_: STACK)
 
 
 @pytest.fixture
@@ -96,22 +103,19 @@ from tickets.console.server import run
 from tickets.runs.stack import REQUIRED_OUTPUTS, Stack
 session = boto3.Session("a", "b", region_name="eu-west-1")
 stack = Stack("tickets", "eu-west-1", dict.fromkeys(REQUIRED_OUTPUTS, "x"), session, sys.argv[1])
-run(
-    Connection(stack), 0, allow_changes=False, explain=str,
-    ready=lambda url: print(url, flush=True),
-)
+run(Connection(stack), 0, allow_changes=False, explain=str, ready=print)
 """
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_console_at_once_although_pages_are_open(
-    stack: Stack, number: signal.Signals
+    number: signal.Signals,
 ) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as hanging,
         subprocess.Popen(
-            [sys.executable, "-c", _SERVE, f"http://127.0.0.1:{hanging.getsockname()[1]}"],
+            [sys.executable, "-u", "-c", _SERVE, f"http://127.0.0.1:{hanging.getsockname()[1]}"],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

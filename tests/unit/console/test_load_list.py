@@ -108,7 +108,7 @@ def test_loads_leave_the_list_when_they_are_too_old(
     assert read_loads(stack, 1, cut).are_all is False
 
 
-@pytest.mark.parametrize("loads", [2, 20, pytest.param(1000, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("loads", [2, 8, pytest.param(1000, marks=pytest.mark.exhaustive)])
 def test_the_number_of_calls_does_not_depend_on_the_number_of_loads(
     stack: Stack, ledger: Ledger, calls: list[str], loads: int
 ) -> None:

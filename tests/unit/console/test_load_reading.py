@@ -4,13 +4,14 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import boto3
 import pytest
 
 from ingestion.ledger.attempts import Attempt
 from ingestion.ledger.chunks import ChunkProgress
 from ingestion.report_page.recorded import Recorded
 from tests.support.known_executions import LOADED, chunk
-from tests.support.step_functions import StepFunctions
+from tests.support.step_functions import MACHINE, StepFunctions
 from tickets.console import load_reading
 from tickets.console.connection import Connection
 from tickets.console.load_reading import LoadReader, LoadShown
@@ -57,8 +58,16 @@ def known(monkeypatch: pytest.MonkeyPatch) -> Known:
     return known
 
 
+@pytest.fixture(scope="module")
+def step_functions() -> StepFunctions:
+    return StepFunctions()
+
+
 @pytest.fixture
-def reader(stack: Stack) -> LoadReader:
+def reader(step_functions: StepFunctions) -> LoadReader:
+    clients = {"stepfunctions": step_functions.client}
+    outputs = {"StateMachineArn": MACHINE}
+    stack = Stack("tickets", "eu-west-1", outputs, boto3.Session(), _clients=clients)
     pages = Pages({"stack": "tickets", "where": "here", "allowed": False})
     return LoadReader(Connection(stack), pages)
 
