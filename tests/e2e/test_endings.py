@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.load_assertions import assert_loaded, assert_same_items
 from tests.support.report_pages import equation
-from tests.support.running_stack import RunningStack
+from tests.support.running_stack import RunningStack, until
 from tests.support.ticket_files import COLUMNS, TicketFile
 
 TIME = "2026-03-01T12:00:00Z"
@@ -200,6 +200,12 @@ def test_an_ending_that_nothing_catches_is_reported_by_the_rule(stack: RunningSt
     assert (letter["detail"]["status"], letter["detail"]["error"]) == ("FAILED", "States.Runtime")
     page = stack.assert_page(execution, "Failed", None)
     assert "States.Runtime" in page.text
+
+    def recorded() -> bool:
+        [entry] = stack.ledger(f"execution#{execution['name']}").values()
+        return bool(entry["status"] == "FAILED")
+
+    until(recorded, "the end in the ledger")
     report = assert_loaded(stack, stack.replay(arn), file)
     assert len(report["executions"]) == 2
 
