@@ -8,6 +8,7 @@ from time import monotonic
 from markupsafe import Markup
 
 from ingestion.report_page.building import page_of
+from ingestion.report_page.content import BAD
 from ingestion.report_page.recorded import Recorded
 from tickets.console.connection import Connection
 from tickets.console.live import Part
@@ -80,6 +81,7 @@ class LoadReader:
             grid=grid(known.chunks, samples.planned),
             execution=known.execution,
             has_rows=bool(page.reasons),
+            has_failed=page.verdict.tone == BAD,
             attempts=[one.execution for one in page.attempts],
         )
         graph = Markup(page.graph)  # noqa: S704 - made and escaped by the report page

@@ -10,7 +10,7 @@ import pytest
 from ingestion.ledger.attempts import Attempt
 from ingestion.ledger.chunks import ChunkProgress
 from ingestion.report_page.recorded import Recorded
-from tests.support.known_executions import LOADED, chunk
+from tests.support.known_executions import FAILED, LOADED, chunk
 from tests.support.step_functions import MACHINE, StepFunctions
 from tickets.console import load_reading
 from tickets.console.connection import Connection
@@ -122,3 +122,6 @@ def test_a_load_that_has_ended_shows_no_progress(reader: LoadReader, known: Know
     assert 'aria-label="Progress"' not in shown.part.html
     assert 'href="/loads/week-csv/refused"' in shown.part.html
     assert 'href="/loads/week-csv-r1"' in shown.part.html
+    assert 'href="/failures"' not in shown.part.html
+    known.now = FAILED
+    assert 'href="/failures"' in reader.read("week-csv", None).part.html
