@@ -160,7 +160,7 @@ def test_pages_do_without_javascript(
     try:
         browser.get(f"{console.origin}/loads/a")
         note = browser.find_element(By.TAG_NAME, "noscript").text
-        assert note.endswith("Load it again to see what is new.")
+        assert note.endswith("Reload the page to see what is new.")
         browser.get(f"{console.origin}/failures")
         browser.find_element(By.CSS_SELECTOR, "input[type=checkbox]").click()
         browser.find_element(By.CSS_SELECTOR, "button[value=show-dismiss]").click()

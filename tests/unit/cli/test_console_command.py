@@ -75,9 +75,9 @@ def test_a_missing_browser_is_no_failure(
         opened.append("none")
 
     monkeypatch.setattr(webbrowser, "open", no_browser)
-    monkeypatch.setattr("tickets.cli.console_server.print_error", print_error)
+    monkeypatch.setattr("tickets.cli.browser.print_error", print_error)
     assert tickets("console").exit_code == 0
-    assert printed == ["No browser could be opened: open http://127.0.0.1:8000/ in yours."]
+    assert printed == ["No browser could be started. Open this address: http://127.0.0.1:8000/"]
 
 
 def test_a_port_in_use_is_said_in_a_sentence() -> None:
@@ -88,11 +88,8 @@ def test_a_port_in_use_is_said_in_a_sentence() -> None:
 
 
 def test_missing_packages_are_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "tickets.console.server")
-    monkeypatch.setitem(sys.modules, "hypercorn.asyncio", None)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tickets.console.server", None, raising=False)
-        result = tickets("console")
+    monkeypatch.setitem(sys.modules, "hypercorn", None)
+    result = tickets("console")
     assert_sentence(result, "run `pip install '.[console]'` in the project's folder")
 
 
