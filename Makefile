@@ -73,8 +73,9 @@ fuzz: $(VENV)/.dev ## Try 10,000 files each: mutated, other forms, stray quotes,
 	FUZZ_FILES=$(or $(FILES),10000) FUZZ_SEED=$(or $(SEED),3) $(BIN)/pytest \
 		--hypothesis-seed=$(or $(SEED),3) tests/unit/test_oracle.py tests/unit/test_mutations.py \
 		tests/unit/test_accepted_forms.py tests/unit/test_stray_quotes.py \
-		tests/unit/csv_files/test_multiline.py tests/unit/csv_files/values \
-		tests/unit/test_source_oracle.py tests/unit/tasks/test_settle_equal_keys.py $(ARGS)
+		tests/unit/csv_files/test_multiline.py tests/unit/csv_files/test_records.py \
+		tests/unit/csv_files/test_syntax.py tests/unit/csv_files/values tests/unit/test_source_oracle.py \
+		tests/unit/tasks/test_settle_equal_keys.py tests/unit/tasks/test_combined_rows.py $(ARGS)
 
 .PHONY: scale
 scale: $(VENV)/.runtime ## Measure files of 10 GB to 5 TB, half an hour [ARGS="--size 100MB --large 0"]

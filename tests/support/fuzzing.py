@@ -1,4 +1,5 @@
-"""How many generated files a test tries: a few in `make test`, FUZZ_FILES in `make fuzz`."""
+"""How many generated files a test tries: a few in `make test`, FUZZ_FILES in `make fuzz`, which CI
+runs with 300."""
 
 import os
 

@@ -17,7 +17,7 @@ from tests.support.random_forms import Form, in_form, random_form, same
 from tests.support.stack_in_memory import StackInMemory
 from tickets.sample import write_sample
 
-FILES = files(quick=60)
+FILES = files(quick=20)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from tests.support.reference_records import Reference, fits_ticket
 from tests.support.stack_in_memory import StackInMemory
 from tickets.sample import write_sample
 
-FILES = files(quick=150)
+FILES = files(quick=50)
 
 LONGEST = 10.0  # seconds for one file of some 10 KB, which takes some milliseconds
 EVIL = (

@@ -31,7 +31,7 @@ from tests.support.random_records import (
     make,
 )
 
-FILES = files(quick=200)
+FILES = files(quick=70)
 
 
 class Reader:

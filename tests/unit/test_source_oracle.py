@@ -92,7 +92,7 @@ def key_of(item: dict[str, Any], pair: Pair) -> list[str]:
 
 @pytest.mark.timeout(3600 if FUZZING else 120)
 @settings(
-    max_examples=files(quick=60),
+    max_examples=files(quick=20),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

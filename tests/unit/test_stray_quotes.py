@@ -22,7 +22,7 @@ from ingestion.csv_files.syntax import Syntax
 from tests.support.fuzzing import FUZZING, SEED, files
 from tests.support.sources import BUILT_IN
 
-FILES = files(quick=300)
+FILES = files(quick=100)
 ROWS = 40
 
 PLAIN = ["Soap", "Rice 1 kg", "Café", "Olive oil, extra virgin", 'Pipe 5" copper', "", "a;b|c\td"]

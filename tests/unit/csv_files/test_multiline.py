@@ -24,7 +24,7 @@ from tests.support.random_records import (
 )
 from tests.support.sources import BUILT_IN
 
-FILES = files(quick=600)
+FILES = files(quick=200)
 
 TICKETS = layout_of(BUILT_IN, {name: at for at, name in enumerate(COLUMNS)}, 7, b",")
 

@@ -19,6 +19,7 @@ from ingestion.csv_files.records import (
     without_marks,
 )
 from ingestion.csv_files.syntax import Syntax
+from tests.support.fuzzing import files
 
 COMMA = Syntax(b",")
 
@@ -148,7 +149,7 @@ dangerous = st.lists(
 ).map(b"".join)
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=files(quick=500), deadline=None)
 @given(text=dangerous, width=st.integers(1, 4))
 def test_the_pattern_matches_what_is_taken_with_its_line_end(text: bytes, width: int) -> None:
     match = Syntax(b",").record_pattern(width).match(text)
@@ -168,7 +169,7 @@ values = st.text(
 )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=files(quick=250), deadline=None)
 @given(
     row=st.lists(values, min_size=2, max_size=4),
     delimiter=st.sampled_from(",;\t|"),
@@ -189,7 +190,7 @@ def test_what_the_csv_module_writes_is_read_back(
     assert split_fields(without_line_end(data), Syntax(delimiter.encode())) == expected
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=files(quick=250), deadline=None)
 @given(text=st.text(alphabet='ab",\n é', min_size=1, max_size=60))
 def test_a_well_formed_record_is_read_as_the_csv_module_reads_it(text: str) -> None:
     field = r'(?:"(?:[^"]|"")*"|[^",\n][^,\n]*)?'

@@ -28,7 +28,7 @@ from tests.support.fuzzing import SEED, files
 from tests.support.random_records import a_syntax, layout_for, make
 from tests.support.sources import BUILT_IN
 
-FILES = files(quick=300)
+FILES = files(quick=100)
 
 SINGLE_QUOTES = Syntax(b",", quote=b"'")
 NO_QUOTES = Syntax(b",", quote=None)

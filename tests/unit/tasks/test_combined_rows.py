@@ -29,7 +29,7 @@ from tests.support.timed_loads import (
 
 SUM = tickets_with(equalKeys="sum")
 ROW = len(good(1, 1))
-FILES = files(quick=200)
+FILES = files(quick=70)
 
 Row = tuple[int, int]  # key and quantity
 

@@ -34,7 +34,7 @@ from tests.support.timed_loads import (
     small,
 )
 
-FILES = files(quick=200)
+FILES = files(quick=70)
 
 
 # ---------------------------------------------------------------- by hand

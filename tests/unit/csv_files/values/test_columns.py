@@ -61,7 +61,7 @@ def as_column(conversion: Conversion, texts: list[str | None]) -> list[tuple[Any
 
 
 @pytest.mark.timeout(3600 if FUZZING else 120)
-@settings(max_examples=files(quick=200), deadline=None)
+@settings(max_examples=files(quick=70), deadline=None)
 @given(COLUMNS)
 def test_a_column_is_converted_as_its_values_are(
     drawn: tuple[Field, bool, list[list[str | None]]],

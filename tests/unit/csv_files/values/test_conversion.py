@@ -27,7 +27,7 @@ def outcome(conversion: Conversion, text: str | None) -> Outcome:
 
 
 @pytest.mark.timeout(3600 if FUZZING else 120)
-@settings(max_examples=files(quick=300), deadline=None)
+@settings(max_examples=files(quick=100), deadline=None)
 @given(FIELDS_AND_TEXTS)
 def test_a_value_becomes_what_the_reference_makes_of_it(drawn: tuple[Field, str]) -> None:
     field, text = drawn
