@@ -295,7 +295,11 @@ def test_chunks_in_parallel_are_bounded_by_a_literal(name: str) -> None:
 def test_a_task_is_named_like_its_handler_and_no_handler_is_without_a_task() -> None:
     """Except for Write Small File, which calls the function of Write Chunk. Two handlers serve
     queues, not states."""
-    files = {path.stem for path in HANDLERS.glob("*.py")} - {"__init__", "start_execution", "write_report_page"}
+    files = {path.stem for path in HANDLERS.glob("*.py")} - {
+        "__init__",
+        "start_execution",
+        "write_report_page",
+    }
     named = [name for name in INVOKING if name != "Write Small File"]
     assert {name.lower().replace(" ", "_") for name in named} == files
     assert handler_of("Write Small File") == "write_chunk"
