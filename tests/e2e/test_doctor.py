@@ -60,6 +60,7 @@ def test_a_healthy_stack_has_no_fault_and_the_engines_gaps_are_named(
     assert all("engine" in healthy[name].detail for name in CANT_TELL)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("check", "plant", "words", "next_step"),
     [

@@ -33,6 +33,7 @@ def counts(result: dict[str, Any]) -> tuple[int, int, int]:
     return result["rows_read"], result["rows_written"], result["rows_superseded"]
 
 
+@pytest.mark.exhaustive
 def test_the_last_row_of_a_chunk_and_the_first_of_the_next_one(stack: RunningStack) -> None:
     size = len(row("edge", 0, 0))
     second_chunk = -(-(CHUNK_SIZE - len(HEADER)) // size)  # its first row

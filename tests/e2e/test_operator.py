@@ -260,6 +260,7 @@ def test_readers_of_the_dead_letters_do_not_hide_them_from_each_other(stack: Run
         assert [reader.result() for reader in readers] == [(12, 0)] * 3
 
 
+@pytest.mark.exhaustive
 def test_an_object_whose_key_looks_like_a_version_is_ingested_by_hand(stack: RunningStack) -> None:
     file = TicketFile("looks").rows(20)
     upload = stack.upload("operator/q?versionId=x.csv", file.body)
@@ -270,6 +271,7 @@ def test_an_object_whose_key_looks_like_a_version_is_ingested_by_hand(stack: Run
         assert (outcome["ending"], outcome["rows_written"]) == ("Already Loaded", 20)
 
 
+@pytest.mark.exhaustive
 def test_files_with_one_name_are_ingested_under_their_paths(
     stack: RunningStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -275,6 +275,7 @@ def test_nothing_outlives_tickets_local_start(number: signal.Signals, tmp_path: 
         assert driver.process.stdout.read() == ""  # nothing follows the one object
 
 
+@pytest.mark.exhaustive
 def test_a_signal_that_does_not_interrupt_the_wait_is_heard_all_the_same(tmp_path: Path) -> None:
     with driving(python(DRIVER_WITH_A_THREAD), tmp_path) as driver:
         driver.wait_for_line("ready")
@@ -404,6 +405,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.exhaustive
 def test_a_port_lost_to_another_process_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     free_port = engine._free_port
     with socket.create_server(("127.0.0.1", 0)) as other:

@@ -11,7 +11,7 @@ from tests.support.ticket_files import TicketFile
 from tickets.cli.app import app
 from tickets.runs.dead_letters import held_dead_letters
 
-pytestmark = pytest.mark.usefixtures("command_finds_stack")
+pytestmark = [pytest.mark.usefixtures("command_finds_stack"), pytest.mark.exhaustive]
 
 TIME = "2026-03-01T12:00:00Z"
 

@@ -66,6 +66,7 @@ def transitions(stack: RunningStack, arn: str) -> int:
     return len(stack.states_entered(arn)) + OF_A_CHUNK * len(stack.children(arn))
 
 
+@pytest.mark.exhaustive
 def test_a_sound_deployment_is_verified_at_the_estimated_cost(stack: RunningStack) -> None:
     found = verified()
     assert statuses(found) == dict.fromkeys([FIRST, CHUNKED, PACKED, *LATER], "passed")

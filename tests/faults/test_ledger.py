@@ -20,6 +20,7 @@ from tests.support.wire import is_chunk_entry, lose_reply, names, refuse
 PUTS_DENIED = ("PutObject", refuse("AccessDenied", 403))
 
 
+@pytest.mark.exhaustive
 def test_ledger_write_refused_once(kind: Kind, cloud: Cloud) -> None:
     file = ticket_file("refused-once")
     with cloud.wire.fault(
@@ -145,6 +146,7 @@ def test_chunk_entry_missing(kind: Kind, cloud: Cloud) -> None:
     assert len(put) == chunk["rows_written"], "not a row of another chunk is written again"
 
 
+@pytest.mark.exhaustive
 def test_plan_expired(kind: Kind, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     file = ticket_file("expired")
     given = cloud.upload(file)

@@ -5,6 +5,8 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
+import pytest
+
 from tests.faults.loads import (
     assert_ended,
     assert_no_second_try,
@@ -175,6 +177,7 @@ def test_body_slow(kind: Kind, cloud: Cloud) -> None:
     cloud.assert_loaded(ended, file)
 
 
+@pytest.mark.exhaustive
 def test_slow_down(kind: Kind, cloud: Cloud) -> None:
     file = ticket_file("slow-down")
     with cloud.wire.fault("GetObject", refuse("SlowDown", 503), times=2) as fault:

@@ -2,6 +2,8 @@
 
 import itertools
 
+import pytest
+
 from tests.faults.loads import assert_ended, assert_no_second_try, failed_chunks, ticket_file
 from tests.faults.matrix import Kind
 from tests.support.cloud import Cloud
@@ -35,6 +37,7 @@ def test_throughput_exceeded(kind: Kind, cloud: Cloud) -> None:
     cloud.assert_loaded(ended, file)
 
 
+@pytest.mark.exhaustive
 def test_write_reply_lost(kind: Kind, cloud: Cloud) -> None:
     file = ticket_file("reply-lost")
     with cloud.wire.fault("BatchWriteItem", lose_reply, times=3) as fault:
@@ -72,6 +75,7 @@ def test_table_missing(kind: Kind, cloud: Cloud) -> None:
     cloud.assert_loaded(cloud.run(given, "first-r1"), file)
 
 
+@pytest.mark.exhaustive
 def test_one_chunk_fails_for_ever(kind: Kind, cloud: Cloud) -> None:
     file = ticket_file("one-chunk")
     given = cloud.upload(file)

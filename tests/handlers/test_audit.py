@@ -127,6 +127,7 @@ def test_only_the_first_lines_are_named(cloud: Cloud) -> None:
     assert "50 missing 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, ..." in text
 
 
+@pytest.mark.exhaustive
 def test_equal_keys_are_found_wherever_they_are(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:

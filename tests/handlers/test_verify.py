@@ -90,8 +90,8 @@ def chunked(loads: Loads) -> TicketFile:
     ("key", "index"),
     [
         (("ticket_id", "product"), None),
-        (("ticket_id", "store"), None),
-        (("ticket_id", "product"), "category"),
+        pytest.param(("ticket_id", "store"), None, marks=pytest.mark.exhaustive),
+        pytest.param(("ticket_id", "product"), "category", marks=pytest.mark.exhaustive),
     ],
     ids=str,
 )

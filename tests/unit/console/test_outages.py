@@ -64,6 +64,7 @@ def test_a_killed_engine_shows_as_stale_within_five_seconds(loaded: Stack) -> No
             assert said[:6] == "Stale:"
 
 
+@pytest.mark.exhaustive
 def test_an_engine_that_hangs_neither_blocks_the_pages_nor_the_end(
     loaded: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -182,7 +183,10 @@ def test_pages_say_in_a_sentence_why_they_are_stale() -> None:
 
 @pytest.mark.parametrize(
     ("path", "once"),
-    [("/events/loads", "ListExecutions"), ("/events/loads/a", "DescribeExecution")],
+    [
+        ("/events/loads", "ListExecutions"),
+        pytest.param("/events/loads/a", "DescribeExecution", marks=pytest.mark.exhaustive),
+    ],
 )
 def test_ten_open_pages_cost_as_many_calls_as_one(
     loaded: Stack, monkeypatch: pytest.MonkeyPatch, path: str, once: str
