@@ -171,7 +171,7 @@ def test_deploy_load_fail_replay_and_remove_as_documented(project: Project, engi
     deploy_for_the_first_time(reader)
     stack = deployed(engine)
     checks = reader.run(".venv/bin/tickets doctor").output
-    assert re.search(r"ok +code: 7 functions have this checkout's", checks)
+    assert re.search(r"ok +code: 8 functions have this checkout's", checks)
     with stack.uploads_held():
         assert "it is Disabled" in reader.run("tickets doctor", code=1).output
     ran = reader.run(".venv/bin/tickets verify")
