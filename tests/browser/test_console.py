@@ -74,6 +74,7 @@ def save_all_chunks(stack: Stack, browser: Any, chunks: int) -> None:
     until(lambda: rows_shown(browser) == 25 * chunks, "the chunks' rows", seconds=10)
 
 
+@pytest.mark.exhaustive
 def test_an_update_keeps_what_the_reader_does(
     browser: Any, stack: Stack, step_functions: StepFunctions, console: ConsoleClient
 ) -> None:
@@ -95,6 +96,7 @@ def test_an_update_keeps_what_the_reader_does(
     assert browser.execute_script(kept) == before
 
 
+@pytest.mark.exhaustive
 def test_choices_stay_while_failures_come_in(
     browser: Any, stack: Stack, step_functions: StepFunctions, console: ConsoleClient
 ) -> None:

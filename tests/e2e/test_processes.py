@@ -362,6 +362,7 @@ def test_leaving_the_block_removes_everything(
 # --- sockets and settings -----------------------------------------------------------------------
 
 
+@pytest.mark.exhaustive
 def test_the_local_stack_listens_on_loopback_only_and_ignores_the_callers_settings(
     tmp_path: Path,
 ) -> None:

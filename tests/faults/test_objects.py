@@ -143,6 +143,7 @@ def test_deleted_for_good(kind: Kind, cloud: Cloud) -> None:
     cloud.assert_loaded(cloud.run(cloud.upload(file), "second"), file)
 
 
+@pytest.mark.exhaustive
 def test_body_cut(kind: Kind, cloud: Cloud) -> None:
     file = ticket_file("cut")
     with cloud.wire.fault("GetObject", cut_body(1 / 3), times=4) as fault:
@@ -217,6 +218,7 @@ def test_get_denied_in_split(kind: Kind, cloud: Cloud) -> None:
     cloud.assert_loaded(cloud.run(given, "first-r1"), file)
 
 
+@pytest.mark.exhaustive
 def test_archived_in_a_chunk(kind: Kind, cloud: Cloud) -> None:
     file = ticket_file("archived")
     given = cloud.upload(file)

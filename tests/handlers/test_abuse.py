@@ -33,6 +33,7 @@ def report(cloud: Cloud, result: Any) -> Any:
     return json.loads(cloud.read_url(result["report"]))
 
 
+@pytest.mark.exhaustive
 def test_a_chunk_of_refused_rows_is_read_to_its_end_and_listed_in_parts(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,7 @@ def completed(words: str, number: int) -> list[str]:
     return ran.stdout.split()
 
 
+@pytest.mark.exhaustive
 def test_bash_completes_commands_and_options() -> None:
     assert completed("tickets dea", 1) == ["dead-letters"]
     assert "--config-env" in completed("tickets show --c", 2)

@@ -163,6 +163,7 @@ def test_an_older_and_a_newer_version_never_write_at_once() -> None:
     }
 
 
+@pytest.mark.exhaustive
 def test_a_version_in_between_that_arrives_late_is_overtaken() -> None:
     found = endings(lambda: Loads("v3", "v2", tries=1))
     overtaken = {one for one in found if ("v2", "overtaken") in one}
