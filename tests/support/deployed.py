@@ -191,6 +191,27 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def assert_admits_only(stack: Stack, queue: str, rule: str) -> None:
+    """Checks that the queue's policies allow one thing: that the EventBridge rule sends to it."""
+    allowed = [
+        statement
+        for policy in stack.of_type("AWS::SQS::QueuePolicy").values()
+        if stack.ref(queue) in as_list(policy["Queues"])
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Allow"
+    ]
+    assert [{**one, "Sid": ""} for one in allowed] == [
+        {
+            "Sid": "",
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": stack.arn(queue),
+            "Condition": {"ArnEquals": {"aws:SourceArn": stack.arn(rule)}},
+        }
+    ]
+
+
 def dependencies(template: Template) -> dict[str, set[str]]:
     """The resources that each resource refers to with Ref, Fn::GetAtt, Fn::Sub or DependsOn."""
     names = template["Resources"].keys()

@@ -8,7 +8,7 @@ import pytest
 from moto.events.models import EventPattern
 
 from tests.support.cloud import STATE_MACHINE_ARN
-from tests.support.deployed import Stack, as_list, deploy
+from tests.support.deployed import Stack, assert_admits_only, deploy
 from tests.support.sample_events import ALL, read
 
 SAMPLES = [event for event in ALL if event.startswith("write_report_page/")]
@@ -59,23 +59,7 @@ def test_the_rule_is_on_and_delivers_to_its_queue(stack: Stack) -> None:
 
 
 def test_the_queue_admits_exactly_this_rule(stack: Stack) -> None:
-    allowed = [
-        statement
-        for policy in stack.of_type("AWS::SQS::QueuePolicy").values()
-        if stack.ref("ReportPagesQueue") in as_list(policy["Queues"])
-        for statement in policy["PolicyDocument"]["Statement"]
-        if statement["Effect"] == "Allow"
-    ]
-    assert [{**one, "Sid": ""} for one in allowed] == [
-        {
-            "Sid": "",
-            "Effect": "Allow",
-            "Principal": {"Service": "events.amazonaws.com"},
-            "Action": "sqs:SendMessage",
-            "Resource": stack.arn("ReportPagesQueue"),
-            "Condition": {"ArnEquals": {"aws:SourceArn": stack.arn("EndingsRule")}},
-        }
-    ]
+    assert_admits_only(stack, "ReportPagesQueue", "EndingsRule")
 
 
 def test_a_page_that_cannot_be_made_is_tried_five_times_and_then_set_aside(stack: Stack) -> None:

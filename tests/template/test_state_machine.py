@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from moto.events.models import EventPattern
 
-from tests.support.deployed import ACCOUNT, REGION, ROOT, Stack, as_list, deploy, source
+from tests.support.deployed import ACCOUNT, REGION, ROOT, Stack, assert_admits_only, deploy, source
 from tests.support.state_machine import handler_of
 from tests.support.states import all_states
 from tools import definition
@@ -199,22 +199,4 @@ def test_the_rule_is_on_and_delivers_to_the_failed_executions_queue(stack: Stack
 
 
 def test_the_failed_executions_queue_admits_exactly_this_rule(stack: Stack) -> None:
-    allowed = [
-        statement
-        for policy in stack.of_type("AWS::SQS::QueuePolicy").values()
-        if stack.ref("FailedExecutionsQueue") in as_list(policy["Queues"])
-        for statement in policy["PolicyDocument"]["Statement"]
-        if statement["Effect"] == "Allow"
-    ]
-    assert [{**one, "Sid": ""} for one in allowed] == [
-        {
-            "Sid": "",
-            "Effect": "Allow",
-            "Principal": {"Service": "events.amazonaws.com"},
-            "Action": "sqs:SendMessage",
-            "Resource": stack.arn("FailedExecutionsQueue"),
-            "Condition": {
-                "ArnEquals": {"aws:SourceArn": stack.arn("UncaughtEndingsRule")},
-            },
-        }
-    ]
+    assert_admits_only(stack, "FailedExecutionsQueue", "UncaughtEndingsRule")
