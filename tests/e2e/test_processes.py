@@ -308,7 +308,8 @@ def test_the_console_of_the_demo_shows_the_load_and_ends_with_it(
     with driving(command, tmp_path) as driver:
         url = urllib.parse.urlsplit(driver.wait_for_line("Watch the load: "))
         console = ConsoleClient(int(url.port or 0))
-        shown = [page for name, page in console.events(f"/events{url.path}") if name == "page"]
+        events = console.events(f"/events{url.path}")
+        shown = [page["html"] for name, page in events if name == "page"]
         assert "data-rows" in shown[0]  # the load was running
         assert "The file was loaded" in shown[-1]
         driver.wait_for_line("The console stays at ")

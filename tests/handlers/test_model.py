@@ -101,7 +101,7 @@ def test_whatever_happens_table_and_ledger_are_right_in_the_end(stack: Any) -> N
 @pytest.mark.exhaustive
 @pytest.mark.timeout(1200)
 def test_whatever_happens_in_many_more_ways(stack: Any) -> None:
-    explore(stack, 40, 40)
+    explore(stack, 60, 40)
     happened = {name for name, times in stack.seen.items() if times}
     assert happened >= {
         *("Loaded", "Load Failed", "Overtaken"),
