@@ -40,11 +40,13 @@ def pages_of(stack: Stack) -> Pages:
 
 
 def stack_facts(stack: Stack) -> dict[str, str]:
-    """What a page shows of the stack: the same as the variable STACK of write_report_page."""
+    """What a page shows of the stack: the same as the variable STACK of write_report_page, and the
+    address of a local stack."""
     facts = {
         "Stack": stack.name,
         "Code version": stack.outputs.get("Version"),
         "Region": stack.region,
+        "Endpoint": stack.endpoint_url,
         "Table": stack.table,
         **{name: stack.parameters.get(name) for name in SHOWN_PARAMETERS},
     }

@@ -194,7 +194,8 @@ def _first_of_all(known: Recorded) -> str:
 
 def _command(known: Recorded, verb: str) -> str:
     """The command, with the options that find the stack from anywhere."""
-    options = {"--stack-name": known.stack.get("Stack"), "--region": known.stack.get("Region")}
+    facts = {"--stack-name": "Stack", "--region": "Region", "--endpoint-url": "Endpoint"}
+    options = {option: known.stack.get(fact) for option, fact in facts.items()}
     given = [part for name, value in options.items() if value for part in (name, value)]
     return shlex.join(["tickets", verb, known.execution, *given])
 

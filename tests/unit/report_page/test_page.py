@@ -333,6 +333,15 @@ def test_the_report_is_shown_with_its_digest() -> None:
     assert json.dumps(json.loads(REPORT), indent=2) in html.unescape(page())
 
 
+def test_the_next_command_finds_a_local_stack() -> None:
+    facts = {"Stack": "tickets", "Region": "us-east-1", "Endpoint": "http://127.0.0.1:4566"}
+    made = page_of(replace(ENDINGS["split"], stack=facts), NOW)
+    assert made.next_steps[-1].command == (
+        "tickets replay week-csv --stack-name tickets --region us-east-1 "
+        "--endpoint-url http://127.0.0.1:4566"
+    )
+
+
 # --- safety
 
 EVIL = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
