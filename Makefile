@@ -21,6 +21,7 @@ INSTALL := -m pip install -q --disable-pip-version-check --no-deps --no-compile
 
 # The tests of a file share fixtures such as an engine, so one worker runs all of them. In the order
 # of the folders, the short unit tests are the last: no worker is left with a long file at the end.
+# `make test` has a third worker on two cores, because tests often wait for an engine or a browser.
 PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 \
@@ -61,7 +62,7 @@ install: $(VENV)/.runtime ## Install the command, .venv/bin/tickets
 
 .PHONY: test
 test: $(VENV)/.dev ## Run the quick tests, a few minutes [ARGS="tests/unit -x"]
-	$(PYTEST) -m "not exhaustive" $(ARGS)
+	$(PYTEST) --numprocesses 3 -m "not exhaustive" $(ARGS)
 
 # The tests that use axe-core are skipped where there is no npm.
 .PHONY: test-all

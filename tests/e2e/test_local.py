@@ -51,6 +51,7 @@ def test_another_process_finds_the_stack_by_its_description(
         Stack.find("tickets", description["endpoint_url"], "us-east-1", session_of(description))
 
 
+@pytest.mark.exhaustive
 def test_a_refused_template_says_which_resource_and_why(tmp_path: Path) -> None:
     template = tmp_path / "template.yaml"
     template.write_text("Resources: {Odd: {Type: AWS::No::Such}}")

@@ -112,6 +112,7 @@ def test_small_files_that_lambda_throttles_are_loaded_within_minutes(scenario: S
     assert outcome.seconds < 600
 
 
+@pytest.mark.exhaustive
 def test_small_files_do_not_wait_for_a_large_one_that_holds_a_slot() -> None:
     outcome = BESIDE.run(loads_at_a_time=1)
     large, *small = outcome.loads
@@ -183,6 +184,7 @@ def test_a_day_of_waiting_costs_about_a_cent() -> None:
     assert waits_for_two_weeks(defined(DAY)).transitions * 25e-6 < 0.02
 
 
+@pytest.mark.exhaustive
 def test_with_equal_waits_of_ten_seconds_the_events_would_not_suffice() -> None:
     machine = defined(TWO_WEEKS)
     wait = machine["States"]["Wait For Turn"]
