@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from tickets.cli.errors import sentence
+from tickets.cli.console_server import explain
 from tickets.runs.stack import Stack
 
 
@@ -13,7 +13,7 @@ from tickets.runs.stack import Stack
 def running_console(stack: Stack) -> Iterator[str]:
     """Serves the console, read-only and on a free port, until the end of the block. Yields its
     address."""
-    # installed only with the extra `console`
+    # Installed only with the extra `console`.
     from tickets.console.connection import Connection
     from tickets.console.server import run
 
@@ -30,7 +30,7 @@ def running_console(stack: Stack) -> Iterator[str]:
             Connection(stack),
             0,
             allow_changes=False,
-            explain=lambda error: sentence(error) or f"{type(error).__name__}: {error}",
+            explain=explain,
             ready=note,
             stop=stop,
         )

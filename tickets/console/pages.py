@@ -1,7 +1,6 @@
 """Renders the console's templates."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from ingestion.report_page import rendering
-from ingestion.report_page.amounts import duration
+from ingestion.report_page.amounts import duration, moment
 from tickets.console.live import Part
 from tickets.console.watching import Reading
 
@@ -77,14 +76,6 @@ def _environment() -> Environment:
         "whole_duration": whole_duration,
     }
     return environment
-
-
-def moment(given: str | datetime | None) -> str:
-    """A time in UTC, as on the report page; empty if there is none."""
-    if not given:
-        return ""
-    at = given if isinstance(given, datetime) else datetime.fromisoformat(given)
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def whole_duration(seconds: float) -> str:

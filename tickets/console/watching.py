@@ -119,7 +119,7 @@ class Watcher:
         self.close()
 
     def close(self) -> None:
-        """End all readings, and the pages' events with them."""
+        """Ends all readings, and the pages' events with them."""
         self._closed.set()
 
     def reading(self, name: str, read: Read, is_final: Callable[[Any], bool] = _never) -> Reading:
